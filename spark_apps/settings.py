@@ -1,0 +1,88 @@
+"""Typed settings: from flags, or from TWEETS_… in the environment; all errors are reported at once."""
+
+import re
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MODEL_NAME = "tweet-sentiment"
+PRODUCTION = "production"
+LAYERS = ("bronze", "silver", "gold")
+
+_INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|seconds?|min|minutes?|h|hours?)", re.IGNORECASE)
+_SECONDS = {"ms": 0.001, "mi": 60.0, "s": 1.0, "h": 3600.0}
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; the text names each of them and its remedy."""
+
+
+def _uri(value: str) -> str:
+    """Accept a folder or an s3a:// URI; both come back without a trailing slash."""
+    parts = urlsplit(value)
+    if parts.scheme in {"s3", "s3n"}:
+        raise ValueError(f"{value!r}: write s3a://{parts.netloc}{parts.path}")
+    if "://" in value and parts.scheme not in {"s3a", "file"}:
+        raise ValueError(f"{value!r}: use a folder or s3a://bucket/prefix")
+    if parts.scheme == "s3a" and not parts.netloc:
+        raise ValueError(f"{value!r}: names no bucket; write s3a://bucket/prefix")
+    return value.removeprefix("file://").rstrip("/") or "/"
+
+
+def seconds(interval: str) -> float:
+    """Return an interval such as `60 seconds`, `500 ms` or `1 min` in seconds."""
+    match = _INTERVAL.fullmatch(interval.strip())
+    if not match:
+        raise ValueError(f"{interval!r}: write a number and a unit, such as '60 seconds' or '500 ms'")
+    unit = match[2].lower()
+    return float(match[1]) * _SECONDS[unit if unit == "ms" else unit[:2] if unit.startswith("mi") else unit[0]]
+
+
+def _milliseconds_unit(interval: str) -> str:
+    seconds(interval)
+    return interval
+
+
+Uri = Annotated[str, AfterValidator(_uri)]
+Interval = Annotated[str, AfterValidator(_milliseconds_unit)]
+
+
+class Settings(BaseSettings):
+    """What every command shares. A field `lake` is read from TWEETS_LAKE."""
+
+    model_config = SettingsConfigDict(env_prefix="TWEETS_", extra="ignore")
+
+    landing: Uri | None = Field(None, description="folder or s3a://bucket/prefix in which JSON files land")
+    lake: Uri | None = Field(None, description="folder or s3a://bucket/prefix of the Delta tables")
+    trigger: Interval = Field("60 seconds", description="pause between micro-batches; '0 seconds': as data arrives")
+    registry: str | None = Field(None, description="URI of the MLflow registry, e.g. http://127.0.0.1:5000")
+    registry_timeout: float = Field(5, gt=0, description="seconds to wait for the registry's answer")
+    s3_endpoint: str | None = Field(None, description="address of an S3 service other than Amazon's")
+    max_document_mb: int = Field(64, ge=1, le=256, description="larger documents are quarantined")
+    max_files_per_batch: int = Field(1000, ge=1, description="files that one Bronze micro-batch reads at most")
+    cores: int | None = Field(None, ge=1, description="cores that a local Spark uses; all by default")
+    metrics_port: int | None = Field(None, ge=1, le=65535, description="port of the Prometheus metrics; none by default")
+
+    @model_validator(mode="after")
+    def _apart(self) -> "Settings":
+        """Landing and lake may not hold each other: Bronze would read what it writes."""
+        if self.landing and self.lake:
+            landing, lake = f"{self.landing}/", f"{self.lake}/"
+            if landing.startswith(lake) or lake.startswith(landing):
+                raise ValueError(f"landing {self.landing} and lake {self.lake} overlap: give each a folder of its own")
+        return self
+
+
+def load(**flags: Any) -> Settings:
+    """Read the settings; flags that are None leave the word to the environment and the defaults."""
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            name = str(problem["loc"][0]) if problem["loc"] else ""
+            where = f"--{name.replace('_', '-')} (or TWEETS_{name.upper()}): " if name else ""
+            lines.append(where + problem["msg"].removeprefix("Value error, "))
+        raise SettingsError("\n".join(lines)) from None
