@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import unquote, urlsplit
 
 S3_ENDPOINT_ENV = "AWS_ENDPOINT_URL"  # boto3 and deltalake both read it; session.py hands it to S3A
 
@@ -24,8 +23,8 @@ def _client() -> Any:
 
 
 def local_path(uri: str) -> Path:
-    """Return the path behind a folder's name or a `file:` URI as Spark writes it."""
-    return Path(unquote(urlsplit(uri).path)) if uri.startswith("file:/") else Path(uri)
+    """Return the path behind a folder's name or a `file:` URI as Spark writes it: nothing in it is escaped."""
+    return Path(uri.removeprefix("file:"))
 
 
 def open_binary(uri: str) -> IO[bytes]:

@@ -40,13 +40,13 @@ def seconds(interval: str) -> float:
     return float(match[1]) * _SECONDS[unit if unit == "ms" else unit[:2] if unit.startswith("mi") else unit[0]]
 
 
-def _milliseconds_unit(interval: str) -> str:
+def _interval(interval: str) -> str:
     seconds(interval)
     return interval
 
 
 Uri = Annotated[str, AfterValidator(_uri)]
-Interval = Annotated[str, AfterValidator(_milliseconds_unit)]
+Interval = Annotated[str, AfterValidator(_interval)]
 
 
 class Settings(BaseSettings):
@@ -62,8 +62,8 @@ class Settings(BaseSettings):
     s3_endpoint: str | None = Field(None, description="address of an S3 service other than Amazon's")
     max_document_mb: int = Field(64, ge=1, le=256, description="larger documents are quarantined")
     max_files_per_batch: int = Field(1000, ge=1, description="files that one Bronze micro-batch reads at most")
+    memory: str = Field("2g", pattern=r"^\d+[mg]$", description="heap of a local Spark, such as 2g")
     cores: int | None = Field(None, ge=1, description="cores that a local Spark uses; all by default")
-    metrics_port: int | None = Field(None, ge=1, le=65535, description="port of the Prometheus metrics; none by default")
 
     @model_validator(mode="after")
     def _apart(self) -> "Settings":
@@ -73,6 +73,13 @@ class Settings(BaseSettings):
             if landing.startswith(lake) or lake.startswith(landing):
                 raise ValueError(f"landing {self.landing} and lake {self.lake} overlap: give each a folder of its own")
         return self
+
+    def require(self, *names: str) -> tuple[str, ...]:
+        """Return settings that this command cannot do without; the error names all that are missing."""
+        missing = [name for name in names if getattr(self, name) is None]
+        if missing:
+            raise SettingsError("\n".join(f"--{name} (or TWEETS_{name.upper()}) is missing" for name in missing))
+        return tuple(getattr(self, name) for name in names)
 
 
 def load(**flags: Any) -> Settings:

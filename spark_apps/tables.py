@@ -82,7 +82,7 @@ SILVER_TWEETS = Table(
         _LANG,
         _TIME,
         _MENTIONS,
-        Column("truth", "STRING", "the label that came with the tweet: negative, neutral or positive; null without one"),
+        Column("truth", "STRING", "the label that came with the tweet, if any: negative, neutral or positive"),
         Column("format", "STRING", "input shape: v1.1, v2, activity, flat or course"),
         _LANDED,
         _INGESTED,

@@ -1,0 +1,60 @@
+# Every target sets up what it needs by itself: Python 3.11 to 3.13 and Java 17 or 21 are all that must be there.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+# uv from the PATH, or one of our own beside the project.
+UV := $(shell command -v uv || echo .uv/bin/uv)
+# Only what a target runs is installed, and nothing that another target has installed is removed.
+SYNC = $(UV) sync --quiet --frozen --inexact
+RUN = $(UV) run --no-sync
+DEMO = .demo
+
+.PHONY: help run test test-train chaos bench lint clean
+
+help: ## show the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+run: .venv/.run ## the live demo: tweets, streams, registry and dashboard on this machine
+	@exec $(RUN) tweet-sentiment demo --home $(DEMO)
+
+test: .venv/.test ## all tests of this machine but the long ones: at most 10 minutes on two cores
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+	$(RUN) pytest -m "not chaos and not train"
+
+test-train: .venv/.train ## training and export on a small model of the tests' own; installs torch
+	$(RUN) pytest -m train
+
+chaos: .venv/.test ## 200 kills at random instants over all three layers: nothing lost, nothing twice
+	$(RUN) pytest -m chaos --timeout 7200 -s
+
+bench: .venv/.test ## the figures of the README, measured on this machine
+	$(RUN) python -m tests.benchmarks
+
+clean: ## remove the demo's data and what the set-up made
+	rm -rf $(DEMO) .venv .uv .jars
+
+.uv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "error: $(PYTHON) is $$($(PYTHON) --version 2>&1); Python 3.11, 3.12 or 3.13 is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv || \
+	  { rm -rf .uv; echo "error: uv could not be installed: connect to the network (and on Debian: apt install python3-venv), or install uv by hand" >&2; exit 2; }
+
+# A stamp is younger than the lock file when the environment holds what it says.
+.venv/.run: uv.lock pyproject.toml $(if $(filter .uv/%,$(UV)),$(UV))
+	@echo "setting up: the Python packages and Spark's jars, once (about 1 GB)"
+	@$(SYNC) --no-dev --extra streams --extra dashboard --extra registry || \
+	  { echo "error: the packages could not be installed (see above): the first set-up needs the network" >&2; exit 2; }
+	@$(RUN) python -m spark_apps.session
+	@touch $@
+
+.venv/.test: .venv/.run
+	@$(SYNC) --extra streams --extra dashboard --extra registry
+	@$(RUN) python -m spark_apps.session --s3
+	@touch $@
+
+.venv/.train: .venv/.test
+	@echo "setting up: torch and transformers, once (about 5 GB)"
+	@$(SYNC) --all-extras
+	@touch $@

@@ -1,0 +1,42 @@
+"""Bronze: files of the landing → bronze/tweets, each document as it came."""
+
+from collections.abc import Mapping
+
+from pyspark.sql import SparkSession
+
+from spark_apps.bronze.transform import documents
+from spark_apps.settings import Settings
+from spark_apps.stream import Batch, Stream
+from spark_apps.tables import BRONZE_TWEETS
+
+# What Spark's binaryFile source offers; content is never selected, so the source only lists.
+_FILES = "path STRING, modificationTime TIMESTAMP, length BIGINT, content BINARY"
+
+
+def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
+    """Return the one stream of this layer."""
+    landing, lake = settings.require("landing", "lake")
+    cores = spark.sparkContext.defaultParallelism
+
+    def process(batch: Batch) -> Mapping[str, int]:
+        # Few tasks of many files: a task costs more than a small file.
+        files = batch.rows.select("path", "modificationTime").coalesce(cores)
+        rows = documents(files, settings.max_document_mb << 20).persist()
+        try:
+            counts = {"rows": rows.count()}
+            batch.writers[BRONZE_TWEETS.name].append(rows, batch.id, counts)
+        finally:
+            rows.unpersist()
+        return counts
+
+    source = (
+        spark.readStream.format("binaryFile")
+        .schema(_FILES)
+        .option("recursiveFileLookup", "true")
+        .option("maxFilesPerTrigger", settings.max_files_per_batch)
+        # A file that goes between being listed and being read must not stop the stream.
+        .option("ignoreMissingFiles", "true")
+        # The default passes over files that are a week older than the newest: a replay's would be lost.
+        .option("maxFileAge", "36500d")
+    )
+    return [Stream("bronze", lambda: source.load(landing), (), (BRONZE_TWEETS,), process)]

@@ -1,0 +1,92 @@
+"""Gold: silver/tweets → gold/sentiment, each tweet scored once; gold/sentiment → gold/trends and gold/mentions."""
+
+from collections.abc import Iterable, Mapping
+
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_apps import lake as lakes
+from spark_apps.gold.transform import mentions, trends
+from spark_apps.model.registry import open_model
+from spark_apps.scoring.udf import scored
+from spark_apps.settings import Settings
+from spark_apps.stream import Batch, Stream
+from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS
+
+# Scoring is the slow step: a batch of about 4,000 tweets bounds what a kill costs and what a stop waits for.
+_MAX_TWEETS_BYTES = "512k"
+_MAX_ROWS_BYTES = "16m"
+
+
+def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
+    """Return the streams of this layer: sentiment first, its aggregates second.
+
+    The aggregates read the rows that sentiment wrote, so a replayed batch counts the labels that are in the table.
+    """
+    (lake,) = settings.require("lake")
+    models = open_model(settings)
+
+    def score(batch: Batch) -> Mapping[str, int]:
+        rows = scored(batch.rows, models.current(batch.stopping)).persist()
+        try:
+            counts = {"rows": rows.count()}
+            batch.writers[GOLD_SENTIMENT.name].append(rows, batch.id, counts)
+        finally:
+            rows.unpersist()
+        return counts
+
+    def aggregate(batch: Batch) -> Mapping[str, int]:
+        days = {str(row["tweet_date"]): row["count"] for row in batch.rows.groupBy("tweet_date").count().collect()}
+        counts = {"rows": sum(days.values())}
+        _add_trends(batch, lake, days, counts)
+        _add_mentions(batch, lake, days, counts)
+        return counts
+
+    def tweets() -> DataFrame:
+        return lakes.read_stream(spark, lake, SILVER_TWEETS, _MAX_TWEETS_BYTES)
+
+    def sentiment() -> DataFrame:
+        return lakes.read_stream(spark, lake, GOLD_SENTIMENT, _MAX_ROWS_BYTES)
+
+    return [
+        Stream("gold", tweets, (SILVER_TWEETS,), (GOLD_SENTIMENT,), score),
+        Stream("gold-aggregates", sentiment, (GOLD_SENTIMENT,), (GOLD_TRENDS, GOLD_MENTIONS), aggregate),
+    ]
+
+
+def _add_trends(batch: Batch, lake: str, days: Iterable[str], counts: Mapping[str, int]) -> None:
+    session = batch.rows.sparkSession
+    merge = (
+        DeltaTable.forPath(session, GOLD_TRENDS.path(lake))
+        .alias("t")
+        .merge(
+            trends(batch.rows).alias("s"),
+            _same(days, "minute", "lang", "label"),
+        )
+        .whenMatchedUpdate(set={"tweets": "t.tweets + s.tweets", "score_sum": "t.score_sum + s.score_sum"})
+        .whenNotMatchedInsertAll()
+    )
+    batch.writers[GOLD_TRENDS.name].merge(merge, session, batch.id, counts)
+
+
+def _add_mentions(batch: Batch, lake: str, days: Iterable[str], counts: Mapping[str, int]) -> None:
+    session = batch.rows.sparkSession
+    sums = {name: f"t.{name} + s.{name}" for name in ("negative", "neutral", "positive", "total")}
+    seen = {
+        "first_seen": "least(t.first_seen, s.first_seen)",
+        "last_seen": "greatest(t.last_seen, s.last_seen)",
+    }
+    merge = (
+        DeltaTable.forPath(session, GOLD_MENTIONS.path(lake))
+        .alias("t")
+        .merge(mentions(batch.rows).alias("s"), _same(days, "mention", "lang"))
+        .whenMatchedUpdate(set=sums | seen)
+        .whenNotMatchedInsertAll()
+    )
+    batch.writers[GOLD_MENTIONS.name].merge(merge, session, batch.id, counts)
+
+
+def _same(days: Iterable[str], *keys: str) -> str:
+    """Return the MERGE condition: equal keys and day, with the batch's days spelled out so that others are pruned."""
+    among = ", ".join(f"DATE'{day}'" for day in days) or "NULL"
+    return " AND ".join(f"t.{key} = s.{key}" for key in (*keys, "tweet_date")) + f" AND t.tweet_date IN ({among})"

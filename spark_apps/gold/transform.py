@@ -1,0 +1,39 @@
+"""Gold rows → their aggregates: tweets a minute, and tweets that mention an account."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from spark_apps.tables import GOLD_MENTIONS, GOLD_TRENDS
+
+
+def trends(sentiment: DataFrame) -> DataFrame:
+    """Count rows of GOLD_SENTIMENT by minute, language and label: rows of GOLD_TRENDS."""
+    return (
+        sentiment.groupBy(
+            F.date_trunc("minute", "timestamp").alias("minute"),
+            "lang",
+            "label",
+            "tweet_date",
+        )
+        .agg(F.count("*").alias("tweets"), F.sum(F.col("score").cast("double")).alias("score_sum"))
+        .select(GOLD_TRENDS.column_names)
+    )
+
+
+def mentions(sentiment: DataFrame) -> DataFrame:
+    """Count rows of GOLD_SENTIMENT by account mentioned, day and language: rows of GOLD_MENTIONS."""
+    return (
+        sentiment.select(F.explode("mentions").alias("mention"), "timestamp", "lang", "label", "tweet_date")
+        .groupBy("mention", "lang", "tweet_date")
+        .agg(
+            F.min("timestamp").alias("first_seen"),
+            F.max("timestamp").alias("last_seen"),
+            *(_count(label) for label in ("negative", "neutral", "positive")),
+            F.count("*").alias("total"),
+        )
+        .select(GOLD_MENTIONS.column_names)
+    )
+
+
+def _count(label: str) -> Column:
+    return F.count_if(F.col("label") == label).alias(label)

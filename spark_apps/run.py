@@ -1,0 +1,97 @@
+"""The streams of one, two or all three layers in one process: what `tweet-sentiment run` does."""
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from spark_apps import lake as lakes
+from spark_apps.bronze import app as bronze
+from spark_apps.gold import app as gold
+from spark_apps.landing import is_s3
+from spark_apps.session import make_session
+from spark_apps.settings import LAYERS, Settings, SettingsError
+from spark_apps.silver import app as silver
+from spark_apps.status import status
+from spark_apps.stream import BatchReport, Streams, check_trigger
+
+_APPS = {"bronze": bronze.streams, "silver": silver.streams, "gold": gold.streams}
+
+
+def run(
+    layers: Sequence[str],
+    settings: Settings,
+    once: bool,
+    on_batch: Callable[[BatchReport], None],
+    stop: Event | None = None,
+) -> dict[str, Any]:
+    """Run the streams of `layers` until a signal (or `stop`) ends them, or with `once` until all input is done.
+
+    Returns the counts of this run and, under "tables", of the tables as they stand.
+    """
+    began = time.monotonic()
+    chosen = [layer for layer in LAYERS if layer in layers] or list(LAYERS)
+    (lake,) = settings.require(*(["lake", "landing"] if "bronze" in chosen else ["lake"]))[:1]
+    spark = make_session(settings)
+    try:
+        if "bronze" in chosen:
+            _check_landing(spark, str(settings.landing))
+        before = _totals(lake)
+        runner = Streams(spark, lake, on_batch, stop or Event())
+        with _signals(runner.stopping):
+            streams = [stream for layer in chosen for stream in _APPS[layer](spark, settings)]
+            runner.run(streams, None if once else check_trigger(settings.trigger))
+        after = _totals(lake)
+    finally:
+        spark.stop()
+    return _report(before, after) | {"seconds": round(time.monotonic() - began, 1), "tables": _report({}, after)}
+
+
+def _check_landing(spark: SparkSession, landing: str) -> None:
+    if is_s3(landing):
+        bucket = "/".join(landing.split("/")[:3]) + "/"
+        if not lakes.exists(spark, bucket):
+            raise SettingsError(f"landing {landing}: there is no such bucket, or it may not be listed")
+    elif not Path(landing).is_dir():
+        raise SettingsError(f"landing {landing} is no folder: create it, or name the one that the files land in")
+
+
+@contextmanager
+def _signals(stop: Event) -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM end the run after the batch in flight."""
+
+    def handle(_signal: int, _frame: object) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _totals(lake: str) -> dict[str, Counter[str]]:
+    tables = status(lake).tables
+    return {name: Counter(tables[name].totals) for name in tables}
+
+
+def _report(before: dict[str, Counter[str]], after: dict[str, Counter[str]]) -> dict[str, Any]:
+    def grown(table: str) -> Counter[str]:
+        return after[table] - before.get(table, Counter())
+
+    silver_counts = grown("silver/tweets")
+    return {
+        "documents": silver_counts["documents"],
+        "bronze": grown("bronze/tweets")["rows"],
+        "silver": silver_counts["rows"],
+        "duplicates": silver_counts["duplicates"],
+        "quarantine": dict(sorted(grown("silver/quarantine").items())),
+        "gold": grown("gold/sentiment")["rows"],
+    }

@@ -1,0 +1,168 @@
+"""Probabilities of a tweet's mood from an exported model folder: ONNX Runtime, tokenizers and numpy, nothing else."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from spark_apps.model.data import LABELS
+from spark_apps.scoring.text import normalise
+
+MODEL_FILE, TOKENIZER_FILE, DESCRIPTION_FILE = "model.onnx", "tokenizer.json", "description.json"
+NORMALISATION = "tweeteval"
+
+# Texts tokenised while the ones before them are being scored.
+_CHUNK = 512
+# Tokens, padding included, of one call of the model: more leave the cache of the processor and are slower.
+_TOKENS = 2048
+# Lengths are padded to a multiple of this: few shapes keep ONNX Runtime's memory small.
+_LENGTH_STEP = 8
+
+Probabilities = NDArray[np.float32]
+
+
+class ModelError(Exception):
+    """A model that cannot be used; the text names it, what is wrong with it, and the remedy."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `description.json` says of a model; `labels` are in the order of the model's outputs."""
+
+    labels: tuple[str, ...]
+    normalisation: str
+    max_length: int
+    base_model: str
+    precision: str
+    metrics: dict[str, Any]
+    provenance: dict[str, Any]
+    sha256: str
+
+    @classmethod
+    def read(cls, folder: Path) -> "Description":
+        """Read the description of the model in `folder`; `ModelError` when it is missing or not usable here."""
+        file = folder / DESCRIPTION_FILE
+        try:
+            fields = json.loads(file.read_text(encoding="utf-8"))
+            found = cls(**{**fields, "labels": tuple(fields["labels"])})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{file} is no description of a model ({error}): export the model again") from error
+        if sorted(found.labels) != sorted(LABELS):
+            raise ModelError(f"{file}: the labels are {', '.join(found.labels)}; they must be {', '.join(LABELS)}")
+        if found.normalisation != NORMALISATION:
+            raise ModelError(f"{file}: normalisation {found.normalisation!r} is unknown; {NORMALISATION!r} is known")
+        return found
+
+    def check_model(self, folder: Path) -> None:
+        """Refuse with a `ModelError` a model file that is not the one described."""
+        file = folder / MODEL_FILE
+        if not file.is_file():
+            raise ModelError(f"{file} is missing: export the model again")
+        found = sha256(file)
+        if found != self.sha256:
+            raise ModelError(
+                f"{file} is damaged: its sha256 is {found[:12]}…, the description says {self.sha256[:12]}…"
+            )
+
+
+def sha256(file: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class Scorer:
+    """One model, loaded once; `score` may be called from one thread at a time."""
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        """Load the model in `folder`, to be run on `threads` cores; `ModelError` when it cannot be loaded."""
+        self.description = Description.read(folder)
+        self.description.check_model(folder)
+        try:
+            self._session = _open_session(folder / MODEL_FILE, threads)
+            self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+        except Exception as error:  # both libraries raise types of their own, some no more than Exception
+            raise ModelError(f"the model in {folder} cannot be loaded ({error}): export it again") from error
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(self.description.max_length)
+        self._columns = [self.description.labels.index(label) for label in LABELS]
+        self._tokenise_ahead = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
+
+    def score(self, texts: Sequence[str]) -> Probabilities:
+        """Return the probabilities of `texts`, shape (n, 3), columns in the order of LABELS."""
+        return self.score_normalised([normalise(text) for text in texts])
+
+    def score_normalised(self, texts: Sequence[str]) -> Probabilities:
+        """Do what `score` does with texts that `normalise` returned; identical texts are scored once."""
+        unique = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+        scores = np.empty((len(unique), len(LABELS)), np.float32)
+        # Characters foretell tokens well enough that each chunk holds texts of nearly one length.
+        rows = sorted(unique.items(), key=lambda item: len(item[0]))
+        chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
+        ahead = self._tokenise_ahead.submit(self._tokenise, chunks[0]) if chunks else None
+        for number in range(len(chunks)):
+            assert ahead is not None
+            tokens = ahead.result()
+            if number + 1 < len(chunks):
+                ahead = self._tokenise_ahead.submit(self._tokenise, chunks[number + 1])
+            for batch in _batches(tokens):
+                scores[[row for row, _ in batch]] = self._run([ids for _, ids in batch])
+        return scores[[unique[text] for text in texts]]
+
+    def _tokenise(self, rows: list[tuple[str, int]]) -> list[tuple[int, list[int]]]:
+        encoded = self._tokenizer.encode_batch_fast([text for text, _ in rows])
+        return [(row, encoding.ids) for (_, row), encoding in zip(rows, encoded, strict=True)]
+
+    def _run(self, tokens: list[list[int]]) -> Probabilities:
+        length = _padded(max(len(ids) for ids in tokens), self.description.max_length)
+        # A padded position is masked, so any token will do there.
+        ids = np.zeros((len(tokens), length), np.int64)
+        mask = np.zeros_like(ids)
+        for row, text in enumerate(tokens):
+            ids[row, : len(text)] = text
+            mask[row, : len(text)] = 1
+        (logits,) = self._session.run(None, {"input_ids": ids, "attention_mask": mask})
+        exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities: Probabilities = (exponents / exponents.sum(axis=1, keepdims=True))[:, self._columns]
+        return probabilities
+
+
+def _open_session(file: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    # Idle threads that spin take the core from Spark's own.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A memory pattern is kept for every shape that was ever seen.
+    options.enable_mem_pattern = False
+    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
+    return onnxruntime.InferenceSession(str(file), options, providers=providers)
+
+
+def _padded(length: int, maximum: int) -> int:
+    return min(-(-length // _LENGTH_STEP) * _LENGTH_STEP, maximum)
+
+
+def _batches(tokens: list[tuple[int, list[int]]]) -> Iterator[list[tuple[int, list[int]]]]:
+    """Cut rows into batches of nearly equal length, longest first, each within the budget of tokens."""
+    batch: list[tuple[int, list[int]]] = []
+    length = 0
+    for row in sorted(tokens, key=lambda row: -len(row[1])):
+        if not batch:
+            length = -(-len(row[1]) // _LENGTH_STEP) * _LENGTH_STEP
+        batch.append(row)
+        if (len(batch) + 1) * length > _TOKENS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,225 @@
+"""The only maker of streaming queries: names, checkpoints, triggers, one batch at a time, stopping, progress."""
+
+import json
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from spark_apps import lake as lakes
+from spark_apps.lake import LakeError, TableWriter
+from spark_apps.settings import seconds
+from spark_apps.tables import Table
+
+# Spark ends a Python worker that was idle for 60 s, and with it the model that the worker has loaded.
+_KEEP_ALIVE_SECONDS = 25.0
+# A batch that takes longer to stop is broken off; it is done again, whole and once, at the next start.
+_STOP_SECONDS = 10.0
+
+Writers = Mapping[str, TableWriter]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One micro-batch: its rows, its id, a writer for each table by name, and the sign to give up waiting."""
+
+    rows: DataFrame
+    id: int
+    writers: Writers
+    stopping: threading.Event
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One streaming query: what it reads, which tables it writes and how a micro-batch is carried over.
+
+    `process` returns the counts that a person wants to see of the batch.
+    """
+
+    name: str
+    source: Callable[[], DataFrame]
+    reads: tuple[Table, ...]
+    writes: tuple[Table, ...]
+    process: Callable[[Batch], Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What became of one micro-batch."""
+
+    stream: str
+    batch: int
+    seconds: float
+    counts: Mapping[str, int]
+
+
+class StreamError(Exception):
+    """A streaming query that ended with an error; the text is for the person who runs it."""
+
+
+class _StopError(Exception):
+    pass
+
+
+class _Turn:
+    """Lets one micro-batch at a time work, in the order in which they came.
+
+    Batches that share the cores of one machine only delay each other: one after another, a tweet is through sooner.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._waiting: deque[object] = deque()
+
+    @contextmanager
+    def take(self, timeout: float | None = None) -> Iterator[bool]:
+        """Wait for one's turn; yields False when `timeout` seconds were not enough."""
+        ticket = object()
+        with self._condition:
+            self._waiting.append(ticket)
+            got = self._condition.wait_for(lambda: self._waiting[0] is ticket, timeout)
+        try:
+            yield got
+        finally:
+            with self._condition:
+                self._waiting.remove(ticket)
+                self._condition.notify_all()
+
+
+class Streams:
+    """The streaming queries of one process."""
+
+    def __init__(self, spark: SparkSession, lake: str, on_batch: Callable[[BatchReport], None]) -> None:
+        self._spark = spark
+        self._lake = lake
+        self._on_batch = on_batch
+        self._turn = _Turn()
+        self._stop = threading.Event()
+
+    @property
+    def stopping(self) -> threading.Event:
+        """Set it, from a signal handler too, to end `run` after the batch in flight."""
+        return self._stop
+
+    def run(self, streams: Sequence[Stream], trigger: str | None) -> None:
+        """Run `streams` until they are stopped or one fails; with `trigger` None, until all that is there is done.
+
+        A query that fails leaves its error in the lake (`checkpoints/<name>.error.json`) and raises `StreamError`.
+        """
+        for table in {table.name: table for stream in streams for table in stream.reads + stream.writes}.values():
+            lakes.ensure(self._spark, self._lake, table)
+        if trigger is None:
+            # One after the other: each finds all that the one before has written.
+            for stream in streams:
+                if not self._stop.is_set():
+                    self._watch([self._start(stream, None)])
+        else:
+            self._watch([self._start(stream, trigger) for stream in streams])
+
+    def _start(self, stream: Stream, trigger: str | None) -> StreamingQuery:
+        checkpoint = f"{self._lake}/checkpoints/{stream.name}"
+        app_id = f"{stream.name}:{self._checkpoint_identity(checkpoint, stream)}"
+        writers = {
+            table.name: TableWriter(self._spark, self._lake, table, stream.name, app_id) for table in stream.writes
+        }
+
+        def process(rows: DataFrame, batch_id: int) -> None:
+            with self._turn.take():
+                if self._stop.is_set():
+                    raise _StopError
+                if all(writer.has(batch_id) for writer in writers.values()):
+                    return  # all was written before a kill; only the checkpoint had not heard of it
+                began = time.monotonic()
+                counts = stream.process(Batch(rows, batch_id, writers, self._stop))
+                self._on_batch(BatchReport(stream.name, batch_id, time.monotonic() - began, counts))
+
+        writer = (
+            stream.source()
+            .writeStream.queryName(stream.name)
+            .option("checkpointLocation", checkpoint)
+            .foreachBatch(process)
+        )
+        writer = writer.trigger(availableNow=True) if trigger is None else writer.trigger(processingTime=trigger)
+        return writer.start()
+
+    def _checkpoint_identity(self, checkpoint: str, stream: Stream) -> str:
+        """Return the id of the checkpoint; refuse one that was made with other tables.
+
+        A stream that goes on from such a checkpoint would pass over all that it has read for those other tables.
+        """
+        file = f"{checkpoint}/identity.json"
+        tables = {table.name: lakes.table_id(self._spark, self._lake, table) for table in stream.reads + stream.writes}
+        text = lakes.read_text(self._spark, file)
+        if text is None:
+            if lakes.exists(self._spark, f"{checkpoint}/offsets"):
+                raise LakeError(f"{checkpoint} is a checkpoint of another program: choose another lake")
+            identity = {"id": uuid.uuid4().hex, "tables": tables}
+            lakes.write_text(self._spark, file, json.dumps(identity))
+            return str(identity["id"])
+        found = json.loads(text)
+        other = sorted(name for name, its_id in tables.items() if found["tables"].get(name) != its_id)
+        if other:
+            raise LakeError(
+                f"{checkpoint} belongs to other tables than those in {self._lake} ({', '.join(other)} made anew or "
+                f"moved): put the tables back, or delete {checkpoint} to read all input again"
+            )
+        return str(found["id"])
+
+    def _watch(self, queries: list[StreamingQuery]) -> None:
+        touched = time.monotonic()
+        try:
+            while any(query.isActive for query in queries):
+                failed = next((query for query in queries if query.exception() is not None), None)
+                if failed or self._stop.wait(0.2):
+                    break
+                if time.monotonic() - touched > _KEEP_ALIVE_SECONDS:
+                    _touch_workers(self._spark)
+                    touched = time.monotonic()
+        finally:
+            stopped = self._stop.is_set()
+            self._stop.set()
+            with self._turn.take(_STOP_SECONDS):
+                for query in queries:
+                    query.stop()
+            if not stopped:
+                self._stop.clear()
+        for query in queries:
+            error = query.exception()
+            if error is not None and not (stopped and "_StopError" in str(error)):
+                self._stop.set()
+                raise StreamError(self._record(str(query.name), error)) from error
+
+    def _record(self, name: str, error: StreamingQueryException) -> str:
+        text = str(error).strip()
+        file = f"{self._lake}/checkpoints/{name}.error.json"
+        record = {"stream": name, "time": datetime.now(UTC).isoformat(), "error": text}
+        lakes.write_text(self._spark, file, json.dumps(record, ensure_ascii=False))
+        return f"stream {name} failed: {_last_cause(text)} (all of it: {file})"
+
+
+def _last_cause(text: str) -> str:
+    """Return the line of a Spark error that says what happened."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    causes = [line for line in lines if "Error" in line or "Exception" in line]
+    return (causes or lines or ["no message"])[-1][:500]
+
+
+def _touch_workers(spark: SparkSession) -> None:
+    def same(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from batches
+
+    spark.range(1, numPartitions=1).mapInArrow(same, "id LONG").collect()
+
+
+def check_trigger(trigger: str) -> str:
+    """Return the trigger as Spark spells it."""
+    return f"{int(seconds(trigger) * 1000)} milliseconds"

@@ -1,0 +1,51 @@
+"""Fixtures that several levels share: one Spark for the whole run, and a landing and lake for each test."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from spark_apps import landing as landings
+from spark_apps.session import make_session
+from spark_apps.settings import Settings
+from spark_apps.stream import BatchReport, Stream, Streams
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    session = make_session(Settings(cores=2))
+    yield session
+    session.stop()
+
+
+@dataclass
+class Place:
+    """A landing and a lake of one test, and the means to run streams over them."""
+
+    spark: SparkSession
+    settings: Settings
+
+    @property
+    def landing(self) -> str:
+        return str(self.settings.landing)
+
+    @property
+    def lake(self) -> str:
+        return str(self.settings.lake)
+
+    def land(self, name: str, data: bytes | str) -> str:
+        return landings.put(self.landing, name, data.encode() if isinstance(data, str) else data)
+
+    def once(self, *streams: Stream) -> list[BatchReport]:
+        """Run the streams over all that is there, as `run --once` does."""
+        reports: list[BatchReport] = []
+        Streams(self.spark, self.lake, reports.append).run(streams, None)
+        return reports
+
+
+@pytest.fixture
+def place(spark: SparkSession, tmp_path: Path) -> Place:
+    (tmp_path / "landing").mkdir()
+    return Place(spark, Settings(landing=str(tmp_path / "landing"), lake=str(tmp_path / "lake")))
