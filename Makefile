@@ -9,7 +9,7 @@ SYNC = $(UV) sync --quiet --frozen --inexact
 RUN = $(UV) run --no-sync
 DEMO = .demo
 
-.PHONY: help run test test-train chaos bench lint clean
+.PHONY: help run test test-train chaos bench clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24

@@ -66,8 +66,8 @@ class StreamError(Exception):
     """A streaming query that ended with an error; the text is for the person who runs it."""
 
 
-class _StopError(Exception):
-    pass
+class Stopped(Exception):  # noqa: N818 - no error: the batch is done again at the next start
+    """Raised by a batch that gave up waiting since `stopping` was set; nothing of it was written."""
 
 
 class _Turn:
@@ -135,7 +135,7 @@ class Streams:
         def process(rows: DataFrame, batch_id: int) -> None:
             with self._turn.take():
                 if self._stop.is_set():
-                    raise _StopError
+                    raise Stopped
                 if all(writer.has(batch_id) for writer in writers.values()):
                     return  # all was written before a kill; only the checkpoint had not heard of it
                 began = time.monotonic()
@@ -194,7 +194,7 @@ class Streams:
                 self._stop.clear()
         for query in queries:
             error = query.exception()
-            if error is not None and not (stopped and "_StopError" in str(error)):
+            if error is not None and not (stopped and "Stopped" in str(error)):
                 self._stop.set()
                 raise StreamError(self._record(str(query.name), error)) from error
 

@@ -10,7 +10,7 @@ from spark_apps.gold.transform import mentions, trends
 from spark_apps.model.registry import open_model
 from spark_apps.scoring.udf import scored
 from spark_apps.settings import Settings
-from spark_apps.stream import Batch, Stream
+from spark_apps.stream import Batch, Stopped, Stream
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS
 
 # Scoring is the slow step: a batch of about 4,000 tweets bounds what a kill costs and what a stop waits for.
@@ -27,7 +27,10 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     models = open_model(settings)
 
     def score(batch: Batch) -> Mapping[str, int]:
-        rows = scored(batch.rows, models.current(batch.stopping)).persist()
+        model = models.current(batch.stopping)
+        if model is None:
+            raise Stopped
+        rows = scored(batch.rows, model).persist()
         try:
             counts = {"rows": rows.count()}
             batch.writers[GOLD_SENTIMENT.name].append(rows, batch.id, counts)
