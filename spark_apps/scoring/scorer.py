@@ -34,6 +34,15 @@ class ModelError(Exception):
 
 
 @dataclass(frozen=True)
+class ModelVersion:
+    """One version of a registered model, and the folder of this machine that holds it."""
+
+    name: str
+    version: str
+    folder: Path
+
+
+@dataclass(frozen=True)
 class Description:
     """What `description.json` says of a model; `labels` are in the order of the model's outputs."""
 
