@@ -1,0 +1,83 @@
+"""Scoring inside Spark: rows with a text → the same rows with their sentiment."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from spark_apps.model.data import LABELS
+from spark_apps.scoring import worker
+from spark_apps.scoring.scorer import DESCRIPTION_FILE, MODEL_FILE, TOKENIZER_FILE, Description, ModelVersion
+
+_ADDED = (
+    "label STRING, score FLOAT, negative FLOAT, neutral FLOAT, positive FLOAT, "
+    "model STRING, model_version STRING, scored_at TIMESTAMP"
+)
+
+
+def scored(tweets: DataFrame, model: ModelVersion) -> DataFrame:
+    """Score the column `full_text`; add label, score, negative, neutral, positive, model, model_version, scored_at.
+
+    Each core scores by a session of its own: for short texts two sessions of one thread do more than one of two.
+    Identical texts meet in one task, so they are scored once.
+    """
+    spark = tweets.sparkSession
+    archive = _distribute(spark, model)
+    threads = int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))
+    tasks = max(1, spark.sparkContext.defaultParallelism // threads)
+    schema = StructType(tweets.schema.fields + StructType.fromDDL(_ADDED).fields)
+    spread = tweets.repartition(tasks, F.xxhash64("full_text"))
+    rows = spread.mapInArrow(_scoring(archive, threads), schema)
+    return (
+        rows.withColumn("model", F.lit(model.name))
+        .withColumn("model_version", F.lit(model.version))
+        .withColumn("scored_at", F.current_timestamp())
+    )
+
+
+def _scoring(archive: str, threads: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            texts = [text or "" for text in batch.column("full_text").to_pylist()]
+            found = worker.score(archive, threads, texts)
+            best = found.argmax(axis=1)
+            yield pa.RecordBatch.from_arrays(
+                [
+                    *batch.columns,
+                    pa.array([LABELS[label] for label in best], pa.string()),
+                    pa.array(found.max(axis=1, initial=0.0)),
+                    *(pa.array(np.ascontiguousarray(found[:, column])) for column in range(len(LABELS))),
+                    *(pa.nulls(len(texts), pa.string()) for _ in ("model", "model_version")),
+                    pa.nulls(len(texts), pa.timestamp("us", "UTC")),
+                ],
+                names=[*batch.schema.names, "label", "score", *LABELS, "model", "model_version", "scored_at"],
+            )
+
+    return score
+
+
+def _distribute(spark: SparkSession, model: ModelVersion) -> str:
+    """Send the model's files to every executor, once a model; return the name of their folder in the workers.
+
+    The name is that of the content: two registries may both have a version 1.
+    """
+    digest = Description.read(model.folder).sha256[:16]
+    name = f"{model.name}-{digest}"
+    context = spark.sparkContext
+    if any(archive.rpartition("#")[2] == name for archive in context.listArchives):
+        return name
+    with tempfile.TemporaryDirectory() as scratch:
+        files = Path(scratch) / "model"
+        files.mkdir()
+        for file in (MODEL_FILE, TOKENIZER_FILE, DESCRIPTION_FILE):
+            shutil.copyfile(model.folder / file, files / file)
+        # Plain tar: float16 weights hardly compress, and packing would delay the first batch.
+        packed = shutil.make_archive(str(Path(scratch) / name), "tar", files)
+        context.addArchive(f"{packed}#{name}")
+    return name
