@@ -25,7 +25,9 @@ app.add_typer(model_app, name="model")
 # Progress and errors go to stderr: stdout carries only what was asked for.
 _console = Console(stderr=True, highlight=False)
 
-Landing = Annotated[str | None, typer.Option(help="Folder or s3a://bucket/prefix of the landed files. [TWEETS_LANDING]")]
+Landing = Annotated[
+    str | None, typer.Option(help="Folder or s3a://bucket/prefix of the landed files. [TWEETS_LANDING]")
+]
 Lake = Annotated[str | None, typer.Option(help="Folder or s3a://bucket/prefix of the Delta tables. [TWEETS_LAKE]")]
 Registry = Annotated[
     str | None, typer.Option(help="MLflow registry; without one, the bundled model scores. [TWEETS_REGISTRY]")

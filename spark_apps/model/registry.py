@@ -12,7 +12,14 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 from typing import Any, TypeVar
 
-from spark_apps.scoring.scorer import DESCRIPTION_FILE, MODEL_FILE, TOKENIZER_FILE, Description, ModelError, ModelVersion
+from spark_apps.scoring.scorer import (
+    DESCRIPTION_FILE,
+    MODEL_FILE,
+    TOKENIZER_FILE,
+    Description,
+    ModelError,
+    ModelVersion,
+)
 from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings
 
 BUNDLED = Path(__file__).parents[2] / "models" / MODEL_NAME
@@ -53,7 +60,9 @@ class Registry:
     def versions(self) -> list[dict[str, Any]]:
         """Return the versions, newest first: version, aliases, created (epoch ms) and tags of each."""
         found = self._ask(lambda client: client.search_model_versions(f"name='{MODEL_NAME}'"))
-        aliases: dict[str, str] = self._ask(lambda client: client.get_registered_model(MODEL_NAME)).aliases if found else {}
+        aliases: dict[str, str] = (
+            self._ask(lambda client: client.get_registered_model(MODEL_NAME)).aliases if found else {}
+        )
         return [
             {
                 "version": str(version.version),
