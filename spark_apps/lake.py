@@ -12,9 +12,8 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_apps.tables import SCHEMA_VERSION, Table
+from spark_apps.tables import SCHEMA_VERSION, SCHEMA_VERSION_PROPERTY, Table
 
-SCHEMA_VERSION_PROPERTY = "tweets.schemaVersion"
 _PROPERTIES = {
     SCHEMA_VERSION_PROPERTY: str(SCHEMA_VERSION),
     # Micro-batches write small files: Delta joins them after a commit, in the driver that owns the table.
@@ -62,8 +61,8 @@ def _evolve(spark: SparkSession, path: str, table: Table) -> None:
     written = int(properties.get(SCHEMA_VERSION_PROPERTY, 0))
     if written > SCHEMA_VERSION:
         raise LakeError(
-            f"{path} was written by a newer version of this program (schema {written}, this one knows {SCHEMA_VERSION}): "
-            "run that version or a later one"
+            f"{path} was written by a newer version of this program (schema {written}, this one knows "
+            f"{SCHEMA_VERSION}): run that version or a later one"
         )
     found = dict(spark.read.format("delta").load(path).dtypes)
     changed = [

@@ -37,13 +37,13 @@ def run(
     """
     began = time.monotonic()
     chosen = [layer for layer in LAYERS if layer in layers] or list(LAYERS)
-    (lake,) = settings.require(*(["lake", "landing"] if "bronze" in chosen else ["lake"]))[:1]
+    lake, *_ = settings.require(*(["lake", "landing"] if "bronze" in chosen else ["lake"]))
     spark = make_session(settings)
     try:
         if "bronze" in chosen:
             _check_landing(spark, str(settings.landing))
         before = _totals(lake)
-        runner = Streams(spark, lake, on_batch, stop or Event())
+        runner = Streams(spark, lake, on_batch, stop)
         with _signals(runner.stopping):
             streams = [stream for layer in chosen for stream in _APPS[layer](spark, settings)]
             runner.run(streams, None if once else check_trigger(settings.trigger))
@@ -78,8 +78,7 @@ def _signals(stop: Event) -> Iterator[None]:
 
 
 def _totals(lake: str) -> dict[str, Counter[str]]:
-    tables = status(lake).tables
-    return {name: Counter(tables[name].totals) for name in tables}
+    return {name: Counter(table.totals) for name, table in status(lake).tables.items()}
 
 
 def _report(before: dict[str, Counter[str]], after: dict[str, Counter[str]]) -> dict[str, Any]:

@@ -98,12 +98,19 @@ class _Turn:
 class Streams:
     """The streaming queries of one process."""
 
-    def __init__(self, spark: SparkSession, lake: str, on_batch: Callable[[BatchReport], None]) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        lake: str,
+        on_batch: Callable[[BatchReport], None],
+        stop: threading.Event | None = None,
+    ) -> None:
         self._spark = spark
         self._lake = lake
         self._on_batch = on_batch
         self._turn = _Turn()
-        self._stop = threading.Event()
+        self._stop = stop or threading.Event()
+        self._gave_up: set[str] = set()
 
     @property
     def stopping(self) -> threading.Event:
@@ -135,11 +142,16 @@ class Streams:
         def process(rows: DataFrame, batch_id: int) -> None:
             with self._turn.take():
                 if self._stop.is_set():
+                    self._gave_up.add(stream.name)
                     raise Stopped
                 if all(writer.has(batch_id) for writer in writers.values()):
                     return  # all was written before a kill; only the checkpoint had not heard of it
                 began = time.monotonic()
-                counts = stream.process(Batch(rows, batch_id, writers, self._stop))
+                try:
+                    counts = stream.process(Batch(rows, batch_id, writers, self._stop))
+                except Stopped:
+                    self._gave_up.add(stream.name)
+                    raise
                 self._on_batch(BatchReport(stream.name, batch_id, time.monotonic() - began, counts))
 
         writer = (
@@ -194,7 +206,7 @@ class Streams:
                 self._stop.clear()
         for query in queries:
             error = query.exception()
-            if error is not None and not (stopped and "Stopped" in str(error)):
+            if error is not None and query.name not in self._gave_up:
                 self._stop.set()
                 raise StreamError(self._record(str(query.name), error)) from error
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 # Stored as a property of each table: a program refuses a table whose version is above its own.
 SCHEMA_VERSION = 1
+SCHEMA_VERSION_PROPERTY = "tweets.schemaVersion"
 
 
 @dataclass(frozen=True)

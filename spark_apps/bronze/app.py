@@ -15,7 +15,7 @@ _FILES = "path STRING, modificationTime TIMESTAMP, length BIGINT, content BINARY
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     """Return the one stream of this layer."""
-    landing, lake = settings.require("landing", "lake")
+    (landing,) = settings.require("landing")
     cores = spark.sparkContext.defaultParallelism
 
     def process(batch: Batch) -> Mapping[str, int]:

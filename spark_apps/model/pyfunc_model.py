@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
 
 from spark_apps.model.data import LABELS
 from spark_apps.scoring.scorer import Scorer
 
 
-class SentimentModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class SentimentModel(PythonModel):  # type: ignore[misc]
     """`predict` takes a column `text` and gives label, negative, neutral and positive, one row a text."""
 
     def load_context(self, context: Any) -> None:
@@ -22,4 +23,4 @@ class SentimentModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         return pd.DataFrame({"label": [LABELS[best] for best in found.argmax(axis=1)], **columns})
 
 
-mlflow.models.set_model(SentimentModel())
+set_model(SentimentModel())

@@ -116,12 +116,14 @@ class Scorer:
         # Characters foretell tokens well enough that each chunk holds texts of nearly one length.
         rows = sorted(unique.items(), key=lambda item: len(item[0]))
         chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
-        ahead = self._tokenise_ahead.submit(self._tokenise, chunks[0]) if chunks else None
-        for number in range(len(chunks)):
-            assert ahead is not None
-            tokens = ahead.result()
-            if number + 1 < len(chunks):
-                ahead = self._tokenise_ahead.submit(self._tokenise, chunks[number + 1])
+        # One chunk is tokenised while the one before it is scored: `map` would tokenise them all at once.
+        waiting = [self._tokenise_ahead.submit(self._tokenise, chunk) for chunk in chunks[:1]]
+        for following in [*chunks[1:], None]:
+            if not waiting:
+                break
+            tokens = waiting.pop().result()
+            if following is not None:
+                waiting.append(self._tokenise_ahead.submit(self._tokenise, following))
             for batch in _batches(tokens):
                 scores[[row for row, _ in batch]] = self._run([ids for _, ids in batch])
         return scores[[unique[text] for text in texts]]

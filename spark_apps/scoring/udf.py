@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +32,7 @@ def scored(tweets: DataFrame, model: ModelVersion) -> DataFrame:
     archive = _distribute(spark, model)
     threads = int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))
     tasks = max(1, spark.sparkContext.defaultParallelism // threads)
-    schema = StructType(tweets.schema.fields + StructType.fromDDL(_ADDED).fields)
+    schema = StructType([*tweets.schema, *cast(StructType, StructType.fromDDL(_ADDED))])
     spread = tweets.repartition(tasks, F.xxhash64("full_text"))
     rows = spread.mapInArrow(_scoring(archive, threads), schema)
     return (

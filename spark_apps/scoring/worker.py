@@ -20,7 +20,7 @@ _scorer: tuple[str, Scorer] | None = None
 
 def score(archive: str, threads: int, texts: Sequence[str]) -> Probabilities:
     """Return the probabilities of `texts`, shape (n, 3), by the model in the archive that Spark distributed."""
-    global _scorer  # noqa: PLW0603 - one model a process is the purpose of this module
+    global _scorer
     if _scorer is None or _scorer[0] != archive:
         # The new one is made before the old one goes: when it cannot be loaded, the old one still stands.
         _scorer = (archive, Scorer(Path(SparkFiles.get(archive)), threads))

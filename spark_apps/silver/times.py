@@ -5,8 +5,8 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 
 _MONTHS = {
-    name: number
-    for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)
+    "jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6,
+    "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11, "dec": 12,
 }  # fmt: skip
 # Hours east of UTC of the abbreviations that tweet archives hold; one with two meanings has the one usual there.
 _ZONES = {

@@ -36,8 +36,13 @@ _SCHEMA = pa.schema(
         ("ingested_at", _UTC),
     ]
 )
-_TYPES = {"timestamp": "TIMESTAMP", "mentions": "ARRAY<STRING>", "position": "BIGINT", "record": "INT"} | {
-    name: "TIMESTAMP" for name in ("landed_at", "ingested_at")
+_TYPES = {
+    "timestamp": "TIMESTAMP",
+    "mentions": "ARRAY<STRING>",
+    "position": "BIGINT",
+    "record": "INT",
+    "landed_at": "TIMESTAMP",
+    "ingested_at": "TIMESTAMP",
 }
 _DDL = ", ".join(f"`{name}` {_TYPES.get(name, 'STRING')}" for name in _SCHEMA.names)
 

@@ -1,0 +1,137 @@
+"""`tweet-sentiment model …`: train, export, evaluate, register and list."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from spark_apps.settings import MODEL_NAME, PRODUCTION, SettingsError, load
+
+app = typer.Typer(no_args_is_help=True, help="Train, export, measure and register the model.")
+_console = Console(stderr=True, highlight=False)
+
+Data = Annotated[
+    Path, typer.Option(help="Folder of <split>_text.txt and <split>_labels.txt (0, 1, 2), one tweet a line.")
+]
+Registry = Annotated[str | None, typer.Option(help="URI of the MLflow registry. [TWEETS_REGISTRY]")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+_PROVENANCE = "provenance.json"
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    from spark_apps.scoring.scorer import ModelError
+
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        extra = "registry" if error.name == "mlflow" else "train"
+        _console.print(f"[bold red]error[/]: {error.name} is not installed: run `uv sync --inexact --extra {extra}`")
+        raise typer.Exit(2) from None
+    except (ModelError, SettingsError, ValueError, OSError) as error:
+        _console.print(f"[bold red]error[/]: {escape(str(error))}")
+        raise typer.Exit(2) from None
+
+
+@app.command(epilog="Example: tweet-sentiment model train --data semeval --base granite-embedding-30m --out trained")
+def train(
+    data: Data,
+    base: Annotated[str, typer.Option(help="Hugging Face id or local folder of a RoBERTa checkpoint.")],
+    out: Annotated[Path, typer.Option(help="Folder of the trained model; a run that was cut off goes on from it.")],
+    epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the train split.")] = 2,
+    seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 7,
+) -> None:
+    """Fine-tune a checkpoint on the train split; prints its macro recall on the validation split."""
+    with _clear_errors():
+        from spark_apps.model.train import train as fine_tune
+
+        recall = fine_tune(data, base, out, epochs=epochs, seed=seed)
+        provenance = {"base_model": base, "data": data.name, "epochs": epochs, "seed": seed}
+        (out / _PROVENANCE).write_text(json.dumps(provenance), encoding="utf-8")
+        print(f"validation macro recall {recall:.4f}")
+
+
+@app.command(epilog="Example: tweet-sentiment model export --model trained --data semeval --out models/tweet-sentiment")
+def export(
+    model: Annotated[Path, typer.Option(help="Folder of a trained model.")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder of the exported model.")],
+    precision: Annotated[str, typer.Option(help="fp32, or fp16: float16 storage, half the size.")] = "fp16",
+) -> None:
+    """Export to ONNX; refused when its labels differ from torch's on the validation split."""
+    with _clear_errors():
+        from spark_apps.model.data import read_split
+        from spark_apps.model.export import export as write
+
+        file = model / _PROVENANCE
+        provenance = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        found = write(model, out, precision, read_split(data, "val").texts, provenance, os.cpu_count() or 1)
+        print(f"{out}: labels agree with torch on {found.metrics['agreement_with_torch']:.2%} of the validation split")
+
+
+@app.command(epilog="Example: tweet-sentiment model evaluate --data semeval --split val --json")
+def evaluate(
+    data: Data,
+    split: Annotated[str, typer.Option(help="Name of the split.")] = "val",
+    model: Annotated[Path | None, typer.Option(help="Folder of an exported model; the bundled one by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure an exported model on labelled tweets, through the scorer that Gold uses."""
+    with _clear_errors():
+        from spark_apps.model.evaluate import evaluate as measure
+        from spark_apps.model.registry import BUNDLED
+
+        figures = measure(model or BUNDLED, data, split, os.cpu_count() or 1)
+        if as_json:
+            print(json.dumps(figures))
+        else:
+            for name, figure in figures.items():
+                print(f"{name:20} {figure:,.4f}" if isinstance(figure, float) else f"{name:20} {figure:,}")
+
+
+def _registry(uri: str | None) -> Any:
+    from spark_apps.model.registry import Registry as Registered
+
+    settings = load(registry=uri)
+    (found,) = settings.require("registry")
+    return Registered(found, settings.registry_timeout)
+
+
+@app.command(
+    epilog="Example: tweet-sentiment model register --model models/tweet-sentiment --registry http://127.0.0.1:5000"
+)
+def register(
+    model: Annotated[Path | None, typer.Option(help="Folder of an exported model; the bundled one by default.")] = None,
+    registry: Registry = None,
+    alias: Annotated[str | None, typer.Option(help="Alias to move to the new version.")] = PRODUCTION,
+) -> None:
+    """Register an exported model as a new version and move an alias to it."""
+    with _clear_errors():
+        from spark_apps.model.registry import BUNDLED
+
+        version = _registry(registry).register(model or BUNDLED, alias)
+        print(f"{MODEL_NAME} version {version}" + (f" is now {alias}" if alias else ""))
+
+
+@app.command("list", epilog="Example: tweet-sentiment model list --registry http://127.0.0.1:5000 --json")
+def list_versions(registry: Registry = None, as_json: AsJson = False) -> None:
+    """List the registered versions, newest first, and which is in production."""
+    with _clear_errors():
+        versions = _registry(registry).versions()
+        if as_json:
+            print(json.dumps(versions))
+            return
+        view = Table("version", "aliases", "registered", "sha256")
+        for found in versions:
+            created = datetime.fromtimestamp(found["created"] / 1000, UTC)
+            digest = found["tags"].get("sha256", "")[:12]
+            view.add_row(found["version"], ", ".join(found["aliases"]), f"{created:%Y-%m-%d %H:%M}", digest)
+        Console().print(view)

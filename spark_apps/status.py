@@ -1,0 +1,200 @@
+"""What stands in a lake: rows, sizes and versions of its tables, the lag between layers. Read without Spark."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from rich.table import Table as RichTable
+
+from spark_apps.landing import S3_ENDPOINT_ENV, is_s3
+from spark_apps.tables import (
+    BRONZE_TWEETS,
+    GOLD_MENTIONS,
+    GOLD_SENTIMENT,
+    GOLD_TRENDS,
+    QUARANTINE,
+    SCHEMA_VERSION_PROPERTY,
+    SILVER_TWEETS,
+    TABLES,
+    Table,
+)
+
+# The column that says when a row was written; each has statistics in the table's log.
+_WRITTEN = {
+    BRONZE_TWEETS.name: "ingested_at",
+    SILVER_TWEETS.name: "ingested_at",
+    QUARANTINE.name: "ingested_at",
+    GOLD_SENTIMENT.name: "scored_at",
+    GOLD_TRENDS.name: "minute",
+    GOLD_MENTIONS.name: "tweet_date",
+}
+# Only maintenance commits carry no note, so the newest note is near; the whole history is the last resort.
+_HISTORY = 10
+
+
+class StatusError(Exception):
+    """A lake that cannot be looked at; the text names it and says why."""
+
+
+@dataclass(frozen=True)
+class LastBatch:
+    """The micro-batch that wrote last: its query, its id, when it was committed, and what it counted."""
+
+    query: str
+    batch: int
+    at: datetime
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class TableStatus:
+    """One table; `totals` sums the counts of all its batches, `newest` is the time of its newest row."""
+
+    name: str
+    exists: bool = False
+    rows: int = 0
+    files: int = 0
+    bytes: int = 0
+    version: int | None = None
+    schema_version: int | None = None
+    newest: datetime | None = None
+    last_batch: LastBatch | None = None
+    totals: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LakeStatus:
+    """All tables of a lake, those that are not there yet included."""
+
+    lake: str
+    tables: dict[str, TableStatus]
+
+    @property
+    def quarantine(self) -> dict[str, int]:
+        """Rejected records by reason."""
+        return dict(sorted(self.tables[QUARANTINE.name].totals.items(), key=lambda item: -item[1]))
+
+    @property
+    def lag(self) -> dict[str, int]:
+        """Rows that each layer has yet to read: documents for silver, tweets for gold and for the aggregates."""
+        bronze, silver, gold, trends = (
+            self.tables[table.name].totals for table in (BRONZE_TWEETS, SILVER_TWEETS, GOLD_SENTIMENT, GOLD_TRENDS)
+        )
+        return {
+            "silver": bronze.get("rows", 0) - silver.get("documents", 0),
+            "gold": silver.get("rows", 0) - gold.get("rows", 0),
+            "aggregates": gold.get("rows", 0) - trends.get("rows", 0),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `tables --json` prints: times in ISO 8601."""
+        return {
+            "lake": self.lake,
+            "tables": {name: asdict(table) for name, table in self.tables.items()},
+            "lag": self.lag,
+            "quarantine": self.quarantine,
+        }
+
+
+def open_table(lake: str, table: Table) -> DeltaTable | None:
+    """Open one table of a lake; None where it is not there yet, `StatusError` where it cannot be read."""
+    path = table.path(lake)
+    options: dict[str, str] = {}
+    if is_s3(path):
+        path = "s3://" + path.removeprefix("s3a://")
+        options = {"allow_http": str(os.environ.get(S3_ENDPOINT_ENV, "").startswith("http://")).lower()}
+    try:
+        return DeltaTable(path, storage_options=options or None)
+    except TableNotFoundError:
+        return None
+    except (DeltaError, OSError) as error:
+        if not is_s3(path) and not os.path.exists(path):  # noqa: PTH110 - may be no path at all
+            return None
+        raise StatusError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def status(lake: str) -> LakeStatus:
+    """Look at all tables of `lake`, a folder or s3a:// URI; what is not there has no rows."""
+    return LakeStatus(lake, {table.name: _table_status(lake, table) for table in TABLES})
+
+
+def _table_status(lake: str, table: Table) -> TableStatus:
+    delta = open_table(lake, table)
+    if delta is None:
+        return TableStatus(table.name)
+    files = pa.table(delta.get_add_actions(flatten=True))
+    properties = delta.metadata().configuration
+    last, totals = _last_note(delta)
+    return TableStatus(
+        name=table.name,
+        exists=True,
+        rows=_sum(files, "num_records"),
+        files=files.num_rows,
+        bytes=_sum(files, "size_bytes"),
+        version=delta.version(),
+        schema_version=int(properties.get(SCHEMA_VERSION_PROPERTY, 0)),
+        newest=_newest(files, _WRITTEN[table.name]),
+        last_batch=last,
+        totals=totals,
+    )
+
+
+def _sum(files: pa.Table, column: str) -> int:
+    return int(pc.sum(files[column]).as_py() or 0) if files.num_rows else 0
+
+
+def _newest(files: pa.Table, column: str) -> datetime | None:
+    name = next((name for name in (f"max.{column}", f"partition.{column}") if name in files.column_names), None)
+    found = pc.max(files[name]).as_py() if name and files.num_rows else None
+    if found is None or isinstance(found, datetime):
+        return found.astimezone(UTC) if found is not None and found.tzinfo else found and found.replace(tzinfo=UTC)
+    return datetime(found.year, found.month, found.day, tzinfo=UTC)
+
+
+def _last_note(delta: DeltaTable) -> tuple[LastBatch | None, dict[str, int]]:
+    for limit in (_HISTORY, None):
+        for commit in delta.history(limit):
+            text = commit.get("userMetadata")
+            if text:
+                note = json.loads(text)
+                at = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC)
+                return LastBatch(note["query"], note["batch"], at, note["counts"]), note["totals"]
+    return None, {}
+
+
+def render(found: LakeStatus) -> RichTable:
+    """Return the tables as a person reads them."""
+    view = RichTable(title=f"lake {found.lake}", title_justify="left")
+    for name in ("table", "rows", "files", "size", "version", "schema", "newest row", "last batch", "lag (rows)"):
+        view.add_column(name, justify="left" if name == "table" else "right", no_wrap=True)
+    lag = {SILVER_TWEETS.name: "silver", GOLD_SENTIMENT.name: "gold", GOLD_TRENDS.name: "aggregates"}
+    for table in found.tables.values():
+        if not table.exists:
+            view.add_row(table.name, "not there yet", *[""] * 7)
+            continue
+        last = table.last_batch
+        view.add_row(
+            table.name,
+            f"{table.rows:,}",
+            f"{table.files:,}",
+            _size(table.bytes),
+            str(table.version),
+            str(table.schema_version),
+            f"{table.newest:%Y-%m-%d %H:%M:%S}" if table.newest else "",
+            f"{last.batch} at {last.at:%H:%M:%S}" if last else "",
+            f"{found.lag[lag[table.name]]:,}" if table.name in lag else "",
+        )
+    return view
+
+
+def _size(size: int) -> str:
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size} B"
