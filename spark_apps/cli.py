@@ -1,7 +1,6 @@
 """The `tweet-sentiment` command."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -97,7 +96,7 @@ def run(
 def _guarded(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Run `work`; turn what can go wrong into one sentence and an exit code."""
     from spark_apps.lake import LakeError
-    from spark_apps.model.registry import ModelError
+    from spark_apps.scoring.scorer import ModelError
     from spark_apps.session import JavaError
     from spark_apps.stream import StreamError
 
@@ -130,4 +129,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,6 +6,7 @@ Each write is one commit that a replayed micro-batch cannot repeat, with a note 
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from delta.tables import DeltaMergeBuilder, DeltaTable
 from py4j.protocol import Py4JJavaError
@@ -125,13 +126,13 @@ class TableWriter:
         self._totals: dict[str, int] = note.get("totals", {})
         self._committed: int = note["batch"] if note.get("app") == app_id else -1
 
-    def _last_note(self, spark: SparkSession) -> dict[str, object] | dict[str, dict[str, int]] | dict[str, int]:
+    def _last_note(self, spark: SparkSession) -> dict[str, Any]:
         # Maintenance commits carry no note: the latest that does is nearly always among the last few.
         table = DeltaTable.forPath(spark, self.table.path(self.lake))
         for limit in (20, None):
             history = table.history(limit) if limit else table.history()
             for row in history.where("userMetadata IS NOT NULL").orderBy("version", ascending=False).collect():
-                note: dict[str, int] = json.loads(row["userMetadata"])
+                note: dict[str, Any] = json.loads(row["userMetadata"])
                 return note
         return {}
 

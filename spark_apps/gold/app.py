@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from delta.tables import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 
 from spark_apps import lake as lakes
 from spark_apps.gold.transform import mentions, trends
@@ -74,8 +74,10 @@ def _add_trends(batch: Batch, lake: str, days: Iterable[str], counts: Mapping[st
 
 def _add_mentions(batch: Batch, lake: str, days: Iterable[str], counts: Mapping[str, int]) -> None:
     session = batch.rows.sparkSession
-    sums = {name: f"t.{name} + s.{name}" for name in ("negative", "neutral", "positive", "total")}
-    seen = {
+    sums: dict[str, str | Column] = {
+        name: f"t.{name} + s.{name}" for name in ("negative", "neutral", "positive", "total")
+    }
+    seen: dict[str, str | Column] = {
         "first_seen": "least(t.first_seen, s.first_seen)",
         "last_seen": "greatest(t.last_seen, s.last_seen)",
     }

@@ -18,9 +18,7 @@ from spark_apps.settings import MODEL_NAME, PRODUCTION, SettingsError, load
 app = typer.Typer(no_args_is_help=True, help="Train, export, measure and register the model.")
 _console = Console(stderr=True, highlight=False)
 
-Data = Annotated[
-    Path, typer.Option(help="Folder of <split>_text.txt and <split>_labels.txt (0, 1, 2), one tweet a line.")
-]
+Data = Annotated[Path, typer.Option(help="Folder of <split>_text.txt and <split>_labels.txt, one tweet a line.")]
 Registry = Annotated[str | None, typer.Option(help="URI of the MLflow registry. [TWEETS_REGISTRY]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _PROVENANCE = "provenance.json"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModel
 
 from spark_apps.model.data import LABELS
 from spark_apps.scoring.scorer import Scorer

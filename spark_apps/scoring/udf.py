@@ -1,6 +1,6 @@
 """Scoring inside Spark: rows with a text → the same rows with their sentiment."""
 
-import shutil
+import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,11 +74,10 @@ def _distribute(spark: SparkSession, model: ModelVersion) -> str:
     if any(archive.rpartition("#")[2] == name for archive in context.listArchives):
         return name
     with tempfile.TemporaryDirectory() as scratch:
-        files = Path(scratch) / "model"
-        files.mkdir()
-        for file in (MODEL_FILE, TOKENIZER_FILE, DESCRIPTION_FILE):
-            shutil.copyfile(model.folder / file, files / file)
-        # Plain tar: float16 weights hardly compress, and packing would delay the first batch.
-        packed = shutil.make_archive(str(Path(scratch) / name), "tar", files)
+        packed = Path(scratch) / f"{name}.tar"
+        # Not compressed: float16 weights hardly shrink, and packing would delay the first batch.
+        with tarfile.open(packed, "w") as files:
+            for file in (MODEL_FILE, TOKENIZER_FILE, DESCRIPTION_FILE):
+                files.add(model.folder / file, file)
         context.addArchive(f"{packed}#{name}")
     return name
