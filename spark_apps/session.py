@@ -24,6 +24,7 @@ _S3 = ["org.apache.hadoop:hadoop-aws:3.5.0"]
 _SHIPPED = "org.*:*,com.fasterxml.*:*,com.github.*:*,com.google.*:*,commons-*:*,io.airlift:*,javax.*:*"
 _SHIPPED_BUT_AWS = "org.apache.logging*:*,org.slf4j:*,com.fasterxml.*:*,com.google.*:*,commons-*:*,org.xerial.*:*"
 _JAVA = {17, 21}
+_LOG4J = Path(__file__).with_name("log4j2.properties")
 
 
 class JavaError(Exception):
@@ -94,6 +95,7 @@ def make_session(settings: Settings) -> SparkSession:
     uris = [uri for uri in (settings.landing, settings.lake) if uri]
     # Workers would otherwise run the python3 of the PATH.
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1") if "PYSPARK_GATEWAY_PORT" not in os.environ else None
     builder = SparkSession.builder.appName("tweet-sentiment")
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     if not submitted:
@@ -104,6 +106,7 @@ def make_session(settings: Settings) -> SparkSession:
             .config("spark.driver.host", "127.0.0.1")
             .config("spark.driver.bindAddress", "127.0.0.1")
             .config("spark.driver.memory", settings.memory)
+            .config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={_LOG4J.as_uri()}")
             .config("spark.ui.enabled", "false")
             .config("spark.sql.shuffle.partitions", settings.cores or os.cpu_count() or 1)
         )
@@ -115,7 +118,6 @@ def make_session(settings: Settings) -> SparkSession:
             "spark.hadoop.fs.s3a.path.style.access", "true"
         )
     spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
     return spark
 
 
@@ -131,6 +133,8 @@ _SPARK = {
     # Batches are small and their plans are known: re-planning between stages costs more than it saves.
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.streaming.noDataMicroBatches.enabled": "false",
+    # The default asks an idle source for news 100 times a second, and each look at a table's log is work.
+    "spark.sql.streaming.pollingDelay": "200ms",
     "spark.ui.showConsoleProgress": "false",
     # A batch that is being stopped may finish its Python work in peace.
     "spark.sql.streaming.stopTimeout": "30s",

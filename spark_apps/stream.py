@@ -171,7 +171,7 @@ class Streams:
         file = f"{checkpoint}/identity.json"
         tables = {table.name: lakes.table_id(self._spark, self._lake, table) for table in stream.reads + stream.writes}
         text = lakes.read_text(self._spark, file)
-        if text is None:
+        if not text:  # a kill may leave the file empty, before the query has read anything
             if lakes.exists(self._spark, f"{checkpoint}/offsets"):
                 raise LakeError(f"{checkpoint} is a checkpoint of another program: choose another lake")
             identity = {"id": uuid.uuid4().hex, "tables": tables}
@@ -220,7 +220,8 @@ class Streams:
 
 def _last_cause(text: str) -> str:
     """Return the line of a Spark error that says what happened."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    frames = ("at ", "File ", "...")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith(frames)]
     causes = [line for line in lines if "Error" in line or "Exception" in line]
     return (causes or lines or ["no message"])[-1][:500]
 

@@ -11,7 +11,7 @@ from spark_apps.model.data import LABELS
 from spark_apps.scoring.scorer import Scorer
 
 
-class SentimentModel(PythonModel):  # type: ignore[misc]
+class SentimentModel(PythonModel):
     """`predict` takes a column `text` and gives label, negative, neutral and positive, one row a text."""
 
     def load_context(self, context: Any) -> None:

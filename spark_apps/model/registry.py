@@ -30,6 +30,8 @@ _WAIT_SECONDS = 2.0
 _SAY_SECONDS = 10.0
 # A download is 60 MB; the alias is a few bytes.
 _DOWNLOAD_TIMEOUT_FACTOR = 24
+# What MLflow says of an alias that is not set, and of one whose model is not registered.
+_NOT_THERE = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}
 
 T = TypeVar("T")
 
@@ -38,11 +40,16 @@ class RegistryError(ModelError):
     """The registry cannot be reached, or has no such version."""
 
 
+class NoProduction(RegistryError):  # noqa: N818 - the word of the domain
+    """The registry answers, and no version of the model is in production there."""
+
+
 class Registry:
     """The registered model in one MLflow registry."""
 
     def __init__(self, uri: str, timeout: float) -> None:
         """`uri` is that of an MLflow server, or sqlite:///…; each question is given up after `timeout` seconds."""
+        os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
         # MLflow reads these at each request; its own defaults block for minutes when a server is down.
         os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
         os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(timeout)))
@@ -54,7 +61,10 @@ class Registry:
         self._asked: Future[Any] | None = None
 
     def production(self) -> str:
-        """Return the version that the alias `production` names; `RegistryError` when there is none or no answer."""
+        """Return the version that the alias `production` names.
+
+        Raises `NoProduction` where there is none, `RegistryError` where there is no answer.
+        """
         return str(self._ask(lambda client: client.get_model_version_by_alias(MODEL_NAME, PRODUCTION).version))
 
     def versions(self) -> list[dict[str, Any]]:
@@ -109,6 +119,7 @@ class Registry:
 
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
+        self._ask(_ensure_experiment)
         mlflow.set_experiment(EXPERIMENT)
         with tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_name="register"):
             files = Path(scratch) / "model"
@@ -133,7 +144,7 @@ class Registry:
         """Return the version in production; where there is none, register `folder` as it."""
         try:
             return self.production()
-        except RegistryError:
+        except NoProduction:
             return self.register(folder, PRODUCTION)
 
     def _ask(self, question: Callable[[Any], T], times: int = 1) -> T:
@@ -150,12 +161,20 @@ class Registry:
         except ModelError:
             raise
         except Exception as error:  # MLflow lets through what its stores and its HTTP library raise
+            if getattr(error, "error_code", "") in _NOT_THERE:
+                raise NoProduction(
+                    f"no version of {MODEL_NAME} is in production in the registry {self.uri}: register one "
+                    f"(tweet-sentiment model register --registry {self.uri})"
+                ) from error
             raise RegistryError(f"the registry {self.uri}: {str(error).splitlines()[0][:300]}") from error
 
     def _answer(self, question: Callable[[Any], T]) -> T:
         if self._client is None:
             from mlflow import MlflowClient
 
+            # What it says of its migrations and its uploads is no news to the user of a stream.
+            for name in ("mlflow", "alembic"):
+                logging.getLogger(name).setLevel(logging.ERROR)
             self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
         return question(self._client)
 
@@ -212,6 +231,14 @@ def open_model(settings: Settings) -> BundledModel | ProductionModel:
     # Of this process alone: two registries may use one number for different models.
     cache = Path(tempfile.mkdtemp(prefix="tweet-sentiment-model-"))
     return ProductionModel(Registry(settings.registry, settings.registry_timeout), cache)
+
+
+def _ensure_experiment(client: Any) -> None:
+    """Create the experiment of the releases; with a SQLite registry its files lie beside the database."""
+    if client.get_experiment_by_name(EXPERIMENT) is None:
+        database = client.tracking_uri.removeprefix("sqlite:///")
+        beside = None if database == client.tracking_uri else (Path(database).parent / "artifacts").absolute().as_uri()
+        client.create_experiment(EXPERIMENT, artifact_location=beside)
 
 
 def _signature() -> Any:

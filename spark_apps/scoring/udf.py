@@ -3,6 +3,7 @@
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -73,11 +74,16 @@ def _distribute(spark: SparkSession, model: ModelVersion) -> str:
     context = spark.sparkContext
     if any(archive.rpartition("#")[2] == name for archive in context.listArchives):
         return name
-    with tempfile.TemporaryDirectory() as scratch:
-        packed = Path(scratch) / f"{name}.tar"
-        # Not compressed: float16 weights hardly shrink, and packing would delay the first batch.
-        with tarfile.open(packed, "w") as files:
-            for file in (MODEL_FILE, TOKENIZER_FILE, DESCRIPTION_FILE):
-                files.add(model.folder / file, file)
-        context.addArchive(f"{packed}#{name}")
+    packed = Path(_packed().name) / f"{name}.tar"
+    # Not compressed: float16 weights hardly shrink, and packing would delay the first batch.
+    with tarfile.open(packed, "w") as files:
+        for file in (MODEL_FILE, TOKENIZER_FILE, DESCRIPTION_FILE):
+            files.add(model.folder / file, file)
+    context.addArchive(f"{packed}#{name}")
     return name
+
+
+@cache
+def _packed() -> tempfile.TemporaryDirectory[str]:
+    """Return the folder of packed models: executors fetch from it when their first task runs, until Spark ends."""
+    return tempfile.TemporaryDirectory(prefix="tweet-sentiment-packed-")
