@@ -95,10 +95,10 @@ def make_session(settings: Settings) -> SparkSession:
     uris = [uri for uri in (settings.landing, settings.lake) if uri]
     # Workers would otherwise run the python3 of the PATH.
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1") if "PYSPARK_GATEWAY_PORT" not in os.environ else None
     builder = SparkSession.builder.appName("tweet-sentiment")
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     if not submitted:
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         s3 = any(is_s3(uri) for uri in uris)
         builder = (
             builder.master(f"local[{settings.cores or '*'}]")
@@ -117,8 +117,7 @@ def make_session(settings: Settings) -> SparkSession:
         builder = builder.config("spark.hadoop.fs.s3a.endpoint", endpoint).config(
             "spark.hadoop.fs.s3a.path.style.access", "true"
         )
-    spark = builder.getOrCreate()
-    return spark
+    return builder.getOrCreate()
 
 
 _SPARK = {

@@ -1,0 +1,165 @@
+"""Made-up tweets with known truth, in every shape and with every kind of trouble; seeded, so tests know every total."""
+
+import gzip
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from spark_apps.demo import malformed, texts
+from spark_apps.demo.malformed import Expected, LandedFile, dumps
+from spark_apps.demo.shapes import MANY, ONE, SHAPES, Draft
+
+_SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
+_USERS = 3_000
+_RECENT = 400
+_BURST_EVERY_SECONDS = 90
+_BURST_SECONDS = (15, 40)
+_CALM = {"negative": 0.27, "neutral": 0.43, "positive": 0.30}
+_LANGUAGE_WEIGHTS = (80, 5, 5, 5, 5)
+_ZIPPED_EVERY = 7
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Shares of a stream, each between 0 and 1; `rate` is in tweets a second, several times that in a burst."""
+
+    rate: float = 10
+    retweets: float = 0.3
+    duplicates: float = 0.02
+    late: float = 0.03
+    malformed: float = 0.01
+    burst_factor: float = 3
+
+
+@dataclass(frozen=True)
+class _Burst:
+    until: datetime
+    mood: str
+    mention: str
+
+
+class Generator:
+    """A stream of tweets, the same for the same seed, start and mix."""
+
+    def __init__(
+        self, seed: int = 0, start: datetime = datetime(2026, 1, 1, tzinfo=UTC), mix: Mix | None = None
+    ) -> None:
+        self._random = Random(seed)  # noqa: S311 - made-up tweets are no secret
+        self._now = start
+        self._mix = mix or Mix()
+        self._prefix = f"{start:%Y%m%dT%H%M%S%f}"
+        self._files = 0
+        self._tweets = 0
+        self._troubles = 0
+        self._owed = 0.0
+        self._recent: deque[tuple[Draft, str]] = deque(maxlen=_RECENT)
+        self._burst: _Burst | None = None
+
+    def files(self, tweets: int, per_file: int = 1000) -> Iterator[LandedFile]:
+        """Yield files that hold `tweets` records in all, duplicates included, malformed lines not."""
+        while tweets > 0:
+            count = min(per_file, tweets)
+            yield self._file(count, count / self._mix.rate)
+            tweets -= count
+
+    def tick(self, seconds: float) -> LandedFile:
+        """Return the file of the next `seconds` of the stream."""
+        factor = self._mix.burst_factor if self._burst else 1
+        self._owed += self._mix.rate * seconds * factor * self._random.uniform(0.7, 1.3)
+        count = int(self._owed)
+        self._owed -= count
+        return self._file(count, seconds)
+
+    def troubles(self) -> list[LandedFile]:
+        """Return one file of every kind of trouble."""
+        return list(malformed.files(lambda: self._draft(original=False)))
+
+    def _file(self, tweets: int, seconds: float) -> LandedFile:
+        lines: list[bytes] = []
+        expected = Expected()
+        left = tweets
+        while left > 0:
+            step = self._random.random()
+            if step < self._mix.malformed:
+                line, becomes = malformed.line(self._troubles % malformed.KINDS, self._draft(original=False))
+                self._troubles += 1
+            elif step < self._mix.malformed + self._mix.duplicates and self._recent:
+                line, becomes = self._again()
+                left -= 1
+            else:
+                line, becomes, taken = self._document(left)
+                left -= taken
+            lines.append(line)
+            expected += becomes
+            self._now += timedelta(seconds=seconds / tweets)
+        data = b"".join(line + b"\n" for line in lines)
+        self._files += 1
+        name = f"tweets-{self._prefix}-{self._files:06}.json"
+        if self._files % _ZIPPED_EVERY == 0:
+            return LandedFile(f"{name}.gz", gzip.compress(data, 1), expected)
+        return LandedFile(name, data, expected)
+
+    def _document(self, most: int) -> tuple[bytes, Expected, int]:
+        shape = self._random.choice(SHAPES)
+        if shape in MANY:
+            tweets = [self._draft() for _ in range(min(self._random.randint(2, 6), most))]
+            for tweet in tweets:
+                self._recent.append((tweet, "v1.1"))
+            return dumps(MANY[shape](tweets)), Expected(1, len(tweets)), len(tweets)
+        # Only the shapes that say whose tweet is passed on hold retweets.
+        tweet = self._draft(original=None if shape in {"v1.1", "v2", "activity"} else False)
+        self._recent.append((tweet, shape))
+        return dumps(ONE[shape](tweet)), Expected(1, 1), 1
+
+    def _again(self) -> tuple[bytes, Expected]:
+        tweet, shape = self._random.choice(self._recent)
+        return dumps(ONE[shape](tweet)), Expected(1, 0, 1)
+
+    def _draft(self, original: bool | None = None) -> Draft:
+        """Make a tweet; `original` None: perhaps a retweet, False: none."""
+        tweet = self._fresh()
+        # Five tweets of six come in a shape that can hold a retweet.
+        if original is None and self._recent and self._random.random() < min(1.0, self._mix.retweets * 1.2):
+            source = self._random.choice(self._recent)[0]
+            source = source.original or source
+            return replace(
+                tweet, text=source.text, mood=source.mood, lang=source.lang, mentions=source.mentions, original=source
+            )
+        return tweet
+
+    def _fresh(self) -> Draft:
+        random = self._random
+        burst = self._weather()
+        mood, mention = random.choices(list(_CALM), list(_CALM.values()))[0], random.choice(list(texts.TOPICS))
+        if burst and random.random() < 0.8:
+            mood, mention = burst.mood, burst.mention
+        lang = random.choices(texts.LANGUAGES, _LANGUAGE_WEIGHTS)[0]
+        time = self._now
+        if random.random() < self._mix.late:
+            time -= timedelta(seconds=random.expovariate(1 / 1800))
+        self._tweets += 1
+        user = random.randrange(_USERS)
+        return Draft(
+            # Unique whatever its time: the low bits count the tweets.
+            id=((int(time.timestamp() * 1000) - _SNOWFLAKE_EPOCH_MS) << 22) | (self._tweets & 0x3FFFFF),
+            user_id=10_000 + user,
+            user=f"reader{user}",
+            text=texts.write(random, mood, lang, mention),
+            lang=lang,
+            time=time,
+            mentions=(mention,),
+            mood=mood,
+        )
+
+    def _weather(self) -> _Burst | None:
+        """Return the burst that goes on now, if any; now and then one begins."""
+        if self._burst and self._now > self._burst.until:
+            self._burst = None
+        chance = 1 / (_BURST_EVERY_SECONDS * self._mix.rate)
+        if self._burst is None and self._random.random() < chance:
+            seconds = self._random.uniform(*_BURST_SECONDS)
+            mood = self._random.choice(["negative", "positive"])
+            self._burst = _Burst(self._now + timedelta(seconds=seconds), mood, self._random.choice(list(texts.TOPICS)))
+        return self._burst

@@ -1,0 +1,155 @@
+"""What a landing holds besides tweets in order: one of every kind, with what must become of it."""
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from spark_apps.demo import shapes
+from spark_apps.demo.shapes import Draft
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What becomes of some landed data: documents in Bronze, new tweets and duplicates, rejects by reason."""
+
+    documents: int = 0
+    tweets: int = 0
+    duplicates: int = 0
+    quarantine: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: "Expected") -> "Expected":
+        return Expected(
+            self.documents + other.documents,
+            self.tweets + other.tweets,
+            self.duplicates + other.duplicates,
+            self.quarantine + other.quarantine,
+        )
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """A file for the landing: its name, its bytes, and what must become of them."""
+
+    name: str
+    data: bytes
+    expected: Expected
+
+
+def dumps(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _without(name: str) -> Callable[[Draft], bytes]:
+    return lambda tweet: dumps({key: value for key, value in shapes.flat(tweet).items() if key != name})
+
+
+def _with(**fields: Any) -> Callable[[Draft], bytes]:
+    return lambda tweet: dumps(shapes.flat(tweet) | fields)
+
+
+def _is(value: Any) -> Callable[[Draft], bytes]:
+    return lambda _: dumps(value)
+
+
+def _cut(tweet: Draft) -> bytes:
+    whole = json.dumps(shapes.flat(tweet)).encode()
+    return whole[: 20 + tweet.id % (len(whole) - 40)]
+
+
+def _raw(data: bytes) -> Callable[[Draft], bytes]:
+    return lambda _: data
+
+
+_USER = {"id": 7, "id_str": "7", "name": "Ann", "screen_name": "ann", "followers_count": 3}
+_MESSAGE = {"direct_message": {"id": 5, "text": "hello", "sender": _USER, "recipient": _USER}}
+
+# A line that holds no tweet, by the reason for which it is quarantined; `tweet` only lends its fields.
+_REJECTED: tuple[tuple[str, Callable[[Draft], bytes]], ...] = (
+    ("not_json", _raw(b"<html>502 Bad Gateway</html>")),
+    ("cut_off", _cut),
+    ("deletion", _is({"delete": {"status": {"id": 1, "id_str": "1", "user_id": 2}}})),
+    ("notice", _is({"limit": {"track": 14, "timestamp_ms": "1409000000000"}})),
+    ("notice", _is({"disconnect": {"code": 4, "reason": "stall"}})),
+    ("user", _is(_USER)),
+    ("list", _is({"id": 3, "name": "friends", "member_count": 4, "subscriber_count": 1, "mode": "public"})),
+    ("direct_message", _is(_MESSAGE)),
+    ("no_tweets", _is({"meta": {"result_count": 0}})),
+    ("not_a_tweet", _is({"temperature": 21.5})),
+    ("not_a_tweet", _raw(b"42")),
+    ("too_deep", _raw(b"[" * 50_000 + b"]" * 50_000)),
+    ("missing_id", _without("id")),
+    ("missing_text", _with(full_text="")),
+    ("missing_time", _with(timestamp=None)),
+    ("bad_id", _with(id="not-a-number")),
+    ("bad_text", _with(full_text={"html": "<b>hi</b>"})),
+    ("bad_time", _with(timestamp="2024-02-31T25:61:00Z")),
+)
+
+
+def _trailing(tweet: Draft) -> tuple[bytes, Expected]:
+    return dumps(shapes.flat(tweet)) + b" and so on", Expected(1, 1, 0, Counter(trailing_text=1))
+
+
+def _twice_on_a_line(tweet: Draft) -> tuple[bytes, Expected]:
+    return dumps(shapes.flat(tweet)) + dumps(shapes.v1(tweet)), Expected(1, 1, 1)
+
+
+def _byte_order_mark(tweet: Draft) -> tuple[bytes, Expected]:
+    return b"\xef\xbb\xbf" + dumps(shapes.flat(tweet)), Expected(1, 1)
+
+
+def _invalid_utf8(tweet: Draft) -> tuple[bytes, Expected]:
+    return dumps(shapes.flat(tweet)).replace(b'full_text":"', b'full_text":"\xff\xfe ', 1), Expected(1, 1)
+
+
+def _duplicate_keys(tweet: Draft) -> tuple[bytes, Expected]:
+    return b'{"id":1,"lang":"xx",' + dumps(shapes.flat(tweet))[1:], Expected(1, 1)
+
+
+# A line that is damaged, and holds a tweet nevertheless.
+_SAVED = (_trailing, _twice_on_a_line, _byte_order_mark, _invalid_utf8, _duplicate_keys)
+
+KINDS = len(_REJECTED) + len(_SAVED)
+
+
+def line(kind: int, tweet: Draft) -> tuple[bytes, Expected]:
+    """Return a malformed line, of kind 0 ≤ kind < KINDS, and what must become of it."""
+    if kind < len(_REJECTED):
+        reason, make = _REJECTED[kind]
+        return make(tweet), Expected(1, 0, 0, Counter({reason: 1}))
+    return _SAVED[kind - len(_REJECTED)](tweet)
+
+
+def files(draft: Callable[[], Draft]) -> Iterator[LandedFile]:
+    """Yield one file of each kind of trouble; `draft` makes tweets."""
+
+    def lines(count: int) -> bytes:
+        return b"".join(dumps(shapes.v1(draft())) + b"\n" for _ in range(count))
+
+    def file(name: str, data: bytes, tweets: int, documents: int | None = None, *reasons: str) -> LandedFile:
+        known = tweets if documents is None else documents
+        return LandedFile(f"trouble/{name}", data, Expected(known, tweets, 0, Counter(reasons)))
+
+    zipped = gzip.compress(lines(500))
+    yield file("empty.json", b"", 0)
+    yield file("blank.json", b"\n  \n\r\n", 0)
+    yield file("binary.json", bytes(range(256)) * 9, 0, 1, "binary")
+    yield file("sixteen bits.json", '{"id": 1, "text": "hello"}'.encode("utf-16"), 0, 1, "binary")
+    yield file("no gzip.json.gz", bytes(range(255, -1, -1)), 0, 1, "bad_gzip")
+    yield file("gzip.json.gz", gzip.compress(lines(3)), 3)
+    yield file("gzip without its name.json", gzip.compress(lines(2)), 2)
+    yield file("damaged.json.gz", zipped[:12] + b"\xff\xff\xff" + zipped[15:], 0, 1, "bad_gzip")
+    yield file("mark.json", b"\xef\xbb\xbf" + lines(2), 2)
+    yield file("windows.json", lines(2).replace(b"\n", b"\r\n"), 2)
+    yield file("printed.json", json.dumps(shapes.v1(draft()), indent=2).encode(), 1)
+    yield file("printed many.json", json.dumps(shapes.timeline([draft(), draft()]), indent=4).encode(), 2, 1)
+    yield file("printed search.json", json.dumps(shapes.search_result([draft(), draft()]), indent=1).encode(), 2, 1)
+    yield file("large.json", dumps(shapes.flat(draft()) | {"more": "x" * (5 << 20)}) + b"\n" + lines(1), 2)
+    yield file("a space and a:colon.json", lines(1), 1)
+    yield file("日本語 ☃ %20[*]{}.json", lines(1), 1)
+    yield file("no suffix", lines(1), 1)

@@ -1,0 +1,91 @@
+"""The generator says what must become of its files; the code that reads them must agree, file by file."""
+
+import io
+from collections import Counter
+from datetime import UTC, datetime
+
+import pytest
+
+from spark_apps.bronze.documents import read_documents
+from spark_apps.demo import malformed
+from spark_apps.demo.generator import Generator, Mix
+from spark_apps.demo.malformed import Expected, LandedFile
+from spark_apps.demo.shapes import SHAPES
+from spark_apps.silver.formats import Tweet, read
+
+NASTY = Mix(duplicates=0.1, late=0.2, malformed=0.1)
+
+
+def found(file: LandedFile, seen: set[str]) -> tuple[Expected, list[Tweet]]:
+    """Read a file as Bronze and Silver do, without Spark."""
+    documents = duplicates = 0
+    quarantine: Counter[str] = Counter()
+    tweets: list[Tweet] = []
+    for document in read_documents(io.BytesIO(file.data), file.name, 64 << 20):
+        documents += 1
+        if document.problem:
+            quarantine[document.problem] += 1
+            continue
+        for item in read(document.raw or ""):
+            if not isinstance(item, Tweet):
+                quarantine[item.reason] += 1
+            elif item.id in seen:
+                duplicates += 1
+            else:
+                seen.add(item.id)
+                tweets.append(item)
+    return Expected(documents, len(tweets), duplicates, quarantine), tweets
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_each_file_holds_what_it_says(seed: int) -> None:
+    generator = Generator(seed, mix=NASTY)
+    seen: set[str] = set()
+    total = Expected()
+    for file in generator.files(4000, per_file=150):
+        assert found(file, seen)[0] == file.expected, file.name
+        total += file.expected
+    assert total.tweets + total.duplicates >= 4000
+    assert len(total.quarantine) == len({reason for reason, _ in malformed._REJECTED}) + 1
+
+
+@pytest.mark.parametrize("kind", range(malformed.KINDS))
+def test_each_kind_of_malformed_line_by_itself(kind: int) -> None:
+    for seed in range(20):
+        line, expected = malformed.line(kind, Generator(seed)._draft(original=False))
+        assert found(LandedFile("f.json", line + b"\n", expected), set())[0] == expected
+
+
+def test_each_kind_of_troubled_file() -> None:
+    seen: set[str] = set()
+    files = Generator(3).troubles()
+    for file in files:
+        assert found(file, seen)[0] == file.expected, file.name
+    assert len({file.name for file in files}) == len(files)
+
+
+def test_the_stream_is_as_described() -> None:
+    start = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    seen: set[str] = set()
+    tweets = [tweet for file in Generator(1, start).files(6000) for tweet in found(file, seen)[1]]
+    retweets = sum("retweeted" in str(tweet.fields) or tweet.fields.get("verb") == "share" for tweet in tweets)
+    assert 0.27 < retweets / len(tweets) < 0.33
+    assert {tweet.format for tweet in tweets} == {"v1.1", "v2", "activity", "flat", "course"}
+    assert {tweet.lang for tweet in tweets} >= {"en", "es", "de", "fr", "ja", "und"}
+    late = sum((b.timestamp - a.timestamp).total_seconds() < -5 for a, b in zip(tweets, tweets[1:], strict=False))
+    assert 0.01 < late / len(tweets) < 0.06
+    assert {tweet.truth for tweet in tweets} == {None, "negative", "neutral", "positive"}
+    assert sum(bool(tweet.mentions) for tweet in tweets) / len(tweets) > 0.99
+    assert len(SHAPES) == 9
+
+
+def test_bursts_of_one_mood_raise_the_rate() -> None:
+    generator = Generator(2, mix=Mix(rate=50, malformed=0, duplicates=0, late=0))
+    sizes = [generator.tick(1).expected.tweets for _ in range(600)]
+    calm = sorted(sizes)[len(sizes) // 3]
+    assert max(sizes) > 2 * calm
+
+
+def test_one_seed_is_one_stream() -> None:
+    assert list(Generator(7).files(300, 100)) == list(Generator(7).files(300, 100))
+    assert next(Generator(7).files(100)) != next(Generator(8).files(100))
