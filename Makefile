@@ -8,6 +8,7 @@ UV := $(shell command -v uv || echo .uv/bin/uv)
 SYNC = $(UV) sync --quiet --frozen --inexact
 RUN = $(UV) run --no-sync
 DEMO = .demo
+PORT ?= 8501
 
 .PHONY: help run test test-train chaos bench clean
 
@@ -15,7 +16,7 @@ help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 run: .venv/.run ## the live demo: tweets, streams, registry and dashboard on this machine
-	@exec $(RUN) tweet-sentiment demo --home $(DEMO)
+	@exec $(RUN) tweet-sentiment demo --home $(DEMO) --port $(PORT)
 
 test: .venv/.test ## all tests of this machine but the long ones: at most 10 minutes on two cores
 	$(RUN) ruff check

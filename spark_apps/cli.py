@@ -1,16 +1,25 @@
 """The `tweet-sentiment` command."""
 
 import json
+import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
+from rich.logging import RichHandler
 from rich.markup import escape
 
 from spark_apps.model.cli import app as model_app
 from spark_apps.settings import LAYERS, Settings, SettingsError, load
+from spark_apps.tables import REASONS
+
+if TYPE_CHECKING:
+    from spark_apps.status import LakeStatus
+
+T = TypeVar("T")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +40,7 @@ Lake = Annotated[str | None, typer.Option(help="Folder or s3a://bucket/prefix of
 Registry = Annotated[
     str | None, typer.Option(help="MLflow registry; without one, the bundled model scores. [TWEETS_REGISTRY]")
 ]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the dashboard.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 
 
@@ -74,13 +84,8 @@ def run(
 
     def work() -> dict[str, Any]:
         from spark_apps.run import run as run_streams
-        from spark_apps.stream import BatchReport
 
-        def say(report: BatchReport) -> None:
-            counts = ", ".join(f"{count:,} {name}" for name, count in report.counts.items() if count)
-            _console.print(f"{report.stream} batch {report.batch}: {counts or 'nothing new'} in {report.seconds:.1f} s")
-
-        return run_streams(layers or [], settings, once, say)
+        return run_streams(layers or [], settings, once, lambda report: _console.print(str(report)))
 
     result = _guarded(work)
     if as_json:
@@ -93,19 +98,32 @@ def run(
         )
 
 
-def _guarded(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _guarded(work: Callable[[], T]) -> T:
     """Run `work`; turn what can go wrong into one sentence and an exit code."""
+    from spark_apps.demo.app import DemoError
     from spark_apps.lake import LakeError
     from spark_apps.scoring.scorer import ModelError
     from spark_apps.session import JavaError
+    from spark_apps.status import StatusError
     from spark_apps.stream import StreamError
 
+    # Warnings, such as that of a registry which does not answer, belong to what a person wants to see.
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_handler()])
+    logging.getLogger("spark_apps").setLevel(logging.INFO)
+    # It tells of each exception that it hands on; the one who gets it decides what is told.
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
     try:
         return work()
     except StreamError as error:
         _fail(str(error), 1)
-    except (SettingsError, JavaError, LakeError, ModelError) as error:
+    except (SettingsError, JavaError, LakeError, ModelError, StatusError, DemoError, OSError) as error:
         _fail(str(error), 2)
+    except ModuleNotFoundError as error:
+        _fail(f"{error.name} is not installed: run `uv sync --all-extras`", 2)
+
+
+def _handler() -> logging.Handler:
+    return RichHandler(console=_console, show_path=False, show_level=True, log_time_format="%H:%M:%S")
 
 
 @app.command(epilog="Example: tweet-sentiment replay recorded/*.json.gz --landing ./landing --speed 60")
@@ -113,15 +131,88 @@ def replay(
     files: Annotated[list[Path], typer.Argument(help="Recorded files, plain or gzip.")],
     landing: Landing = None,
     speed: Annotated[
-        float | None, typer.Option(help="Times faster than the tweets were written; at once by default.")
+        float | None, typer.Option(min=0.001, help="Times faster than the tweets were written; at once by default.")
     ] = None,
 ) -> None:
     """Feed recorded files to the landing as a stream."""
+    settings = _settings(landing=landing)
+
+    def work() -> int:
+        from spark_apps.demo.replay import replay as feed
+        from spark_apps.run import until_signal
+
+        (target,) = settings.require("landing")
+        stop = threading.Event()
+        with until_signal(stop):
+            return feed(files, target, speed, lambda name, size: _console.print(f"{name}: {size:,} bytes"), stop)
+
+    landed = _guarded(work)
+    _console.print(f"{landed:,} files landed in {settings.landing}")
 
 
 @app.command(epilog="Example: tweet-sentiment tables --lake ./lake --json")
 def tables(lake: Lake = None, as_json: AsJson = False) -> None:
     """Show the tables of a lake: rows, size, versions, newest row, lag between layers, quarantine by reason."""
+    settings = _settings(lake=lake)
+
+    def work() -> LakeStatus:
+        from spark_apps.status import status
+
+        return status(*settings.require("lake"))
+
+    found = _guarded(work)
+    if as_json:
+        print(json.dumps(found.to_dict(), ensure_ascii=False, default=lambda time: time.isoformat()))
+        return
+    from spark_apps.status import render
+
+    output = Console(highlight=False)
+    output.print(render(found))
+    for reason, count in found.quarantine.items():
+        output.print(f"quarantine: {count:,} × {reason}, {REASONS.get(reason, 'of another version')}")
+
+
+@app.command(epilog="Example: tweet-sentiment dashboard --lake s3a://tweets/lake --port 8501")
+def dashboard(
+    lake: Lake = None,
+    registry: Registry = None,
+    landing: Annotated[
+        str | None, typer.Option(help="Where typed tweets land; none: no box to type. [TWEETS_LANDING]")
+    ] = None,
+    port: Port = 8501,
+    address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+) -> None:
+    """Serve the dashboard over the Gold tables of a lake."""
+    settings = _settings(lake=lake, registry=registry, landing=landing)
+
+    def work() -> None:
+        from spark_apps.dashboard.launch import check_port, serve
+
+        settings.require("lake")
+        check_port(address, port)
+        serve(settings, address, port)
+
+    _guarded(work)
+
+
+@app.command(epilog="Example: tweet-sentiment demo --home .demo --rate 20")
+def demo(
+    home: Annotated[Path, typer.Option(help="Folder of all that the demo keeps.")] = Path(".demo"),
+    rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Tweets a second, three times that in a burst.")] = 10,
+    port: Port = 8501,
+    browser: Annotated[bool, typer.Option(help="Open the dashboard in the browser of this machine.")] = True,
+) -> None:
+    """Run everything on this machine: made-up tweets, registry, streams and dashboard.
+
+    Ctrl-C finishes the batch in flight and stops; started again, the demo goes on where it was.
+    """
+
+    def work() -> None:
+        from spark_apps.demo.app import run_demo
+
+        run_demo(home, rate, port, browser, _console)
+
+    _guarded(work)
 
 
 def main() -> None:

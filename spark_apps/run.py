@@ -44,7 +44,7 @@ def run(
             _check_landing(spark, str(settings.landing))
         before = _totals(lake)
         runner = Streams(spark, lake, on_batch, stop)
-        with _signals(runner.stopping):
+        with until_signal(runner.stopping):
             streams = [stream for layer in chosen for stream in _APPS[layer](spark, settings)]
             runner.run(streams, None if once else check_trigger(settings.trigger))
         after = _totals(lake)
@@ -63,11 +63,12 @@ def _check_landing(spark: SparkSession, landing: str) -> None:
 
 
 @contextmanager
-def _signals(stop: Event) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM end the run after the batch in flight."""
+def until_signal(stop: Event) -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM set `stop`; a second one ends the process at once, as by default."""
 
-    def handle(_signal: int, _frame: object) -> None:
+    def handle(number: int, _frame: object) -> None:
         stop.set()
+        signal.signal(number, signal.SIG_DFL)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

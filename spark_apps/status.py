@@ -171,24 +171,23 @@ def _last_note(delta: DeltaTable) -> tuple[LastBatch | None, dict[str, int]]:
 def render(found: LakeStatus) -> RichTable:
     """Return the tables as a person reads them."""
     view = RichTable(title=f"lake {found.lake}", title_justify="left")
-    for name in ("table", "rows", "files", "size", "version", "schema", "newest row", "last batch", "lag (rows)"):
-        view.add_column(name, justify="left" if name == "table" else "right", no_wrap=True)
+    for name in ("table", "rows", "lag", "files", "size", "version", "newest row", "last batch"):
+        view.add_column(name, justify="left" if name == "table" else "right")
     lag = {SILVER_TWEETS.name: "silver", GOLD_SENTIMENT.name: "gold", GOLD_TRENDS.name: "aggregates"}
     for table in found.tables.values():
         if not table.exists:
-            view.add_row(table.name, "not there yet", *[""] * 7)
+            view.add_row(table.name, "not there yet", *[""] * 6)
             continue
         last = table.last_batch
         view.add_row(
             table.name,
             f"{table.rows:,}",
+            f"{found.lag[lag[table.name]]:,}" if table.name in lag else "",
             f"{table.files:,}",
             _size(table.bytes),
-            str(table.version),
-            str(table.schema_version),
+            f"{table.version} (schema {table.schema_version})",
             f"{table.newest:%Y-%m-%d %H:%M:%S}" if table.newest else "",
             f"{last.batch} at {last.at:%H:%M:%S}" if last else "",
-            f"{found.lag[lag[table.name]]:,}" if table.name in lag else "",
         )
     return view
 

@@ -61,6 +61,10 @@ class BatchReport:
     seconds: float
     counts: Mapping[str, int]
 
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count:,} {name}" for name, count in self.counts.items() if count)
+        return f"{self.stream} batch {self.batch}: {counts or 'nothing new'} in {self.seconds:.1f} s"
+
 
 class StreamError(Exception):
     """A streaming query that ended with an error; the text is for the person who runs it."""

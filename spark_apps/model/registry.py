@@ -6,9 +6,11 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -121,7 +123,7 @@ class Registry:
         mlflow.set_registry_uri(self.uri)
         self._ask(_ensure_experiment)
         mlflow.set_experiment(EXPERIMENT)
-        with tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_name="register"):
+        with _quiet(), tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_name="register"):
             files = Path(scratch) / "model"
             files.mkdir()
             for file in (MODEL_FILE, TOKENIZER_FILE, DESCRIPTION_FILE):
@@ -231,6 +233,20 @@ def open_model(settings: Settings) -> BundledModel | ProductionModel:
     # Of this process alone: two registries may use one number for different models.
     cache = Path(tempfile.mkdtemp(prefix="tweet-sentiment-model-"))
     return ProductionModel(Registry(settings.registry, settings.registry_timeout), cache)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep MLflow's remarks from the terminal; what goes wrong is raised."""
+    from mlflow.utils.logging_utils import disable_logging, enable_logging
+
+    disable_logging()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        enable_logging()
 
 
 def _ensure_experiment(client: Any) -> None:

@@ -3,6 +3,7 @@
 import io
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_the_stream_is_as_described() -> None:
     assert 0.27 < retweets / len(tweets) < 0.33
     assert {tweet.format for tweet in tweets} == {"v1.1", "v2", "activity", "flat", "course"}
     assert {tweet.lang for tweet in tweets} >= {"en", "es", "de", "fr", "ja", "und"}
-    late = sum((b.timestamp - a.timestamp).total_seconds() < -5 for a, b in zip(tweets, tweets[1:], strict=False))
+    late = sum((b.timestamp - a.timestamp).total_seconds() < -5 for a, b in pairwise(tweets))
     assert 0.01 < late / len(tweets) < 0.06
     assert {tweet.truth for tweet in tweets} == {None, "negative", "neutral", "positive"}
     assert sum(bool(tweet.mentions) for tweet in tweets) / len(tweets) > 0.99

@@ -1,0 +1,85 @@
+"""Starts the dashboard's server: in this process, or as a child that lives no longer than its parent."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from spark_apps.settings import Settings, SettingsError, load
+
+_APP = Path(__file__).with_name("app.py")
+_SHARED = ("lake", "landing", "registry", "s3_endpoint")
+_OPTIONS = {
+    "server.headless": True,
+    "server.fileWatcherType": "none",
+    "server.enableStaticServing": False,
+    "browser.gatherUsageStats": False,
+    "client.toolbarMode": "minimal",
+    "client.showErrorDetails": "none",
+    "theme.base": "light",
+    "theme.primaryColor": "#1f6f8b",
+    "theme.backgroundColor": "#ffffff",
+    "theme.secondaryBackgroundColor": "#f4f6f8",
+    "theme.textColor": "#1d2733",
+    "theme.font": "sans-serif",
+}
+
+
+def check_port(address: str, port: int) -> None:
+    """Refuse a port that another program holds with a `SettingsError`."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            raise SettingsError(
+                f"the dashboard cannot listen on {address}:{port} ({error.strerror}): choose another port "
+                f"(--port {port + 1}, or make run PORT={port + 1})"
+            ) from None
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the settings that the dashboard reads, as its environment."""
+    found = {f"TWEETS_{name.upper()}": getattr(settings, name) for name in _SHARED}
+    return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def serve(settings: Settings, address: str, port: int) -> None:
+    """Serve the dashboard until a signal ends the process."""
+    from streamlit.web import bootstrap
+
+    os.environ |= environment(settings)
+    options = _OPTIONS | {"server.address": address, "server.port": port}
+    bootstrap.load_config_options({name.replace(".", "_"): value for name, value in options.items()})
+    bootstrap.run(str(_APP), False, [], {})
+
+
+def start_child(settings: Settings, port: int, log: Path) -> subprocess.Popen[bytes]:
+    """Start the dashboard beside this process, on loopback; closing its stdin ends it, and so does our end.
+
+    It is in a session of its own: a Ctrl-C in the terminal is for its parent, which ends it last.
+    """
+    environ: Mapping[str, str] = os.environ | environment(settings)
+    with log.open("wb") as output:
+        return subprocess.Popen(  # noqa: S603 - the command is ours
+            [sys.executable, "-m", "spark_apps.dashboard.launch", str(port)],
+            env=environ,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _end_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    serve(load(), "127.0.0.1", int(sys.argv[1]))
