@@ -19,7 +19,7 @@ from spark_apps.session import make_session
 from spark_apps.settings import LAYERS, Settings, SettingsError
 from spark_apps.silver import app as silver
 from spark_apps.status import status
-from spark_apps.stream import BatchReport, Streams, check_trigger
+from spark_apps.stream import BatchReport, Streams
 
 _APPS = {"bronze": bronze.streams, "silver": silver.streams, "gold": gold.streams}
 
@@ -46,7 +46,7 @@ def run(
         runner = Streams(spark, lake, on_batch, stop)
         with until_signal(runner.stopping):
             streams = [stream for layer in chosen for stream in _APPS[layer](spark, settings)]
-            runner.run(streams, None if once else check_trigger(settings.trigger))
+            runner.run(streams, None if once else settings.trigger)
         after = _totals(lake)
     finally:
         spark.stop()

@@ -132,8 +132,6 @@ _SPARK = {
     # Batches are small and their plans are known: re-planning between stages costs more than it saves.
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.streaming.noDataMicroBatches.enabled": "false",
-    # The default asks an idle source for news 100 times a second, and each look at a table's log is work.
-    "spark.sql.streaming.pollingDelay": "200ms",
     "spark.ui.showConsoleProgress": "false",
     # A batch that is being stopped may finish its Python work in peace.
     "spark.sql.streaming.stopTimeout": "30s",

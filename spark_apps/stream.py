@@ -4,7 +4,6 @@ import json
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,25 +23,29 @@ from spark_apps.tables import Table
 _KEEP_ALIVE_SECONDS = 25.0
 # A batch that takes longer to stop is broken off; it is done again, whole and once, at the next start.
 _STOP_SECONDS = 10.0
+# How long the next stream may take to see what the one before it has written, and to plan its batch.
+_HANDOVER_SECONDS = 0.4
+
+_NO_PAUSE = "0 seconds"
 
 Writers = Mapping[str, TableWriter]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One micro-batch: its rows, its id, a writer for each table by name, and the sign to give up waiting."""
+    """One micro-batch: its rows, its id, and a writer for each table by name."""
 
     rows: DataFrame
     id: int
     writers: Writers
-    stopping: threading.Event
 
 
 @dataclass(frozen=True)
 class Stream:
     """One streaming query: what it reads, which tables it writes and how a micro-batch is carried over.
 
-    `process` returns the counts that a person wants to see of the batch.
+    `process` returns the counts that a person wants to see of the batch. `prepare` waits for what a batch cannot do
+    without, before it is the batch's turn: other streams go on meanwhile. Both raise `Stopped` when they gave up.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Stream:
     reads: tuple[Table, ...]
     writes: tuple[Table, ...]
     process: Callable[[Batch], Mapping[str, int]]
+    prepare: Callable[[threading.Event], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -75,27 +79,58 @@ class Stopped(Exception):  # noqa: N818 - no error: the batch is done again at t
 
 
 class _Turn:
-    """Lets one micro-batch at a time work, in the order in which they came.
+    """Lets one micro-batch at a time work, in the order in which tweets flow.
 
-    Batches that share the cores of one machine only delay each other: one after another, a tweet is through sooner.
+    Batches that share the cores of one machine only delay each other. And a stream plans its batch before it waits
+    for its turn: were the next stream not given a moment to plan with what has just been written, each tweet would
+    wait a whole round at every layer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, order: Sequence[str]) -> None:
+        self._order = list(order)
         self._condition = threading.Condition()
-        self._waiting: deque[object] = deque()
+        self._waiting: list[str] = []
+        self._busy = False
+        self._next = 0
+        self._freed = time.monotonic()
 
     @contextmanager
-    def take(self, timeout: float | None = None) -> Iterator[bool]:
-        """Wait for one's turn; yields False when `timeout` seconds were not enough."""
-        ticket = object()
+    def take(self, name: str) -> Iterator[None]:
+        """Wait for the turn of the stream `name`, and hand it on to the stream after it."""
         with self._condition:
-            self._waiting.append(ticket)
-            got = self._condition.wait_for(lambda: self._waiting[0] is ticket, timeout)
+            self._waiting.append(name)
+            while not self._is_due(name):
+                self._condition.wait(_HANDOVER_SECONDS / 4)
+            self._waiting.remove(name)
+            self._busy = True
         try:
-            yield got
+            yield
         finally:
             with self._condition:
-                self._waiting.remove(ticket)
+                self._busy = False
+                self._next = (self._order.index(name) + 1) % len(self._order)
+                self._freed = time.monotonic()
+                self._condition.notify_all()
+
+    def _is_due(self, name: str) -> bool:
+        def distance(waiting: str) -> int:
+            return (self._order.index(waiting) - self._next) % len(self._order)
+
+        if self._busy or name != min(self._waiting, key=distance):
+            return False
+        return distance(name) == 0 or time.monotonic() - self._freed > _HANDOVER_SECONDS
+
+    @contextmanager
+    def none(self, timeout: float) -> Iterator[None]:
+        """Wait at most `timeout` seconds until no batch works, and let none begin within the block."""
+        with self._condition:
+            self._condition.wait_for(lambda: not self._busy, timeout)
+            self._busy, before = True, self._busy
+        try:
+            yield
+        finally:
+            with self._condition:
+                self._busy = before
                 self._condition.notify_all()
 
 
@@ -112,7 +147,7 @@ class Streams:
         self._spark = spark
         self._lake = lake
         self._on_batch = on_batch
-        self._turn = _Turn()
+        self._turn = _Turn([])
         self._stop = stop or threading.Event()
         self._gave_up: set[str] = set()
 
@@ -124,17 +159,23 @@ class Streams:
     def run(self, streams: Sequence[Stream], trigger: str | None) -> None:
         """Run `streams` until they are stopped or one fails; with `trigger` None, until all that is there is done.
 
-        A query that fails leaves its error in the lake (`checkpoints/<name>.error.json`) and raises `StreamError`.
+        The first stream is triggered; the others follow as soon as there is something for them: with a trigger of a
+        minute, a tweet passes all of them within that minute. A query that fails leaves its error in the lake
+        (`checkpoints/<name>.error.json`) and raises `StreamError`.
         """
         for table in {table.name: table for stream in streams for table in stream.reads + stream.writes}.values():
             lakes.ensure(self._spark, self._lake, table)
+        self._turn = _Turn([stream.name for stream in streams])
         if trigger is None:
             # One after the other: each finds all that the one before has written.
             for stream in streams:
                 if not self._stop.is_set():
                     self._watch([self._start(stream, None)])
         else:
-            self._watch([self._start(stream, trigger) for stream in streams])
+            # An idle stream looks for news this often; each look reads the log of a table.
+            polling = min(1000, max(100, seconds(trigger) * 1000 / 60))
+            self._spark.conf.set("spark.sql.streaming.pollingDelay", f"{int(polling)}ms")
+            self._watch([self._start(stream, trigger if stream is streams[0] else _NO_PAUSE) for stream in streams])
 
     def _start(self, stream: Stream, trigger: str | None) -> StreamingQuery:
         checkpoint = f"{self._lake}/checkpoints/{stream.name}"
@@ -144,19 +185,22 @@ class Streams:
         }
 
         def process(rows: DataFrame, batch_id: int) -> None:
-            with self._turn.take():
-                if self._stop.is_set():
-                    self._gave_up.add(stream.name)
-                    raise Stopped
-                if all(writer.has(batch_id) for writer in writers.values()):
-                    return  # all was written before a kill; only the checkpoint had not heard of it
-                began = time.monotonic()
-                try:
-                    counts = stream.process(Batch(rows, batch_id, writers, self._stop))
-                except Stopped:
-                    self._gave_up.add(stream.name)
-                    raise
-                self._on_batch(BatchReport(stream.name, batch_id, time.monotonic() - began, counts))
+            try:
+                stream.prepare(self._stop)
+                with self._turn.take(stream.name):
+                    work(rows, batch_id)
+            except Stopped:
+                self._gave_up.add(stream.name)
+                raise
+
+        def work(rows: DataFrame, batch_id: int) -> None:
+            if self._stop.is_set():
+                raise Stopped
+            if all(writer.has(batch_id) for writer in writers.values()):
+                return  # all was written before a kill; only the checkpoint had not heard of it
+            began = time.monotonic()
+            counts = stream.process(Batch(rows, batch_id, writers))
+            self._on_batch(BatchReport(stream.name, batch_id, time.monotonic() - began, counts))
 
         writer = (
             stream.source()
@@ -164,7 +208,9 @@ class Streams:
             .option("checkpointLocation", checkpoint)
             .foreachBatch(process)
         )
-        writer = writer.trigger(availableNow=True) if trigger is None else writer.trigger(processingTime=trigger)
+        writer = (
+            writer.trigger(availableNow=True) if trigger is None else writer.trigger(processingTime=_spelled(trigger))
+        )
         return writer.start()
 
     def _checkpoint_identity(self, checkpoint: str, stream: Stream) -> str:
@@ -203,7 +249,7 @@ class Streams:
         finally:
             stopped = self._stop.is_set()
             self._stop.set()
-            with self._turn.take(_STOP_SECONDS):
+            with self._turn.none(_STOP_SECONDS):
                 for query in queries:
                     query.stop()
             if not stopped:
@@ -237,6 +283,6 @@ def _touch_workers(spark: SparkSession) -> None:
     spark.range(1, numPartitions=1).mapInArrow(same, "id LONG").collect()
 
 
-def check_trigger(trigger: str) -> str:
+def _spelled(trigger: str) -> str:
     """Return the trigger as Spark spells it."""
     return f"{int(seconds(trigger) * 1000)} milliseconds"

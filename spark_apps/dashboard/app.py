@@ -31,6 +31,8 @@ _STYLE = """<style>
   header[data-testid="stHeader"] { background: transparent; }
   h1 { font-size: 1.7rem !important; padding: 0 !important; }
   h2 { font-size: 1.02rem !important; font-weight: 600 !important; padding: 0.2rem 0 0.4rem !important; }
+  [data-testid="stVerticalBlock"] { gap: 0.55rem; }
+  [data-testid="stHtml"] h2 { margin: 0.6rem 0 0; }
   [data-stale="true"] { opacity: 1 !important; }
   .kpi { background: #f4f6f8; border-radius: 8px; padding: 0.75rem 1rem; min-height: 5.6rem; }
   .kpi b { display: block; font-size: 1.55rem; font-weight: 650; line-height: 1.25; }

@@ -18,6 +18,7 @@ def _styled(chart: Any, height: int) -> Any:
     return (
         chart.properties(height=height)
         .configure_view(strokeWidth=0)
+        .configure_axisY(labelOverlap=False)
         .configure_axis(
             labelColor=_INK, titleColor=_INK, gridColor=_GRID, domainColor=_GRID, tickColor=_GRID, labelFontSize=12
         )
@@ -35,7 +36,7 @@ def sentiment_over_time(found: pd.DataFrame, spikes: pd.DataFrame, step: int) ->
         .encode(
             x=alt.X("time:T", title=None, axis=alt.Axis(grid=False, labelOverlap=True, format=_format(step))),
             y=alt.Y("tweets:Q", title=title, stack="zero", axis=alt.Axis(tickMinStep=1, tickCount=5)),
-            color=alt.Color("label:N", scale=_SCALE, legend=None),
+            color=alt.Color("label:N", scale=_SCALE, sort=list(LABELS), legend=None),
             order=order,
             tooltip=[alt.Tooltip("time:T", format="%d %b %H:%M:%S"), "label:N", "tweets:Q"],
         )

@@ -4,7 +4,7 @@ Into a query goes nothing from outside but through `_text`, `_instant` or `int`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -21,9 +21,12 @@ _BINS = 60
 _STEPS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800)
 # The rows that were written last: enough for a median, and few files.
 _FRESH = timedelta(minutes=15)
+# The share of tweets that may have been written before the charts begin.
+_LATE = 0.05
 _SPIKE_BEFORE = 12
 _SPIKE_FACTOR = 2.0
 _SPIKE_TWEETS = 10
+_SPIKE_USUAL = 3
 
 
 @dataclass(frozen=True)
@@ -86,24 +89,35 @@ def languages(lake: str) -> list[str]:
 
 def sentiment_over_time(lake: str, filters: Filters) -> tuple[pd.DataFrame, int]:
     """Return (time, label, tweets) in about 60 steps, and the length of a step in seconds."""
-    step = _step(lake, filters)
+    span = _span(lake, filters)
+    if span is None:
+        return _filled(pd.DataFrame(), 60), 60
+    first, seconds = span
+    least = _STEPS[0] if filters.close else 60
+    step = next((step for step in _STEPS if step >= max(least, seconds / _BINS)), _STEPS[-1])
+    shown = replace(filters, since=max(first, filters.since) if filters.since else first)
     if filters.close:
         sql = f"""SELECT date_bin(INTERVAL '{step} seconds', timestamp) AS time, label, count(*) AS tweets
-                  FROM t WHERE {filters.where("timestamp")} GROUP BY 1, 2 ORDER BY 1"""
+                  FROM t WHERE {shown.where("timestamp")} GROUP BY 1, 2 ORDER BY 1"""
         return _filled(_query(lake, GOLD_SENTIMENT, sql), step), step
     sql = f"""SELECT date_bin(INTERVAL '{step} seconds', minute) AS time, label, CAST(sum(tweets) AS BIGINT) AS tweets
-              FROM t WHERE {filters.where("minute")} GROUP BY 1, 2 ORDER BY 1"""
+              FROM t WHERE {shown.where("minute")} GROUP BY 1, 2 ORDER BY 1"""
     return _filled(_query(lake, GOLD_TRENDS, sql), step), step
 
 
-def _step(lake: str, filters: Filters) -> int:
-    sql = f"SELECT min(minute) AS first, max(minute) AS last FROM t WHERE {filters.where('minute')}"
-    span = _query(lake, GOLD_TRENDS, sql)
-    seconds = 60.0
-    if len(span) and pd.notna(span["first"][0]):
-        seconds = (span["last"][0] - span["first"][0]).total_seconds() + 60
-    least = 0 if filters.close else 60
-    return next((step for step in _STEPS if step >= max(least, seconds / _BINS)), _STEPS[-1])
+def _span(lake: str, filters: Filters) -> tuple[datetime, float] | None:
+    """Return where the bulk of the tweets begins, and the seconds from there to the last of them.
+
+    A few tweets that come late, by hours or years, would else press all others into one step.
+    """
+    sql = f"""SELECT approx_percentile_cont(CAST(extract(epoch FROM minute) AS BIGINT), {_LATE}) AS first,
+                     CAST(max(extract(epoch FROM minute)) AS BIGINT) AS last
+              FROM t WHERE {filters.where("minute")}"""
+    found = _query(lake, GOLD_TRENDS, sql)
+    if not len(found) or pd.isna(found["first"][0]):
+        return None
+    first = datetime.fromtimestamp(int(found["first"][0]), UTC)
+    return first, float(found["last"][0] - found["first"][0]) + 60
 
 
 def _filled(found: pd.DataFrame, step: int) -> pd.DataFrame:
@@ -125,9 +139,10 @@ def spikes(over_time: pd.DataFrame) -> pd.DataFrame:
     found: list[pd.DataFrame] = []
     for _, series in over_time.groupby("label", sort=False):
         counts = series["tweets"].astype(float)
-        usual = counts.rolling(_SPIKE_BEFORE, min_periods=4).median().shift(1)
+        usual = counts.rolling(_SPIKE_BEFORE, min_periods=5).median().shift(1)
         above = (
             (counts >= _SPIKE_TWEETS)
+            & (usual >= _SPIKE_USUAL)
             & (counts >= _SPIKE_FACTOR * usual)
             & (counts > usual + 3 * usual.clip(lower=1) ** 0.5)
         )

@@ -1,6 +1,7 @@
 """Gold: silver/tweets → gold/sentiment, each tweet scored once; gold/sentiment → gold/trends and gold/mentions."""
 
 from collections.abc import Iterable, Mapping
+from threading import Event
 
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -8,6 +9,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from spark_apps import lake as lakes
 from spark_apps.gold.transform import mentions, trends
 from spark_apps.model.registry import open_model
+from spark_apps.scoring.scorer import ModelVersion
 from spark_apps.scoring.udf import scored
 from spark_apps.settings import Settings
 from spark_apps.stream import Batch, Stopped, Stream
@@ -26,11 +28,17 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     (lake,) = settings.require("lake")
     models = open_model(settings)
 
-    def score(batch: Batch) -> Mapping[str, int]:
-        model = models.current(batch.stopping)
+    # The version that each batch uses, resolved just before it.
+    production: list[ModelVersion] = []
+
+    def resolve(stopping: Event) -> None:
+        model = models.current(stopping)
         if model is None:
             raise Stopped
-        rows = scored(batch.rows, model).persist()
+        production[:] = [model]
+
+    def score(batch: Batch) -> Mapping[str, int]:
+        rows = scored(batch.rows, production[0]).persist()
         try:
             counts = {"rows": rows.count()}
             batch.writers[GOLD_SENTIMENT.name].append(rows, batch.id, counts)
@@ -52,7 +60,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         return lakes.read_stream(spark, lake, GOLD_SENTIMENT, _MAX_ROWS_BYTES)
 
     return [
-        Stream("gold", tweets, (SILVER_TWEETS,), (GOLD_SENTIMENT,), score),
+        Stream("gold", tweets, (SILVER_TWEETS,), (GOLD_SENTIMENT,), score, resolve),
         Stream("gold-aggregates", sentiment, (GOLD_SENTIMENT,), (GOLD_TRENDS, GOLD_MENTIONS), aggregate),
     ]
 

@@ -67,7 +67,15 @@ class Registry:
 
         Raises `NoProduction` where there is none, `RegistryError` where there is no answer.
         """
-        return str(self._ask(lambda client: client.get_model_version_by_alias(MODEL_NAME, PRODUCTION).version))
+        try:
+            return str(self._ask(lambda client: client.get_model_version_by_alias(MODEL_NAME, PRODUCTION).version))
+        except RegistryError as error:
+            if getattr(error.__cause__, "error_code", "") not in _NOT_THERE:
+                raise
+            raise NoProduction(
+                f"no version of {MODEL_NAME} is in production in the registry {self.uri}: register one "
+                f"(tweet-sentiment model register --registry {self.uri})"
+            ) from error
 
     def versions(self) -> list[dict[str, Any]]:
         """Return the versions, newest first: version, aliases, created (epoch ms) and tags of each."""
@@ -102,9 +110,7 @@ class Registry:
     def _fetch(self, version: str, scratch: str) -> str:
         import mlflow
 
-        root = mlflow.artifacts.download_artifacts(
-            f"models:/{MODEL_NAME}/{version}", dst_path=scratch, tracking_uri=self.uri, registry_uri=self.uri
-        )
+        root = mlflow.artifacts.download_artifacts(f"models:/{MODEL_NAME}/{version}", dst_path=scratch)
         found = next(Path(root).rglob(DESCRIPTION_FILE), None)
         if found is None:
             raise RegistryError(f"version {version} of {MODEL_NAME} holds no {DESCRIPTION_FILE}: register it again")
@@ -119,8 +125,6 @@ class Registry:
         description.check_model(folder)
         import mlflow
 
-        mlflow.set_tracking_uri(self.uri)
-        mlflow.set_registry_uri(self.uri)
         self._ask(_ensure_experiment)
         mlflow.set_experiment(EXPERIMENT)
         with _quiet(), tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_name="register"):
@@ -163,21 +167,19 @@ class Registry:
         except ModelError:
             raise
         except Exception as error:  # MLflow lets through what its stores and its HTTP library raise
-            if getattr(error, "error_code", "") in _NOT_THERE:
-                raise NoProduction(
-                    f"no version of {MODEL_NAME} is in production in the registry {self.uri}: register one "
-                    f"(tweet-sentiment model register --registry {self.uri})"
-                ) from error
             raise RegistryError(f"the registry {self.uri}: {str(error).splitlines()[0][:300]}") from error
 
     def _answer(self, question: Callable[[Any], T]) -> T:
         if self._client is None:
-            from mlflow import MlflowClient
+            import mlflow
 
+            # Some of its functions know no other registry than the one of the process.
+            mlflow.set_tracking_uri(self.uri)
+            mlflow.set_registry_uri(self.uri)
             # What it says of its migrations and its uploads is no news to the user of a stream.
             for name in ("mlflow", "alembic"):
                 logging.getLogger(name).setLevel(logging.ERROR)
-            self._client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            self._client = mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
         return question(self._client)
 
 
