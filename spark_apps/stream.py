@@ -79,11 +79,12 @@ class Stopped(Exception):  # noqa: N818 - no error: the batch is done again at t
 
 
 class _Turn:
-    """Lets one micro-batch at a time work, in the order in which tweets flow.
+    """Lets one micro-batch at a time work, so that what one has written flows through all the others at once.
 
     Batches that share the cores of one machine only delay each other. And a stream plans its batch before it waits
-    for its turn: were the next stream not given a moment to plan with what has just been written, each tweet would
-    wait a whole round at every layer.
+    for its turn, so the turn goes to the next stream of the flow, which is given a moment to plan with what has just
+    been written; then to what else was planned, from the end of the flow; and to the first stream only when all
+    others have nothing left to do. In another order each tweet would wait a whole round at every layer.
     """
 
     def __init__(self, order: Sequence[str]) -> None:
@@ -91,7 +92,7 @@ class _Turn:
         self._condition = threading.Condition()
         self._waiting: list[str] = []
         self._busy = False
-        self._next = 0
+        self._next = ""
         self._freed = time.monotonic()
 
     @contextmanager
@@ -108,17 +109,18 @@ class _Turn:
         finally:
             with self._condition:
                 self._busy = False
-                self._next = (self._order.index(name) + 1) % len(self._order)
+                following = self._order.index(name) + 1
+                self._next = self._order[following] if following < len(self._order) else ""
                 self._freed = time.monotonic()
                 self._condition.notify_all()
 
     def _is_due(self, name: str) -> bool:
-        def distance(waiting: str) -> int:
-            return (self._order.index(waiting) - self._next) % len(self._order)
-
-        if self._busy or name != min(self._waiting, key=distance):
+        if self._busy:
             return False
-        return distance(name) == 0 or time.monotonic() - self._freed > _HANDOVER_SECONDS
+        if self._next in self._waiting:
+            return name == self._next
+        is_over = time.monotonic() - self._freed > _HANDOVER_SECONDS
+        return (is_over or not self._next) and name == max(self._waiting, key=self._order.index)
 
     @contextmanager
     def none(self, timeout: float) -> Iterator[None]:

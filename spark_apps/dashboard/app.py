@@ -102,7 +102,7 @@ def headline(settings: Settings) -> None:
     _kpi(columns[2], neutral, f"neutral, {counts['neutral']:,} tweets", "#6c7884")
     fresh = data.freshness(lake, found)
     if fresh:
-        _kpi(columns[4], f"{fresh.median:.1f} s", f"landing → gold; 95 % within {fresh.p95:.1f} s")
+        _kpi(columns[4], f"{fresh.median:.1f} s", f"landing → gold, 95 %: {fresh.p95:.1f} s")
     if gold.newest:
         old = (now - gold.newest).total_seconds() > _OLD_SECONDS
         _kpi(columns[5], charts.ago(gold.newest, now), "newest label", "#c8553d" if old else "inherit")

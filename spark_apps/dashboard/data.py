@@ -26,7 +26,6 @@ _LATE = 0.05
 _SPIKE_BEFORE = 12
 _SPIKE_FACTOR = 2.0
 _SPIKE_TWEETS = 10
-_SPIKE_USUAL = 3
 
 
 @dataclass(frozen=True)
@@ -134,22 +133,22 @@ def spikes(over_time: pd.DataFrame) -> pd.DataFrame:
     """Return (time, label, tweets, times) of the steps in which a mood came far more often than just before.
 
     That is at least twice as often as in the median of the 12 steps before, by more than three times the root of
-    that median (what chance alone does to a count), and the first such step in a row.
+    that median (what chance alone does to a count), and the first such step in a row. Steps with hardly a tweet
+    tell nothing of what is usual: after a pause, a stream that goes on is no spike.
     """
     found: list[pd.DataFrame] = []
-    for _, series in over_time.groupby("label", sort=False):
+    active = over_time.groupby("time")["tweets"].transform("sum") >= _SPIKE_TWEETS
+    for _, series in over_time.where(active).dropna().groupby("label", sort=False):
         counts = series["tweets"].astype(float)
-        usual = counts.rolling(_SPIKE_BEFORE, min_periods=5).median().shift(1)
-        above = (
-            (counts >= _SPIKE_TWEETS)
-            & (usual >= _SPIKE_USUAL)
-            & (counts >= _SPIKE_FACTOR * usual)
-            & (counts > usual + 3 * usual.clip(lower=1) ** 0.5)
-        )
+        usual = counts.rolling(_SPIKE_BEFORE, min_periods=5).median().shift(1).clip(lower=1)
+        above = (counts >= _SPIKE_TWEETS) & (counts >= _SPIKE_FACTOR * usual) & (counts > usual + 3 * usual**0.5)
         first = above & ~above.shift(1, fill_value=False)
-        found.append(series[first].assign(times=(counts / usual.clip(lower=1))[first]))
-    marked = pd.concat(found) if found else pd.DataFrame({"time": [], "label": [], "tweets": [], "times": []})
-    return marked[marked["label"] != "neutral"].reset_index(drop=True)
+        found.append(series[first].assign(times=(counts / usual)[first]))
+    columns = ["time", "label", "tweets", "times"]
+    marked = pd.concat(found)[columns] if found else pd.DataFrame({name: [] for name in columns})
+    # One mark a step: that of the mood which rose most.
+    strongest = marked[marked["label"] != "neutral"].sort_values("times").drop_duplicates("time", keep="last")
+    return strongest.sort_values("time").reset_index(drop=True)
 
 
 def totals(lake: str, filters: Filters) -> dict[str, int]:
