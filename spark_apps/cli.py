@@ -155,7 +155,7 @@ def tables(lake: Lake = None, as_json: AsJson = False) -> None:
     """Show the tables of a lake: rows, size, versions, newest row, lag between layers, quarantine by reason."""
     settings = _settings(lake=lake)
 
-    def work() -> LakeStatus:
+    def work() -> "LakeStatus":
         from spark_apps.status import status
 
         return status(*settings.require("lake"))

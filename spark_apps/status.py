@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
+from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 
 from spark_apps.landing import S3_ENDPOINT_ENV, is_s3
@@ -169,27 +170,32 @@ def _last_note(delta: DeltaTable) -> tuple[LastBatch | None, dict[str, int]]:
 
 
 def render(found: LakeStatus) -> RichTable:
-    """Return the tables as a person reads them."""
-    view = RichTable(title=f"lake {found.lake}", title_justify="left")
-    for name in ("table", "rows", "lag", "files", "size", "version", "newest row", "last batch"):
-        view.add_column(name, justify="left" if name == "table" else "right")
+    """Return the tables as a person reads them; times are in UTC."""
+    view = RichTable(title=f"lake {found.lake}, times in UTC", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1))
+    for name in ("table", "rows", "lag", "files", "size", "version", "newest row", "written"):
+        view.add_column(name, justify="left" if name == "table" else "right", no_wrap=True)
     lag = {SILVER_TWEETS.name: "silver", GOLD_SENTIMENT.name: "gold", GOLD_TRENDS.name: "aggregates"}
     for table in found.tables.values():
         if not table.exists:
-            view.add_row(table.name, "not there yet", *[""] * 6)
+            view.add_row(table.name, "none yet")
             continue
-        last = table.last_batch
         view.add_row(
             table.name,
             f"{table.rows:,}",
             f"{found.lag[lag[table.name]]:,}" if table.name in lag else "",
             f"{table.files:,}",
             _size(table.bytes),
-            f"{table.version} (schema {table.schema_version})",
-            f"{table.newest:%Y-%m-%d %H:%M:%S}" if table.newest else "",
-            f"{last.batch} at {last.at:%H:%M:%S}" if last else "",
+            f"{table.version:,}",
+            _time(table.newest),
+            _time(table.last_batch.at if table.last_batch else None),
         )
     return view
+
+
+def _time(time: datetime | None) -> str:
+    if time is None:
+        return ""
+    return f"{time:%H:%M:%S}" if time.date() == datetime.now(UTC).date() else f"{time:%Y-%m-%d}"
 
 
 def _size(size: int) -> str:

@@ -26,8 +26,6 @@ _STOP_SECONDS = 10.0
 # How long the next stream may take to see what the one before it has written, and to plan its batch.
 _HANDOVER_SECONDS = 0.4
 
-_NO_PAUSE = "0 seconds"
-
 Writers = Mapping[str, TableWriter]
 
 
@@ -46,6 +44,7 @@ class Stream:
 
     `process` returns the counts that a person wants to see of the batch. `prepare` waits for what a batch cannot do
     without, before it is the batch's turn: other streams go on meanwhile. Both raise `Stopped` when they gave up.
+    `trigger` is that of a stream which follows others in one process.
     """
 
     name: str
@@ -54,6 +53,7 @@ class Stream:
     writes: tuple[Table, ...]
     process: Callable[[Batch], Mapping[str, int]]
     prepare: Callable[[threading.Event], None] = lambda _: None
+    trigger: str = "0 seconds"
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,9 @@ class Streams:
             # An idle stream looks for news this often; each look reads the log of a table.
             polling = min(1000, max(100, seconds(trigger) * 1000 / 60))
             self._spark.conf.set("spark.sql.streaming.pollingDelay", f"{int(polling)}ms")
-            self._watch([self._start(stream, trigger if stream is streams[0] else _NO_PAUSE) for stream in streams])
+            self._watch(
+                [self._start(stream, trigger if stream is streams[0] else stream.trigger) for stream in streams]
+            )
 
     def _start(self, stream: Stream, trigger: str | None) -> StreamingQuery:
         checkpoint = f"{self._lake}/checkpoints/{stream.name}"

@@ -198,7 +198,7 @@ def latest(lake: str, status: LakeStatus, filters: Filters, most: int = 12) -> p
 def freshness(lake: str, status: LakeStatus) -> Freshness | None:
     """Measure landing → Gold over the tweets of the last quarter of an hour of scoring; None where there are none."""
     sql = f"""WITH waited AS (
-                SELECT CAST(extract(epoch FROM scored_at - landed_at) AS DOUBLE) AS seconds FROM t
+                SELECT extract(epoch FROM scored_at) - extract(epoch FROM landed_at) AS seconds FROM t
                 WHERE {_recent(status, _FRESH)})
               SELECT approx_percentile_cont(seconds, 0.5) AS median, approx_percentile_cont(seconds, 0.95) AS p95,
                      count(*) AS tweets FROM waited"""

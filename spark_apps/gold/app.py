@@ -18,6 +18,8 @@ from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER
 # Scoring is the slow step: a batch of about 4,000 tweets bounds what a kill costs and what a stop waits for.
 _MAX_TWEETS_BYTES = "512k"
 _MAX_ROWS_BYTES = "16m"
+# Two MERGEs take longer than scoring a small batch: not every tweet should wait for those of the tweets before it.
+_AGGREGATES_TRIGGER = "10 seconds"
 
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
@@ -61,7 +63,14 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
 
     return [
         Stream("gold", tweets, (SILVER_TWEETS,), (GOLD_SENTIMENT,), score, resolve),
-        Stream("gold-aggregates", sentiment, (GOLD_SENTIMENT,), (GOLD_TRENDS, GOLD_MENTIONS), aggregate),
+        Stream(
+            "gold-aggregates",
+            sentiment,
+            (GOLD_SENTIMENT,),
+            (GOLD_TRENDS, GOLD_MENTIONS),
+            aggregate,
+            trigger=_AGGREGATES_TRIGGER,
+        ),
     ]
 
 

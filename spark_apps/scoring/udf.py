@@ -3,6 +3,7 @@
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -36,11 +37,7 @@ def scored(tweets: DataFrame, model: ModelVersion) -> DataFrame:
     schema = StructType([*tweets.schema, *cast(StructType, StructType.fromDDL(_ADDED))])
     spread = tweets.repartition(tasks, F.xxhash64("full_text"))
     rows = spread.mapInArrow(_scoring(archive, threads), schema)
-    return (
-        rows.withColumn("model", F.lit(model.name))
-        .withColumn("model_version", F.lit(model.version))
-        .withColumn("scored_at", F.current_timestamp())
-    )
+    return rows.withColumn("model", F.lit(model.name)).withColumn("model_version", F.lit(model.version))
 
 
 def _scoring(archive: str, threads: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
@@ -56,7 +53,7 @@ def _scoring(archive: str, threads: int) -> Callable[[Iterator[pa.RecordBatch]],
                     pa.array(found.max(axis=1, initial=0.0)),
                     *(pa.array(np.ascontiguousarray(found[:, column])) for column in range(len(LABELS))),
                     *(pa.nulls(len(texts), pa.string()) for _ in ("model", "model_version")),
-                    pa.nulls(len(texts), pa.timestamp("us", "UTC")),
+                    pa.array([datetime.now(UTC)] * len(texts), pa.timestamp("us", "UTC")),
                 ],
                 names=[*batch.schema.names, "label", "score", *LABELS, "model", "model_version", "scored_at"],
             )
