@@ -153,8 +153,11 @@ class TableWriter:
         self._committed = batch
 
     def append(self, rows: DataFrame, batch: int, counts: Mapping[str, int]) -> None:
-        """Append `rows` as the commit of `batch`; no rows are a commit too, for the sake of its counts."""
-        if self.has(batch):
+        """Append `rows` as the commit of `batch`; a batch that counted nothing leaves no commit.
+
+        Counts without rows are a commit: duplicates were dropped, and the sum must stay exact.
+        """
+        if self.has(batch) or not any(counts.values()):
             return
         (
             rows.select(self.table.column_names)
@@ -169,7 +172,7 @@ class TableWriter:
 
     def merge(self, merge: DeltaMergeBuilder, session: SparkSession, batch: int, counts: Mapping[str, int]) -> None:
         """Run `merge` as the commit of `batch`; `session` is that of the micro-batch."""
-        if self.has(batch):
+        if self.has(batch) or not any(counts.values()):
             return
         # A MERGE takes these from the session alone, and a session that kept them would swallow its next write.
         settings = {

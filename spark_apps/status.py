@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from rich.box import SIMPLE_HEAD
 from rich.table import Table as RichTable
 
 from spark_apps.landing import S3_ENDPOINT_ENV, is_s3
@@ -171,8 +170,14 @@ def _last_note(delta: DeltaTable) -> tuple[LastBatch | None, dict[str, int]]:
 
 def render(found: LakeStatus) -> RichTable:
     """Return the tables as a person reads them; times are in UTC."""
-    view = RichTable(title=f"lake {found.lake}, times in UTC", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1))
-    for name in ("table", "rows", "lag", "files", "size", "version", "newest row", "written"):
+    view = RichTable(
+        header_style="dim",
+        title=f"lake {found.lake}, times in UTC",
+        title_justify="left",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
+    for name in ("table", "rows", "lag", "files", "size", "version", "newest", "written"):
         view.add_column(name, justify="left" if name == "table" else "right", no_wrap=True)
     lag = {SILVER_TWEETS.name: "silver", GOLD_SENTIMENT.name: "gold", GOLD_TRENDS.name: "aggregates"}
     for table in found.tables.values():

@@ -87,8 +87,9 @@ class _Turn:
     others have nothing left to do. In another order each tweet would wait a whole round at every layer.
     """
 
-    def __init__(self, order: Sequence[str]) -> None:
+    def __init__(self, order: Sequence[str], stopping: threading.Event) -> None:
         self._order = list(order)
+        self._stopping = stopping
         self._condition = threading.Condition()
         self._waiting: list[str] = []
         self._busy = False
@@ -97,12 +98,19 @@ class _Turn:
 
     @contextmanager
     def take(self, name: str) -> Iterator[None]:
-        """Wait for the turn of the stream `name`, and hand it on to the stream after it."""
+        """Wait for the turn of the stream `name`, and hand it on to the stream after it.
+
+        Raises `Stopped` as soon as `stopping` is set: Spark cannot stop a query whose batch waits here.
+        """
         with self._condition:
             self._waiting.append(name)
-            while not self._is_due(name):
-                self._condition.wait(_HANDOVER_SECONDS / 4)
-            self._waiting.remove(name)
+            try:
+                while not self._is_due(name):
+                    self._condition.wait(_HANDOVER_SECONDS / 4)
+                    if self._stopping.is_set():
+                        raise Stopped
+            finally:
+                self._waiting.remove(name)
             self._busy = True
         try:
             yield
@@ -114,6 +122,11 @@ class _Turn:
                 self._freed = time.monotonic()
                 self._condition.notify_all()
 
+    def wait_until_idle(self, timeout: float) -> None:
+        """Wait at most `timeout` seconds for the batch in flight."""
+        with self._condition:
+            self._condition.wait_for(lambda: not self._busy, timeout)
+
     def _is_due(self, name: str) -> bool:
         if self._busy:
             return False
@@ -121,19 +134,6 @@ class _Turn:
             return name == self._next
         is_over = time.monotonic() - self._freed > _HANDOVER_SECONDS
         return (is_over or not self._next) and name == max(self._waiting, key=self._order.index)
-
-    @contextmanager
-    def none(self, timeout: float) -> Iterator[None]:
-        """Wait at most `timeout` seconds until no batch works, and let none begin within the block."""
-        with self._condition:
-            self._condition.wait_for(lambda: not self._busy, timeout)
-            self._busy, before = True, self._busy
-        try:
-            yield
-        finally:
-            with self._condition:
-                self._busy = before
-                self._condition.notify_all()
 
 
 class Streams:
@@ -149,8 +149,8 @@ class Streams:
         self._spark = spark
         self._lake = lake
         self._on_batch = on_batch
-        self._turn = _Turn([])
         self._stop = stop or threading.Event()
+        self._turn = _Turn([], self._stop)
         self._gave_up: set[str] = set()
 
     @property
@@ -167,7 +167,7 @@ class Streams:
         """
         for table in {table.name: table for stream in streams for table in stream.reads + stream.writes}.values():
             lakes.ensure(self._spark, self._lake, table)
-        self._turn = _Turn([stream.name for stream in streams])
+        self._turn = _Turn([stream.name for stream in streams], self._stop)
         if trigger is None:
             # One after the other: each finds all that the one before has written.
             for stream in streams:
@@ -204,7 +204,9 @@ class Streams:
                 return  # all was written before a kill; only the checkpoint had not heard of it
             began = time.monotonic()
             counts = stream.process(Batch(rows, batch_id, writers))
-            self._on_batch(BatchReport(stream.name, batch_id, time.monotonic() - began, counts))
+            # Tables are rearranged by commits of their own, which come as batches without a row.
+            if any(counts.values()):
+                self._on_batch(BatchReport(stream.name, batch_id, time.monotonic() - began, counts))
 
         writer = (
             stream.source()
@@ -253,9 +255,9 @@ class Streams:
         finally:
             stopped = self._stop.is_set()
             self._stop.set()
-            with self._turn.none(_STOP_SECONDS):
-                for query in queries:
-                    query.stop()
+            self._turn.wait_until_idle(_STOP_SECONDS)
+            for query in queries:
+                query.stop()
             if not stopped:
                 self._stop.clear()
         for query in queries:
