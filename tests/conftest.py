@@ -5,12 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 
+from spark_apps import lake as lakes
 from spark_apps import landing as landings
+from spark_apps.bronze import app as bronze
+from spark_apps.gold import app as gold
 from spark_apps.session import make_session
 from spark_apps.settings import Settings
+from spark_apps.silver import app as silver
 from spark_apps.stream import BatchReport, Stream, Streams
+from spark_apps.tables import Table
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +42,13 @@ class Place:
 
     def land(self, name: str, data: bytes | str) -> str:
         return landings.put(self.landing, name, data.encode() if isinstance(data, str) else data)
+
+    def layers(self) -> list[Stream]:
+        """The streams of all layers, as `run` puts them together."""
+        return [stream for app in (bronze, silver, gold) for stream in app.streams(self.spark, self.settings)]
+
+    def rows(self, table: Table) -> list[Row]:
+        return lakes.read(self.spark, self.lake, table).collect()
 
     def once(self, *streams: Stream) -> list[BatchReport]:
         """Run the streams over all that is there, as `run --once` does."""

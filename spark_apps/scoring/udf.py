@@ -1,5 +1,6 @@
 """Scoring inside Spark: rows with a text → the same rows with their sentiment."""
 
+import hashlib
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from pyspark.sql.types import StructType
 
 from spark_apps.model.data import LABELS
 from spark_apps.scoring import worker
-from spark_apps.scoring.scorer import DESCRIPTION_FILE, MODEL_FILE, TOKENIZER_FILE, Description, ModelVersion
+from spark_apps.scoring.scorer import DESCRIPTION_FILE, MODEL_FILE, TOKENIZER_FILE, ModelVersion
 
 _ADDED = (
     "label STRING, score FLOAT, negative FLOAT, neutral FLOAT, positive FLOAT, "
@@ -66,8 +67,9 @@ def _distribute(spark: SparkSession, model: ModelVersion) -> str:
 
     The name is that of the content: two registries may both have a version 1.
     """
-    digest = Description.read(model.folder).sha256[:16]
-    name = f"{model.name}-{digest}"
+    # The description names the content of the model file.
+    content = b"".join((model.folder / file).read_bytes() for file in (DESCRIPTION_FILE, TOKENIZER_FILE))
+    name = f"{model.name}-{hashlib.sha256(content).hexdigest()[:16]}"
     context = spark.sparkContext
     if any(archive.rpartition("#")[2] == name for archive in context.listArchives):
         return name

@@ -1,0 +1,247 @@
+"""Documents → tweets and rejects: each public shape in the words of its API, and every kind of malformed input."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spark_apps.silver.formats import Rejected, Tweet, field, read
+from spark_apps.tables import REASONS
+
+ID = 1_050_118_621_198_921_728
+TIME = datetime(2018, 10, 10, 20, 19, 24, tzinfo=UTC)
+V1_TIME = "Wed Oct 10 20:19:24 +0000 2018"
+USER = {"id": 6253282, "id_str": "6253282", "screen_name": "api", "created_at": "Wed May 23 06:01:13 +0000 2007"}
+V1: dict[str, Any] = {
+    "created_at": V1_TIME,
+    "id": ID,
+    "id_str": str(ID),
+    "text": "To make room @Ann",
+    "truncated": False,
+    "entities": {"user_mentions": [{"screen_name": "Ann", "id": 1}, {"screen_name": "ann", "id": 1}]},
+    "user": USER,
+    "lang": "en",
+}
+V2: dict[str, Any] = {
+    "id": str(ID),
+    "text": "To make room @Ann",
+    "author_id": "6253282",
+    "created_at": "2018-10-10T20:19:24.000Z",
+    "edit_history_tweet_ids": [str(ID)],
+    "entities": {"mentions": [{"username": "Ann"}]},
+    "lang": "en",
+}
+ACTIVITY: dict[str, Any] = {
+    "id": f"tag:search.twitter.com,2005:{ID}",
+    "objectType": "activity",
+    "verb": "post",
+    "postedTime": "2018-10-10T20:19:24.000Z",
+    "actor": {"id": "id:twitter.com:6253282", "preferredUsername": "api"},
+    "body": "To make room @Ann",
+    "twitter_lang": "en",
+    "twitter_entities": {"user_mentions": [{"screen_name": "Ann"}]},
+}
+FLAT: dict[str, Any] = {
+    "id": ID,
+    "full_text": "To make room @Ann",
+    "timestamp": "2018-10-10T20:19:24Z",
+    "lang": "en",
+    "user_id": 6253282,
+}
+SHAPES = {"v1.1": V1, "v2": V2, "activity": ACTIVITY, "flat": FLAT}
+
+
+def tweets(value: object) -> list[Tweet]:
+    found = list(read(value if isinstance(value, str) else json.dumps(value)))
+    rejected = [item for item in found if isinstance(item, Rejected)]
+    assert not rejected
+    return [item for item in found if isinstance(item, Tweet)]
+
+
+def tweet(value: object) -> Tweet:
+    (found,) = tweets(value)
+    return found
+
+
+def reasons(text: str | object) -> list[str]:
+    found = read(text if isinstance(text, str) else json.dumps(text))
+    return [item.reason if isinstance(item, Rejected) else "tweet" for item in found]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_all_shapes_come_to_the_same(shape: str) -> None:
+    found = tweet(SHAPES[shape])
+    assert (found.id, found.user_id, found.full_text) == (str(ID), "6253282", "To make room @Ann")
+    assert (found.lang, found.timestamp, found.mentions, found.format) == ("en", TIME, ["ann"], shape)
+
+
+def test_the_course_form_gets_an_id_that_stays() -> None:
+    value = {
+        "date": "Mon Apr 06 22:19:45 PDT 2009",
+        "user": "ann_",
+        "text": "awww @switchfoot",
+        "sentiment": 0,
+    }
+    found = tweet(value)
+    assert found.timestamp == datetime(2009, 4, 7, 5, 19, 45, tzinfo=UTC)
+    assert (found.user_id, found.truth, found.mentions) == ("ann_", "negative", ["switchfoot"])
+    assert found.id == tweet(dict(reversed(value.items()))).id
+    assert found.id != tweet(value | {"text": "other"}).id
+
+
+@pytest.mark.parametrize(
+    ("given", "label"), [(0, "negative"), ("2", "neutral"), (4, "positive"), ("Positive", "positive"), (9, None)]
+)
+def test_labels_that_come_with_a_tweet(given: object, label: str | None) -> None:
+    assert tweet(FLAT | {"truth": given}).truth == label
+
+
+def test_extended_and_retweeted_texts_are_whole() -> None:
+    long = V1 | {"text": "cut…", "truncated": True, "extended_tweet": {"full_text": "the whole text"}}
+    assert tweet(long).full_text == "the whole text"
+    retweet = V1 | {"id": ID + 1, "id_str": str(ID + 1), "text": "RT @api: cut…", "retweeted_status": long}
+    assert (tweet(retweet).full_text, tweet(retweet).id) == ("the whole text", str(ID + 1))
+    quoting = V1 | {"quoted_status": long}
+    assert tweet(quoting).full_text == V1["text"]
+    v2 = {
+        "data": V2 | {"text": "RT @api: cut…", "referenced_tweets": [{"type": "retweeted", "id": "9"}]},
+        "includes": {"tweets": [{"id": "9", "text": "the whole text"}]},
+    }
+    assert tweet(v2).full_text == "the whole text"
+    share = ACTIVITY | {"verb": "share", "body": "RT @api: cut…", "object": ACTIVITY | {"body": "the whole text"}}
+    assert tweet(share).full_text == "the whole text"
+    note = V2 | {"note_tweet": {"text": "a very long text"}}
+    assert tweet({"data": note}).full_text == "a very long text"
+
+
+def test_many_in_one_document() -> None:
+    several = [V1, V1 | {"id_str": "2"}]
+    for value in (several, {"statuses": several, "search_metadata": {}}, {"data": [V2, V2 | {"id": "2"}], "meta": {}}):
+        assert [found.id for found in tweets(value)] == [str(ID), "2"]
+    assert len(tweets(json.dumps(V1) + json.dumps(V2) + "\n" + json.dumps(FLAT))) == 3
+
+
+def test_v2_with_its_default_fields_takes_the_time_from_the_id() -> None:
+    found = tweet({"data": {"id": str(ID), "text": "hi", "edit_history_tweet_ids": [str(ID)]}})
+    assert abs((found.timestamp - TIME).total_seconds()) < 60
+    assert (found.lang, found.user_id) == ("und", None)
+
+
+def test_ids_of_64_bits_are_not_rounded() -> None:
+    big = 2**64 - 1
+    assert tweet(FLAT | {"id": big}).id == tweet(FLAT | {"id": str(big)}).id == str(big)
+    assert reasons(FLAT | {"id": 2**64}) == ["bad_id"]
+    assert reasons(FLAT | {"id": 1.5e18}) == ["bad_id"]
+    assert reasons(FLAT | {"id": -1}) == ["bad_id"]
+
+
+def test_empty_and_null_fields() -> None:
+    found = tweet(FLAT | {"lang": None, "user_id": "", "mentions": None})
+    assert (found.lang, found.user_id, found.mentions) == ("und", None, ["ann"])
+    assert tweet(V1 | {"user": None}).user_id is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ["not_json"]),
+        ("  \n", ["not_json"]),
+        ("hello", ["not_json"]),
+        ("{", ["cut_off"]),
+        (json.dumps(FLAT)[:-1], ["cut_off"]),
+        (json.dumps(FLAT) + " and so on", ["tweet", "trailing_text"]),
+        (json.dumps(FLAT) + "{", ["tweet", "cut_off"]),
+        ("[" * 100_000 + "]" * 100_000, ["too_deep"]),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, ["too_deep"]),
+        ("[]", ["no_tweets"]),
+        ("{}", ["not_a_tweet"]),
+        ("null", ["not_a_tweet"]),
+        ('{"statuses": []}', ["no_tweets"]),
+        ('{"meta": {"result_count": 0}}', ["no_tweets"]),
+        ('{"delete": {"status": {"id": 1}}}', ["deletion"]),
+        ('{"limit": {"track": 5}}', ["notice"]),
+        ('{"errors": [{"code": 88}]}', ["no_tweets"]),
+        (json.dumps(USER), ["user"]),
+        ('{"id": 1, "name": "x", "member_count": 2}', ["list"]),
+        ('{"direct_message": {"id": 1, "text": "hi"}}', ["direct_message"]),
+    ],
+)
+def test_what_is_no_tweet_says_why(text: str, expected: list[str]) -> None:
+    assert reasons(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"id": None}, "missing_id"),
+        ({"id": "12x"}, "bad_id"),
+        ({"full_text": ""}, "missing_text"),
+        ({"full_text": None}, "missing_text"),
+        ({"full_text": 7}, "bad_text"),
+        ({"timestamp": None}, "missing_time"),
+        ({"timestamp": "2024-02-31T00:00:00Z"}, "bad_time"),
+    ],
+)
+def test_a_tweet_that_lacks_what_it_needs(change: dict[str, Any], reason: str) -> None:
+    assert reasons(FLAT | change) == [reason]
+
+
+def test_every_beginning_of_a_tweet_is_cut_off() -> None:
+    text = json.dumps(V1, ensure_ascii=False)
+    assert {reason for end in range(1, len(text)) for reason in reasons(text[:end])} == {"cut_off"}
+
+
+def test_odd_text_survives() -> None:
+    assert tweet('{"id":1,"full_text":"half \\ud83d a pair","timestamp":1239081585}').full_text == "half \ufffd a pair"
+    assert tweet("\ufeff" + json.dumps(FLAT)).id == str(ID)
+    assert tweet('{"id":1,"id":2,"full_text":"twice","timestamp":1239081585,"user_id":3}').id == "2"
+    assert tweet(FLAT | {"full_text": "nul \x00 and 日本 😀"}).full_text == "nul \x00 and 日本 😀"
+
+
+def test_any_field_can_be_reached_by_its_path() -> None:
+    value = {"a": {"b": [1, {"c": "x"}]}, "n": None, "flag": True}
+    assert [field(value, path) for path in ("a.b.1.c", "a.b.0", "n", "flag", "a.x", "a.b.9")] == [
+        "x", "1", None, "true", None, None
+    ]  # fmt: skip
+
+
+names = st.sampled_from([*V1, *V2, *ACTIVITY, "data", "x"])
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(json_values)
+def test_any_json_becomes_records_and_never_raises(value: object) -> None:
+    _sound(json.dumps(value))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(list(SHAPES)), st.data())
+def test_a_tweet_with_any_field_replaced_never_raises(shape: str, data: st.DataObject) -> None:
+    value = dict(SHAPES[shape])
+    value[data.draw(st.sampled_from(list(value)))] = data.draw(json_values)
+    _sound(json.dumps(value))
+
+
+@given(st.text())
+def test_any_text_becomes_records(text: str) -> None:
+    _sound(text)
+
+
+def _sound(text: str) -> None:
+    found = list(read(text))
+    assert found
+    for item in found:
+        if isinstance(item, Rejected):
+            assert item.reason in REASONS
+            item.raw.encode()
+        else:
+            assert item.id and item.full_text and item.timestamp.tzinfo is UTC
+            (item.full_text + item.lang + (item.user_id or "") + "".join(item.mentions)).encode()

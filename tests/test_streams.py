@@ -1,0 +1,207 @@
+"""All layers together: exact sums, second runs, replays, failures between any two writes, tables that changed."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spark_apps import lake as lakes
+from spark_apps import tables
+from spark_apps.bronze import app as bronze
+from spark_apps.demo.generator import Generator, Mix
+from spark_apps.demo.malformed import Expected, LandedFile
+from spark_apps.lake import LakeError, TableWriter
+from spark_apps.silver import app as silver
+from spark_apps.silver import transform
+from spark_apps.status import status
+from spark_apps.stream import StreamError
+from spark_apps.tables import GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Column, Table
+from tests.conftest import Place
+from tests.exactness import check
+
+MIX = Mix(duplicates=0.1, late=0.1, malformed=0.05)
+
+
+def land(place: Place, files: list[LandedFile], prefix: str = "") -> Expected:
+    total = Expected()
+    for file in files:
+        place.land(prefix + file.name, file.data)
+        total += file.expected
+    return total
+
+
+def test_every_record_ends_in_one_place_and_stays_there(place: Place) -> None:
+    generator = Generator(11, mix=MIX)
+    first, second = list(generator.files(900, 150)), list(generator.files(300, 100))
+    expected = land(place, first + generator.troubles())
+    place.once(*place.layers())
+    check(place.spark, place.lake, expected)
+    before = {name: table.version for name, table in status(place.lake).tables.items()}
+
+    assert place.once(*place.layers()) == []
+    assert {name: table.version for name, table in status(place.lake).tables.items()} == before
+
+    expected += land(place, second)
+    place.once(*place.layers())
+    check(place.spark, place.lake, expected)
+
+    # All of it landed once more, under other names: nothing but duplicates and the same rejects again.
+    again = Expected()
+    for file in first:
+        again += land(place, [file], "again/")
+    place.once(*place.layers())
+    repeated = Expected(again.documents, 0, again.tweets + again.duplicates, again.quarantine)
+    check(place.spark, place.lake, expected + repeated)
+
+
+WRITES = [
+    "bronze/tweets",
+    "silver/quarantine",
+    "silver/tweets",
+    "gold/sentiment",
+    "gold/trends",
+    "gold/mentions",
+]
+
+
+@pytest.mark.parametrize("table", WRITES)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_failure_around_any_write_costs_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch, table: str, when: str
+) -> None:
+    """The first batch fails before or after a commit, as a kill does; the next start takes up where it stood."""
+    generator = Generator(5, mix=MIX)
+    expected = land(place, list(generator.files(60, 30)))
+
+    def failing(write: Any) -> Any:
+        def wrapped(self: TableWriter, *args: Any) -> None:
+            if self.table.name != table:
+                return write(self, *args)
+            if when == "after":
+                write(self, *args)
+            raise RuntimeError(f"struck {when} {table}")
+
+        return wrapped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TableWriter, "append", failing(TableWriter.append))
+        patch.setattr(TableWriter, "merge", failing(TableWriter.merge))
+        with pytest.raises(StreamError, match=f"struck {when} {table}"):
+            place.once(*place.layers())
+    error = json.loads(next(Path(place.lake, "checkpoints").glob("*.error.json")).read_text())
+    assert f"struck {when} {table}" in error["error"]
+
+    expected += land(place, list(generator.files(30, 30)))
+    place.once(*place.layers())
+    check(place.spark, place.lake, expected)
+
+
+def flat(number: int, **more: object) -> str:
+    tweet = {"id": number, "full_text": f"tweet {number}", "timestamp": "2026-01-01T00:00:00Z", "user_id": 1}
+    return json.dumps(tweet | more) + "\n"
+
+
+def with_column(monkeypatch: pytest.MonkeyPatch, column: Column) -> Table:
+    """Make `column` one of silver/tweets, as an edit of tables.py does."""
+    evolved = replace(SILVER_TWEETS, columns=(*SILVER_TWEETS.columns, column))
+    for module in (tables, silver):
+        monkeypatch.setattr(module, "SILVER_TWEETS", evolved)
+    monkeypatch.setattr(lakes, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(transform, "_COPIED", [column])
+    names = [*transform._SCHEMA.names, column.name]
+    types = [*transform._SCHEMA.types, transform._STRING]
+    monkeypatch.setattr(transform, "_SCHEMA", transform.pa.schema(list(zip(names, types, strict=True))))
+    monkeypatch.setattr(transform, "_DDL", f"{transform._DDL}, `{column.name}` STRING")
+    return evolved
+
+
+def two_layers(place: Place) -> list[Any]:
+    return [*bronze.streams(place.spark, place.settings), *silver.streams(place.spark, place.settings)]
+
+
+def test_an_unknown_field_becomes_a_column_by_one_entry(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.land("1.json", flat(1, stats={"likes": 5}))
+    place.once(*two_layers(place))
+    with monkeypatch.context() as patch:
+        evolved = with_column(patch, Column("likes", "BIGINT", "number of likes", field="stats.likes"))
+        place.land("2.json", flat(2, stats={"likes": 7}) + flat(3, stats={"likes": "many"}) + flat(4))
+        place.once(*two_layers(place))
+        found = {row["id"]: row["likes"] for row in place.rows(evolved)}
+        assert found == {"1": None, "2": 7, "3": None, "4": None}
+        assert status(place.lake).tables[SILVER_TWEETS.name].schema_version == 2
+    # What did not become a column is still whole in Bronze.
+    assert any('"many"' in row["raw"] for row in place.rows(tables.BRONZE_TWEETS))
+
+    with pytest.raises(LakeError, match="written by a newer version of this program"):
+        place.once(*two_layers(place))
+
+
+def test_a_column_of_another_type_is_refused_by_name(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.land("1.json", flat(1))
+    place.once(*two_layers(place))
+    columns = tuple(
+        replace(column, type="BIGINT") if column.name == "user_id" else column for column in SILVER_TWEETS.columns
+    )
+    monkeypatch.setattr(silver, "SILVER_TWEETS", replace(SILVER_TWEETS, columns=columns))
+    with pytest.raises(LakeError, match="user_id is STRING, not BIGINT"):
+        place.once(*two_layers(place))
+
+
+def test_a_checkpoint_of_other_tables_is_refused(place: Place, tmp_path: Path) -> None:
+    place.land("1.json", flat(1))
+    place.once(*two_layers(place))
+    Path(place.lake, "silver", "tweets").rename(tmp_path / "away")
+    with pytest.raises(LakeError, match="checkpoints/silver belongs to other tables .*silver/tweets made anew"):
+        place.once(*two_layers(place))
+
+
+def test_a_lake_that_cannot_be_written_is_named(place: Place) -> None:
+    Path(place.lake).write_text("a file where the lake should be")
+    with pytest.raises(LakeError, match=f"cannot create {place.lake}/bronze/tweets"):
+        place.once(*two_layers(place))
+
+
+def test_within_a_batch_the_first_that_landed_wins(place: Place) -> None:
+    place.land("a.json", flat(1, full_text="first") + flat(1, full_text="second"))
+    place.once(*two_layers(place))
+    (row,) = place.rows(SILVER_TWEETS)
+    assert row["full_text"] == "first"
+    assert row["timestamp"] == datetime(2026, 1, 1, tzinfo=UTC).astimezone().replace(tzinfo=None)
+
+
+def test_ids_of_any_length_and_day_are_found_again(place: Place) -> None:
+    ids = [7, 10, 9, 100, 99, 2**63, 2**64 - 1, 1_050_118_621_198_921_728]
+    days = ["2009-01-01", "2026-01-01", "2026-01-02"]
+    lines = [flat(id_, timestamp=f"{days[row % 3]}T00:00:00Z") for row, id_ in enumerate(ids)]
+    place.land("1.json", "".join(lines))
+    place.once(*two_layers(place))
+    # The same ids again, on other days than before.
+    place.land("2.json", "".join(flat(id_, timestamp="2026-03-03T00:00:00Z") for id_ in ids) + flat(8))
+    place.once(*two_layers(place))
+    assert sorted(int(row["id"]) for row in place.rows(SILVER_TWEETS)) == sorted([*ids, 8])
+    assert status(place.lake).tables[SILVER_TWEETS.name].totals["duplicates"] == len(ids)
+
+
+def test_gold_scores_once_and_says_by_what(place: Place) -> None:
+    place.land("1.json", flat(1, full_text="I love this so much!") + flat(2, full_text="I hate this, it is awful"))
+    place.once(*place.layers())
+    found = {row["id"]: row for row in place.rows(GOLD_SENTIMENT)}
+    assert (found["1"]["label"], found["2"]["label"]) == ("positive", "negative")
+    for row in found.values():
+        probabilities = [row["negative"], row["neutral"], row["positive"]]
+        assert sum(probabilities) == pytest.approx(1, abs=1e-3)
+        assert row["score"] == max(probabilities) == row[row["label"]]
+        assert row["model"] == "tweet-sentiment" and row["model_version"].startswith("bundled-")
+        assert row["landed_at"] <= row["ingested_at"] <= row["scored_at"]
+
+
+def test_quarantine_keeps_what_was_rejected(place: Place) -> None:
+    place.land("1.json", "no json at all\n" + flat(1) + '{"delete": {"status": {"id": 1}}}\n')
+    place.once(*two_layers(place))
+    found = {row["reason"]: row for row in place.rows(QUARANTINE)}
+    assert found["not_json"]["raw"] == "no json at all"
+    assert json.loads(found["deletion"]["raw"]) == {"delete": {"status": {"id": 1}}}
+    assert all(row["source_file"].endswith("1.json") for row in found.values())
