@@ -20,7 +20,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     (lake,) = settings.require("lake")
 
     def process(batch: Batch) -> Mapping[str, int]:
-        found = records(batch.rows).persist()
+        found = records(batch.rows, SILVER_TWEETS.columns).persist()
         try:
             return _write(found, batch, lake)
         finally:

@@ -1,20 +1,18 @@
 """Bronze rows → records: tweets as Silver keeps them, and rejects with their reason."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from spark_apps.silver import formats
-from spark_apps.tables import SILVER_TWEETS
+from spark_apps.tables import Column
 
 _ROWS = 2_000
 _STRING = pa.string()
 _UTC = pa.timestamp("us", "UTC")
-# Columns that tables.py takes from the tweet's own JSON.
-_COPIED = [column for column in SILVER_TWEETS.columns if column.field]
 _SCHEMA = pa.schema(
     [
         ("id", _STRING),
@@ -28,7 +26,6 @@ _SCHEMA = pa.schema(
         ("raw", _STRING),
         ("reason", _STRING),
         ("detail", _STRING),
-        *((column.name, _STRING) for column in _COPIED),
         ("source_file", _STRING),
         ("position", pa.int64()),
         ("record", pa.int32()),
@@ -44,43 +41,50 @@ _TYPES = {
     "landed_at": "TIMESTAMP",
     "ingested_at": "TIMESTAMP",
 }
-_DDL = ", ".join(f"`{name}` {_TYPES.get(name, 'STRING')}" for name in _SCHEMA.names)
 
 
-def records(bronze: DataFrame) -> DataFrame:
+def records(bronze: DataFrame, columns: Sequence[Column]) -> DataFrame:
     """Read rows of BRONZE_TWEETS into records, one row each: a tweet where `reason` is null, else a reject.
 
-    `record` counts the records of a document from 0; `copy` counts the records with the same id from 1, the one
-    that landed first being 1, so a tweet is a duplicate within these rows where `copy` is above 1.
+    `columns` are those of SILVER_TWEETS; those with a `field` are copied from the tweet's own JSON. `record` counts
+    the records of a document from 0; `copy` counts the records with the same id from 1, the one that landed first
+    being 1, so a tweet is a duplicate within these rows where `copy` is above 1.
     """
+    copied = [column for column in columns if column.field]
+    schema = pa.schema([*_SCHEMA, *(pa.field(column.name, _STRING) for column in copied)])
+    ddl = ", ".join(f"`{name}` {_TYPES.get(name, 'STRING')}" for name in schema.names)
     rows = bronze.select(
         "raw", "problem", "detail", "source_file", "position", "source_modified_at", "ingested_at"
-    ).mapInArrow(_read, _DDL)
-    for column in _COPIED:
+    ).mapInArrow(_reader(schema, {column.name: str(column.field) for column in copied}), ddl)
+    for column in copied:
         # A value that does not fit the column's type is null here and still whole in Bronze.
         rows = rows.withColumn(column.name, F.expr(f"try_cast(`{column.name}` AS {column.type})"))
     first = Window.partitionBy("id").orderBy("landed_at", "source_file", "position", "record")
-    copy: Column = F.when(F.col("reason").isNull(), F.row_number().over(first))
     return (
-        rows.withColumn("copy", copy)
+        rows.withColumn("copy", F.when(F.col("reason").isNull(), F.row_number().over(first)))
         .withColumn("tweet_date", F.to_date("timestamp"))
         .withColumn("ingest_date", F.to_date("ingested_at"))
     )
 
 
-def _read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    rows: list[dict[str, Any]] = []
-    for batch in batches:
-        for document in batch.to_pylist():
-            rows.extend(_records(document))
-            if len(rows) >= _ROWS:
-                yield pa.RecordBatch.from_pylist(rows, _SCHEMA)
-                rows = []
-    if rows:
-        yield pa.RecordBatch.from_pylist(rows, _SCHEMA)
+def _reader(
+    schema: pa.Schema, paths: Mapping[str, str]
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        rows: list[dict[str, Any]] = []
+        for batch in batches:
+            for document in batch.to_pylist():
+                rows.extend(_records(document, paths))
+                if len(rows) >= _ROWS:
+                    yield pa.RecordBatch.from_pylist(rows, schema)
+                    rows = []
+        if rows:
+            yield pa.RecordBatch.from_pylist(rows, schema)
+
+    return read
 
 
-def _records(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _records(document: dict[str, Any], paths: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     origin = {
         "source_file": document["source_file"],
         "position": document["position"],
@@ -105,5 +109,5 @@ def _records(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 "mentions": item.mentions,
                 "truth": item.truth,
                 "format": item.format,
-                **{column.name: formats.field(item.fields, str(column.field)) for column in _COPIED},
+                **{name: formats.field(item.fields, path) for name, path in paths.items()},
             }
