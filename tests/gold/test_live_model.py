@@ -1,0 +1,88 @@
+"""Gold as a running stream while the model in production changes, or is not there."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from spark_apps.model.registry import BUNDLED, Registry
+from spark_apps.settings import Settings
+from spark_apps.status import status
+from spark_apps.stream import BatchReport, Streams
+from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
+from tests.conftest import Place
+from tests.test_streams import flat
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.2)
+
+
+def rows(lake: str, table: str) -> int:
+    return status(lake).tables[table].totals.get("rows", 0)
+
+
+def test_the_next_batch_uses_the_version_in_production(place: Place, tmp_path: Path) -> None:
+    registry = f"sqlite:///{tmp_path / 'registry.db'}"
+    settings = Settings(landing=place.landing, lake=place.lake, registry=registry, registry_timeout=60)
+    live = Place(place.spark, settings)
+    reports: list[BatchReport] = []
+    streams = Streams(place.spark, place.lake, reports.append)
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            streams.run(live.layers(), "0 seconds")
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        # No model yet: Gold waits, the layers before it do not.
+        live.land("1.json", flat(1) + flat(2))
+        wait_for(lambda: rows(place.lake, SILVER_TWEETS.name) == 2)
+        live.land("2.json", flat(3))
+        wait_for(lambda: rows(place.lake, SILVER_TWEETS.name) == 3)
+        assert rows(place.lake, GOLD_SENTIMENT.name) == 0
+
+        releases = Registry(registry, 60)
+        releases.register(BUNDLED, "production")
+        wait_for(lambda: rows(place.lake, GOLD_SENTIMENT.name) == 3)
+
+        second = releases.register(BUNDLED, "production")
+        live.land("3.json", flat(4))
+        wait_for(lambda: rows(place.lake, GOLD_SENTIMENT.name) == 4)
+    finally:
+        streams.stopping.set()
+        thread.join(60)
+    assert not failed and not thread.is_alive()
+    found = {row["id"]: row["model_version"] for row in live.rows(GOLD_SENTIMENT)}
+    assert found == {"1": "1", "2": "1", "3": "1", "4": second}
+
+
+def test_a_stop_ends_a_wait_for_a_model(place: Place, tmp_path: Path) -> None:
+    place.settings.registry = f"sqlite:///{tmp_path / 'empty.db'}"
+    place.land("1.json", flat(1))
+    stop = threading.Event()
+    threading.Timer(15, stop.set).start()
+    began = time.monotonic()
+    Streams(place.spark, place.lake, lambda _: None, stop).run(place.layers(), None)
+    assert time.monotonic() - began < 40
+    assert rows(place.lake, SILVER_TWEETS.name) == 1 and rows(place.lake, GOLD_SENTIMENT.name) == 0
+    # Nothing was skipped: with a model, the tweet is scored.
+    place.settings.registry = None
+    place.once(*place.layers())
+    assert rows(place.lake, GOLD_SENTIMENT.name) == 1
+
+
+@pytest.mark.parametrize("text", ["", "  ", "x" * 20_000])
+def test_odd_texts_do_not_stop_gold(place: Place, text: str) -> None:
+    place.land("1.json", flat(1, full_text=text) + flat(2, full_text="plain"))
+    place.once(*place.layers())
+    assert rows(place.lake, GOLD_SENTIMENT.name) == (2 if text.strip() else 1)
