@@ -70,10 +70,10 @@ def test_gold_follows_the_alias(filled: Path, tmp_path: Path) -> None:
 
 def test_the_registered_version_is_a_model_of_mlflow_without_torch(filled: Path) -> None:
     code = (
-        "import mlflow, sys\n"
+        "import mlflow, pandas, sys\n"
         f"mlflow.set_registry_uri({sqlite(filled)!r}); mlflow.set_tracking_uri({sqlite(filled)!r})\n"
         f"model = mlflow.pyfunc.load_model('models:/{MODEL_NAME}@production')\n"
-        "found = model.predict(['I love this', 'I hate this'])\n"
+        "found = model.predict(pandas.DataFrame({'text': ['I love this', 'I hate this']}))\n"
         "print(list(found['label']), 'torch' in sys.modules, 'transformers' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

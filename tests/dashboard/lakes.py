@@ -1,0 +1,102 @@
+"""Gold tables without Spark, for tests of what reads them."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from deltalake import CommitProperties, write_deltalake
+
+from spark_apps.tables import (
+    BRONZE_TWEETS,
+    GOLD_MENTIONS,
+    GOLD_SENTIMENT,
+    GOLD_TRENDS,
+    QUARANTINE,
+    SCHEMA_VERSION_PROPERTY,
+    SILVER_TWEETS,
+    Table,
+)
+
+_TYPES = {
+    "STRING": pa.string(),
+    "TIMESTAMP": pa.timestamp("us", "UTC"),
+    "DATE": pa.date32(),
+    "BIGINT": pa.int64(),
+    "DOUBLE": pa.float64(),
+    "FLOAT": pa.float32(),
+    "BINARY": pa.binary(),
+    "ARRAY<STRING>": pa.list_(pa.string()),
+}
+LABELS = np.array(["negative", "neutral", "positive"])
+
+
+def put(lake: Path, table: Table, frame: pd.DataFrame, **totals: int) -> None:
+    """Append `frame` as the streams do, with the counts in the commit."""
+    schema = pa.schema([(column.name, _TYPES[column.type]) for column in table.columns])
+    note = {"query": "test", "app": "test", "batch": 0, "counts": totals, "totals": totals}
+    write_deltalake(
+        table.path(str(lake)),
+        pa.Table.from_pandas(frame.reindex(columns=table.column_names), schema, preserve_index=False),
+        partition_by=[table.partition],
+        mode="append",
+        configuration={SCHEMA_VERSION_PROPERTY: "1"},
+        commit_properties=CommitProperties(custom_metadata={"userMetadata": json.dumps(note)}),
+    )
+
+
+def gold(rows: int, span: timedelta, seed: int = 1) -> pd.DataFrame:
+    """Return rows of gold/sentiment, written evenly over `span` until now."""
+    random = np.random.default_rng(seed)
+    now = datetime.now(UTC)
+    times = pd.to_datetime(now - span * random.random(rows), utc=True).sort_values().to_series(index=range(rows))
+    label = LABELS[random.choice(3, rows, p=[0.3, 0.4, 0.3])]
+    return pd.DataFrame(
+        {
+            "id": [str(number) for number in range(rows)],
+            "user_id": "1",
+            "timestamp": times,
+            "lang": np.array(["en", "es", "ja"])[random.choice(3, rows, p=[0.8, 0.1, 0.1])],
+            "full_text": [f"tweet {number} about @account{number % 20}" for number in range(rows)],
+            "mentions": [[f"account{number % 20}"] for number in range(rows)],
+            "label": label,
+            "score": 0.9,
+            "negative": 0.3,
+            "neutral": 0.3,
+            "positive": 0.4,
+            "model": "tweet-sentiment",
+            "model_version": "7",
+            "scored_at": times + pd.Timedelta(seconds=4),
+            "landed_at": times + pd.Timedelta(seconds=1),
+            "ingested_at": times + pd.Timedelta(seconds=2),
+            "tweet_date": times.dt.date,
+        }
+    )
+
+
+def fill(lake: Path, rows: int, span: timedelta) -> pd.DataFrame:
+    """Write all tables that the dashboard reads; return the rows of gold/sentiment."""
+    frame = gold(rows, span)
+    put(lake, GOLD_SENTIMENT, frame, rows=rows)
+    frame["minute"] = frame["timestamp"].dt.floor("min")
+    trends = frame.groupby(["minute", "lang", "label", "tweet_date"], as_index=False).agg(
+        tweets=("id", "count"), score_sum=("score", "sum")
+    )
+    put(lake, GOLD_TRENDS, trends, rows=rows)
+    mentioned = frame.assign(mention=frame["mentions"].str[0])
+    counts = mentioned.groupby(["mention", "lang", "tweet_date"], as_index=False).agg(
+        first_seen=("timestamp", "min"),
+        last_seen=("timestamp", "max"),
+        negative=("label", lambda labels: int((labels == "negative").sum())),
+        neutral=("label", lambda labels: int((labels == "neutral").sum())),
+        positive=("label", lambda labels: int((labels == "positive").sum())),
+        total=("id", "count"),
+    )
+    put(lake, GOLD_MENTIONS, counts, rows=rows)
+    empty = pd.DataFrame({"ingest_date": [datetime.now(UTC).date()]})
+    put(lake, BRONZE_TWEETS, empty, rows=rows + 5)
+    put(lake, SILVER_TWEETS, frame.head(1), rows=rows, documents=rows, duplicates=3)
+    put(lake, QUARANTINE, empty.assign(reason="not_json"), not_json=1, cut_off=4)
+    return frame

@@ -1,0 +1,136 @@
+"""The dashboard's page: as Streamlit runs it, and in a real browser."""
+
+import json
+import socket
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+from streamlit.testing.v1 import AppTest
+
+from spark_apps.dashboard.launch import start_child
+from spark_apps.settings import Settings
+from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
+from tests.dashboard.lakes import fill, gold, put
+
+APP = Path(__file__).parents[2] / "spark_apps" / "dashboard" / "app.py"
+EVIL = "<script>document.title = 'owned'</script> **bold** $x^2$ :tada: [link](http://example.com) <b>b</b>"
+
+
+def text(app: AppTest) -> str:
+    return " ".join(str(element.value) for element in [*app.markdown, *app.info, *app.caption, *app.error])
+
+
+def test_an_empty_lake_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWEETS_LAKE", str(tmp_path / "none"))
+    app = AppTest.from_file(str(APP), default_timeout=30).run()
+    assert not app.exception
+    assert "start the streams with `tweet-sentiment run`" in text(app)
+    assert not app.text_input  # nowhere to land: nothing to type into
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lake")
+    fill(folder, 3_000, timedelta(minutes=14))
+    evil = gold(1, timedelta(seconds=0)).assign(id="666", full_text=EVIL, lang="<i>en</i>")
+    put(folder, GOLD_SENTIMENT, evil, rows=3_001)
+    return folder
+
+
+def test_all_panels_and_filters(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWEETS_LAKE", str(lake))
+    app = AppTest.from_file(str(APP), default_timeout=30).run()
+    assert not app.exception
+    shown = text(app)
+    assert "version **7** scored the newest tweets" in shown
+    assert "5 documents waiting" in shown
+    app.multiselect[0].select("es").run()
+    assert not app.exception
+
+
+def test_a_lake_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "gold" / "trends" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / f"{0:020}.json").write_text("no log at all")
+    monkeypatch.setenv("TWEETS_LAKE", str(tmp_path))
+    app = AppTest.from_file(str(APP), default_timeout=30).run()
+    assert not app.exception
+    assert "gold/trends cannot be read" in text(app)
+
+
+@pytest.fixture
+def page(lake: Path, tmp_path: Path) -> Iterator[webdriver.Chrome]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (tmp_path / "landing").mkdir()
+    server = start_child(Settings(lake=str(lake), landing=str(tmp_path / "landing")), port, tmp_path / "log")
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                     "--window-size=1500,1300", f"--user-data-dir={tempfile.mkdtemp(dir=tmp_path)}"):  # fmt: skip
+        options.add_argument(argument)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+                time.sleep(0.2)
+        with webdriver.Chrome(options) as browser:
+            browser.get(f"http://127.0.0.1:{port}")
+            yield browser
+    finally:
+        assert server.stdin
+        server.stdin.close()
+        server.wait(10)
+
+
+@pytest.mark.browser
+def test_in_a_browser(page: webdriver.Chrome, lake: Path, tmp_path: Path) -> None:
+    wait = WebDriverWait(page, 60)
+
+    def body() -> str:
+        return page.find_element(By.TAG_NAME, "body").text
+
+    wait.until(lambda _: "Latest tweets" in body() and "Quarantine by reason" in body() and "<script>" in body())
+    assert len(page.find_elements(By.CSS_SELECTOR, "canvas, .vega-embed svg")) >= 3
+
+    # A tweet is shown as it is, whatever it contains.
+    assert EVIL in body()
+    assert page.title == "Tweet sentiment"
+    assert page.find_elements(By.CSS_SELECTOR, ".tweet .text b, .tweet .text a, .tweet script, .tweet i") == []
+
+    # It updates by itself.
+    fresh = gold(1, timedelta(seconds=0)).assign(id="777", full_text="news of this second")
+    put(lake, GOLD_SENTIMENT, fresh, rows=3_002)
+    wait.until(lambda _: "news of this second" in body())
+
+    # A typed tweet lands as a file, and its way is shown until its label is there.
+    box = page.find_element(By.CSS_SELECTOR, "input[aria-label^='Type a tweet']")
+    box.send_keys("I love <i>this</i>", Keys.ENTER)
+    landing = tmp_path / "landing"
+    wait.until(lambda _: any(landing.glob("typed-*.json")))
+    (file,) = landing.glob("typed-*.json")
+    tweet = json.loads(file.read_text())
+    assert tweet["full_text"] == "I love <i>this</i>"
+    wait.until(lambda _: "Bronze and Silver" in body())
+    row = gold(1, timedelta(seconds=0)).assign(
+        id=tweet["id"], full_text=tweet["full_text"], label="positive", score=0.97
+    )
+    row["ingested_at"] = pd.Timestamp(datetime.now(UTC))
+    put(lake, SILVER_TWEETS, row, rows=3_003, documents=3_003)
+    put(lake, GOLD_SENTIMENT, row, rows=3_003)
+    wait.until(lambda _: "97%, after" in body())

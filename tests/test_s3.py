@@ -1,0 +1,65 @@
+"""Landing and lake on S3, end to end, against moto's server: the usual credential chain, an endpoint of one's own."""
+
+import json
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from spark_apps.demo.generator import Generator, Mix
+from tests import process
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    chain = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
+    for name, value in {**chain, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": endpoint}.items():
+        monkeypatch.setenv(name, value)
+    boto3.client("s3").create_bucket(Bucket="tweets")
+    yield endpoint
+    server.stop()
+
+
+@pytest.mark.usefixtures("s3")
+def test_the_whole_way_on_s3() -> None:
+    client = boto3.client("s3")
+    generator = Generator(9, mix=Mix(malformed=0.05, duplicates=0.1))
+    first, second = generator.files(200, 100)
+    client.put_object(Bucket="tweets", Key=f"voc_volume/a folder/{first.name}", Body=first.data)
+    where = ["--landing", "s3a://tweets/voc_volume/", "--lake", "s3a://tweets/lake"]
+
+    done = process.run("run", *where, "--once", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert (result["bronze"], result["silver"], result["gold"]) == (
+        first.expected.documents,
+        first.expected.tweets,
+        first.expected.tweets,
+    )
+    assert result["quarantine"] == dict(sorted(first.expected.quarantine.items()))
+
+    client.put_object(Bucket="tweets", Key=f"voc_volume/日本 ☃/{second.name}", Body=second.data)
+    done = process.run("run", *where, "--once", "--json")
+    assert done.returncode == 0, done.stderr
+    total = first.expected + second.expected
+    tables = json.loads(done.stdout.splitlines()[-1])["tables"]
+    assert (tables["documents"], tables["silver"], tables["duplicates"], tables["gold"]) == (
+        total.documents,
+        total.tweets,
+        total.duplicates,
+        total.tweets,
+    )
+    shown = process.run("tables", "--lake", "s3a://tweets/lake", "--json")
+    assert json.loads(shown.stdout)["tables"]["gold/sentiment"]["rows"] == total.tweets
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_bucket_that_is_not_there_is_named() -> None:
+    done = process.run("run", "--landing", "s3a://absent/x", "--lake", "s3a://tweets/lake", "--once")
+    assert done.returncode == 2
+    assert "s3a://absent/x: there is no such bucket" in " ".join(done.stderr.split())
