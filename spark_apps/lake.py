@@ -44,7 +44,7 @@ def ensure(spark: SparkSession, lake: str, table: Table) -> None:
             _evolve(spark, path, table)
     except (Py4JJavaError, AnalysisException) as error:
         cause = str(getattr(error, "java_exception", None) or error).splitlines()[0]
-        raise LakeError(f"cannot create {path}: {cause}. Is {lake} a place that this user may write to?") from error
+        raise LakeError(f"cannot create {path}: is {lake} a place that this user may write to? ({cause})") from error
 
 
 def _create(spark: SparkSession, path: str, table: Table) -> None:

@@ -129,6 +129,9 @@ _SPARK = {
     # The checksum files of the default local file system double the number of files, and break on a colon in a name.
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
+    # S3A would buffer uploads through the local file system that the two settings above replace.
+    "spark.hadoop.fs.s3a.fast.upload.buffer": "bytebuffer",
+    "spark.hadoop.fs.s3a.multipart.size": "16M",
     # Batches are small and their plans are known: re-planning between stages costs more than it saves.
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.streaming.noDataMicroBatches.enabled": "false",

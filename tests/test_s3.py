@@ -1,6 +1,7 @@
 """Landing and lake on S3, end to end, against moto's server: the usual credential chain, an endpoint of one's own."""
 
 import json
+import logging
 from collections.abc import Iterator
 
 import boto3
@@ -15,6 +16,7 @@ from tests import process
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
     chain = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}

@@ -15,7 +15,6 @@ from spark_apps.tables import (
     GOLD_SENTIMENT,
     GOLD_TRENDS,
     QUARANTINE,
-    SCHEMA_VERSION_PROPERTY,
     SILVER_TWEETS,
     Table,
 )
@@ -42,7 +41,6 @@ def put(lake: Path, table: Table, frame: pd.DataFrame, **totals: int) -> None:
         pa.Table.from_pandas(frame.reindex(columns=table.column_names), schema, preserve_index=False),
         partition_by=[table.partition],
         mode="append",
-        configuration={SCHEMA_VERSION_PROPERTY: "1"},
         commit_properties=CommitProperties(custom_metadata={"userMetadata": json.dumps(note)}),
     )
 
@@ -51,7 +49,8 @@ def gold(rows: int, span: timedelta, seed: int = 1) -> pd.DataFrame:
     """Return rows of gold/sentiment, written evenly over `span` until now."""
     random = np.random.default_rng(seed)
     now = datetime.now(UTC)
-    times = pd.to_datetime(now - span * random.random(rows), utc=True).sort_values().to_series(index=range(rows))
+    ages = np.sort(random.random(rows))[::-1] * span.total_seconds()
+    times = pd.Series(now - pd.to_timedelta(ages, unit="s"))
     label = LABELS[random.choice(3, rows, p=[0.3, 0.4, 0.3])]
     return pd.DataFrame(
         {

@@ -43,7 +43,7 @@ def test_totals_and_mentions_are_those_of_the_rows(
     if span != "far":  # mentions are kept by day
         top = data.top_mentions(folder, filters).groupby("mention")["tweets"].sum()
         counts = chosen["mentions"].str[0].value_counts()
-        assert all(counts[mention] == tweets for mention, tweets in top.items())
+        assert all(counts[str(mention)] == tweets for mention, tweets in top.items())
 
 
 def test_freshness_and_latest(lake: tuple[str, pd.DataFrame]) -> None:
