@@ -48,6 +48,22 @@ def open_binary(uri: str) -> IO[bytes]:
         raise
 
 
+def problem(landing: str) -> str | None:
+    """Return why nothing can be read from `landing`, or None where it is in order."""
+    if not is_s3(landing):
+        if local_path(landing).is_dir():
+            return None
+        return f"landing {landing} is no folder: create it, or name the one that the files land in"
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    bucket, _ = _bucket_key(landing)
+    try:
+        _client().head_bucket(Bucket=bucket)
+    except (ClientError, BotoCoreError) as error:
+        return f"landing {landing}: the bucket {bucket} is not there, or may not be listed ({error})"
+    return None
+
+
 def put(landing: str, name: str, data: bytes) -> str:
     """Land `data` as the file `name`, whole or not at all; return its URI."""
     if is_s3(landing):

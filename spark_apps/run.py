@@ -5,16 +5,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Event
 from typing import Any
 
-from pyspark.sql import SparkSession
-
-from spark_apps import lake as lakes
+from spark_apps import landing as landings
 from spark_apps.bronze import app as bronze
 from spark_apps.gold import app as gold
-from spark_apps.landing import is_s3
 from spark_apps.session import make_session
 from spark_apps.settings import LAYERS, Settings, SettingsError
 from spark_apps.silver import app as silver
@@ -38,10 +34,10 @@ def run(
     began = time.monotonic()
     chosen = [layer for layer in LAYERS if layer in layers] or list(LAYERS)
     lake, *_ = settings.require(*(["lake", "landing"] if "bronze" in chosen else ["lake"]))
+    if "bronze" in chosen and (problem := landings.problem(str(settings.landing))):
+        raise SettingsError(problem)
     spark = make_session(settings)
     try:
-        if "bronze" in chosen:
-            _check_landing(spark, str(settings.landing))
         before = _totals(lake)
         runner = Streams(spark, lake, on_batch, stop)
         with until_signal(runner.stopping):
@@ -51,15 +47,6 @@ def run(
     finally:
         spark.stop()
     return _report(before, after) | {"seconds": round(time.monotonic() - began, 1), "tables": _report({}, after)}
-
-
-def _check_landing(spark: SparkSession, landing: str) -> None:
-    if is_s3(landing):
-        bucket = "/".join(landing.split("/")[:3]) + "/"
-        if not lakes.exists(spark, bucket):
-            raise SettingsError(f"landing {landing}: there is no such bucket, or it may not be listed")
-    elif not Path(landing).is_dir():
-        raise SettingsError(f"landing {landing} is no folder: create it, or name the one that the files land in")
 
 
 @contextmanager

@@ -64,4 +64,4 @@ def test_the_whole_way_on_s3() -> None:
 def test_a_bucket_that_is_not_there_is_named() -> None:
     done = process.run("run", "--landing", "s3a://absent/x", "--lake", "s3a://tweets/lake", "--once")
     assert done.returncode == 2
-    assert "s3a://absent/x: there is no such bucket" in " ".join(done.stderr.split())
+    assert "s3a://absent/x: the bucket absent is not there" in " ".join(done.stderr.split())

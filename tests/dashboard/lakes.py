@@ -50,7 +50,7 @@ def gold(rows: int, span: timedelta, seed: int = 1) -> pd.DataFrame:
     random = np.random.default_rng(seed)
     now = datetime.now(UTC)
     ages = np.sort(random.random(rows))[::-1] * span.total_seconds()
-    times = pd.Series(now - pd.to_timedelta(ages, unit="s"))
+    times = pd.Series(now - pd.to_timedelta(ages, unit="s")).dt.floor("us")
     label = LABELS[random.choice(3, rows, p=[0.3, 0.4, 0.3])]
     return pd.DataFrame(
         {
