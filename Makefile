@@ -28,7 +28,7 @@ test-train: .venv/.train ## training and export on a small model of the tests' o
 	$(RUN) pytest -m train
 
 chaos: .venv/.test ## 200 kills at random instants over all three layers: nothing lost, nothing twice
-	$(RUN) pytest -m chaos --timeout 7200 -s
+	$(RUN) pytest -m chaos -s
 
 bench: .venv/.test ## the figures of the README, measured on this machine
 	$(RUN) python -m tests.benchmarks

@@ -34,11 +34,16 @@ LABELS = np.array(["negative", "neutral", "positive"])
 
 def put(lake: Path, table: Table, frame: pd.DataFrame, **totals: int) -> None:
     """Append `frame` as the streams do, with the counts in the commit."""
-    schema = pa.schema([(column.name, _TYPES[column.type]) for column in table.columns])
+    columns = {
+        column.name: pa.array(frame[column.name], _TYPES[column.type], from_pandas=True)
+        if column.name in frame
+        else pa.nulls(len(frame), _TYPES[column.type])
+        for column in table.columns
+    }
     note = {"query": "test", "app": "test", "batch": 0, "counts": totals, "totals": totals}
     write_deltalake(
         table.path(str(lake)),
-        pa.Table.from_pandas(frame.reindex(columns=table.column_names), schema, preserve_index=False),
+        pa.table(columns),
         partition_by=[table.partition],
         mode="append",
         commit_properties=CommitProperties(custom_metadata={"userMetadata": json.dumps(note)}),
