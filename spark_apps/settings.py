@@ -1,6 +1,7 @@
 """Typed settings: from flags, or from TWEETS_… in the environment; all errors are reported at once."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ class SettingsError(Exception):
 
 
 def _uri(value: str) -> str:
-    """Accept a folder or an s3a:// URI; both come back without a trailing slash."""
+    """Accept a folder or an s3a:// URI; both come back without a trailing slash, a folder with its whole path."""
     parts = urlsplit(value)
     if parts.scheme in {"s3", "s3n"}:
         raise ValueError(f"{value!r}: write s3a://{parts.netloc}{parts.path}")
@@ -28,7 +29,10 @@ def _uri(value: str) -> str:
         raise ValueError(f"{value!r}: use a folder or s3a://bucket/prefix")
     if parts.scheme == "s3a" and not parts.netloc:
         raise ValueError(f"{value!r}: names no bucket; write s3a://bucket/prefix")
-    return value.removeprefix("file://").rstrip("/") or "/"
+    if parts.scheme == "s3a":
+        return value.rstrip("/")
+    # Delta takes a path that is not whole for the name of a table.
+    return str(Path(value.removeprefix("file://")).expanduser().absolute())
 
 
 def seconds(interval: str) -> float:
