@@ -33,6 +33,7 @@ _STYLE = """<style>
   h2 { font-size: 1.02rem !important; font-weight: 600 !important; padding: 0.2rem 0 0.4rem !important; }
   [data-testid="stVerticalBlock"] { gap: 0.55rem; }
   [data-testid="stHtml"] h2 { margin: 0.6rem 0 0; }
+  [data-testid="stHtml"] h2 + .key { margin-left: 0.4rem; }
   [data-stale="true"] { opacity: 1 !important; }
   .kpi { background: #f4f6f8; border-radius: 8px; padding: 0.75rem 1rem; min-height: 5.6rem; }
   .kpi b { display: block; font-size: 1.55rem; font-weight: 650; line-height: 1.25; }
@@ -133,7 +134,7 @@ def over_time(settings: Settings) -> None:
 
 def _key(title: str) -> None:
     labels = "".join(f'<i style="background:{colour}"></i>{label}' for label, colour in charts.COLOURS.items())
-    st.html(f'<h2 style="display:inline">{title}</h2><span class="key">{labels}</span>')
+    st.html(f'<h2 style="display:inline-block">{title}</h2><span class="key">{labels}</span>')
 
 
 @st.fragment(run_every=_EVERY)

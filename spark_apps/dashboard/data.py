@@ -109,7 +109,8 @@ def _span(lake: str, filters: Filters) -> tuple[datetime, float] | None:
 
     A few tweets that come late, by hours or years, would else press all others into one step.
     """
-    sql = f"""SELECT approx_percentile_cont(CAST(extract(epoch FROM minute) AS BIGINT), {_LATE}) AS first,
+    sql = f"""SELECT approx_percentile_cont_with_weight(tweets, {_LATE}) WITHIN GROUP
+                       (ORDER BY CAST(extract(epoch FROM minute) AS BIGINT)) AS first,
                      CAST(max(extract(epoch FROM minute)) AS BIGINT) AS last
               FROM t WHERE {filters.where("minute")}"""
     found = _query(lake, GOLD_TRENDS, sql)

@@ -79,7 +79,7 @@ class Generator:
     def _file(self, tweets: int, seconds: float) -> LandedFile:
         lines: list[bytes] = []
         expected = Expected()
-        left = tweets
+        began, left = self._now, tweets
         while left > 0:
             step = self._random.random()
             if step < self._mix.malformed:
@@ -93,7 +93,8 @@ class Generator:
                 left -= taken
             lines.append(line)
             expected += becomes
-            self._now += timedelta(seconds=seconds / tweets)
+            self._now = began + timedelta(seconds=seconds * (1 - left / tweets))
+        self._now = began + timedelta(seconds=seconds)
         data = b"".join(line + b"\n" for line in lines)
         self._files += 1
         name = f"tweets-{self._prefix}-{self._files:06}.json"

@@ -87,6 +87,15 @@ def test_bursts_of_one_mood_raise_the_rate() -> None:
     assert max(sizes) > 2 * calm
 
 
+def test_its_clock_is_that_of_its_files() -> None:
+    generator = Generator(3, mix=Mix(late=0, duplicates=0, malformed=0.2))
+    for _ in range(60):
+        file = generator.tick(1)
+    tweets = found(file, set())[1]
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    assert all(58 <= (tweet.timestamp - start).total_seconds() <= 60 for tweet in tweets[-3:])
+
+
 def test_one_seed_is_one_stream() -> None:
     assert list(Generator(7).files(300, 100)) == list(Generator(7).files(300, 100))
     assert next(Generator(7).files(100)) != next(Generator(8).files(100))
