@@ -93,7 +93,8 @@ def run(
     else:
         quarantined = sum(result["quarantine"].values())
         _console.print(
-            f"{result['documents']:,} documents: {result['silver']:,} new tweets, {result['duplicates']:,} duplicates, "
+            f"{result['bronze']:,} documents landed; from {result['documents']:,} documents: "
+            f"{result['silver']:,} new tweets, {result['duplicates']:,} duplicates, "
             f"{quarantined:,} in quarantine; {result['gold']:,} scored, in {result['seconds']} s"
         )
 

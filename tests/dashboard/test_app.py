@@ -106,7 +106,7 @@ def test_in_a_browser(page: webdriver.Chrome, lake: Path, tmp_path: Path) -> Non
         return page.find_element(By.TAG_NAME, "body").text
 
     wait.until(lambda _: "Latest tweets" in body() and "Quarantine by reason" in body() and "<script>" in body())
-    assert len(page.find_elements(By.CSS_SELECTOR, "canvas, .vega-embed svg")) >= 3
+    wait.until(lambda _: len(page.find_elements(By.CSS_SELECTOR, "canvas, .vega-embed svg")) >= 3)
 
     # A tweet is shown as it is, whatever it contains.
     assert EVIL in body()
