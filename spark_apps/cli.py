@@ -101,11 +101,10 @@ def run(
 
 def _guarded(work: Callable[[], T]) -> T:
     """Run `work`; turn what can go wrong into one sentence and an exit code."""
+    from spark_apps.commits import LakeError
     from spark_apps.demo.app import DemoError
-    from spark_apps.lake import LakeError
     from spark_apps.scoring.scorer import ModelError
     from spark_apps.session import JavaError
-    from spark_apps.status import StatusError
     from spark_apps.stream import StreamError
 
     # Warnings, such as that of a registry which does not answer, belong to what a person wants to see.
@@ -117,7 +116,7 @@ def _guarded(work: Callable[[], T]) -> T:
         return work()
     except StreamError as error:
         _fail(str(error), 1)
-    except (SettingsError, JavaError, LakeError, ModelError, StatusError, DemoError, OSError) as error:
+    except (SettingsError, JavaError, LakeError, ModelError, DemoError, OSError) as error:
         _fail(str(error), 2)
     except ModuleNotFoundError as error:
         _fail(f"{error.name} is not installed: run `uv sync --all-extras`", 2)

@@ -1,18 +1,17 @@
 """The Delta tables of the lake through Spark: the only place that creates, evolves and writes them.
 
-Each write is one commit that a replayed micro-batch cannot repeat, with a note in its `userMetadata`:
-`{"query": "silver", "batch": 12, "counts": {…}, "totals": {…}}`. A commit is atomic, so counts are as exact as rows.
+Each micro-batch is one commit of a table, with a note (`commits.Note`) by which a replayed batch is known.
 """
 
-import json
 from collections.abc import Mapping
-from typing import Any
+from itertools import islice
 
 from delta.tables import DeltaMergeBuilder, DeltaTable
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
+from spark_apps.commits import LakeError, Note, commits, open_table
 from spark_apps.tables import SCHEMA_VERSION, SCHEMA_VERSION_PROPERTY, Table
 
 _PROPERTIES = {
@@ -22,12 +21,9 @@ _PROPERTIES = {
     # Readers without Spark (the dashboard) see plain Parquet; the tables that are merged into are small.
     "delta.enableDeletionVectors": "false",
 }
+_USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 # What a batch is looked up by; statistics of long texts would cost more than they prune.
 _STATISTICS = {"id", "timestamp", "minute", "mention", "scored_at", "ingested_at", "reason"}
-
-
-class LakeError(Exception):
-    """A lake that cannot be used as it is; the text says why and what to do."""
 
 
 def _sql_name(path: str) -> str:
@@ -114,43 +110,31 @@ def read_stream(spark: SparkSession, lake: str, table: Table, max_bytes: str) ->
 class TableWriter:
     """Writes one table for one streaming query, each micro-batch once.
 
-    `app_id` names the query and its checkpoint: Delta refuses a batch id that it has seen from the same `app_id`.
+    `app_id` names the query and its checkpoint. A batch is known by the note in its commit, not by Delta's own
+    `txnAppId`: to look that up, Delta rebuilds the state of the table by a Spark job before every write, which was a
+    third of a small batch's time. The note is as atomic, and a writer reads it once, when it starts. From then on it
+    is alone: a batch that somebody else has written meanwhile ends it with an error.
     """
 
-    def __init__(self, spark: SparkSession, lake: str, table: Table, query: str, app_id: str) -> None:
+    def __init__(self, lake: str, table: Table, query: str, app_id: str) -> None:
+        """`table` must be there already; `LakeError` when it cannot be read."""
         self.table = table
         self.lake = lake
         self._query = query
         self._app_id = app_id
-        note = self._last_note(spark)
-        self._totals: dict[str, int] = note.get("totals", {})
-        self._committed: int = note["batch"] if note.get("app") == app_id else -1
-
-    def _last_note(self, spark: SparkSession) -> dict[str, Any]:
-        # Maintenance commits carry no note: the latest that does is nearly always among the last few.
-        table = DeltaTable.forPath(spark, self.table.path(self.lake))
-        for limit in (20, None):
-            history = table.history(limit) if limit else table.history()
-            for row in history.where("userMetadata IS NOT NULL").orderBy("version", ascending=False).collect():
-                note: dict[str, Any] = json.loads(row["userMetadata"])
-                return note
-        return {}
+        delta = open_table(lake, table)
+        if delta is None:
+            raise LakeError(f"{table.path(lake)} is not there any more: start again to have it made anew")
+        self._delta = delta
+        found = list(islice(commits(delta), 1))
+        self._totals = dict(found[0].note.totals) if found else {}
+        self._committed = next((commit.note.batch for commit in commits(delta) if commit.note.app == app_id), -1)
+        self._version = delta.version()
+        self._own: list[int] = []
 
     def has(self, batch: int) -> bool:
         """Tell whether the commit of this batch is already there, left by a process that was killed after it."""
         return batch <= self._committed
-
-    def _note(self, batch: int, counts: Mapping[str, int]) -> str:
-        totals = {key: self._totals.get(key, 0) + counts.get(key, 0) for key in self._totals.keys() | counts.keys()}
-        return json.dumps(
-            {"query": self._query, "app": self._app_id, "batch": batch, "counts": counts, "totals": totals},
-            sort_keys=True,
-        )
-
-    def _done(self, batch: int, counts: Mapping[str, int]) -> None:
-        for key, count in counts.items():
-            self._totals[key] = self._totals.get(key, 0) + count
-        self._committed = batch
 
     def append(self, rows: DataFrame, batch: int, counts: Mapping[str, int]) -> None:
         """Append `rows` as the commit of `batch`; a batch that counted nothing leaves no commit.
@@ -159,35 +143,48 @@ class TableWriter:
         """
         if self.has(batch) or not any(counts.values()):
             return
+        note = self._note(batch, counts)
         (
             rows.select(self.table.column_names)
             .write.format("delta")
             .mode("append")
-            .option("txnAppId", self._app_id)
-            .option("txnVersion", batch)
-            .option("userMetadata", self._note(batch, counts))
+            .option("userMetadata", str(note))
             .save(self.table.path(self.lake))
         )
-        self._done(batch, counts)
+        self._done(note)
 
     def merge(self, merge: DeltaMergeBuilder, session: SparkSession, batch: int, counts: Mapping[str, int]) -> None:
         """Run `merge` as the commit of `batch`; `session` is that of the micro-batch."""
         if self.has(batch) or not any(counts.values()):
             return
-        # A MERGE takes these from the session alone, and a session that kept them would swallow its next write.
-        settings = {
-            "spark.databricks.delta.write.txnAppId": self._app_id,
-            "spark.databricks.delta.write.txnVersion": str(batch),
-            "spark.databricks.delta.commitInfo.userMetadata": self._note(batch, counts),
-        }
-        for key, value in settings.items():
-            session.conf.set(key, value)
+        note = self._note(batch, counts)
+        # A MERGE takes its note from the session alone, which would give it to its next write too.
+        session.conf.set(_USER_METADATA, str(note))
         try:
             merge.execute()
         finally:
-            for key in settings:
-                session.conf.unset(key)
-        self._done(batch, counts)
+            session.conf.unset(_USER_METADATA)
+        self._done(note)
+
+    def _note(self, batch: int, counts: Mapping[str, int]) -> Note:
+        self._check_alone()
+        totals = {key: self._totals.get(key, 0) + counts.get(key, 0) for key in self._totals.keys() | counts.keys()}
+        return Note(self._query, self._app_id, batch, dict(counts), totals)
+
+    def _check_alone(self) -> None:
+        self._delta.update_incremental()
+        found = list(commits(self._delta, self._version))
+        others = [commit for commit in found if (commit.note.app, commit.note.batch) != (self._app_id, *self._own)]
+        if others or len(found) > len(self._own):
+            other = (others or found)[0]
+            raise LakeError(
+                f"{self.table.path(self.lake)} was written by another process (version {other.version}: batch "
+                f"{other.note.batch} of {other.note.query}) while this one ran: one process at a time may write a table"
+            )
+        self._version, self._own = self._delta.version(), []
+
+    def _done(self, note: Note) -> None:
+        self._totals, self._committed, self._own = note.totals, note.batch, [note.batch]
 
 
 def read_text(spark: SparkSession, uri: str) -> str | None:

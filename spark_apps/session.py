@@ -112,7 +112,7 @@ def make_session(settings: Settings) -> SparkSession:
         )
     for key, value in _SPARK.items():
         builder = builder.config(key, value)
-    endpoint = settings.s3_endpoint or os.environ.get(S3_ENDPOINT_ENV)
+    endpoint = os.environ.get(S3_ENDPOINT_ENV)
     if endpoint:
         builder = builder.config("spark.hadoop.fs.s3a.endpoint", endpoint).config(
             "spark.hadoop.fs.s3a.path.style.access", "true"

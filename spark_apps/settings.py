@@ -63,7 +63,6 @@ class Settings(BaseSettings):
     trigger: Interval = Field("60 seconds", description="pause between micro-batches; '0 seconds': as data arrives")
     registry: str | None = Field(None, description="URI of the MLflow registry, e.g. http://127.0.0.1:5000")
     registry_timeout: float = Field(5, gt=0, description="seconds to wait for the registry's answer")
-    s3_endpoint: str | None = Field(None, description="address of an S3 service other than Amazon's")
     max_document_mb: int = Field(64, ge=1, le=256, description="larger documents are quarantined")
     max_files_per_batch: int = Field(1000, ge=1, description="files that one Bronze micro-batch reads at most")
     memory: str = Field("2g", pattern=r"^\d+[mg]$", description="heap of a local Spark, such as 2g")

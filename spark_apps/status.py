@@ -1,18 +1,14 @@
 """What stands in a lake: rows, sizes and versions of its tables, the lag between layers. Read without Spark."""
 
-import json
-import os
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError, TableNotFoundError
 from rich.table import Table as RichTable
 
-from spark_apps.landing import S3_ENDPOINT_ENV, is_s3
+from spark_apps.commits import commits, open_table
 from spark_apps.tables import (
     BRONZE_TWEETS,
     GOLD_MENTIONS,
@@ -34,12 +30,6 @@ _WRITTEN = {
     GOLD_TRENDS.name: "minute",
     GOLD_MENTIONS.name: "tweet_date",
 }
-# Only maintenance commits carry no note, so the newest note is near; the whole history is the last resort.
-_HISTORY = 10
-
-
-class StatusError(Exception):
-    """A lake that cannot be looked at; the text names it and says why."""
 
 
 @dataclass(frozen=True)
@@ -102,23 +92,6 @@ class LakeStatus:
         }
 
 
-def open_table(lake: str, table: Table) -> DeltaTable | None:
-    """Open one table of a lake; None where it is not there yet, `StatusError` where it cannot be read."""
-    path = table.path(lake)
-    options: dict[str, str] = {}
-    if is_s3(path):
-        path = "s3://" + path.removeprefix("s3a://")
-        options = {"allow_http": str(os.environ.get(S3_ENDPOINT_ENV, "").startswith("http://")).lower()}
-    try:
-        return DeltaTable(path, storage_options=options or None)
-    except TableNotFoundError:
-        return None
-    except (DeltaError, OSError) as error:
-        if not is_s3(path) and not os.path.exists(path):  # noqa: PTH110 - may be no path at all
-            return None
-        raise StatusError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-
-
 def status(lake: str) -> LakeStatus:
     """Look at all tables of `lake`, a folder or s3a:// URI; what is not there has no rows."""
     return LakeStatus(lake, {table.name: _table_status(lake, table) for table in TABLES})
@@ -130,7 +103,7 @@ def _table_status(lake: str, table: Table) -> TableStatus:
         return TableStatus(table.name)
     files = pa.table(delta.get_add_actions(flatten=True))
     properties = delta.metadata().configuration
-    last, totals = _last_note(delta)
+    last = next(commits(delta), None)
     return TableStatus(
         name=table.name,
         exists=True,
@@ -140,8 +113,8 @@ def _table_status(lake: str, table: Table) -> TableStatus:
         version=delta.version(),
         schema_version=int(properties.get(SCHEMA_VERSION_PROPERTY, 0)),
         newest=_newest(files, _WRITTEN[table.name]),
-        last_batch=last,
-        totals=totals,
+        last_batch=LastBatch(last.note.query, last.note.batch, last.at, last.note.counts) if last else None,
+        totals=last.note.totals if last else {},
     )
 
 
@@ -155,17 +128,6 @@ def _newest(files: pa.Table, column: str) -> datetime | None:
     if found is None or isinstance(found, datetime):
         return found.astimezone(UTC) if found is not None and found.tzinfo else found and found.replace(tzinfo=UTC)
     return datetime(found.year, found.month, found.day, tzinfo=UTC)
-
-
-def _last_note(delta: DeltaTable) -> tuple[LastBatch | None, dict[str, int]]:
-    for limit in (_HISTORY, None):
-        for commit in delta.history(limit):
-            text = commit.get("userMetadata")
-            if text:
-                note = json.loads(text)
-                at = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC)
-                return LastBatch(note["query"], note["batch"], at, note["counts"]), note["totals"]
-    return None, {}
 
 
 def render(found: LakeStatus) -> RichTable:

@@ -15,7 +15,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_apps import lake as lakes
-from spark_apps.lake import LakeError, TableWriter
+from spark_apps.commits import LakeError
+from spark_apps.lake import TableWriter
 from spark_apps.settings import seconds
 from spark_apps.tables import Table
 
@@ -184,9 +185,7 @@ class Streams:
     def _start(self, stream: Stream, trigger: str | None) -> StreamingQuery:
         checkpoint = f"{self._lake}/checkpoints/{stream.name}"
         app_id = f"{stream.name}:{self._checkpoint_identity(checkpoint, stream)}"
-        writers = {
-            table.name: TableWriter(self._spark, self._lake, table, stream.name, app_id) for table in stream.writes
-        }
+        writers = {table.name: TableWriter(self._lake, table, stream.name, app_id) for table in stream.writes}
 
         def process(rows: DataFrame, batch_id: int) -> None:
             try:

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from delta.tables import DeltaTable
 
 from spark_apps import lake as lakes
 from spark_apps import tables
 from spark_apps.bronze import app as bronze
+from spark_apps.commits import LakeError
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected, LandedFile
-from spark_apps.lake import LakeError, TableWriter
+from spark_apps.lake import TableWriter
 from spark_apps.silver import app as silver
 from spark_apps.status import status
 from spark_apps.stream import StreamError
@@ -138,6 +140,24 @@ def test_a_checkpoint_of_other_tables_is_refused(place: Place, tmp_path: Path) -
     Path(place.lake, "silver", "tweets").rename(tmp_path / "away")
     with pytest.raises(LakeError, match=r"checkpoints/silver belongs to other tables .*silver/tweets made anew"):
         place.once(*two_layers(place))
+
+
+def test_a_second_process_on_a_table_ends_the_first(place: Place) -> None:
+    place.land("1.json", flat(1))
+    place.once(*two_layers(place))
+    first = TableWriter(place.lake, SILVER_TWEETS, "silver", "silver:one")
+    second = TableWriter(place.lake, SILVER_TWEETS, "silver", "silver:two")
+    row = lakes.read(place.spark, place.lake, SILVER_TWEETS).limit(1)
+    for batch in (1, 2):
+        first.append(row, batch, {"rows": 1})
+    # What this program does to a table between batches is no second process.
+    DeltaTable.forPath(place.spark, SILVER_TWEETS.path(place.lake)).optimize().executeCompaction()
+    first.append(row, 3, {"rows": 1})
+    first.append(row, 3, {"rows": 1})
+    assert TableWriter(place.lake, SILVER_TWEETS, "silver", "silver:one").has(3) and not second.has(0)
+    with pytest.raises(LakeError, match=r"silver/tweets was written by another process \(version \d+: batch 3 of"):
+        second.append(row, 1, {"rows": 1})
+    assert lakes.read(place.spark, place.lake, SILVER_TWEETS).count() == 1 + 3
 
 
 def test_a_lake_that_cannot_be_written_is_named(place: Place) -> None:

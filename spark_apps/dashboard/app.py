@@ -10,10 +10,11 @@ from typing import Any
 import streamlit as st
 
 from spark_apps import landing as landings
+from spark_apps.commits import LakeError
 from spark_apps.dashboard import charts, data
 from spark_apps.dashboard.data import Filters
 from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings, load
-from spark_apps.status import LakeStatus, StatusError, status
+from spark_apps.status import LakeStatus, status
 from spark_apps.tables import GOLD_SENTIMENT, GOLD_TRENDS, REASONS
 
 _EVERY = 3.0
@@ -279,7 +280,7 @@ def main() -> None:
         with right:
             mentions(settings)
             operations(settings)
-    except StatusError as error:
+    except LakeError as error:
         st.error(str(error))
 
 

@@ -11,8 +11,9 @@ import pandas as pd
 import pyarrow as pa
 from deltalake import QueryBuilder
 
+from spark_apps.commits import open_table
 from spark_apps.model.data import LABELS
-from spark_apps.status import LakeStatus, open_table
+from spark_apps.status import LakeStatus
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS, Table
 
 # Up to this span the tweets themselves are read, above it the aggregates of minutes and days.

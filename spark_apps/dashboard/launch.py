@@ -12,7 +12,7 @@ from pathlib import Path
 from spark_apps.settings import Settings, SettingsError, load
 
 _APP = Path(__file__).with_name("app.py")
-_SHARED = ("lake", "landing", "registry", "s3_endpoint")
+_SHARED = ("lake", "landing", "registry")
 _OPTIONS = {
     "server.headless": True,
     "server.fileWatcherType": "none",

@@ -10,8 +10,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from spark_apps.commits import LakeError
 from spark_apps.demo.malformed import Expected
-from spark_apps.status import LakeStatus, StatusError, status
+from spark_apps.status import LakeStatus, status
 from spark_apps.stream import BatchReport
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS
 
@@ -66,7 +67,7 @@ class View:
         while not stop.wait(_EVERY_SECONDS):
             try:
                 self._status = status(self._lake)
-            except StatusError:
+            except LakeError:
                 continue  # a table that is just being made
             self._history.append((time.monotonic(), {table.name: self._rows(table.name) for _, table, *_ in _LAYERS}))
 

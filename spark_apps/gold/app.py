@@ -19,7 +19,7 @@ from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER
 _MAX_TWEETS_BYTES = "512k"
 _MAX_ROWS_BYTES = "16m"
 # Two MERGEs take longer than scoring a small batch: not every tweet should wait for those of the tweets before it.
-_AGGREGATES_TRIGGER = "10 seconds"
+_AGGREGATES_TRIGGER = "30 seconds"
 
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
