@@ -14,14 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from spark_apps.scoring.scorer import (
-    DESCRIPTION_FILE,
-    MODEL_FILE,
-    TOKENIZER_FILE,
-    Description,
-    ModelError,
-    ModelVersion,
-)
+from spark_apps.scoring.scorer import DESCRIPTION_FILE, Description, ModelError, ModelVersion
 from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings
 
 BUNDLED = Path(__file__).parents[2] / "models" / MODEL_NAME
@@ -130,7 +123,7 @@ class Registry:
         with _quiet(), tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_name="register"):
             files = Path(scratch) / "model"
             files.mkdir()
-            for file in (MODEL_FILE, TOKENIZER_FILE, DESCRIPTION_FILE):
+            for file in description.files():
                 shutil.copyfile(folder / file, files / file)
             logged = mlflow.pyfunc.log_model(
                 name="model",

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +15,18 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from spark_apps.model.data import LABELS
+from spark_apps.scoring import check
+from spark_apps.scoring.batches import Row, batches
 from spark_apps.scoring.text import normalise
 
 MODEL_FILE, TOKENIZER_FILE, DESCRIPTION_FILE = "model.onnx", "tokenizer.json", "description.json"
+# Beside an int8 model: the same one in float, for where int8 gives something else than it should.
+FALLBACK_FILE = "fallback.onnx"
 NORMALISATION = "tweeteval"
 
+_log = logging.getLogger(__name__)
 # Texts tokenised while the ones before them are being scored.
-_CHUNK = 512
-# Tokens, padding included, of one call of the model: more leave the cache of the processor and are slower.
-_TOKENS = 2048
-# Lengths are padded to a multiple of this: few shapes keep ONNX Runtime's memory small.
-_LENGTH_STEP = 8
+_CHUNK = 2048
 
 Probabilities = NDArray[np.float32]
 
@@ -44,7 +46,10 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class Description:
-    """What `description.json` says of a model; `labels` are in the order of the model's outputs."""
+    """What `description.json` says of a model.
+
+    `labels` are in the order of the model's outputs; `checksums` are the SHA-256 of each file beside the description.
+    """
 
     labels: tuple[str, ...]
     normalisation: str
@@ -53,7 +58,12 @@ class Description:
     precision: str
     metrics: dict[str, Any]
     provenance: dict[str, Any]
-    sha256: str
+    checksums: dict[str, str]
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the model file, which tells one model from another."""
+        return self.checksums[MODEL_FILE]
 
     @classmethod
     def read(cls, folder: Path) -> "Description":
@@ -61,7 +71,10 @@ class Description:
         file = folder / DESCRIPTION_FILE
         try:
             fields = json.loads(file.read_text(encoding="utf-8"))
-            found = cls(**{**fields, "labels": tuple(fields["labels"])})
+            # Models exported before there could be several files have the checksum of the model file alone.
+            checksums = {MODEL_FILE: fields.pop("sha256")} if "sha256" in fields else fields["checksums"]
+            found = cls(**{**fields, "labels": tuple(fields["labels"]), "checksums": checksums})
+            found.sha256  # noqa: B018 - one without it is no description
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{file} is no description of a model ({error}): export the model again") from error
         if sorted(found.labels) != sorted(LABELS):
@@ -70,16 +83,21 @@ class Description:
             raise ModelError(f"{file}: normalisation {found.normalisation!r} is unknown; {NORMALISATION!r} is known")
         return found
 
+    def files(self) -> list[str]:
+        """Return the names of the files that make up the model's folder."""
+        return list(dict.fromkeys((DESCRIPTION_FILE, TOKENIZER_FILE, *self.checksums)))
+
     def check_model(self, folder: Path) -> None:
-        """Refuse with a `ModelError` a model file that is not the one described."""
-        file = folder / MODEL_FILE
-        if not file.is_file():
-            raise ModelError(f"{file} is missing: export the model again")
-        found = sha256(file)
-        if found != self.sha256:
-            raise ModelError(
-                f"{file} is damaged: its sha256 is {found[:12]}…, the description says {self.sha256[:12]}…"
-            )
+        """Refuse with a `ModelError` a folder whose files are not those described."""
+        for name in self.files():
+            if not (folder / name).is_file():
+                raise ModelError(f"{folder / name} is missing: export the model again")
+        for name, wanted in self.checksums.items():
+            found = sha256(folder / name)
+            if found != wanted:
+                raise ModelError(
+                    f"{folder / name} is damaged: its sha256 is {found[:12]}…, the description says {wanted[:12]}…"
+                )
 
 
 def sha256(file: Path) -> str:
@@ -89,21 +107,36 @@ def sha256(file: Path) -> str:
 
 
 class Scorer:
-    """One model, loaded once; `score` may be called from one thread at a time."""
+    """One model, loaded once and warmed up; `score` may be called from one thread at a time."""
 
     def __init__(self, folder: Path, threads: int) -> None:
         """Load the model in `folder`, to be run on `threads` cores; `ModelError` when it cannot be loaded."""
         self.description = Description.read(folder)
         self.description.check_model(folder)
+        self.precision = self.description.precision
+        self._columns = [self.description.labels.index(label) for label in LABELS]
+        self._tokenise_ahead = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
         try:
             self._session = _open_session(folder / MODEL_FILE, threads)
             self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+            self._tokenizer.no_padding()
+            self._tokenizer.enable_truncation(self.description.max_length)
+            if FALLBACK_FILE in self.description.checksums:
+                self._fall_back_unless_right(folder, threads)
+            else:
+                # The first call of a session costs more than those after it: no tweet waits for that.
+                self.score(check.TEXTS)
         except Exception as error:  # both libraries raise types of their own, some no more than Exception
             raise ModelError(f"the model in {folder} cannot be loaded ({error}): export it again") from error
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(self.description.max_length)
-        self._columns = [self.description.labels.index(label) for label in LABELS]
-        self._tokenise_ahead = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
+
+    def _fall_back_unless_right(self, folder: Path, threads: int) -> None:
+        """Score the check set of an int8 model, and go on in float where the figures are others than its own."""
+        different = check.difference(folder, self.score)
+        if different:
+            _log.warning("the int8 model in %s is not used here, float32 is: %s", folder, different)
+            self.precision = "fp16"
+            self._session = _open_session(folder / FALLBACK_FILE, threads)
+            self.score(check.TEXTS)
 
     def score(self, texts: Sequence[str]) -> Probabilities:
         """Return the probabilities of `texts`, shape (n, 3), columns in the order of LABELS."""
@@ -124,23 +157,16 @@ class Scorer:
             tokens = waiting.pop().result()
             if following is not None:
                 waiting.append(self._tokenise_ahead.submit(self._tokenise, following))
-            for batch in _batches(tokens):
-                scores[[row for row, _ in batch]] = self._run([ids for _, ids in batch])
+            for numbers, inputs in batches(tokens):
+                scores[numbers] = self._run(inputs)
         return scores[[unique[text] for text in texts]]
 
-    def _tokenise(self, rows: list[tuple[str, int]]) -> list[tuple[int, list[int]]]:
+    def _tokenise(self, rows: list[tuple[str, int]]) -> list[Row]:
         encoded = self._tokenizer.encode_batch_fast([text for text, _ in rows])
         return [(row, encoding.ids) for (_, row), encoding in zip(rows, encoded, strict=True)]
 
-    def _run(self, tokens: list[list[int]]) -> Probabilities:
-        length = _padded(max(len(ids) for ids in tokens), self.description.max_length)
-        # A padded position is masked, so any token will do there.
-        ids = np.zeros((len(tokens), length), np.int64)
-        mask = np.zeros_like(ids)
-        for row, text in enumerate(tokens):
-            ids[row, : len(text)] = text
-            mask[row, : len(text)] = 1
-        (logits,) = self._session.run(None, {"input_ids": ids, "attention_mask": mask})
+    def _run(self, inputs: dict[str, NDArray[np.int64]]) -> Probabilities:
+        (logits,) = self._session.run(None, inputs)
         exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities: Probabilities = (exponents / exponents.sum(axis=1, keepdims=True))[:, self._columns]
         return probabilities
@@ -158,22 +184,3 @@ def _open_session(file: Path, threads: int) -> onnxruntime.InferenceSession:
     wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
     providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
     return onnxruntime.InferenceSession(str(file), options, providers=providers)
-
-
-def _padded(length: int, maximum: int) -> int:
-    return min(-(-length // _LENGTH_STEP) * _LENGTH_STEP, maximum)
-
-
-def _batches(tokens: list[tuple[int, list[int]]]) -> Iterator[list[tuple[int, list[int]]]]:
-    """Cut rows into batches of nearly equal length, longest first, each within the budget of tokens."""
-    batch: list[tuple[int, list[int]]] = []
-    length = 0
-    for row in sorted(tokens, key=lambda row: -len(row[1])):
-        if not batch:
-            length = -(-len(row[1]) // _LENGTH_STEP) * _LENGTH_STEP
-        batch.append(row)
-        if (len(batch) + 1) * length > _TOKENS:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -17,7 +17,7 @@ from pyspark.sql.types import StructType
 
 from spark_apps.model.data import LABELS
 from spark_apps.scoring import worker
-from spark_apps.scoring.scorer import DESCRIPTION_FILE, MODEL_FILE, TOKENIZER_FILE, ModelVersion
+from spark_apps.scoring.scorer import DESCRIPTION_FILE, TOKENIZER_FILE, Description, ModelVersion
 
 _ADDED = (
     "label STRING, score FLOAT, negative FLOAT, neutral FLOAT, positive FLOAT, "
@@ -67,7 +67,7 @@ def _distribute(spark: SparkSession, model: ModelVersion) -> str:
 
     The name is that of the content: two registries may both have a version 1.
     """
-    # The description names the content of the model file.
+    # The description names the content of the model's files; of the tokenizer's, not in every model.
     content = b"".join((model.folder / file).read_bytes() for file in (DESCRIPTION_FILE, TOKENIZER_FILE))
     name = f"{model.name}-{hashlib.sha256(content).hexdigest()[:16]}"
     context = spark.sparkContext
@@ -76,7 +76,7 @@ def _distribute(spark: SparkSession, model: ModelVersion) -> str:
     packed = Path(_packed().name) / f"{name}.tar"
     # Not compressed: float16 weights hardly shrink, and packing would delay the first batch.
     with tarfile.open(packed, "w") as files:
-        for file in (MODEL_FILE, TOKENIZER_FILE, DESCRIPTION_FILE):
+        for file in Description.read(model.folder).files():
             files.add(model.folder / file, file)
     context.addArchive(f"{packed}#{name}")
     return name
