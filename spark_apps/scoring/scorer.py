@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,11 @@ class Description:
             raise ModelError(f"{file}: normalisation {found.normalisation!r} is unknown; {NORMALISATION!r} is known")
         return found
 
+    def write(self, folder: Path) -> None:
+        """Write this as the description of the model in `folder`."""
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        (folder / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf-8")
+
     def files(self) -> list[str]:
         """Return the names of the files that make up the model's folder."""
         return list(dict.fromkeys((DESCRIPTION_FILE, TOKENIZER_FILE, *self.checksums)))
@@ -117,7 +122,7 @@ class Scorer:
         self._columns = [self.description.labels.index(label) for label in LABELS]
         self._tokenise_ahead = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
         try:
-            self._session = _open_session(folder / MODEL_FILE, threads)
+            self._session = open_session(folder / MODEL_FILE, threads)
             self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
             self._tokenizer.no_padding()
             self._tokenizer.enable_truncation(self.description.max_length)
@@ -135,7 +140,7 @@ class Scorer:
         if different:
             _log.warning("the int8 model in %s is not used here, float32 is: %s", folder, different)
             self.precision = "fp16"
-            self._session = _open_session(folder / FALLBACK_FILE, threads)
+            self._session = open_session(folder / FALLBACK_FILE, threads)
             self.score(check.TEXTS)
 
     def score(self, texts: Sequence[str]) -> Probabilities:
@@ -172,7 +177,8 @@ class Scorer:
         return probabilities
 
 
-def _open_session(file: Path, threads: int) -> onnxruntime.InferenceSession:
+def open_session(model: Path | bytes, threads: int) -> onnxruntime.InferenceSession:
+    """Return a session of the model in a file, or of a serialised one, on `threads` cores or on the GPU."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -183,4 +189,4 @@ def _open_session(file: Path, threads: int) -> onnxruntime.InferenceSession:
     options.enable_mem_pattern = False
     wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
     providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
-    return onnxruntime.InferenceSession(str(file), options, providers=providers)
+    return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=providers)
