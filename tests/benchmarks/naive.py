@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pyspark.sql import functions as F
 
-from spark_apps.scoring.scorer import MODEL_FILE, TOKENIZER_FILE, Description
+from spark_apps.scoring.scorer import FALLBACK_FILE, MODEL_FILE, TOKENIZER_FILE, Description
 
 
 def torch_model(exported: Path, out: Path) -> Path:
@@ -17,15 +17,16 @@ def torch_model(exported: Path, out: Path) -> Path:
     from onnx import numpy_helper
     from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForSequenceClassification
 
-    graph = onnx.load(exported / MODEL_FILE).graph
-    weights = {item.name.removesuffix(".fp16"): numpy_helper.to_array(item) for item in graph.initializer}
-    # Each matrix stands transposed, under a name that the exporter made up; the node that uses it tells whose it is.
-    for node in graph.node:
-        if node.op_type in {"MatMul", "Gemm"} and node.input[1].removesuffix(".fp16") in weights:
-            name = node.name.strip("/").removesuffix("/MatMul").removesuffix("/Gemm").replace("/", ".")
-            matrix = weights[node.input[1].removesuffix(".fp16")]
-            weights[f"{name}.weight"] = matrix if node.op_type == "Gemm" else matrix.T
+    # An int8 model's weights are rounded; those of the file beside it are not.
     description = Description.read(exported)
+    graph = onnx.load(exported / (FALLBACK_FILE if FALLBACK_FILE in description.checksums else MODEL_FILE)).graph
+    weights = {item.name.removesuffix(".fp16"): numpy_helper.to_array(item) for item in graph.initializer}
+    # Exports before `spark_apps.model.graph` have matrices transposed, under names that torch's exporter made up; the
+    # node that uses one tells whose it is.
+    for node in graph.node:
+        if node.op_type == "MatMul" and node.input[1].removesuffix(".fp16") in weights:
+            name = node.name.strip("/").removesuffix("/MatMul").replace("/", ".")
+            weights[f"{name}.weight"] = weights[node.input[1].removesuffix(".fp16")].T
     words, width = weights["roberta.embeddings.word_embeddings.weight"].shape
     config = RobertaConfig(
         vocab_size=words,

@@ -1,0 +1,148 @@
+"""Exports of small RoBERTas laid out as the hub has them, beside torch: `make test-train`, which installs torch."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spark_apps.demo import texts
+from spark_apps.model.data import LABELS
+from spark_apps.model.registry import BUNDLED
+from spark_apps.scoring.scorer import FALLBACK_FILE, MODEL_FILE, TOKENIZER_FILE, Description, ModelError, Scorer
+from tests.benchmarks.naive import torch_model
+
+pytestmark = [pytest.mark.train, pytest.mark.timeout(900)]
+
+
+def _tweets(count: int) -> list[str]:
+    random = Random(4)
+    return [texts.write(random, random.choice(LABELS), "en", random.choice(list(texts.TOPICS))) for _ in range(count)]
+
+
+def _checkpoint(folder: Path, labels: Sequence[str], plain_vocabulary: bool = False, **changes: Any) -> Path:
+    """Write a RoBERTa of random weights as the hub has them; large ones, so that its labels are not all the same."""
+    import torch
+    from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForSequenceClassification, set_seed
+
+    set_seed(3)
+    shape: dict[str, Any] = {
+        "vocab_size": 50_265, "hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 12,
+        "intermediate_size": 96, "max_position_embeddings": 514, "type_vocab_size": 1, "layer_norm_eps": 1e-5,
+        "id2label": dict(enumerate(labels)), "label2id": {label: number for number, label in enumerate(labels)},
+    }  # fmt: skip
+    network = RobertaForSequenceClassification(RobertaConfig(**shape | changes))
+    with torch.no_grad():
+        for weight in network.parameters():
+            if weight.dim() == 2:
+                weight.mul_(4)
+            else:
+                weight.add_(0.1 * torch.randn_like(weight))
+    network.save_pretrained(folder)
+    tokenizer = json.loads((BUNDLED / TOKENIZER_FILE).read_text(encoding="utf-8"))
+    if not plain_vocabulary:
+        special = {"pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>"}
+        PreTrainedTokenizerFast(tokenizer_file=str(BUNDLED / TOKENIZER_FILE), **special).save_pretrained(folder)
+        return folder
+    vocabulary = tokenizer["model"]["vocab"] | {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
+    merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in tokenizer["model"]["merges"]]
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("labels", "ours"),
+    [
+        (("negative", "neutral", "positive"), ("negative", "neutral", "positive")),
+        (("LABEL_0", "LABEL_1", "LABEL_2"), ("negative", "neutral", "positive")),
+        (("POSITIVE", "Negative", "neutral"), ("positive", "negative", "neutral")),
+    ],
+)
+def test_the_usual_labels_become_ours(labels: tuple[str, ...], ours: tuple[str, ...], tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from spark_apps.model.export import export
+    from spark_apps.scoring.text import normalise
+
+    model, sample = _checkpoint(tmp_path / "model", labels, plain_vocabulary=labels[0] == "LABEL_0"), _tweets(60)
+    description = export(model, tmp_path / "out", "fp32", sample, {})
+    assert description.labels == ours
+    found = Scorer(tmp_path / "out", 1).score(sample)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    network = AutoModelForSequenceClassification.from_pretrained(model).eval()
+    with torch.inference_mode():
+        batch = tokenizer([normalise(text) for text in sample], padding=True, return_tensors="pt")
+        theirs = network(**batch).logits.softmax(dim=1).numpy()
+    np.testing.assert_allclose(found, theirs[:, [ours.index(label) for label in LABELS]], atol=1e-4)
+    assert len(set(found.argmax(axis=1))) > 1
+
+
+def test_other_labels_and_other_networks_are_refused(tmp_path: Path) -> None:
+    from spark_apps.model.export import export
+
+    joy = _checkpoint(tmp_path / "joy", ("joy", "anger", "fear"))
+    with pytest.raises(ModelError, match="has the labels joy, anger, fear: negative, neutral, positive"):
+        export(joy, tmp_path / "out", "fp32", _tweets(4), {})
+    relu = _checkpoint(tmp_path / "relu", LABELS, hidden_act="relu")
+    with pytest.raises(ModelError, match="is a roberta with relu"):
+        export(relu, tmp_path / "out", "fp32", _tweets(4), {})
+    with pytest.raises(ModelError, match="precision 'fp8' is unknown: use fp32, fp16, int8"):
+        export(joy, tmp_path / "out", "fp8", _tweets(4), {})
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_hub_id_without_a_network_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    from spark_apps.model.export import export
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelError, match="cannot be had from the Hugging Face hub: look at the name and at the network"):
+        export("cardiffnlp/no-such-model-here", tmp_path / "out", "fp32", _tweets(4), {})
+
+
+def test_int8_has_a_check_set_and_a_file_to_fall_back_to(tmp_path: Path) -> None:
+    from spark_apps.model.export import export
+
+    model, sample = _checkpoint(tmp_path / "model", LABELS), _tweets(400)
+    out = tmp_path / "out"
+    export(model, out, "fp32", sample, {})
+    description = export(model, out, "int8", sample, {})
+    assert description == Description.read(out) and description.metrics["agreement_with_torch"] >= 0.99
+    assert sorted(description.files()) == sorted(file.name for file in out.iterdir())
+    scorer = Scorer(out, 1)
+    if scorer.precision == "int8":  # not on every processor
+        one = scorer.score(sample[:1])
+        np.testing.assert_allclose(scorer.score(sample)[:1], one, atol=1e-4)
+    export(model, out, "fp16", sample, {})
+    assert not (out / FALLBACK_FILE).exists()
+
+
+def test_an_int8_export_that_loses_labels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from spark_apps.model import quantise
+    from spark_apps.model.export import export
+
+    model = _checkpoint(tmp_path / "model", LABELS)
+    monkeypatch.setattr(quantise, "_LARGEST", 3)
+    with pytest.raises(ModelError, match=r"the int8 export labels only \d\d\.\d\d% of 350 texts as torch does"):
+        export(model, tmp_path / "out", "int8", _tweets(400), {})
+    assert list(tmp_path.iterdir()) == [model]
+
+
+def test_torch_weights_come_back_from_an_export(tmp_path: Path) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    from spark_apps.model.export import export
+
+    model = _checkpoint(tmp_path / "model", LABELS)
+    export(model, tmp_path / "out", "fp32", _tweets(40), {})
+    back = AutoModelForSequenceClassification.from_pretrained(torch_model(tmp_path / "out", tmp_path / "back"))
+    whole = AutoModelForSequenceClassification.from_pretrained(model).state_dict()
+    assert (tmp_path / "out" / MODEL_FILE).is_file()
+    for name, weight in back.state_dict().items():
+        np.testing.assert_array_equal(weight.numpy(), whole[name].numpy())
