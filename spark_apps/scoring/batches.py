@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Tokens, padding included, of one batch: more leave the cache of the processor, fewer leave its units idle.
-TOKENS = 1024
+TOKENS = 512
 
 # A row's number and its tokens.
 Row = tuple[int, list[int]]
