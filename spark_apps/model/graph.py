@@ -52,7 +52,7 @@ class Builder:
         self.nodes.append(helper.make_node(kind, inputs, [name], name=name, domain=domain, **attributes))
         return name
 
-    def constant(self, name: str, value: NDArray[Any]) -> str:
+    def constant(self, name: str, value: NDArray[Any] | np.generic) -> str:
         """Add a weight or a constant, once, and return its name."""
         if name not in self.weights:
             self.weights[name] = numpy_helper.from_array(np.asarray(value), name)

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHECK_FILE = "check.json"
-# Where no product overflows, processors differ by rounding alone.
-TOLERANCE = 0.02
+# Where no product overflows, processors differ by rounding alone: by less than 0.001. On a Haswell, where they do, the
+# bundled model differed by 0.025.
+TOLERANCE = 0.01
 
 Probabilities = NDArray[np.float32]
 

@@ -103,9 +103,7 @@ def test_a_hub_id_without_a_network_is_one_clear_sentence(tmp_path: Path, monkey
     from spark_apps.model.export import export
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(
-        ModelError, match="cannot be had from the Hugging Face hub: look at the name and at the network"
-    ):
+    with pytest.raises(ModelError, match="cannot be had from the Hugging Face hub: look at the name and"):
         export("cardiffnlp/no-such-model-here", tmp_path / "out", "fp32", _tweets(4), {})
 
 
