@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from spark_apps.model.recipe import Recipe
 from spark_apps.settings import MODEL_NAME, PRODUCTION, SettingsError, load
 
 app = typer.Typer(no_args_is_help=True, help="Train, export, measure and register the model.")
@@ -23,6 +24,7 @@ Data = Annotated[Path, typer.Option(help="Folder of <split>_text.txt and <split>
 Registry = Annotated[str | None, typer.Option(help="URI of the MLflow registry. [TWEETS_REGISTRY]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _PROVENANCE = "provenance.json"
+_RECIPE = Recipe()
 # The extra that brings a module which may be missing; all others come with `train`.
 _EXTRAS = {"mlflow": "registry", "matplotlib": "registry", "deltalake": "streams"}
 
@@ -50,15 +52,15 @@ def train(
     data: Data,
     base: Annotated[str, typer.Option(help="Hugging Face id or local folder of a RoBERTa checkpoint.")],
     out: Annotated[Path, typer.Option(help="Folder of the trained model; a run that was cut off goes on from it.")],
-    epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the train split.")] = 3,
-    seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 7,
+    epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the train split.")] = _RECIPE.epochs,
+    seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = _RECIPE.seed,
     learning_rate: Annotated[
         float, typer.Option(min=1e-8, help="Of the head; each layer below has a lower one.")
-    ] = 2e-4,
-    batch_size: Annotated[int, typer.Option(min=1, help="Tweets a step.")] = 32,
+    ] = _RECIPE.learning_rate,
+    batch_size: Annotated[int, typer.Option(min=1, help="Tweets a step.")] = _RECIPE.batch_size,
     balance: Annotated[
         float, typer.Option(min=0, max=1, help="0 weighs tweets alike in the loss, 1 weighs classes alike.")
-    ] = 0.3,
+    ] = _RECIPE.balance,
     registry: Registry = None,
     as_json: AsJson = False,
 ) -> None:
@@ -67,12 +69,15 @@ def train(
     With a registry, parameters, curves, the confusion matrix and the version of the data go to an MLflow run.
     """
     with _clear_errors():
-        from spark_apps.model.recipe import Recipe
+        from spark_apps.model.data import data_version
         from spark_apps.model.train import train as fine_tune
 
         recipe = Recipe(epochs, batch_size, learning_rate, balance=balance, seed=seed)
         figures = fine_tune(data, base, out, recipe, load(registry=registry).registry, _console)
-        provenance = {"base_model": base, "data": data.name, **asdict(recipe)}
+        # A path would say more of this machine than of the model.
+        start = Path(base).resolve().name if Path(base).is_dir() else base
+        tweets = data_version(data, "train")
+        provenance = {"base_model": start, "data": tweets.name, "data_sha256": tweets.sha256, **asdict(recipe)}
         (out / _PROVENANCE).write_text(json.dumps(provenance), encoding="utf-8")
         if as_json:
             print(json.dumps(figures))

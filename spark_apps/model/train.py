@@ -18,7 +18,8 @@ from spark_apps.model.checkpoints import Average, TrainingState, last_complete
 from spark_apps.model.data import DataVersion, Split, data_version, read_split
 from spark_apps.model.follow import Follow
 from spark_apps.model.metrics import Quality, macro_recall
-from spark_apps.model.recipe import Recipe, balanced_loss, optimiser
+from spark_apps.model.objective import balanced_loss, optimiser
+from spark_apps.model.recipe import Recipe
 from spark_apps.model.tracking import Run
 from spark_apps.scoring.text import normalise
 
@@ -51,7 +52,8 @@ def train(
 
     The figures are those of the averaged weights on the validation split, and of the weights without average beside
     them. A second call on the same `out` goes on from the last checkpoint of a run that was cut off, and ends with the
-    same weights as one that was not; where the run had ended it returns its figures. `registry` is the URI of an MLflow
+    same weights as one that was not (bit by bit on a CPU with as many threads; CUDA's sums have no fixed order); where
+    the run had ended it returns its figures. `registry` is the URI of an MLflow
     that keeps the run. Raises `ValueError` for data, base or `out` that cannot be used, `TrackingError` when MLflow
     does not answer at the start.
     """
