@@ -104,9 +104,9 @@ def export(
 
 
 @app.command(
-    epilog="Examples: tweet-sentiment model evaluate --data semeval --split val --json · tweet-sentiment model "
-    f"evaluate --data semeval --split val --model models:/{MODEL_NAME}@{PRODUCTION} --registry http://127.0.0.1:5000 · "
-    "tweet-sentiment model evaluate --lake ./lake"
+    epilog="Example: tweet-sentiment model evaluate --data semeval --split val "
+    f"--model models:/{MODEL_NAME}@{PRODUCTION} --registry http://127.0.0.1:5000, "
+    "or: tweet-sentiment model evaluate --lake ./lake --json"
 )
 def evaluate(
     data: Annotated[

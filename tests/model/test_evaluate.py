@@ -59,6 +59,7 @@ def the_run(registry: str, name: str) -> tuple[Any, Any]:
 
     client = MlflowClient(registry, registry)
     experiment = client.get_experiment_by_name("tweet-sentiment")
+    assert experiment is not None
     return client, client.search_runs([experiment.experiment_id], f"attributes.run_name = '{name}'")[0]
 
 

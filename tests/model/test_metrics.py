@@ -30,7 +30,7 @@ def test_figures_by_hand() -> None:
     # Each of six labels is given with a confidence of 0.9, four are right.
     assert found.calibration_error == pytest.approx(0.9 - 4 / 6, abs=1e-6)
     (filled,) = [one for one in found.reliability if one.tweets]
-    assert (filled.tweets, filled.accuracy) == (6, pytest.approx(4 / 6))
+    assert filled.tweets == 6 and filled.accuracy == pytest.approx(4 / 6)
 
 
 def test_a_class_that_is_never_true_or_never_named_has_figures_of_zero() -> None:

@@ -39,7 +39,18 @@ def refusal(*arguments: str | Path, **env: str) -> str:
 
 def test_train_export_evaluate_and_refuse(data: Path, base: Path, tmp_path: Path) -> None:
     trained = tmp_path / "trained"
-    arguments = ["--data", data, "--base", base, "--out", trained, "--epochs", "6", "--learning-rate", "4e-3"]
+    arguments: list[str | Path] = [
+        "--data",
+        data,
+        "--base",
+        base,
+        "--out",
+        trained,
+        "--epochs",
+        "6",
+        "--learning-rate",
+        "4e-3",
+    ]
     done = train(*arguments, "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
@@ -51,8 +62,8 @@ def test_train_export_evaluate_and_refuse(data: Path, base: Path, tmp_path: Path
 
     for precision in ("fp32", "fp16"):
         out = tmp_path / precision
-        arguments = ["model", "export", "--model", trained, "--data", data, "--out", out, "--precision", precision]
-        done = CliRunner().invoke(app, list(map(str, arguments)))
+        exported = ["model", "export", "--model", trained, "--data", data, "--out", out, "--precision", precision]
+        done = CliRunner().invoke(app, list(map(str, exported)))
         assert done.exit_code == 0, done.output
         description = Description.read(out)
         assert description.metrics["agreement_with_torch"] >= 0.999 and description.precision == precision
@@ -79,18 +90,29 @@ def test_a_killed_training_ends_as_one_that_was_not(data: Path, base: Path, tmp_
     from safetensors.torch import load_file
 
     registry = f"sqlite:///{tmp_path / 'registry.db'}"
-    settings = ["model", "train", "--data", data, "--base", base, "--epochs", "3", "--learning-rate", "4e-3"]
+    settings: list[str | Path] = [
+        "model",
+        "train",
+        "--data",
+        data,
+        "--base",
+        base,
+        "--epochs",
+        "2",
+        "--learning-rate",
+        "4e-3",
+    ]
     whole = process.run(*settings, "--out", tmp_path / "whole", "--json")
     assert whole.returncode == 0, whole.stderr
 
-    killed = [*settings, "--out", tmp_path / "killed", "--registry", registry, "--json"]
+    killed: list[str | Path] = [*settings, "--out", tmp_path / "killed", "--registry", registry, "--json"]
     running = process.Running(tmp_path / "log", *killed)
     # Within the second epoch of 50 steps, at a checkpoint and a little beyond.
     _wait_for(tmp_path / "killed" / "checkpoints" / "checkpoint-64" / "average.pt")
     running.kill()
     assert not (tmp_path / "killed" / "model.safetensors").exists()
     # A checkpoint that a kill left half written is not gone on from.
-    (tmp_path / "killed" / "checkpoints" / "checkpoint-149").mkdir()
+    (tmp_path / "killed" / "checkpoints" / "checkpoint-99").mkdir()
     resumed = process.run(*killed)
     assert resumed.returncode == 0, resumed.stderr
     assert "going on after step" in resumed.stderr
@@ -101,7 +123,9 @@ def test_a_killed_training_ends_as_one_that_was_not(data: Path, base: Path, tmp_
     assert {**figures, "seconds": 0} == {**others, "seconds": 0}
 
     client = MlflowClient(registry, registry)
-    (run,) = client.search_runs([client.get_experiment_by_name("tweet-sentiment").experiment_id])
+    experiment = client.get_experiment_by_name("tweet-sentiment")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
     _check_run(client, run, data, figures)
 
 
@@ -119,7 +143,7 @@ def _check_run(client: Any, run: Any, data: Path, figures: dict[str, Any]) -> No
     assert run.data.metrics["macro_recall"] == pytest.approx(figures["macro_recall"])
     for curve in ("loss", "learning_rate", "validation_macro_recall"):
         steps = {point.step for point in client.get_metric_history(run.info.run_id, curve)}
-        assert {25, 50, 75, 100, 125, 150} <= steps
+        assert {25, 50, 75, 100} <= steps
     used = {found.dataset.name: found.dataset for found in run.inputs.dataset_inputs}
     assert json.loads(used[f"{data.name}/train"].profile) == {
         "num_rows": 1600,
@@ -157,7 +181,7 @@ def test_heads_of_the_hub(labels: tuple[str, ...], kept: tuple[int, ...] | None,
         assert not torch.allclose(before[:, :1], after[:, :1])
     else:
         assert "its head is kept" in ours.head
-        assert torch.equal(before[:, list(kept)], after)
+        assert torch.allclose(before[:, list(kept)], after, atol=1e-6)
 
 
 def test_a_vocabulary_of_two_files_becomes_a_tokenizer_for_the_scorer(data: Path, tmp_path: Path) -> None:
@@ -178,7 +202,7 @@ def test_a_vocabulary_of_two_files_becomes_a_tokenizer_for_the_scorer(data: Path
 
 def test_refusals(data: Path, base: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    good = ["--data", data, "--base", base, "--out", out, "--epochs", "0.02"]
+    good: list[str | Path] = ["--data", data, "--base", base, "--out", out, "--epochs", "0.02"]
     assert "train_text.txt is missing" in refusal("--data", tmp_path, "--base", base, "--out", out)
     two = write_data(tmp_path / "two", train=40, val=9)
     (two / "train_labels.txt").write_text("0\n1\n" * 20)
