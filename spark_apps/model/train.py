@@ -14,12 +14,12 @@ from transformers import DataCollatorWithPadding, EvalPrediction, Trainer, Train
 from transformers.trainer_callback import PrinterCallback
 
 from spark_apps.model.base import Base, load_base
-from spark_apps.model.checkpoints import Average, TrainingState, last_complete
 from spark_apps.model.data import DataVersion, Split, data_version, read_split
 from spark_apps.model.follow import Follow
 from spark_apps.model.metrics import Quality, macro_recall
 from spark_apps.model.objective import balanced_loss, optimiser
 from spark_apps.model.recipe import Recipe
+from spark_apps.model.resume import Average, TrainingState, last_complete
 from spark_apps.model.tracking import Run
 from spark_apps.scoring.text import normalise
 
