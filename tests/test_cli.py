@@ -93,6 +93,9 @@ def test_once_and_tables_and_replay(tmp_path: Path) -> None:
     assert found["tables"]["gold/sentiment"]["rows"] == file.expected.tweets
     assert found["lag"] == {"silver": 0, "gold": 0, "aggregates": 0}
     assert found["quarantine"] == dict(file.expected.quarantine)
+    judged = json.loads(CliRunner().invoke(app, ["model", "evaluate", "--lake", str(lake), "--json"]).stdout)
+    # Each made-up tweet that came with a label is beyond doubt: these are the model's figures, not a wrong join's.
+    assert judged["tweets"] > 10 and judged["waiting"] == 0 and judged["accuracy"] > 0.7
     readable = CliRunner().invoke(app, ["tables", "--lake", str(lake)], env={"COLUMNS": "80"})
     assert "gold/sentiment" in readable.output and "…" not in readable.output.partition("quarantine:")[0]
 

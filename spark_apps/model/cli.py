@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from spark_apps.model.recipe import Recipe
 from spark_apps.settings import MODEL_NAME, PRODUCTION, SettingsError, load
 
 app = typer.Typer(no_args_is_help=True, help="Train, export, measure and register the model.")
@@ -22,6 +24,9 @@ Data = Annotated[Path, typer.Option(help="Folder of <split>_text.txt and <split>
 Registry = Annotated[str | None, typer.Option(help="URI of the MLflow registry. [TWEETS_REGISTRY]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _PROVENANCE = "provenance.json"
+_RECIPE = Recipe()
+# The extra that brings a module which may be missing; all others come with `train`.
+_EXTRAS = {"mlflow": "registry", "matplotlib": "registry", "deltalake": "streams"}
 
 
 @contextmanager
@@ -31,7 +36,7 @@ def _clear_errors() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        extra = "registry" if error.name == "mlflow" else "train"
+        extra = _EXTRAS.get(str(error.name), "train")
         _console.print(f"[bold red]error[/]: {error.name} is not installed: run `uv sync --inexact --extra {extra}`")
         raise typer.Exit(2) from None
     except (ModelError, SettingsError, ValueError, OSError) as error:
@@ -39,22 +44,45 @@ def _clear_errors() -> Iterator[None]:
         raise typer.Exit(2) from None
 
 
-@app.command(epilog="Example: tweet-sentiment model train --data semeval --base granite-embedding-30m --out trained")
+@app.command(
+    epilog="Example: tweet-sentiment model train --data semeval --base ibm-granite/granite-embedding-30m-english "
+    "--out trained"
+)
 def train(
     data: Data,
     base: Annotated[str, typer.Option(help="Hugging Face id or local folder of a RoBERTa checkpoint.")],
     out: Annotated[Path, typer.Option(help="Folder of the trained model; a run that was cut off goes on from it.")],
-    epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the train split.")] = 2,
-    seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 7,
+    epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the train split.")] = _RECIPE.epochs,
+    seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = _RECIPE.seed,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-8, help="Of the head; each layer below has a lower one.")
+    ] = _RECIPE.learning_rate,
+    batch_size: Annotated[int, typer.Option(min=1, help="Tweets a step.")] = _RECIPE.batch_size,
+    balance: Annotated[
+        float, typer.Option(min=0, max=1, help="0 weighs tweets alike in the loss, 1 weighs classes alike.")
+    ] = _RECIPE.balance,
+    registry: Registry = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Fine-tune a checkpoint on the train split; prints its macro recall on the validation split."""
+    """Fine-tune a checkpoint on the train split; give its figures on the validation split.
+
+    With a registry, parameters, curves, the confusion matrix and the version of the data go to an MLflow run.
+    """
     with _clear_errors():
+        from spark_apps.model.data import data_version
         from spark_apps.model.train import train as fine_tune
 
-        recall = fine_tune(data, base, out, epochs=epochs, seed=seed)
-        provenance = {"base_model": base, "data": data.name, "epochs": epochs, "seed": seed}
+        recipe = Recipe(epochs, batch_size, learning_rate, balance=balance, seed=seed)
+        figures = fine_tune(data, base, out, recipe, load(registry=registry).registry, _console)
+        # A path would say more of this machine than of the model.
+        start = Path(base).resolve().name if Path(base).is_dir() else base
+        tweets = data_version(data, "train")
+        provenance = {"base_model": start, "data": tweets.name, "data_sha256": tweets.sha256, **asdict(recipe)}
         (out / _PROVENANCE).write_text(json.dumps(provenance), encoding="utf-8")
-        print(f"validation macro recall {recall:.4f}")
+        if as_json:
+            print(json.dumps(figures))
+        else:
+            print(f"{out}: macro recall {figures['macro_recall']:.4f} on the validation split")
 
 
 @app.command(epilog="Example: tweet-sentiment model export --model trained --data semeval --out models/tweet-sentiment")
@@ -75,24 +103,57 @@ def export(
         print(f"{out}: labels agree with torch on {found.metrics['agreement_with_torch']:.2%} of the validation split")
 
 
-@app.command(epilog="Example: tweet-sentiment model evaluate --data semeval --split val --json")
+@app.command(
+    epilog="Example: tweet-sentiment model evaluate --data semeval --split val "
+    f"--model models:/{MODEL_NAME}@{PRODUCTION} --registry http://127.0.0.1:5000, "
+    "or: tweet-sentiment model evaluate --lake ./lake --json"
+)
 def evaluate(
-    data: Data,
-    split: Annotated[str, typer.Option(help="Name of the split.")] = "val",
-    model: Annotated[Path | None, typer.Option(help="Folder of an exported model; the bundled one by default.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of <split>_text.txt and <split>_labels.txt, one tweet a line.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Name of the split; val by default.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Folder of an exported model, models:/{MODEL_NAME}@{PRODUCTION} or models:/{MODEL_NAME}/3; "
+            "the bundled one by default."
+        ),
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="File to write: the label of each tweet as 0, 1 or 2, one a line; needs no labels file."),
+    ] = None,
+    lake: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of --data: measure the stream of a lake, by the labels of its tweets. [TWEETS_LAKE]"
+        ),
+    ] = None,
+    registry: Registry = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure an exported model on labelled tweets, through the scorer that Gold uses."""
-    with _clear_errors():
-        from spark_apps.model.evaluate import evaluate as measure
-        from spark_apps.model.registry import BUNDLED
+    """Measure a model on labelled tweets, through the scorer that Gold uses, or what the stream of a lake did.
 
-        figures = measure(model or BUNDLED, data, split, os.cpu_count() or 1)
-        if as_json:
-            print(json.dumps(figures))
+    With a registry, figures, pictures and the version of the data go to an MLflow run. The numbers of --predictions
+    are those of TweetEval: 0 negative, 1 neutral, 2 positive.
+    """
+    with _clear_errors():
+        from spark_apps.model.measure import measure_lake, measure_split
+
+        settings = load(registry=registry, **({"lake": lake} if lake else {}))
+        if (data is None and settings.lake is None) or (data is not None and lake is not None):
+            raise SettingsError("name one of --data (a labelled split) and --lake (what the stream of a lake did)")
+        if data is not None:
+            found, shown = measure_split(data, split or "val", model, predictions, settings, _console)
+        elif split or model or predictions:
+            raise SettingsError("--split, --model and --predictions go with --data: a stream is measured as it is")
         else:
-            for name, figure in figures.items():
-                print(f"{name:20} {figure:,.4f}" if isinstance(figure, float) else f"{name:20} {figure:,}")
+            found, shown = measure_lake(str(settings.lake), settings)
+        if as_json:
+            print(json.dumps(found))
+        else:
+            Console(highlight=False).print(shown)
 
 
 def _registry(uri: str | None) -> Any:

@@ -1,74 +1,69 @@
-"""Training and export on a small RoBERTa of the tests' own: `make test-train`, which installs torch."""
+"""Training and export on small RoBERTas of the tests' own: `make test-train`, which installs torch."""
 
 import json
+import time
 from pathlib import Path
-from random import Random
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from spark_apps.cli import app
-from spark_apps.demo import texts
-from spark_apps.model.data import LABELS
-from spark_apps.model.metrics import macro_f1, macro_recall, recalls
-from spark_apps.model.registry import BUNDLED
+from spark_apps.model.data import LABELS, data_version
 from spark_apps.scoring.scorer import MODEL_FILE, TOKENIZER_FILE, Description, Scorer
+from tests import process
+from tests.model.folders import write_base, write_data
 
-
-def test_figures_by_hand() -> None:
-    import numpy as np
-
-    truth, predicted = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1, 1, 2, 0])
-    assert recalls(truth, predicted) == [0.5, 1.0, 0.5]
-    assert macro_recall(truth, predicted) == pytest.approx(2 / 3)
-    assert macro_f1(truth, predicted) == pytest.approx((0.5 + 0.8 + 2 / 3) / 3)
+pytestmark = [pytest.mark.train, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tweets whose mood is beyond doubt, in the layout of TweetEval."""
-    folder = tmp_path_factory.mktemp("data")
-    random = Random(1)
-    for split, count in (("train", 1_600), ("val", 200)):
-        labels = [random.randrange(3) for _ in range(count)]
-        lines = [texts.write(random, LABELS[label], "en", random.choice(list(texts.TOPICS))) for label in labels]
-        (folder / f"{split}_text.txt").write_text("\n".join(lines) + "\n")
-        (folder / f"{split}_labels.txt").write_text("\n".join(map(str, labels)) + "\n")
-    return folder
+    return write_data(tmp_path_factory.mktemp("data"), train=1_600, val=200)
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A RoBERTa with random weights, small enough to learn these tweets in seconds."""
-    from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForMaskedLM, set_seed
-
-    set_seed(1)
-    folder = tmp_path_factory.mktemp("base")
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_file=str(BUNDLED / TOKENIZER_FILE), pad_token="<pad>", unk_token="<unk>", mask_token="<mask>"
-    )
-    tokenizer.save_pretrained(folder)
-    config = RobertaConfig(
-        vocab_size=50_265, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=128,
-        max_position_embeddings=514, type_vocab_size=1,
-    )  # fmt: skip
-    RobertaForMaskedLM(config).save_pretrained(folder)
-    return folder
+    return write_base(tmp_path_factory.mktemp("base"))
 
 
-@pytest.mark.train
-@pytest.mark.timeout(900)
+def train(*arguments: str | Path, **env: str) -> Any:
+    return CliRunner().invoke(app, ["model", "train", *map(str, arguments)], env=env)
+
+
+def refusal(*arguments: str | Path, **env: str) -> str:
+    done = train(*arguments, **env)
+    assert done.exit_code == 2, done.output
+    return " ".join(done.stderr.split())
+
+
 def test_train_export_evaluate_and_refuse(data: Path, base: Path, tmp_path: Path) -> None:
-    from spark_apps.model import train as training
-
     trained = tmp_path / "trained"
-    recall = training.train(data, str(base), trained, epochs=6, learning_rate=2e-3)
-    assert recall > 0.9
+    arguments: list[str | Path] = [
+        "--data",
+        data,
+        "--base",
+        base,
+        "--out",
+        trained,
+        "--epochs",
+        "6",
+        "--learning-rate",
+        "4e-3",
+    ]
+    done = train(*arguments, "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["macro_recall"] > 0.9 and found["steps"] == 300
+    assert "kept nowhere" in done.stderr and "its head is new" in done.stderr
+    # The same again is the same training: nothing is left to do.
+    again = train(*arguments, "--json")
+    assert json.loads(again.stdout) == found and "nothing to do" in again.stderr
 
     for precision in ("fp32", "fp16"):
         out = tmp_path / precision
-        arguments = ["model", "export", "--model", trained, "--data", data, "--out", out, "--precision", precision]
-        done = CliRunner().invoke(app, list(map(str, arguments)))
+        exported = ["model", "export", "--model", trained, "--data", data, "--out", out, "--precision", precision]
+        done = CliRunner().invoke(app, list(map(str, exported)))
         assert done.exit_code == 0, done.output
         description = Description.read(out)
         assert description.metrics["agreement_with_torch"] >= 0.999 and description.precision == precision
@@ -77,13 +72,156 @@ def test_train_export_evaluate_and_refuse(data: Path, base: Path, tmp_path: Path
     shown = CliRunner().invoke(
         app, ["model", "evaluate", "--model", str(tmp_path / "fp16"), "--data", str(data), "--split", "val", "--json"]
     )
-    figures = json.loads(shown.stdout.splitlines()[-1])
-    assert figures["macro_recall"] == pytest.approx(recall, abs=0.01) and figures["tweets"] == 200
-    found = Scorer(tmp_path / "fp16", 1).score(["I love the flight at @northwindair, best start of the day"])
-    assert LABELS[found[0].argmax()] == "positive"
+    figures = json.loads(shown.stdout)
+    assert figures["macro_recall"] == pytest.approx(found["macro_recall"], abs=0.01) and figures["tweets"] == 200
+    scored = Scorer(tmp_path / "fp16", 1).score(["I love the flight at @northwindair, best start of the day"])
+    assert LABELS[scored[0].argmax()] == "positive"
 
     refused = CliRunner().invoke(
         app, ["model", "export", "--model", str(data), "--data", str(data), "--out", str(tmp_path / "none")]
     )
     assert refused.exit_code == 2 and "is no folder of a trained model" in " ".join(refused.stderr.split())
     assert not (tmp_path / "none").exists()
+
+
+def test_a_killed_training_ends_as_one_that_was_not(data: Path, base: Path, tmp_path: Path) -> None:
+    import torch
+    from mlflow import MlflowClient
+    from safetensors.torch import load_file
+
+    registry = f"sqlite:///{tmp_path / 'registry.db'}"
+    settings: list[str | Path] = [
+        "model",
+        "train",
+        "--data",
+        data,
+        "--base",
+        base,
+        "--epochs",
+        "2",
+        "--learning-rate",
+        "4e-3",
+    ]
+    whole = process.run(*settings, "--out", tmp_path / "whole", "--json")
+    assert whole.returncode == 0, whole.stderr
+
+    killed: list[str | Path] = [*settings, "--out", tmp_path / "killed", "--registry", registry, "--json"]
+    running = process.Running(tmp_path / "log", *killed)
+    # Within the second epoch of 50 steps, at a checkpoint and a little beyond.
+    _wait_for(tmp_path / "killed" / "checkpoints" / "checkpoint-64" / "average.pt")
+    running.kill()
+    assert not (tmp_path / "killed" / "model.safetensors").exists()
+    # A checkpoint that a kill left half written is not gone on from.
+    (tmp_path / "killed" / "checkpoints" / "checkpoint-99").mkdir()
+    resumed = process.run(*killed)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "going on after step" in resumed.stderr
+
+    one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
+    assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    figures, others = json.loads(whole.stdout), json.loads(resumed.stdout)
+    assert {**figures, "seconds": 0} == {**others, "seconds": 0}
+
+    client = MlflowClient(registry, registry)
+    experiment = client.get_experiment_by_name("tweet-sentiment")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    _check_run(client, run, data, figures)
+
+
+def _wait_for(file: Path, seconds: float = 200) -> None:
+    deadline = time.monotonic() + seconds
+    while not file.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _check_run(client: Any, run: Any, data: Path, figures: dict[str, Any]) -> None:
+    """One run holds both halves: settings, data, curves from the first step to the last, and the picture."""
+    assert run.info.status == "FINISHED"
+    assert run.data.params["learning_rate"] == "0.004" and run.data.params["train_rows"] == "1600"
+    assert run.data.metrics["macro_recall"] == pytest.approx(figures["macro_recall"])
+    for curve in ("loss", "learning_rate", "validation_macro_recall"):
+        steps = {point.step for point in client.get_metric_history(run.info.run_id, curve)}
+        assert {25, 50, 75, 100} <= steps
+    used = {found.dataset.name: found.dataset for found in run.inputs.dataset_inputs}
+    assert json.loads(used[f"{data.name}/train"].profile) == {
+        "num_rows": 1600,
+        "sha256": data_version(data, "train").sha256,
+    }
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"confusion_matrix.png", "reliability.png"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "kept"),
+    [
+        (("LABEL_0", "LABEL_1", "LABEL_2"), (0, 1, 2)),
+        (("negative", "neutral", "positive"), (0, 1, 2)),
+        (("Positive", "Negative", "Neutral"), (1, 2, 0)),
+        (("contradiction", "neutral", "entailment"), None),
+        (("no", "yes"), None),
+    ],
+)
+def test_heads_of_the_hub(labels: tuple[str, ...], kept: tuple[int, ...] | None, tmp_path: Path) -> None:
+    """A classifier's outputs come in our order; one of other labels starts with a new head."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    from spark_apps.model.base import load_base
+
+    folder = write_base(tmp_path / "base", labels, plain_vocabulary=True)
+    theirs = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    ours = load_base(str(folder))
+    tokens = ours.tokenizer(["I love the flight at @user"], return_tensors="pt")
+    before, after = theirs(**tokens).logits, ours.model.eval()(**tokens).logits
+    assert after.shape == (1, 3)
+    assert ours.model.config.id2label == dict(enumerate(LABELS))
+    if kept is None:
+        assert "its head is new" in ours.head and labels[0] in ours.head
+        assert not torch.allclose(before[:, :1], after[:, :1])
+    else:
+        assert "its head is kept" in ours.head
+        assert torch.allclose(before[:, list(kept)], after, atol=1e-6)
+
+
+def test_a_vocabulary_of_two_files_becomes_a_tokenizer_for_the_scorer(data: Path, tmp_path: Path) -> None:
+    from tokenizers import Tokenizer
+
+    from spark_apps.model.registry import BUNDLED
+
+    folder = write_base(tmp_path / "base", ("positive", "neutral", "negative"), plain_vocabulary=True)
+    assert not (folder / TOKENIZER_FILE).exists()
+    done = train("--data", data, "--base", folder, "--out", tmp_path / "out", "--epochs", "0.05")
+    assert done.exit_code == 0, done.output
+    text = "I hate what @user did to the café 😡 http"
+    ours, known = (Tokenizer.from_file(str(place / TOKENIZER_FILE)) for place in (tmp_path / "out", BUNDLED))
+    known.no_padding()
+    assert ours.encode(text).ids == known.encode(text).ids
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["id2label"]["0"] == "negative"
+
+
+def test_refusals(data: Path, base: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    good: list[str | Path] = ["--data", data, "--base", base, "--out", out, "--epochs", "0.02"]
+    assert "train_text.txt is missing" in refusal("--data", tmp_path, "--base", base, "--out", out)
+    two = write_data(tmp_path / "two", train=40, val=9)
+    (two / "train_labels.txt").write_text("0\n1\n" * 20)
+    assert "no tweet of the train split has the label 2" in refusal("--data", two, "--base", base, "--out", out)
+    (two / "train_labels.txt").write_text("0\n1\n3\n2\n" * 10)
+    assert "train_labels.txt, line 3: '3' is no label" in refusal("--data", two, "--base", base, "--out", out)
+    assert "there is no such folder" in refusal("--data", data, "--base", "./none", "--out", out)
+    assert "cannot be trained from" in refusal("--data", data, "--base", data, "--out", out)
+    assert "MLflow at http://127.0.0.1:9 takes no run" in refusal(*good, "--registry", "http://127.0.0.1:9")
+    assert train(*good).exit_code == 0
+    assert "training of other settings (seed 7, not 8)" in refusal(*good, "--seed", "8")
+    assert "holds something that is no training" in refusal("--data", data, "--base", base, "--out", base)
+
+
+def test_a_hub_that_cannot_be_reached(data: Path, tmp_path: Path) -> None:
+    id_ = "cardiffnlp/twitter-roberta-base-sentiment-latest"
+    hidden = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "cache")}
+    done = process.run("model", "train", "--data", data, "--base", id_, "--out", tmp_path / "out", env=hidden)
+    assert done.returncode == 2
+    said = " ".join(done.stderr.split())
+    assert f"error: --base {id_}: no such folder, and the Hugging Face Hub cannot be reached: connect to" in said
+    assert "Retrying" not in said and not (tmp_path / "out").exists()

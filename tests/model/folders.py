@@ -1,0 +1,58 @@
+"""Labelled data and small RoBERTas as files, laid out as TweetEval and the Hugging Face Hub lay them out."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from spark_apps.demo import texts
+from spark_apps.model.data import LABELS
+from spark_apps.model.registry import BUNDLED
+from spark_apps.scoring.scorer import TOKENIZER_FILE
+
+
+def write_data(folder: Path, **splits: int) -> Path:
+    """Write tweets whose mood is beyond doubt, `splits` says how many for each split."""
+    random = Random(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, count in splits.items():
+        labels = [random.randrange(3) for _ in range(count)]
+        lines = [texts.write(random, LABELS[label], "en", random.choice(list(texts.TOPICS))) for label in labels]
+        (folder / f"{split}_text.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (folder / f"{split}_labels.txt").write_text("".join(f"{label}\n" for label in labels))
+    return folder
+
+
+def write_base(folder: Path, labels: Sequence[str] | None = None, plain_vocabulary: bool = False) -> Path:
+    """Write a RoBERTa with random weights that learns these tweets in seconds.
+
+    It is a masked language model, or a classifier of `labels`, in the order of its outputs. `plain_vocabulary` lays its
+    tokenizer out as vocab.json and merges.txt, as older checkpoints have it.
+    """
+    from transformers import RobertaConfig, RobertaForMaskedLM, RobertaForSequenceClassification, set_seed
+
+    set_seed(1)
+    shape: dict[str, Any] = {
+        "vocab_size": 50_265, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "intermediate_size": 128, "max_position_embeddings": 514, "type_vocab_size": 1,
+    }  # fmt: skip
+    if labels is None:
+        RobertaForMaskedLM(RobertaConfig(**shape)).save_pretrained(folder)
+    else:
+        names = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+        RobertaForSequenceClassification(RobertaConfig(**shape, **names)).save_pretrained(folder)
+    if plain_vocabulary:
+        bytes_pairs = json.loads((BUNDLED / TOKENIZER_FILE).read_text(encoding="utf-8"))
+        special = {token["content"]: token["id"] for token in bytes_pairs["added_tokens"]}
+        vocabulary = bytes_pairs["model"]["vocab"] | special
+        (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
+        merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in bytes_pairs["model"]["merges"]]
+        (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
+    else:
+        from transformers import PreTrainedTokenizerFast
+
+        PreTrainedTokenizerFast(
+            tokenizer_file=str(BUNDLED / TOKENIZER_FILE), pad_token="<pad>", unk_token="<unk>", mask_token="<mask>"
+        ).save_pretrained(folder)
+    return folder

@@ -1,0 +1,207 @@
+"""`model evaluate`: of a split by a folder or a version of the registry, and of the stream by its own labels."""
+
+import json
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from spark_apps.cli import app
+from spark_apps.model.data import LABELS, data_version
+from spark_apps.model.metrics import Quality
+from spark_apps.model.registry import BUNDLED, Registry
+from spark_apps.scoring.scorer import Description, Scorer
+from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
+from tests.dashboard.lakes import gold, put
+from tests.model.folders import write_data
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def evaluate(*arguments: str | Path, **env: str) -> Result:
+    return CliRunner().invoke(app, ["model", "evaluate", *map(str, arguments)], env={"COLUMNS": "80", **env})
+
+
+def figures(*arguments: str | Path, **env: str) -> dict[str, Any]:
+    done = evaluate(*arguments, "--json", **env)
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def refusal(*arguments: str | Path, **env: str) -> str:
+    done = evaluate(*arguments, **env)
+    assert done.exit_code == 2, done.output
+    return " ".join(done.stderr.split())
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("tweets"), val=120, test=30)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A registry with the bundled model as version 1, in production."""
+    uri = f"sqlite:///{tmp_path_factory.mktemp('registry') / 'registry.db'}"
+    Registry(uri, 60).register(BUNDLED, "production")
+    return uri
+
+
+def the_run(registry: str, name: str) -> tuple[Any, Any]:
+    """Return a client of the registry, and the last run called `name`."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(registry, registry)
+    experiment = client.get_experiment_by_name("tweet-sentiment")
+    assert experiment is not None
+    return client, client.search_runs([experiment.experiment_id], f"attributes.run_name = '{name}'")[0]
+
+
+def test_of_a_split(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "made" / "predictions.txt"
+    found = figures("--data", data, "--split", "val", "--predictions", file)
+    texts = (data / "val_text.txt").read_text(encoding="utf-8").splitlines()
+    truth = np.loadtxt(data / "val_labels.txt", int)
+    probabilities = Scorer(BUNDLED, 1).score(texts)
+    expected = Quality.of(truth, probabilities)
+    assert {name: found[name] for name in expected.scalars() if name in found} == pytest.approx(
+        {name: value for name, value in expected.scalars().items() if name in found}, abs=1e-4
+    )
+    assert found["confusion"] == expected.confusion and found["accuracy"] > 0.8
+    assert [int(line) for line in file.read_text().split("\n")[:-1]] == probabilities.argmax(axis=1).tolist()
+    assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p95"] <= found["latency_ms"]["p99"]
+    assert found["tweets_per_second"] > 1
+    assert found["data"] == {"name": data.name, "split": "val", "rows": 120, "sha256": data_version(data, "val").sha256}
+    assert found["model"]["sha256"] == Description.read(BUNDLED).sha256
+
+
+def test_as_a_person_reads_it(data: Path) -> None:
+    done = evaluate("--data", data, "--split", "test")
+    assert done.exit_code == 0, done.output
+    for word in ("macro recall", "F1 PN", "15 equal bins", *LABELS, "one tweet at a time", "tweets/s"):
+        assert word in done.stdout
+    assert "…" not in done.stdout and max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_predictions_need_no_labels(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "test_text.txt").write_bytes((data / "test_text.txt").read_bytes())
+    found = figures("--data", tmp_path, "--split", "test", "--predictions", tmp_path / "found.txt")
+    assert found["tweets"] == 30 and "macro_recall" not in found and found["tweets_per_second"] > 1
+    assert re.fullmatch("([012]\n){30}", (tmp_path / "found.txt").read_text())
+    assert "test_labels.txt is missing" in refusal("--data", tmp_path, "--split", "test")
+
+
+def test_of_a_version_of_the_registry_kept_in_a_run(data: Path, registry: str) -> None:
+    import mlflow
+
+    for model in ("models:/tweet-sentiment@production", "models:/tweet-sentiment/1"):
+        found = figures("--data", data, "--split", "test", "--model", model, "--registry", registry)
+    assert mlflow.active_run() is None
+    client, run = the_run(registry, "evaluate")
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["macro_recall"] == pytest.approx(found["macro_recall"])
+    assert run.data.metrics["recall_negative"] == pytest.approx(found["classes"]["negative"]["recall"])
+    assert run.data.metrics["latency_ms_p99"] == found["latency_ms"]["p99"]
+    assert run.data.params["model"] == "models:/tweet-sentiment/1"
+    (used,) = run.inputs.dataset_inputs
+    assert used.dataset.name == f"{data.name}/test" and found["data"]["sha256"].startswith(used.dataset.digest)
+    assert json.loads(used.dataset.profile) == {"num_rows": 30, "sha256": found["data"]["sha256"]}
+    files = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert files == {"confusion_matrix.png", "reliability.png", "figures.json"}
+    picture = Path(client.download_artifacts(run.info.run_id, "reliability.png"))
+    assert picture.read_bytes().startswith(PNG)
+
+
+def test_a_run_that_fails_is_kept_as_failed(registry: str, tmp_path: Path) -> None:
+    refusal("--data", tmp_path, "--registry", registry)
+    assert the_run(registry, "evaluate")[1].info.status == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("model", "with_registry", "sentence"),
+    [
+        ("models:/tweet-sentiment@production", False, "name it by --registry (or TWEETS_REGISTRY)"),
+        ("models:/tweet-sentiment@staging", True, "no version of tweet-sentiment has the alias staging"),
+        ("models:/tweet-sentiment/9", True, "version=9) not found"),
+        ("models:/another/1", True, "write models:/tweet-sentiment@production or models:/tweet-sentiment/<version>"),
+        ("nowhere", False, "nowhere/description.json is no description of a model"),
+    ],
+)
+def test_models_that_are_not_there(data: Path, registry: str, model: str, with_registry: bool, sentence: str) -> None:
+    named = ["--registry", registry] if with_registry else []
+    assert sentence in refusal("--data", data, "--split", "test", "--model", model, *named)
+
+
+def test_data_or_lake(data: Path, tmp_path: Path) -> None:
+    one = "name one of --data (a labelled split) and --lake"
+    assert one in refusal()
+    assert one in refusal("--data", data, "--lake", tmp_path)
+    assert "go with --data" in refusal("--lake", tmp_path, "--split", "val")
+    # A lake in the environment gives way to what was asked for.
+    assert figures("--data", data, "--split", "test", TWEETS_LAKE=str(tmp_path))["tweets"] == 30
+    assert f"{tmp_path}/silver/tweets is not there yet" in refusal(TWEETS_LAKE=str(tmp_path))
+
+
+def test_a_registry_that_does_not_answer_is_found_out_first(data: Path) -> None:
+    sentence = refusal("--data", data, "--registry", "http://127.0.0.1:9", TWEETS_REGISTRY_TIMEOUT="1")
+    assert "MLflow at http://127.0.0.1:9 takes no run" in sentence
+
+
+@pytest.fixture
+def stream(tmp_path: Path) -> tuple[Path, pd.DataFrame]:
+    """A lake of 400 tweets scored by two versions; all but 100 came with a label, and 20 more wait for a score."""
+    frame = gold(420, timedelta(minutes=30))
+    random = np.random.default_rng(3)
+    weights = random.random((420, 3)) + 0.05
+    frame[list(LABELS)] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    frame["label"] = np.array(LABELS)[frame[list(LABELS)].to_numpy().argmax(axis=1)]
+    frame["score"] = frame[list(LABELS)].max(axis=1)
+    frame["truth"] = np.where(random.random(420) < 0.6, frame["label"], np.array(LABELS)[random.integers(0, 3, 420)])
+    frame.loc[:99, "truth"] = None
+    frame["model_version"] = np.where(np.arange(420) < 250, "9", "10")
+    frame["scored_at"] = frame["landed_at"] + pd.to_timedelta(np.arange(420) % 10, unit="s")
+    put(tmp_path / "lake", SILVER_TWEETS, frame.sample(frac=1, random_state=1))
+    put(tmp_path / "lake", GOLD_SENTIMENT, frame[:400])
+    return tmp_path / "lake", frame[100:400]
+
+
+def test_of_the_stream(stream: tuple[Path, pd.DataFrame], registry: str) -> None:
+    lake, labelled = stream
+    found = figures("--lake", lake, "--registry", registry)
+    assert (found["tweets"], found["waiting"]) == (300, 20)
+    assert found["tables"] == {"silver/tweets": 0, "gold/sentiment": 0}
+    assert list(found["versions"]) == ["9", "10"]
+    rows = {"all": labelled} | dict(iter(labelled.groupby("model_version")))
+    for version, part in rows.items():
+        truth = part["truth"].map(LABELS.index).to_numpy()
+        expected = Quality.of(truth, part[list(LABELS)].to_numpy())
+        shown = found if version == "all" else found["versions"][version]
+        assert shown["confusion"] == expected.confusion
+        assert shown["calibration_error"] == pytest.approx(expected.calibration_error, abs=1e-6)
+        assert shown["macro_recall"] == pytest.approx(expected.macro_recall)
+        assert shown["latency_seconds"]["p50"] == pytest.approx(4.5, abs=1)
+    client, run = the_run(registry, "evaluate stream")
+    assert run.data.params["silver/tweets_version"] == "0" and run.data.params["lake"] == str(lake)
+    assert run.data.metrics["version_10/f1_pn"] == pytest.approx(found["versions"]["10"]["f1_pn"])
+    assert {file.path for file in client.list_artifacts(run.info.run_id, "version_9")} == {
+        "version_9/confusion_matrix.png",
+        "version_9/reliability.png",
+    }
+    readable = evaluate("--lake", lake)
+    assert "all versions: 300 labelled tweets" in readable.stdout and "model version 10" in readable.stdout
+
+
+def test_a_stream_without_labels(tmp_path: Path) -> None:
+    frame = gold(10, timedelta(minutes=1))
+    put(tmp_path, SILVER_TWEETS, frame)
+    assert f"{tmp_path}/gold/sentiment is not there yet" in refusal("--lake", tmp_path)
+    put(tmp_path, GOLD_SENTIMENT, frame)
+    assert "none of the 10 tweets" in refusal("--lake", tmp_path)
+    put(tmp_path, SILVER_TWEETS, frame.assign(id="other", truth="neutral"))
+    assert "none of the 10 labelled tweets" in refusal("--lake", tmp_path)
