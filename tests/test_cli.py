@@ -12,10 +12,9 @@ from spark_apps.cli import app
 from spark_apps.demo.generator import Generator, Mix
 from tests import process
 
-COMMANDS = [
-    "run", "replay", "tables", "dashboard", "demo", "model train", "model export", "model evaluate", "model register",
-    "model list",
-]  # fmt: skip
+COMMANDS = ["run", "replay", "tables", "dashboard", "demo"] + [
+    f"model {name}" for name in ("train", "export", "evaluate", "release", "rollback", "list", "describe")
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 
 from spark_apps import lake as lakes
 from spark_apps.gold.transform import mentions, trends
-from spark_apps.model.registry import open_model
+from spark_apps.model.production import open_model
 from spark_apps.scoring.scorer import ModelVersion
 from spark_apps.scoring.udf import scored
 from spark_apps.settings import Settings

@@ -1,6 +1,5 @@
 """The RoBERTa that a training starts from: an encoder, or a classifier whose head is kept where its labels are ours."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundEr
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from spark_apps.model.data import LABELS
+from spark_apps.model.data import LABELS, our_labels
 
 _HUB_SECONDS = 10
 
@@ -26,19 +25,6 @@ class Base:
     model: Any
     tokenizer: Any
     head: str
-
-
-def outputs_in_our_order(id2label: Mapping[int, str]) -> list[int] | None:
-    """Return which output of a classifier is negative, neutral and positive; None where its labels do not say.
-
-    LABEL_0, LABEL_1 and LABEL_2 are in our order: so it is in TweetEval, whose models bear these names.
-    """
-    names = [name.lower() for _, name in sorted(id2label.items())]
-    if names == ["label_0", "label_1", "label_2"]:
-        return [0, 1, 2]
-    if sorted(names) != sorted(LABELS):
-        return None
-    return [names.index(label) for label in LABELS]
 
 
 def load_base(base: str) -> Base:
@@ -106,9 +92,9 @@ def _classifier(source: str, config: Any) -> tuple[Any, str]:
     if not any(name.endswith("ForSequenceClassification") for name in architectures):
         model = AutoModelForSequenceClassification.from_pretrained(source, dtype=torch.float32, **ours)
         return model, "an encoder: its head is new"
-    outputs = outputs_in_our_order(config.id2label)
+    labels = our_labels(config.id2label)
     names = ", ".join(str(name) for _, name in sorted(config.id2label.items()))
-    if outputs is None:
+    if labels is None:
         model = AutoModelForSequenceClassification.from_pretrained(
             source, dtype=torch.float32, ignore_mismatched_sizes=True, **ours
         )
@@ -119,6 +105,7 @@ def _classifier(source: str, config: Any) -> tuple[Any, str]:
         return model, f"a classifier of other labels ({names}): its head is new"
     model = AutoModelForSequenceClassification.from_pretrained(source, dtype=torch.float32)
     last = model.classifier.out_proj
+    outputs = [labels.index(label) for label in LABELS]
     with torch.no_grad():
         last.weight.copy_(last.weight[outputs].clone())
         last.bias.copy_(last.bias[outputs].clone())

@@ -1,7 +1,7 @@
 """A fine-tuned checkpoint, from a folder or from the Hugging Face hub, with its labels under our names."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from spark_apps.model.data import LABELS
+from spark_apps.model.data import LABELS, our_labels
 from spark_apps.model.graph import Shape
 from spark_apps.scoring.scorer import ModelError
 from spark_apps.scoring.text import normalise
@@ -69,7 +69,12 @@ def load(source: str | Path) -> Checkpoint:
             f"{source} is a {config.model_type} with {getattr(config, 'hidden_act', 'another activation')}; "
             f"{' and '.join(_FAMILIES)} with gelu can be exported"
         )
-    labels = our_labels(config.id2label, str(source))
+    labels = our_labels(config.id2label)
+    if labels is None:
+        raise ModelError(
+            f"{source} has the labels {', '.join(map(str, config.id2label.values()))}: {', '.join(LABELS)} (in any "
+            "order) or LABEL_0, LABEL_1, LABEL_2 (in that order) are wanted; set id2label in its config.json"
+        )
     try:
         network = AutoModelForSequenceClassification.from_pretrained(source, dtype=torch.float32).eval()
         tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True)
@@ -78,23 +83,6 @@ def load(source: str | Path) -> Checkpoint:
     # The first places of the embeddings, up to the padding's number, are of no token.
     longest = config.max_position_embeddings - config.pad_token_id - 1
     return Checkpoint(network, tokenizer, labels, min(MAX_LENGTH, longest))
-
-
-def our_labels(id2label: Mapping[int, str], source: str) -> tuple[str, ...]:
-    """Return the outputs of a checkpoint by our names, in its order.
-
-    LABEL_0, LABEL_1 and LABEL_2 are what transformers calls labels without a name: TweetEval's models mean negative,
-    neutral and positive by them. `ModelError` for any other set.
-    """
-    names = [str(name).lower() for _, name in sorted(id2label.items(), key=lambda item: int(item[0]))]
-    if names == [f"label_{number}" for number in range(len(LABELS))]:
-        return LABELS
-    if sorted(names) != sorted(LABELS):
-        raise ModelError(
-            f"{source} has the labels {', '.join(map(str, id2label.values()))}: {', '.join(LABELS)} (in any order) or "
-            "LABEL_0, LABEL_1, LABEL_2 (in that order) are wanted; set id2label in its config.json"
-        )
-    return tuple(names)
 
 
 def _not_had(source: str | Path, error: Exception) -> str:

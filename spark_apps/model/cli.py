@@ -1,29 +1,32 @@
-"""`tweet-sentiment model …`: train, export, evaluate, register and list."""
+"""`tweet-sentiment model …`: train, export, evaluate, release, rollback, list and describe."""
 
+import getpass
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from spark_apps.model.recipe import Recipe
 from spark_apps.settings import MODEL_NAME, PRODUCTION, SettingsError, load
 
-app = typer.Typer(no_args_is_help=True, help="Train, export, measure and register the model.")
+if TYPE_CHECKING:
+    from spark_apps.model.release import Release
+
+app = typer.Typer(no_args_is_help=True, help="Train, export, measure and release the model.")
 _console = Console(stderr=True, highlight=False)
 
 Data = Annotated[Path, typer.Option(help="Folder of <split>_text.txt and <split>_labels.txt, one tweet a line.")]
 Registry = Annotated[str | None, typer.Option(help="URI of the MLflow registry. [TWEETS_REGISTRY]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _PROVENANCE = "provenance.json"
+_EXAMPLE_REGISTRY = "http://127.0.0.1:5000"
 _RECIPE = Recipe()
 # The extra that brings a module which may be missing; all others come with `train`.
 _EXTRAS = {"mlflow": "registry", "matplotlib": "registry", "deltalake": "streams"}
@@ -85,22 +88,39 @@ def train(
             print(f"{out}: macro recall {figures['macro_recall']:.4f} on the validation split")
 
 
-@app.command(epilog="Example: tweet-sentiment model export --model trained --data semeval --out models/tweet-sentiment")
+@app.command(
+    epilog="Example: tweet-sentiment model export --model trained --data semeval --precision int8 --out exported"
+)
 def export(
-    model: Annotated[Path, typer.Option(help="Folder of a trained model.")],
+    model: Annotated[str, typer.Option(help="Folder of a trained model, or Hugging Face id of a classifier.")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the exported model.")],
-    precision: Annotated[str, typer.Option(help="fp32, or fp16: float16 storage, half the size.")] = "fp16",
+    precision: Annotated[
+        str, typer.Option(help="fp32; fp16: float16 storage, half the size; int8: fastest, falls back to float32.")
+    ] = "fp16",
+    as_json: AsJson = False,
 ) -> None:
-    """Export to ONNX; refused when its labels differ from torch's on the validation split."""
+    """Export to ONNX; refused when its labels differ from torch's on the validation split.
+
+    The description of the exported model keeps its figures on that split.
+    """
     with _clear_errors():
         from spark_apps.model.data import read_split
+        from spark_apps.model.evaluate import evaluate as measure
         from spark_apps.model.export import export as write
 
-        file = model / _PROVENANCE
+        file = Path(model) / _PROVENANCE
         provenance = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         found = write(model, out, precision, read_split(data, "val").texts, provenance, os.cpu_count() or 1)
-        print(f"{out}: labels agree with torch on {found.metrics['agreement_with_torch']:.2%} of the validation split")
+        quality = measure(out, data, "val", os.cpu_count() or 1, _console).quality
+        if quality:
+            found.metrics["validation"] = {**quality.scalars(), "tweets": quality.tweets}
+            found.write(out)
+        if as_json:
+            print(json.dumps(asdict(found)))
+        else:
+            agreement = found.metrics["agreement_with_torch"]
+            print(f"{out}: labels agree with torch on {agreement:.2%} of the validation split")
 
 
 @app.command(
@@ -156,41 +176,118 @@ def evaluate(
             Console(highlight=False).print(shown)
 
 
+By = Annotated[str | None, typer.Option(help="Who does it, as it is written down; the user by default.")]
+Why = Annotated[str, typer.Option(help="Why, as it is written down.")]
+
+
+@app.command(
+    epilog=f"Example: tweet-sentiment model release --model exported --data semeval --registry {_EXAMPLE_REGISTRY} "
+    '--why "trained on the tweets of 2026"'
+)
+def release(
+    data: Data,
+    model: Annotated[Path | None, typer.Option(help="Folder of an exported model; the bundled one by default.")] = None,
+    split: Annotated[str, typer.Option(help="Split on which the version is judged.")] = "val",
+    why: Why = "",
+    by: By = None,
+    registry: Registry = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register a model, stage it, let it pass the gates, and put it in production.
+
+    Exit codes: 0 it is in production, 3 a gate refused it and production is as it was, 2 it could not be tried. The
+    limits of the gates are read from TWEETS_GATE_MACRO_RECALL, …_CLASS_RECALL, …_AGREEMENT, …_AGREEMENT_INT8,
+    …_LATENCY_MS and …_SMOKE.
+    """
+    with _clear_errors():
+        from spark_apps.model.gates import load_limits
+        from spark_apps.model.registry import BUNDLED
+        from spark_apps.model.release import release as put
+
+        limits = load_limits()
+        found = put(_registry(registry), model or BUNDLED, data, split, limits, by or getpass.getuser(), why, _console)
+        if as_json:
+            print(json.dumps(found.to_dict()))
+    _tell_release(found, as_json)
+
+
+def _tell_release(found: "Release", as_json: bool) -> None:
+    from spark_apps.model.view import render_gates
+
+    if not as_json:
+        Console(highlight=False).print(render_gates(found.gates))
+    for gate in found.refused:
+        _console.print(
+            f"[bold red]refused[/] by the gate {gate.name}: {gate.figure:.4g}, the limit is {gate.limit:.4g} "
+            f"({escape(gate.says)})"
+        )
+    if found.refused:
+        _console.print(f"in production stays {found.production or 'nothing'}; version {found.version} is in staging")
+        raise typer.Exit(3)
+    if found.production != found.version:
+        _console.print(f"version {found.version} passed; version {found.production}, higher, passed meanwhile")
+    _console.print(f"version {found.production} is in production")
+
+
+@app.command(
+    epilog=f'Example: tweet-sentiment model rollback --registry {_EXAMPLE_REGISTRY} --why "too many negatives"'
+)
+def rollback(
+    to: Annotated[str | None, typer.Option(help="Version to go to; the one before production's by default.")] = None,
+    why: Why = "",
+    by: By = None,
+    registry: Registry = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take production back to the version before; running streams follow at their next micro-batch."""
+    with _clear_errors():
+        from spark_apps.model.release import rollback as take_back
+
+        before, now = take_back(_registry(registry), to, by or getpass.getuser(), why)
+        if as_json:
+            print(json.dumps({"before": before, "production": now}))
+        else:
+            print(f"{MODEL_NAME} version {now} is in production again, instead of version {before}")
+
+
+@app.command("list", epilog=f"Example: tweet-sentiment model list --registry {_EXAMPLE_REGISTRY} --json")
+def list_versions(registry: Registry = None, as_json: AsJson = False) -> None:
+    """List the registered versions, newest first, and who moved production to which of them, when and why."""
+    with _clear_errors():
+        from spark_apps.model.view import render_versions
+
+        versions = _registry(registry).versions()
+        if as_json:
+            print(json.dumps([found.to_dict() for found in versions]))
+        else:
+            Console(highlight=False).print(render_versions(versions))
+
+
+@app.command(epilog=f"Example: tweet-sentiment model describe {PRODUCTION} --registry {_EXAMPLE_REGISTRY}")
+def describe(
+    version: Annotated[str, typer.Argument(help=f"A version, {PRODUCTION} or staging.")] = PRODUCTION,
+    registry: Registry = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say all that is known of one version: its figures, where it comes from, its moves."""
+    with _clear_errors():
+        from spark_apps.model.source import version_folder
+        from spark_apps.model.view import render_version
+        from spark_apps.scoring.scorer import Description
+
+        found = _registry(registry)
+        known = found.version(version)
+        with version_folder(found, known.version) as folder:
+            description = Description.read(folder)
+        if as_json:
+            print(json.dumps({**known.to_dict(), "description": asdict(description)}))
+        else:
+            Console(highlight=False).print(render_version(known, description))
+
+
 def _registry(uri: str | None) -> Any:
     from spark_apps.model.registry import Registry as Registered
 
     settings = load(registry=uri)
     (found,) = settings.require("registry")
     return Registered(found, settings.registry_timeout)
-
-
-@app.command(
-    epilog="Example: tweet-sentiment model register --model models/tweet-sentiment --registry http://127.0.0.1:5000"
-)
-def register(
-    model: Annotated[Path | None, typer.Option(help="Folder of an exported model; the bundled one by default.")] = None,
-    registry: Registry = None,
-    alias: Annotated[str | None, typer.Option(help="Alias to move to the new version.")] = PRODUCTION,
-) -> None:
-    """Register an exported model as a new version and move an alias to it."""
-    with _clear_errors():
-        from spark_apps.model.registry import BUNDLED
-
-        version = _registry(registry).register(model or BUNDLED, alias)
-        print(f"{MODEL_NAME} version {version}" + (f" is now {alias}" if alias else ""))
-
-
-@app.command("list", epilog="Example: tweet-sentiment model list --registry http://127.0.0.1:5000 --json")
-def list_versions(registry: Registry = None, as_json: AsJson = False) -> None:
-    """List the registered versions, newest first, and which is in production."""
-    with _clear_errors():
-        versions = _registry(registry).versions()
-        if as_json:
-            print(json.dumps(versions))
-            return
-        view = Table("version", "aliases", "registered", "sha256")
-        for found in versions:
-            created = datetime.fromtimestamp(found["created"] / 1000, UTC)
-            digest = found["tags"].get("sha256", "")[:12]
-            view.add_row(found["version"], ", ".join(found["aliases"]), f"{created:%Y-%m-%d %H:%M}", digest)
-        Console().print(view)

@@ -1,28 +1,37 @@
-"""The model in production: from the MLflow registry, or the one that comes with the project."""
+"""The registered model in an MLflow registry: its versions, and which of them is in production.
 
-import logging
+A version that may be in production carries the tag `passed`, one that was taken back `withdrawn` too. The alias
+`production` names the highest version that passed and was not withdrawn; each move of it is a tag of the version that
+it moved to. MLflow's aliases know no compare-and-set, so whoever moves the alias writes the tags first, then moves it,
+then reads the tags again: of two releases at one instant the higher version wins, whichever ends last.
+"""
+
+import getpass
+import json
 import os
 import shutil
 import tempfile
-import threading
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from spark_apps.scoring.scorer import DESCRIPTION_FILE, Description, ModelError, ModelVersion
-from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings
+from spark_apps.model.tracking import connect, experiment
+from spark_apps.scoring.scorer import DESCRIPTION_FILE, Description, ModelError
+from spark_apps.settings import MODEL_NAME, PRODUCTION
 
 BUNDLED = Path(__file__).parents[2] / "models" / MODEL_NAME
-EXPERIMENT = MODEL_NAME
 
-_log = logging.getLogger(__name__)
-_WAIT_SECONDS = 2.0
-_SAY_SECONDS = 10.0
+STAGING = "staging"
+PASSED, WITHDRAWN, REFUSED = "passed", "withdrawn", "refused"
+# Followed by the time, since a version may be moved to more than once.
+_MOVED = "production "
+
 # A download is 60 MB; the alias is a few bytes.
 _DOWNLOAD_TIMEOUT_FACTOR = 24
 # What MLflow says of an alias that is not set, and of one whose model is not registered.
@@ -39,15 +48,42 @@ class NoProduction(RegistryError):  # noqa: N818 - the word of the domain
     """The registry answers, and no version of the model is in production there."""
 
 
+@dataclass(frozen=True)
+class Version:
+    """One version of the registered model; `run_id` is that of the MLflow run in which it was registered."""
+
+    version: str
+    aliases: list[str]
+    created: datetime
+    tags: dict[str, str]
+    run_id: str
+
+    @property
+    def has_passed(self) -> bool:
+        return PASSED in self.tags
+
+    @property
+    def may_be_production(self) -> bool:
+        """Whether it passed its gates and was not withdrawn."""
+        return self.has_passed and WITHDRAWN not in self.tags
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `list --json` prints: times in ISO 8601."""
+        return {**asdict(self), "created": self.created.isoformat(), "moves": self.moves}
+
+    @property
+    def moves(self) -> list[dict[str, Any]]:
+        """The moves of `production` to this version, oldest first: at, from, to, by and why of each."""
+        keys = sorted(key for key in self.tags if key.startswith(_MOVED))
+        return [{"at": key.removeprefix(_MOVED), **json.loads(self.tags[key])} for key in keys]
+
+
 class Registry:
     """The registered model in one MLflow registry."""
 
     def __init__(self, uri: str, timeout: float) -> None:
         """`uri` is that of an MLflow server, or sqlite:///…; each question is given up after `timeout` seconds."""
         os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-        # MLflow reads these at each request; its own defaults block for minutes when a server is down.
-        os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
-        os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(timeout)))
         self.uri = uri
         self._timeout = timeout
         self._client: Any = None
@@ -66,29 +102,81 @@ class Registry:
             if getattr(error.__cause__, "error_code", "") not in _NOT_THERE:
                 raise
             raise NoProduction(
-                f"no version of {MODEL_NAME} is in production in the registry {self.uri}: register one "
-                f"(tweet-sentiment model register --registry {self.uri})"
+                f"no version of {MODEL_NAME} is in production in the registry {self.uri}: release one "
+                f"(tweet-sentiment model release --data DATA --registry {self.uri})"
             ) from error
 
-    def versions(self) -> list[dict[str, Any]]:
-        """Return the versions, newest first: version, aliases, created (epoch ms) and tags of each."""
+    def versions(self) -> list[Version]:
+        """Return all versions, newest first."""
         found = self._ask(lambda client: client.search_model_versions(f"name='{MODEL_NAME}'"))
         aliases: dict[str, str] = (
             self._ask(lambda client: client.get_registered_model(MODEL_NAME)).aliases if found else {}
         )
         return [
-            {
-                "version": str(version.version),
-                "aliases": sorted(name for name, of in aliases.items() if str(of) == str(version.version)),
-                "created": version.creation_timestamp,
-                "tags": dict(version.tags),
-            }
+            Version(
+                version=str(version.version),
+                aliases=sorted(name for name, of in aliases.items() if str(of) == str(version.version)),
+                created=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
+                tags=dict(version.tags),
+                run_id=version.run_id,
+            )
             for version in sorted(found, key=lambda version: -int(version.version))
         ]
+
+    def version(self, name: str) -> Version:
+        """Return the version that `name` names: a number, `production` or `staging`."""
+        found = self.versions()
+        named = next((version for version in found if name == version.version or name in version.aliases), None)
+        if named is None:
+            known = ", ".join(version.version for version in found) or "none"
+            raise RegistryError(f"{MODEL_NAME} has no version {name!r} in the registry {self.uri}; there are: {known}")
+        return named
 
     def set_alias(self, alias: str, version: str) -> None:
         """Let `alias` name `version`."""
         self._ask(lambda client: client.set_registered_model_alias(MODEL_NAME, alias, version))
+
+    def tag(self, version: str, key: str, value: object) -> None:
+        """Set a tag of `version`; what is no text is written as JSON."""
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        self._ask(lambda client: client.set_model_version_tag(MODEL_NAME, version, key, text))
+
+    def promote(self, version: str, by: str, why: str) -> str:
+        """Let `version` be one that passed, and move `production` to the highest of those; return it."""
+        self.tag(version, PASSED, {"at": _now(), "by": by, "why": why})
+        return self._settle(by, why)
+
+    def withdraw(self, target: str, by: str, why: str) -> str:
+        """Withdraw all versions above `target` that passed, and move `production` back to it."""
+        for version in self.versions():
+            if int(version.version) > int(target) and version.may_be_production:
+                self.tag(version.version, WITHDRAWN, {"at": _now(), "by": by, "why": why})
+        if WITHDRAWN in self.version(target).tags:
+            self._ask(lambda client: client.delete_model_version_tag(MODEL_NAME, target, WITHDRAWN))
+        return self._settle(by, why)
+
+    def _settle(self, by: str, why: str) -> str:
+        """Let `production` name the version that the tags say, and write down the move; return the version."""
+        while True:
+            versions = self.versions()
+            winner = next(version for version in versions if version.may_be_production)
+            if PRODUCTION in winner.aliases:
+                return winner.version
+            before = next((version.version for version in versions if PRODUCTION in version.aliases), None)
+            move = {"from": before, "to": winner.version, "by": by, "why": why}
+            self.tag(winner.version, f"{_MOVED}{_now()}", move)
+            self.set_alias(PRODUCTION, winner.version)
+
+    def log(self, version: str, figures: Mapping[str, float], report: object) -> None:
+        """Add figures, and a report as `gates.json`, to the MLflow run in which `version` was registered."""
+        run = self.version(version).run_id
+
+        def write(client: Any) -> None:
+            for name, figure in figures.items():
+                client.log_metric(run, name, figure)
+            client.log_dict(run, report, "gates.json")
+
+        self._ask(write)
 
     def download(self, version: str, folder: Path) -> Path:
         """Fetch the files of `version` to `folder`, whole or not at all, and check them."""
@@ -109,8 +197,8 @@ class Registry:
             raise RegistryError(f"version {version} of {MODEL_NAME} holds no {DESCRIPTION_FILE}: register it again")
         return str(found.parent)
 
-    def register(self, folder: Path, alias: str | None = None) -> str:
-        """Register the model in `folder` as a new version, moving `alias` to it; return its number.
+    def register(self, folder: Path) -> str:
+        """Register the model in `folder` as a new version, which the alias `staging` names from then on.
 
         The version is a pyfunc model: `mlflow.pyfunc.load_model("models:/tweet-sentiment@production")` gives labels.
         """
@@ -118,8 +206,7 @@ class Registry:
         description.check_model(folder)
         import mlflow
 
-        self._ask(_ensure_experiment)
-        mlflow.set_experiment(EXPERIMENT)
+        mlflow.set_experiment(experiment_id=self._ask(experiment))
         with _quiet(), tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_name="register"):
             files = Path(scratch) / "model"
             files.mkdir()
@@ -134,9 +221,8 @@ class Registry:
                 registered_model_name=MODEL_NAME,
             )
         version = str(logged.registered_model_version)
-        self._ask(lambda client: client.set_model_version_tag(MODEL_NAME, version, "sha256", description.sha256))
-        if alias:
-            self.set_alias(alias, version)
+        self.tag(version, "sha256", description.sha256)
+        self.set_alias(STAGING, version)
         return version
 
     def ensure_production(self, folder: Path) -> str:
@@ -144,7 +230,7 @@ class Registry:
         try:
             return self.production()
         except NoProduction:
-            return self.register(folder, PRODUCTION)
+            return self.promote(self.register(folder), getpass.getuser(), "the first version")
 
     def _ask(self, question: Callable[[Any], T], times: int = 1) -> T:
         if self._asked is not None and not self._asked.done():
@@ -169,65 +255,8 @@ class Registry:
             # Some of its functions know no other registry than the one of the process.
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_registry_uri(self.uri)
-            # What it says of its migrations and its uploads is no news to the user of a stream.
-            for name in ("mlflow", "alembic"):
-                logging.getLogger(name).setLevel(logging.ERROR)
-            self._client = mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+            self._client = connect(self.uri, self._timeout)
         return question(self._client)
-
-
-class ProductionModel:
-    """The version that `production` names, asked for at each micro-batch."""
-
-    def __init__(self, registry: Registry, cache: Path) -> None:
-        self._registry = registry
-        self._cache = cache
-        self._have: ModelVersion | None = None
-        self._problem = ""
-
-    def current(self, stopping: threading.Event) -> ModelVersion | None:
-        """Return the version in production.
-
-        While the registry cannot be reached, or its new version cannot be used, the version before stays. Where
-        there is none yet this waits, and says so; None when `stopping` was set meanwhile.
-        """
-        said = 0.0
-        while True:
-            try:
-                version = self._registry.production()
-                if self._have is None or self._have.version != version:
-                    folder = self._registry.download(version, self._cache / version)
-                    self._have = ModelVersion(MODEL_NAME, version, folder)
-                    _log.info("model %s version %s is in production", MODEL_NAME, version)
-                self._problem = ""
-                return self._have
-            except ModelError as error:
-                if self._have is not None:
-                    if str(error) != self._problem:
-                        _log.warning("going on with version %s of the model: %s", self._have.version, error)
-                    self._problem = str(error)
-                    return self._have
-                if time.monotonic() - said > _SAY_SECONDS:
-                    _log.warning("no model to score with, waiting: %s", error)
-                    said = time.monotonic()
-            if stopping.wait(_WAIT_SECONDS):
-                return None
-
-
-class BundledModel:
-    """The model that comes with the project; no registry is asked."""
-
-    def current(self, _stopping: threading.Event) -> ModelVersion:
-        return ModelVersion(MODEL_NAME, f"bundled-{Description.read(BUNDLED).sha256[:8]}", BUNDLED)
-
-
-def open_model(settings: Settings) -> BundledModel | ProductionModel:
-    """Return the model that `settings` name: `registry`'s in production, else the bundled one."""
-    if settings.registry is None:
-        return BundledModel()
-    # Of this process alone: two registries may use one number for different models.
-    cache = Path(tempfile.mkdtemp(prefix="tweet-sentiment-model-"))
-    return ProductionModel(Registry(settings.registry, settings.registry_timeout), cache)
 
 
 @contextmanager
@@ -244,14 +273,6 @@ def _quiet() -> Iterator[None]:
         enable_logging()
 
 
-def _ensure_experiment(client: Any) -> None:
-    """Create the experiment of the releases; with a SQLite registry its files lie beside the database."""
-    if client.get_experiment_by_name(EXPERIMENT) is None:
-        database = client.tracking_uri.removeprefix("sqlite:///")
-        beside = None if database == client.tracking_uri else (Path(database).parent / "artifacts").absolute().as_uri()
-        client.create_experiment(EXPERIMENT, artifact_location=beside)
-
-
 def _signature() -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
@@ -262,6 +283,10 @@ def _signature() -> Any:
         Schema([ColSpec(DataType.string, "text")]),
         Schema([ColSpec(type_, name) for type_, name in zip(types, columns, strict=True)]),
     )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _version(package: str) -> str:

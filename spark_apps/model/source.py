@@ -25,29 +25,19 @@ def model_folder(model: str | None, registry: Registry | None) -> Iterator[Path]
     elif not model.startswith("models:"):
         yield Path(model)
     else:
-        with tempfile.TemporaryDirectory(prefix=f"{MODEL_NAME}-") as scratch:
-            yield _fetch(model, registry, Path(scratch))
+        found = _URI.fullmatch(model)
+        if found is None or found["name"] != MODEL_NAME:
+            raise ModelError(
+                f"--model {model}: write models:/{MODEL_NAME}@{PRODUCTION} or models:/{MODEL_NAME}/<version>"
+            )
+        if registry is None:
+            raise ModelError(f"--model {model} is a version of a registry: name it by --registry (or TWEETS_REGISTRY)")
+        with version_folder(registry, registry.version(found["version"] or found["alias"]).version) as folder:
+            yield folder
 
 
-def _fetch(uri: str, registry: Registry | None, scratch: Path) -> Path:
-    found = _URI.fullmatch(uri)
-    if found is None or found["name"] != MODEL_NAME:
-        raise ModelError(f"--model {uri}: write models:/{MODEL_NAME}@{PRODUCTION} or models:/{MODEL_NAME}/<version>")
-    if registry is None:
-        raise ModelError(f"--model {uri} is a version of a registry: name it by --registry (or TWEETS_REGISTRY)")
-    version = found["version"] or _aliased(registry, found["alias"])
-    return registry.download(version, scratch / version)
-
-
-def _aliased(registry: Registry, alias: str) -> str:
-    if alias == PRODUCTION:
-        return registry.production()
-    versions = registry.versions()
-    for version in versions:
-        if alias in version["aliases"]:
-            return str(version["version"])
-    known = sorted({name for version in versions for name in version["aliases"]})
-    raise ModelError(
-        f"no version of {MODEL_NAME} has the alias {alias} in the registry {registry.uri}; "
-        f"it has {', '.join(known) or 'no alias'}"
-    )
+@contextmanager
+def version_folder(registry: Registry, version: str) -> Iterator[Path]:
+    """Give the folder of a registered version, for as long as the context lasts."""
+    with tempfile.TemporaryDirectory(prefix=f"{MODEL_NAME}-") as scratch:
+        yield registry.download(version, Path(scratch) / version)

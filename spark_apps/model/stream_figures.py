@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 
+from spark_apps.commits import LakeError, open_table
 from spark_apps.model.data import LABELS
 from spark_apps.model.evaluate import PERCENTILES
 from spark_apps.model.metrics import BINS, Quality
-from spark_apps.status import StatusError, open_table
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS, Table
 
 
@@ -111,7 +111,7 @@ def _times(version: str) -> str:
 def _open(lake: str, table: Table) -> DeltaTable:
     try:
         found = open_table(lake, table)
-    except StatusError as error:
+    except LakeError as error:
         raise StreamFiguresError(str(error)) from error
     if found is None:
         raise StreamFiguresError(f"{table.path(lake)} is not there yet: run the streams over this lake first")

@@ -1,5 +1,7 @@
 """Figures as a person reads them."""
 
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -8,7 +10,10 @@ from rich.text import Text
 
 from spark_apps.model.data import LABELS
 from spark_apps.model.evaluate import Evaluation
+from spark_apps.model.gates import Gate
 from spark_apps.model.metrics import Quality
+from spark_apps.model.registry import REFUSED, WITHDRAWN, Version
+from spark_apps.scoring.scorer import Description
 
 if TYPE_CHECKING:  # deltalake is needed for a lake only
     from spark_apps.model.stream_figures import StreamFigures, VersionFigures
@@ -61,6 +66,57 @@ def render_stream(found: "StreamFigures") -> RenderableType:
     return Group(*parts)
 
 
+def render_gates(gates: Sequence[Gate]) -> RenderableType:
+    """Return what each gate found, beside its limit."""
+    view = _table("gate", "", "figure", "limit", "")
+    for gate in gates:
+        passed = Text("passed", "green") if gate.passed else Text("refused", "bold red")
+        view.add_row(gate.name, passed, f"{gate.figure:.4g}", f"{gate.limit:.4g}", Text(gate.says, overflow="fold"))
+    return view
+
+
+def render_versions(versions: Sequence[Version]) -> RenderableType:
+    """Return the versions, and below them the moves of production, both newest first; times are in UTC."""
+    view = _table("version", "is", "registered", "what became of it")
+    moves = [(move, found.version) for found in versions for move in found.moves]
+    for found in versions:
+        is_ = ", ".join(found.aliases)
+        view.add_row(found.version, is_, f"{found.created:%Y-%m-%d %H:%M}", Text(_became(found)))
+    history = _table("production", "moved", "by", "why")
+    for move, version in sorted(moves, key=lambda item: str(item[0]["at"]), reverse=True):
+        at = str(move["at"])[:19].replace("T", " ")
+        history.add_row(f"{move['from'] or 'nothing'} → {version}", at, Text(str(move["by"])), Text(str(move["why"])))
+    return Group(view, Text(), history)
+
+
+def _became(found: Version) -> str:
+    if REFUSED in found.tags:
+        gates = json.loads(found.tags[REFUSED])["gates"]
+        return "refused: " + "; ".join(
+            f"{name} {gate['figure']:.4g}, limit {gate['limit']:.4g}" for name, gate in gates.items()
+        )
+    if WITHDRAWN in found.tags:
+        withdrawn = json.loads(found.tags[WITHDRAWN])
+        return f"withdrawn by {withdrawn['by']}" + (f": {withdrawn['why']}" if withdrawn["why"] else "")
+    return "passed" if found.has_passed else "not judged"
+
+
+def render_version(found: Version, description: Description) -> RenderableType:
+    """Return all that is known of one version."""
+    view = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    view.add_row("version", found.version + (f", {', '.join(found.aliases)}" if found.aliases else ""))
+    view.add_row("is", Text(_became(found)))
+    for name in ("base_model", "precision", "labels", "normalisation", "max_length", "sha256"):
+        value = getattr(description, name)
+        view.add_row(name, Text(", ".join(value) if isinstance(value, tuple) else str(value)))
+    for name, group in (("provenance", description.provenance), ("figures", description.metrics)):
+        for key, value in group.items():
+            for inner, one in value.items() if isinstance(value, dict) else [("", value)]:
+                text = f"{one:.4f}" if isinstance(one, float) and one < 10 and name == "figures" else str(one)
+                view.add_row(name, Text(f"{key} {inner}".strip() + f": {text}"))
+    return Group(view, Text(), render_versions([found]))
+
+
 def _stream_speed(figures: "VersionFigures") -> Text:
     text = _speed("landing → Gold", figures.latency_seconds, "s")
     if figures.tweets_per_second is not None:
@@ -76,5 +132,5 @@ def _speed(name: str, cuts: dict[str, float], unit: str) -> Text:
 def _table(*columns: str) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+        table.add_column(column, justify="right" if number else "left", no_wrap=bool(column))
     return table

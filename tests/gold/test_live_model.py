@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from spark_apps.model.registry import BUNDLED, Registry
+from spark_apps.model.release import rollback
 from spark_apps.settings import Settings
 from spark_apps.status import status
 from spark_apps.stream import BatchReport, Streams
@@ -50,18 +51,22 @@ def test_the_next_batch_uses_the_version_in_production(place: Place, tmp_path: P
         assert rows(place.lake, GOLD_SENTIMENT.name) == 0
 
         releases = Registry(registry, 60)
-        releases.register(BUNDLED, "production")
+        releases.ensure_production(BUNDLED)
         wait_for(lambda: rows(place.lake, GOLD_SENTIMENT.name) == 3)
 
-        second = releases.register(BUNDLED, "production")
+        second = releases.promote(releases.register(BUNDLED), "me", "the same once more")
         live.land("3.json", flat(4))
         wait_for(lambda: rows(place.lake, GOLD_SENTIMENT.name) == 4)
+
+        assert rollback(releases, None, "me", "the first was better") == (second, "1")
+        live.land("4.json", flat(5))
+        wait_for(lambda: rows(place.lake, GOLD_SENTIMENT.name) == 5)
     finally:
         streams.stopping.set()
         thread.join(60)
     assert not failed and not thread.is_alive()
     found = {row["id"]: row["model_version"] for row in live.rows(GOLD_SENTIMENT)}
-    assert found == {"1": "1", "2": "1", "3": "1", "4": second}
+    assert found == {"1": "1", "2": "1", "3": "1", "4": second, "5": "1"}
 
 
 def test_a_stop_ends_a_wait_for_a_model(place: Place, tmp_path: Path) -> None:

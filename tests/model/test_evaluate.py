@@ -49,7 +49,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def registry(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A registry with the bundled model as version 1, in production."""
     uri = f"sqlite:///{tmp_path_factory.mktemp('registry') / 'registry.db'}"
-    Registry(uri, 60).register(BUNDLED, "production")
+    Registry(uri, 60).ensure_production(BUNDLED)
     return uri
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps.model.registry import BUNDLED, NoProduction, ProductionModel, Registry, RegistryError, open_model
+from spark_apps.model.production import ProductionModel, open_model
+from spark_apps.model.registry import BUNDLED, NoProduction, Registry, RegistryError
 from spark_apps.scoring.scorer import DESCRIPTION_FILE, MODEL_FILE, Description, ModelError
 from spark_apps.settings import MODEL_NAME, Settings
 
@@ -50,8 +51,8 @@ def test_what_is_in_production_stays(filled: Path) -> None:
     registry = Registry(sqlite(filled), 60)
     assert registry.ensure_production(BUNDLED) == "1"
     (version,) = registry.versions()
-    assert version["aliases"] == ["production"]
-    assert version["tags"]["sha256"] == Description.read(BUNDLED).sha256
+    assert version.aliases == ["production", "staging"]
+    assert version.tags["sha256"] == Description.read(BUNDLED).sha256
 
 
 def test_gold_follows_the_alias(filled: Path, tmp_path: Path) -> None:
@@ -81,7 +82,7 @@ def test_the_registered_version_is_a_model_of_mlflow_without_torch(filled: Path)
 
 
 def test_an_empty_registry_and_an_absent_one_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(NoProduction, match="tweet-sentiment model register --registry"):
+    with pytest.raises(NoProduction, match="tweet-sentiment model release --data DATA --registry"):
         Registry(sqlite(tmp_path), 60).production()
     absent = Registry(f"http://127.0.0.1:{free_port()}", 1)
     began = time.monotonic()

@@ -1,0 +1,173 @@
+"""Releases that pass and that each gate refuses, two at one instant, and the way back."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from spark_apps.cli import app
+from spark_apps.model.gates import comparison_gate
+from spark_apps.model.registry import BUNDLED, PASSED, Registry
+from spark_apps.scoring.scorer import TOKENIZER_FILE, Description, sha256
+from tests.model.folders import write_data
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("tweets"), val=150)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A registry with the bundled model as version 1, in production."""
+    uri = f"sqlite:///{tmp_path_factory.mktemp('registry') / 'registry.db'}"
+    assert Registry(uri, 60).ensure_production(BUNDLED) == "1"
+    return uri
+
+
+def model(command: str, registry: str, *arguments: str | Path, **env: str) -> Result:
+    words = ["model", command, *map(str, arguments), "--registry", registry]
+    return CliRunner().invoke(app, words, env={"TWEETS_REGISTRY_TIMEOUT": "60", "COLUMNS": "200", **env})
+
+
+def spoilt(folder: Path, **changes: Any) -> Path:
+    """Return a copy of the bundled model whose description says something else."""
+    shutil.copytree(BUNDLED, folder)
+    replace(Description.read(BUNDLED), **changes).write(folder)
+    return folder
+
+
+def mixed_up(folder: Path) -> Path:
+    """Return a model that calls the negative positive, and the other way round."""
+    return spoilt(folder, labels=tuple(reversed(Description.read(BUNDLED).labels)))
+
+
+def test_a_release_that_passes_is_in_production_and_goes_back(data: Path, tmp_path: Path) -> None:
+    registry = f"sqlite:///{tmp_path / 'registry.db'}"
+    first = model("release", registry, "--data", data, "--why", "the first", "--by", "ann", "--json")
+    assert first.exit_code == 0, first.output
+    found = json.loads(first.stdout)
+    assert (found["version"], found["before"], found["production"], found["refused"]) == ("1", None, "1", [])
+    assert [gate["name"] for gate in found["gates"]] == [
+        "smoke", "macro recall", "class recall", "agreement", "latency", "comparison",
+    ]  # fmt: skip
+    second = model("release", registry, "--data", data, "--why", "the same again", "--by", "bob")
+    assert second.exit_code == 0 and "version 2 is in production" in second.output
+
+    back = model("rollback", registry, "--why", "too many negatives", "--by", "cem", "--json")
+    assert json.loads(back.stdout) == {"before": "2", "production": "1"}
+    nothing = model("rollback", registry)
+    assert nothing.exit_code == 2 and "no version before 1 has been in production" in nothing.output
+
+    listed = model("list", registry).stdout
+    for words in ("nothing → 1", "the first", "1 → 2", "bob", "2 → 1", "withdrawn by cem: too many negatives"):
+        assert words in listed, listed
+    moves = [move for version in json.loads(model("list", registry, "--json").stdout) for move in version["moves"]]
+    assert sorted((move["from"], move["to"], move["by"]) for move in moves if move["from"]) == [
+        ("1", "2", "bob"),
+        ("2", "1", "cem"),
+    ]
+    assert model("rollback", registry, "--to", "2").exit_code == 0 and Registry(registry, 60).production() == "2"
+    told = model("describe", registry, "production").stdout
+    for words in ("production, staging", "ibm-granite/granite-embedding-30m-english", "agreement_with_torch", "fp16"):
+        assert words in told, told
+    unknown = model("describe", registry, "7")
+    assert unknown.exit_code == 2 and "no version '7'" in unknown.output and "there are: 2, 1" in unknown.output
+
+
+@pytest.mark.parametrize(
+    ("gate", "spoil", "env"),
+    [
+        ("macro recall", None, {"TWEETS_GATE_MACRO_RECALL": "1"}),
+        ("class recall", None, {"TWEETS_GATE_CLASS_RECALL": "1"}),
+        ("latency", None, {"TWEETS_GATE_LATENCY_MS": "0.001"}),
+        ("agreement", {"metrics": {"agreement_with_torch": 0.998}}, {}),
+        ("comparison", "mixed up", {f"TWEETS_GATE_{name}": "0" for name in ("MACRO_RECALL", "CLASS_RECALL", "SMOKE")}),
+    ],
+)
+def test_each_gate_refuses_by_its_name(
+    registry: str, data: Path, tmp_path: Path, gate: str, spoil: Any, env: dict[str, str]
+) -> None:
+    folder = tmp_path / "model"
+    chosen = BUNDLED if spoil is None else mixed_up(folder) if spoil == "mixed up" else spoilt(folder, **spoil)
+    done = model("release", registry, "--model", chosen, "--data", data, "--json", **env)
+    assert done.exit_code == 3, done.output
+    found = json.loads(done.stdout)
+    assert found["refused"] == [gate] and found["production"] == "1"
+    assert f"refused by the gate {gate}" in done.stderr and "in production stays 1" in done.stderr
+    version = Registry(registry, 60).version(found["version"])
+    assert list(json.loads(version.tags["refused"])["gates"]) == [gate]
+    assert version.aliases == ["staging"] and PASSED not in version.tags
+    assert model("rollback", registry, "--to", found["version"]).exit_code == 2
+
+
+def test_a_model_that_mistakes_what_is_beyond_doubt_is_refused(registry: str, data: Path, tmp_path: Path) -> None:
+    done = model("release", registry, "--model", mixed_up(tmp_path / "model"), "--data", data, "--json")
+    assert done.exit_code == 3
+    assert json.loads(done.stdout)["refused"] == ["smoke", "macro recall", "class recall", "comparison"]
+    assert "'I love this so much, best day of my life!' is negative" in done.stderr
+
+
+def test_a_model_that_cannot_be_loaded_is_refused(registry: str, data: Path, tmp_path: Path) -> None:
+    folder = spoilt(tmp_path / "model")
+    (folder / TOKENIZER_FILE).write_text("{}")
+    known = Description.read(folder).checksums
+    checksums = {name: sha256(folder / name) for name in known}
+    replace(Description.read(folder), checksums=checksums).write(folder)
+    done = model("release", registry, "--model", folder, "--data", data)
+    assert done.exit_code == 3 and "cannot be loaded in a process without torch" in done.stderr
+
+
+def test_limits_and_data_that_are_wrong_are_named_before_anything_is_registered(registry: str, tmp_path: Path) -> None:
+    versions = len(Registry(registry, 60).versions())
+    wrong = model("release", registry, "--data", tmp_path, TWEETS_GATE_SMOKE="2", TWEETS_GATE_LATENCY_MS="fast")
+    assert wrong.exit_code == 2
+    assert "TWEETS_GATE_SMOKE" in wrong.output and "TWEETS_GATE_LATENCY_MS" in wrong.output
+    missing = model("release", registry, "--data", tmp_path)
+    assert missing.exit_code == 2 and "val_text.txt is missing" in missing.output
+    assert len(Registry(registry, 60).versions()) == versions
+
+
+def test_of_two_releases_at_one_instant_the_higher_version_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'registry.db'}"
+    ours, theirs = Registry(uri, 60), Registry(uri, 60)
+    ours.ensure_production(BUNDLED)
+    lower, higher = ours.register(BUNDLED), theirs.register(BUNDLED)
+    move = ours.set_alias
+    moved: list[str] = []
+
+    def late(alias: str, version: str) -> None:
+        if not moved:  # the higher one is released whole between our look at the tags and our move
+            assert theirs.promote(higher, "they", "") == higher
+        moved.append(version)
+        move(alias, version)
+
+    monkeypatch.setattr(ours, "set_alias", late)
+    assert ours.promote(lower, "we", "") == higher == ours.production()
+    assert moved == [lower, higher]
+    # The one that ends last is the lower one.
+    assert theirs.promote(lower, "they", "") == higher == theirs.production()
+
+
+def test_worse_is_told_from_noise() -> None:
+    random = np.random.default_rng(3)
+    truth = random.integers(0, 3, 2_000)
+
+    def labelled(right: float) -> Any:
+        return np.where(random.random(len(truth)) < right, truth, (truth + 1) % 3)
+
+    theirs = labelled(0.72)
+    assert comparison_gate(truth, theirs, theirs, "1").passed
+    assert comparison_gate(truth, labelled(0.8), theirs, "1").passed
+    assert not comparison_gate(truth, labelled(0.66), theirs, "1").passed
+    # Models that are as good as production are refused about once in twenty times.
+    refused = sum(not comparison_gate(truth, labelled(0.72), theirs, "1").passed for _ in range(60))
+    assert refused <= 12
+    assert comparison_gate(truth, labelled(0.1), None, None).passed
