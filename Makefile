@@ -30,7 +30,7 @@ test-train: .venv/.train ## training and export on a small model of the tests' o
 chaos: .venv/.test ## 200 kills at random instants over all three layers: nothing lost, nothing twice
 	$(RUN) pytest -m chaos -s
 
-bench: .venv/.test ## the figures of the README, measured on this machine
+bench: .venv/.train ## the figures of the README, measured on this machine; installs torch
 	$(RUN) python -m tests.benchmarks
 
 clean: ## remove the demo's data and what the set-up made

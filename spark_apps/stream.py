@@ -88,8 +88,10 @@ class _Turn:
     others have nothing left to do. In another order each tweet would wait a whole round at every layer.
     """
 
-    def __init__(self, order: Sequence[str], stopping: threading.Event) -> None:
-        self._order = list(order)
+    def __init__(self, streams: Sequence[Stream], stopping: threading.Event) -> None:
+        self._order = [stream.name for stream in streams]
+        # A stream that has a pause of its own is not waited for: most turns, it has nothing to do.
+        self._prompt = {stream.name for stream in streams if not seconds(stream.trigger)}
         self._stopping = stopping
         self._condition = threading.Condition()
         self._waiting: list[str] = []
@@ -118,8 +120,8 @@ class _Turn:
         finally:
             with self._condition:
                 self._busy = False
-                following = self._order.index(name) + 1
-                self._next = self._order[following] if following < len(self._order) else ""
+                following = next(iter(self._order[self._order.index(name) + 1 :]), "")
+                self._next = following if following in self._prompt else ""
                 self._freed = time.monotonic()
                 self._condition.notify_all()
 
@@ -168,7 +170,7 @@ class Streams:
         """
         for table in {table.name: table for stream in streams for table in stream.reads + stream.writes}.values():
             lakes.ensure(self._spark, self._lake, table)
-        self._turn = _Turn([stream.name for stream in streams], self._stop)
+        self._turn = _Turn(streams, self._stop)
         if trigger is None:
             # One after the other: each finds all that the one before has written.
             for stream in streams:

@@ -1,6 +1,6 @@
 """`make bench`: the figures of the README, each with the ways that it is compared with, in one run on one machine.
 
-    python -m tests.benchmarks [throughput] [latency] [growth] [naive]
+    python -m tests.benchmarks [throughput] [latency] [growth] [naive] [scorer]
 
 Machines differ and are noisy: read the ratios.
 """
@@ -273,6 +273,13 @@ def naive() -> None:
         spark.stop()
 
 
+def scorer() -> None:
+    """The bundled weights on one core, turn about: the processor's limit, int8, a cache, pipelines, and memory."""
+    from tests.benchmarks import ways
+
+    ways.main(BUNDLED, texts(1_500))
+
+
 def _with_retweets(count: int) -> list[str]:
     """Return texts of which 30 % are those of a tweet among the 400 before."""
     random = Random(2)
@@ -299,7 +306,7 @@ def _side_by_side(spark: SparkSession, sample: list[str], label: Any) -> tuple[f
 
 
 def main() -> None:
-    known = {"throughput": throughput, "latency": latency, "growth": growth, "naive": naive}
+    known = {"throughput": throughput, "latency": latency, "growth": growth, "naive": naive, "scorer": scorer}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", choices=[[], *known], help="those to run; all by default")
     for name in parser.parse_args().names or known:

@@ -21,12 +21,6 @@ def torch_model(exported: Path, out: Path) -> Path:
     description = Description.read(exported)
     graph = onnx.load(exported / (FALLBACK_FILE if FALLBACK_FILE in description.checksums else MODEL_FILE)).graph
     weights = {item.name.removesuffix(".fp16"): numpy_helper.to_array(item) for item in graph.initializer}
-    # Exports before `spark_apps.model.graph` have matrices transposed, under names that torch's exporter made up; the
-    # node that uses one tells whose it is.
-    for node in graph.node:
-        if node.op_type == "MatMul" and node.input[1].removesuffix(".fp16") in weights:
-            name = node.name.strip("/").removesuffix("/MatMul").replace("/", ".")
-            weights[f"{name}.weight"] = weights[node.input[1].removesuffix(".fp16")].T
     words, width = weights["roberta.embeddings.word_embeddings.weight"].shape
     config = RobertaConfig(
         vocab_size=words,
