@@ -55,22 +55,6 @@ def sentiment_over_time(found: pd.DataFrame, spikes: pd.DataFrame, step: int) ->
     return _styled(area + shape + words, 290)
 
 
-def share(totals: dict[str, int]) -> Any:
-    """One bar: the share of each label."""
-    data = pd.DataFrame({"label": list(totals), "tweets": list(totals.values())})
-    return _styled(
-        alt.Chart(data)
-        .mark_bar(height=18, cornerRadius=2)
-        .encode(
-            x=alt.X("tweets:Q", stack="normalize", axis=None),
-            color=alt.Color("label:N", scale=_SCALE, legend=None),
-            order=alt.Order("label:N"),
-            tooltip=["label:N", alt.Tooltip("tweets:Q", format=",")],
-        ),
-        18,
-    )
-
-
 def mentions(found: pd.DataFrame) -> Any:
     """Stack the tweets that mention each account by label, the most mentioned first."""
     data = found.assign(

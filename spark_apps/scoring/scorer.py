@@ -23,6 +23,7 @@ MODEL_FILE, TOKENIZER_FILE, DESCRIPTION_FILE = "model.onnx", "tokenizer.json", "
 # Beside an int8 model: the same one in float, for where int8 gives something else than it should.
 FALLBACK_FILE = "fallback.onnx"
 NORMALISATION = "tweeteval"
+_CUDA = "CUDAExecutionProvider"
 
 _log = logging.getLogger(__name__)
 # Texts tokenised while the ones before them are being scored.
@@ -121,12 +122,17 @@ class Scorer:
         self.precision = self.description.precision
         self._columns = [self.description.labels.index(label) for label in LABELS]
         self._tokenise_ahead = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
+        checked = FALLBACK_FILE in self.description.checksums
+        # int8 products are for processors: a GPU would hand each of them back.
+        in_float = checked and _CUDA in onnxruntime.get_available_providers()
+        if in_float:
+            self.precision = "fp16"
         try:
-            self._session = open_session(folder / MODEL_FILE, threads)
+            self._session = open_session(folder / (FALLBACK_FILE if in_float else MODEL_FILE), threads)
             self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
             self._tokenizer.no_padding()
             self._tokenizer.enable_truncation(self.description.max_length)
-            if FALLBACK_FILE in self.description.checksums:
+            if checked and not in_float:
                 self._fall_back_unless_right(folder, threads)
             else:
                 # The first call of a session costs more than those after it: no tweet waits for that.
@@ -187,6 +193,6 @@ def open_session(model: Path | bytes, threads: int) -> onnxruntime.InferenceSess
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # A memory pattern is kept for every shape that was ever seen.
     options.enable_mem_pattern = False
-    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    wanted = (_CUDA, "CPUExecutionProvider")
     providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
     return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=providers)

@@ -127,8 +127,8 @@ def test_a_run_that_fails_is_kept_as_failed(registry: str, tmp_path: Path) -> No
     ("model", "with_registry", "sentence"),
     [
         ("models:/tweet-sentiment@production", False, "name it by --registry (or TWEETS_REGISTRY)"),
-        ("models:/tweet-sentiment@staging", True, "no version of tweet-sentiment has the alias staging"),
-        ("models:/tweet-sentiment/9", True, "version=9) not found"),
+        ("models:/tweet-sentiment@canary", True, "tweet-sentiment has no version 'canary' in the registry"),
+        ("models:/tweet-sentiment/9", True, "tweet-sentiment has no version '9' in the registry"),
         ("models:/another/1", True, "write models:/tweet-sentiment@production or models:/tweet-sentiment/<version>"),
         ("nowhere", False, "nowhere/description.json is no description of a model"),
     ],
