@@ -153,3 +153,21 @@ def test_torch_weights_come_back_from_an_export(tmp_path: Path) -> None:
     assert (tmp_path / "out" / MODEL_FILE).is_file()
     for name, weight in back.state_dict().items():
         np.testing.assert_array_equal(weight.numpy(), whole[name].numpy())
+
+
+def test_optimum_exports_the_same_function(tmp_path: Path) -> None:
+    """optimum traces what torch does; the graph that is written from the weights must give the same figures."""
+    from optimum.onnxruntime import ORTModelForSequenceClassification
+    from transformers import AutoTokenizer
+
+    from spark_apps.model.export import export
+    from spark_apps.scoring.text import normalise
+
+    folder, tweets = torch_model(BUNDLED, tmp_path / "torch"), _tweets(40)
+    export(folder, tmp_path / "ours", "fp32", tweets, {})
+    theirs = ORTModelForSequenceClassification.from_pretrained(folder, export=True)
+    tokens = AutoTokenizer.from_pretrained(folder)(
+        [normalise(text) for text in tweets], padding=True, return_tensors="pt"
+    )
+    wanted = theirs(**tokens).logits.softmax(dim=1).numpy()
+    np.testing.assert_allclose(Scorer(tmp_path / "ours", 1).score(tweets), wanted, atol=1e-5)
