@@ -22,7 +22,7 @@ test: .venv/.test ## all tests of this machine but the long ones: at most 10 min
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
-	$(RUN) pytest -m "not chaos and not train"
+	$(RUN) pytest -n 2 --dist loadfile -m "not chaos and not train"
 
 test-train: .venv/.train ## training and export on a small model of the tests' own; installs torch
 	$(RUN) pytest -m train

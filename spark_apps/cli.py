@@ -45,7 +45,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as t
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    _console.print(f"[bold red]error[/]: {escape(message)}")
+    _console.print(f"[bold red]error[/]: {escape(message)}", soft_wrap=True)
     raise typer.Exit(code)
 
 

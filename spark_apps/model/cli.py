@@ -40,10 +40,13 @@ def _clear_errors() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get(str(error.name), "train")
-        _console.print(f"[bold red]error[/]: {error.name} is not installed: run `uv sync --inexact --extra {extra}`")
+        _console.print(
+            f"[bold red]error[/]: {error.name} is not installed: run `uv sync --inexact --extra {extra}`",
+            soft_wrap=True,
+        )
         raise typer.Exit(2) from None
     except (ModelError, SettingsError, ValueError, OSError) as error:
-        _console.print(f"[bold red]error[/]: {escape(str(error))}")
+        _console.print(f"[bold red]error[/]: {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
 
 
@@ -219,7 +222,8 @@ def _tell_release(found: "Release", as_json: bool) -> None:
     for gate in found.refused:
         _console.print(
             f"[bold red]refused[/] by the gate {gate.name}: {gate.figure:.4g}, the limit is {gate.limit:.4g} "
-            f"({escape(gate.says)})"
+            f"({escape(gate.says)})",
+            soft_wrap=True,
         )
     if found.refused:
         _console.print(f"in production stays {found.production or 'nothing'}; version {found.version} is in staging")

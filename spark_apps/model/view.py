@@ -69,6 +69,7 @@ def render_stream(found: "StreamFigures") -> RenderableType:
 def render_gates(gates: Sequence[Gate]) -> RenderableType:
     """Return what each gate found, beside its limit."""
     view = _table("gate", "", "figure", "limit", "")
+    view.columns[-1].justify = "left"
     for gate in gates:
         passed = Text("passed", "green") if gate.passed else Text("refused", "bold red")
         view.add_row(gate.name, passed, f"{gate.figure:.4g}", f"{gate.limit:.4g}", Text(gate.says, overflow="fold"))
@@ -77,12 +78,16 @@ def render_gates(gates: Sequence[Gate]) -> RenderableType:
 
 def render_versions(versions: Sequence[Version]) -> RenderableType:
     """Return the versions, and below them the moves of production, both newest first; times are in UTC."""
-    view = _table("version", "is", "registered", "what became of it")
+    view, history = (
+        _table("version", "is", "registered", "what became of it"),
+        _table("production", "moved", "by", "why"),
+    )
+    for column in (*view.columns, *history.columns):
+        column.justify = "left"
     moves = [(move, found.version) for found in versions for move in found.moves]
     for found in versions:
         is_ = ", ".join(found.aliases)
         view.add_row(found.version, is_, f"{found.created:%Y-%m-%d %H:%M}", Text(_became(found)))
-    history = _table("production", "moved", "by", "why")
     for move, version in sorted(moves, key=lambda item: str(item[0]["at"]), reverse=True):
         at = str(move["at"])[:19].replace("T", " ")
         history.add_row(f"{move['from'] or 'nothing'} → {version}", at, Text(str(move["by"])), Text(str(move["why"])))

@@ -9,7 +9,7 @@ import argparse
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -260,15 +260,20 @@ def _fill(spark: SparkSession, settings: Settings, first: int, last: int) -> Non
 
 def naive() -> None:
     """The same tweets and weights by a UDF that calls a Hugging Face pipeline, one tweet at a time; no cache."""
+    from spark_apps.model.export import export
     from tests.benchmarks.naive import naive_udf, torch_model
 
     spark = make_session(load())
     try:
         with tempfile.TemporaryDirectory(prefix="bench-torch-") as home:
-            label = naive_udf(str(torch_model(BUNDLED, Path(home))))
+            torch = torch_model(BUNDLED, Path(home) / "torch")
+            export(torch, Path(home) / "int8", "int8", texts(1_000), {})
+            models = {"Gold": BUNDLED, "Gold with int8": Path(home) / "int8"}
             for name, sample in (("no text twice", texts(2_500)), ("30 % retweets", _with_retweets(2_500))):
-                slow, fast = _side_by_side(spark, sample, label)
-                print(f"tweets/s, {name}: a pipeline in a UDF {slow:,.0f}, Gold {fast:,.0f} = {fast / slow:.1f} ×")
+                rates = _side_by_side(spark, sample, naive_udf(str(torch)), models)
+                slow = rates.pop("naive")
+                found = ", ".join(f"{way} {rate:,.0f} = {rate / slow:.1f} ×" for way, rate in rates.items())
+                print(f"tweets/s, {name}: a pipeline in a UDF {slow:,.0f}, {found}")
     finally:
         spark.stop()
 
@@ -289,20 +294,25 @@ def _with_retweets(count: int) -> list[str]:
     return found
 
 
-def _side_by_side(spark: SparkSession, sample: list[str], label: Any) -> tuple[float, float]:
-    """Return the tweets/s of the naive way and of Gold: medians of three turns, each with other texts."""
-    model = ModelVersion("bench", "1", BUNDLED)
+def _side_by_side(spark: SparkSession, sample: list[str], label: Any, models: Mapping[str, Path]) -> dict[str, float]:
+    """Return the tweets/s of the naive way and of Gold with each model: medians of three turns, each of other texts."""
     frame = spark.createDataFrame([(text,) for text in sample], "full_text STRING").repartition(2).cache()
-    rates: dict[str, list[float]] = {"naive": [], "ours": []}
-    for turn in range(4):
-        # The workers remember what they have scored, for the sample before too.
-        fresh = frame.select(F.concat("full_text", F.lit(f" {time.monotonic_ns()}")).alias("full_text"))
-        for name, way in {"naive": fresh.select(label("full_text")), "ours": scored(fresh, model)}.items():
-            spent = _timed(lambda way=way: way.write.format("noop").mode("overwrite").save())  # type: ignore[misc]
-            if turn:  # the first is to warm up
-                rates[name].append(len(sample) / spent)
+    rates: dict[str, float] = {}
+    for name in ("naive", *models):
+        spent = []
+        # A worker holds one model, and loads it in the first turn, which is not counted.
+        for _ in range(4):
+            # The workers remember what they have scored, for the sample before too.
+            fresh = frame.select(F.concat("full_text", F.lit(f" {time.monotonic_ns()}")).alias("full_text"))
+            way = (
+                scored(fresh, ModelVersion("bench", name, models[name]))
+                if name in models
+                else fresh.select(label("full_text"))
+            )
+            spent.append(_timed(lambda way=way: way.write.format("noop").mode("overwrite").save()))  # type: ignore[misc]
+        rates[name] = len(sample) / float(np.median(spent[1:]))
     frame.unpersist()
-    return float(np.median(rates["naive"])), float(np.median(rates["ours"]))
+    return rates
 
 
 def main() -> None:
