@@ -58,6 +58,9 @@ class Place:
 
 
 @pytest.fixture
-def place(spark: SparkSession, tmp_path: Path) -> Place:
+def place(spark: SparkSession, tmp_path: Path) -> Iterator[Place]:
     (tmp_path / "landing").mkdir()
-    return Place(spark, Settings(landing=str(tmp_path / "landing"), lake=str(tmp_path / "lake")))
+    yield Place(spark, Settings(landing=str(tmp_path / "landing"), lake=str(tmp_path / "lake")))
+    # Delta keeps the state of each table for an hour; a run of the tests sees a hundred lakes, a stream one.
+    spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()  # type: ignore[union-attr]
+    spark.catalog.clearCache()
