@@ -35,6 +35,7 @@ def ensure(spark: SparkSession, lake: str, table: Table) -> None:
     path = table.path(lake)
     try:
         if not DeltaTable.isDeltaTable(spark, path):
+            _clear_half_made(spark, path)
             _create(spark, path, table)
         else:
             _evolve(spark, path, table)
@@ -51,6 +52,19 @@ def _create(spark: SparkSession, path: str, table: Table) -> None:
     for key, value in (_PROPERTIES | {"delta.dataSkippingStatsColumns": ",".join(indexed)}).items():
         builder = builder.property(key, value)
     builder.execute()
+
+
+def _clear_half_made(spark: SparkSession, path: str) -> None:
+    """Remove the log that a process left which was killed before its first commit: Delta refuses to create over it.
+
+    Nothing is lost, for such a log has no version; were one to appear in it meanwhile, its folder would not go.
+    """
+    files, log = _hadoop(spark, f"{path}/_delta_log")
+    if files.exists(log):
+        for left in files.listStatus(log):
+            if not left.getPath().getName().endswith(".json"):
+                files.delete(left.getPath(), False)
+        files.delete(log, False)
 
 
 def _evolve(spark: SparkSession, path: str, table: Table) -> None:

@@ -54,6 +54,18 @@ def test_every_record_ends_in_one_place_and_stays_there(place: Place) -> None:
     check(place.spark, place.lake, expected + repeated)
 
 
+@pytest.mark.parametrize("left", [[], [".00000000000000000000.json.1f.tmp", "..00000000000000000000.json.1f.tmp.crc"]])
+def test_a_kill_while_a_table_is_created_costs_nothing(place: Place, left: list[str]) -> None:
+    for table in tables.TABLES:
+        log = Path(table.path(place.lake), "_delta_log")
+        log.mkdir(parents=True)
+        for name in left:
+            (log / name).write_bytes(b"half")
+    expected = land(place, list(Generator(3, mix=MIX).files(40, 20)))
+    place.once(*place.layers())
+    check(place.spark, place.lake, expected)
+
+
 WRITES = [
     "bronze/tweets",
     "silver/quarantine",
