@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
+from spark_apps.errors import UserError
 from spark_apps.model.cli import app as model_app
 from spark_apps.settings import LAYERS, Settings, SettingsError, load
 from spark_apps.tables import REASONS
@@ -101,12 +102,6 @@ def run(
 
 def _guarded(work: Callable[[], T]) -> T:
     """Run `work`; turn what can go wrong into one sentence and an exit code."""
-    from spark_apps.commits import LakeError
-    from spark_apps.demo.app import DemoError
-    from spark_apps.scoring.scorer import ModelError
-    from spark_apps.session import JavaError
-    from spark_apps.stream import StreamError
-
     # Warnings, such as that of a registry which does not answer, belong to what a person wants to see.
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_handler()])
     logging.getLogger("spark_apps").setLevel(logging.INFO)
@@ -114,9 +109,9 @@ def _guarded(work: Callable[[], T]) -> T:
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
     try:
         return work()
-    except StreamError as error:
-        _fail(str(error), 1)
-    except (SettingsError, JavaError, LakeError, ModelError, DemoError, OSError) as error:
+    except UserError as error:
+        _fail(str(error), error.exit_code)
+    except OSError as error:
         _fail(str(error), 2)
     except ModuleNotFoundError as error:
         _fail(f"{error.name} is not installed: run `uv sync --all-extras`", 2)
@@ -148,6 +143,33 @@ def replay(
 
     landed = _guarded(work)
     _console.print(f"{landed:,} files landed in {settings.landing}")
+
+
+@app.command(epilog="Example: tweet-sentiment generate --landing ./landing --rate 20")
+def generate(
+    landing: Landing = None,
+    rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Tweets a second, three times that in a burst.")] = 10,
+    tweets: Annotated[
+        int | None, typer.Option(min=1, help="Land so many at once and exit; without it, go on until Ctrl-C.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="With --tweets: the same tweets for the same seed.")] = 0,
+) -> None:
+    """Land made-up tweets with a known truth; with --tweets, print as JSON what must become of them."""
+    settings = _settings(landing=landing)
+
+    def work() -> None:
+        from spark_apps.demo.feed import feed, land
+        from spark_apps.run import until_signal
+
+        (target,) = settings.require("landing")
+        if tweets is not None:
+            print(json.dumps(vars(land(target, tweets, seed))))
+            return
+        stop = threading.Event()
+        with until_signal(stop):
+            feed(target, rate, lambda _: None, stop)
+
+    _guarded(work)
 
 
 @app.command(epilog="Example: tweet-sentiment tables --lake ./lake --json")

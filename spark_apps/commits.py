@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from spark_apps.errors import UserError
 from spark_apps.landing import S3_ENDPOINT_ENV, is_s3
 from spark_apps.tables import Table
 
@@ -20,7 +21,7 @@ from spark_apps.tables import Table
 _RECENT = 20
 
 
-class LakeError(Exception):
+class LakeError(UserError):
     """A lake that cannot be used as it is; the text says why and what to do."""
 
 

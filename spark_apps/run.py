@@ -4,13 +4,15 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Event
 from typing import Any
 
 from spark_apps import landing as landings
 from spark_apps.bronze import app as bronze
 from spark_apps.gold import app as gold
+from spark_apps.monitoring.progress import Listener, Progress
+from spark_apps.monitoring.server import serve
 from spark_apps.session import make_session
 from spark_apps.settings import LAYERS, Settings, SettingsError
 from spark_apps.silver import app as silver
@@ -36,16 +38,26 @@ def run(
     lake, *_ = settings.require(*(["lake", "landing"] if "bronze" in chosen else ["lake"]))
     if "bronze" in chosen and (problem := landings.problem(str(settings.landing))):
         raise SettingsError(problem)
-    spark = make_session(settings)
-    try:
+    progress = Progress(chosen)
+
+    def report(done: BatchReport) -> None:
+        progress.on_batch(done)
+        on_batch(done)
+
+    with ExitStack() as stack:
+        if settings.monitor_port is not None:
+            # Before Spark, which takes a while: a pod that starts is alive.
+            stack.enter_context(serve(progress, settings.monitor_port, settings.stuck_seconds))
+        spark = make_session(settings)
+        stack.callback(spark.stop)
+        if settings.monitor_port is not None:
+            spark.streams.addListener(Listener(progress))
         before = _totals(lake)
-        runner = Streams(spark, lake, on_batch, stop)
+        runner = Streams(spark, lake, report, stop, progress.touch)
         with until_signal(runner.stopping):
             streams = [stream for layer in chosen for stream in _APPS[layer](spark, settings)]
             runner.run(streams, None if once else settings.trigger)
         after = _totals(lake)
-    finally:
-        spark.stop()
     return _report(before, after) | {"seconds": round(time.monotonic() - began, 1), "tables": _report({}, after)}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from spark_apps.errors import UserError
 from spark_apps.landing import S3_ENDPOINT_ENV, is_s3
 from spark_apps.settings import Settings, SettingsError
 
@@ -27,7 +28,7 @@ _JAVA = {17, 21}
 _LOG4J = Path(__file__).with_name("log4j2.properties")
 
 
-class JavaError(Exception):
+class JavaError(UserError):
     """Java is missing or of a release that Spark does not run on."""
 
 
@@ -62,7 +63,8 @@ def _resolve(folder: Path, packages: Sequence[str], excluded: str) -> None:
     arguments = " ".join(f'--conf "{key}={value}"' for key, value in conf.items()) + " pyspark-shell"
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", script],
-        env={**os.environ, "PYSPARK_SUBMIT_ARGS": arguments},
+        # Where an image is built, the name of the machine may lead nowhere.
+        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_SUBMIT_ARGS": arguments},
         capture_output=True,
         text=True,
         check=False,
@@ -96,7 +98,8 @@ def make_session(settings: Settings) -> SparkSession:
     # Workers would otherwise run the python3 of the PATH.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = SparkSession.builder.appName("tweet-sentiment")
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    # spark-submit sets the one, the entrypoint of our image the other.
+    submitted = not os.environ.keys().isdisjoint({"PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS"})
     if not submitted:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         s3 = any(is_s3(uri) for uri in uris)

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from spark_apps.errors import UserError
+
 MODEL_NAME = "tweet-sentiment"
 PRODUCTION = "production"
 LAYERS = ("bronze", "silver", "gold")
@@ -16,7 +18,7 @@ _INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|seconds?|min|minu
 _SECONDS = {"ms": 0.001, "mi": 60.0, "s": 1.0, "h": 3600.0}
 
 
-class SettingsError(Exception):
+class SettingsError(UserError):
     """Settings that cannot be used; the text names each of them and its remedy."""
 
 
@@ -65,6 +67,8 @@ class Settings(BaseSettings):
     registry_timeout: float = Field(5, gt=0, description="seconds to wait for the registry's answer")
     max_document_mb: int = Field(64, ge=1, le=256, description="larger documents are quarantined")
     max_files_per_batch: int = Field(1000, ge=1, description="files that one Bronze micro-batch reads at most")
+    monitor_port: int | None = Field(None, ge=0, le=65535, description="port of /healthz, /progress and /metrics")
+    stuck_seconds: float = Field(300, gt=0, description="/healthz fails once a stream has not advanced for so long")
     memory: str = Field("2g", pattern=r"^\d+[mg]$", description="heap of a local Spark, such as 2g")
     cores: int | None = Field(None, ge=1, description="cores that a local Spark uses; all by default")
 

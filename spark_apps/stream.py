@@ -16,6 +16,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_apps import lake as lakes
 from spark_apps.commits import LakeError
+from spark_apps.errors import UserError
 from spark_apps.lake import TableWriter
 from spark_apps.settings import seconds
 from spark_apps.tables import Table
@@ -26,6 +27,8 @@ _KEEP_ALIVE_SECONDS = 25.0
 _STOP_SECONDS = 10.0
 # How long the next stream may take to see what the one before it has written, and to plan its batch.
 _HANDOVER_SECONDS = 0.4
+# How often a batch that waits for what it cannot do without looks for it.
+_PREPARE_SECONDS = 2.0
 
 Writers = Mapping[str, TableWriter]
 
@@ -43,9 +46,9 @@ class Batch:
 class Stream:
     """One streaming query: what it reads, which tables it writes and how a micro-batch is carried over.
 
-    `process` returns the counts that a person wants to see of the batch. `prepare` waits for what a batch cannot do
-    without, before it is the batch's turn: other streams go on meanwhile. Both raise `Stopped` when they gave up.
-    `trigger` is that of a stream which follows others in one process.
+    `process` returns the counts that a person wants to see of the batch. `prepare` tells whether all is there that a
+    batch cannot do without; until then the batch waits, and other streams go on. `trigger` is that of a stream which
+    follows others in one process.
     """
 
     name: str
@@ -53,7 +56,7 @@ class Stream:
     reads: tuple[Table, ...]
     writes: tuple[Table, ...]
     process: Callable[[Batch], Mapping[str, int]]
-    prepare: Callable[[threading.Event], None] = lambda _: None
+    prepare: Callable[[], bool] = lambda: True
     trigger: str = "0 seconds"
 
 
@@ -71,8 +74,10 @@ class BatchReport:
         return f"{self.stream} batch {self.batch}: {counts or 'nothing new'} in {self.seconds:.1f} s"
 
 
-class StreamError(Exception):
+class StreamError(UserError):
     """A streaming query that ended with an error; the text is for the person who runs it."""
+
+    exit_code = 1
 
 
 class Stopped(Exception):  # noqa: N818 - no error: the batch is done again at the next start
@@ -148,10 +153,13 @@ class Streams:
         lake: str,
         on_batch: Callable[[BatchReport], None],
         stop: threading.Event | None = None,
+        on_wait: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`on_batch` hears of each batch that had rows, `on_wait` the name of a stream that waits to begin one."""
         self._spark = spark
         self._lake = lake
         self._on_batch = on_batch
+        self._on_wait = on_wait
         self._stop = stop or threading.Event()
         self._turn = _Turn([], self._stop)
         self._gave_up: set[str] = set()
@@ -191,7 +199,10 @@ class Streams:
 
         def process(rows: DataFrame, batch_id: int) -> None:
             try:
-                stream.prepare(self._stop)
+                while not stream.prepare():
+                    self._on_wait(stream.name)
+                    if self._stop.wait(_PREPARE_SECONDS):
+                        raise Stopped
                 with self._turn.take(stream.name):
                     work(rows, batch_id)
             except Stopped:

@@ -12,8 +12,8 @@ from spark_apps.cli import app
 from spark_apps.demo.generator import Generator, Mix
 from tests import process
 
-COMMANDS = ["run", "replay", "tables", "dashboard", "demo"] + [
-    f"model {name}" for name in ("train", "export", "evaluate", "release", "rollback", "list", "describe")
+COMMANDS = ["run", "replay", "generate", "tables", "dashboard", "demo"] + [
+    f"model {name}" for name in ("train", "export", "evaluate", "release", "rollback", "first", "list", "describe")
 ]
 
 
@@ -103,6 +103,28 @@ def test_once_and_tables_and_replay(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
     result = json.loads(again.stdout.splitlines()[-1])
     assert (result["documents"], result["silver"], result["tables"]) == (0, 0, counts)
+
+
+def test_generated_tweets_are_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    said = [
+        CliRunner()
+        .invoke(app, ["generate", "--landing", str(tmp_path / name), "--tweets", "60", "--seed", seed])
+        .stdout
+        for name, seed in (("one", "3"), ("two", "3"), ("other", "4"))
+    ]
+    assert said[0] == said[1] != said[2]
+    expected = json.loads(said[0])
+    assert expected["tweets"] + expected["duplicates"] == 60
+    landed = [sorted((file.name, file.read_bytes()) for file in (tmp_path / name).iterdir()) for name in ("one", "two")]
+    assert landed[0] == landed[1]
+
+
+def test_the_first_model_goes_into_an_empty_registry_once(tmp_path: Path) -> None:
+    registry = f"sqlite:///{tmp_path}/registry.db"
+    for _ in range(2):
+        done = process.run("model", "first", "--registry", registry)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == "tweet-sentiment version 1 is in production"
 
 
 def test_tables_of_a_lake_that_is_not_there(tmp_path: Path) -> None:

@@ -10,16 +10,15 @@ import urllib.request
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
 
-from spark_apps import landing as landings
 from spark_apps.dashboard.launch import check_port, start_child
-from spark_apps.demo.generator import Generator, Mix
+from spark_apps.demo.feed import feed
 from spark_apps.demo.view import View
+from spark_apps.errors import UserError
 from spark_apps.model.registry import BUNDLED, Registry
 from spark_apps.run import run, until_signal
 from spark_apps.session import check_java
@@ -29,7 +28,7 @@ _REGISTRY_SECONDS = 60
 _CHILD_SECONDS = 3
 
 
-class DemoError(Exception):
+class DemoError(UserError):
     """A demo that cannot start; the text says why and what to do."""
 
 
@@ -59,7 +58,7 @@ def run_demo(home: Path, rate: float, port: int, browser: bool, console: Console
         ):
             threads = [
                 threading.Thread(target=_announce, args=(url, browser and _has_display(), view, stop)),
-                threading.Thread(target=_generate, args=(rate, str(settings.landing), view, stop)),
+                threading.Thread(target=feed, args=(str(settings.landing), rate, view.on_landed, stop)),
                 threading.Thread(target=view.watch, args=(stop,)),
             ]
             for thread in threads:
@@ -127,16 +126,3 @@ def _has_display() -> bool:
     if sys.platform == "darwin":
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def _generate(rate: float, landing: str, view: View, stop: threading.Event) -> None:
-    """Land one file a second until `stop`."""
-    start = datetime.now(UTC)
-    generator = Generator(int(start.timestamp()), start, Mix(rate=rate))
-    due = time.monotonic()
-    while not stop.wait(max(0.0, due - time.monotonic())):
-        file = generator.tick(1)
-        if file.expected.documents:
-            landings.put(landing, file.name, file.data)
-            view.on_landed(file.expected)
-        due += 1

@@ -1,7 +1,6 @@
 """Gold: silver/tweets → gold/sentiment, each tweet scored once; gold/sentiment → gold/trends and gold/mentions."""
 
 from collections.abc import Iterable, Mapping
-from threading import Event
 
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -9,10 +8,10 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from spark_apps import lake as lakes
 from spark_apps.gold.transform import mentions, trends
 from spark_apps.model.production import open_model
-from spark_apps.scoring.scorer import ModelVersion
+from spark_apps.scoring.description import ModelVersion
 from spark_apps.scoring.udf import scored
 from spark_apps.settings import Settings
-from spark_apps.stream import Batch, Stopped, Stream
+from spark_apps.stream import Batch, Stream
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS
 
 # Scoring is the slow step: a batch of about 4,000 tweets bounds what a kill costs and what a stop waits for.
@@ -33,11 +32,10 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     # The version that each batch uses, resolved just before it.
     production: list[ModelVersion] = []
 
-    def resolve(stopping: Event) -> None:
-        model = models.current(stopping)
-        if model is None:
-            raise Stopped
-        production[:] = [model]
+    def resolve() -> bool:
+        model = models.current()
+        production[:] = [model] if model else []
+        return model is not None
 
     def score(batch: Batch) -> Mapping[str, int]:
         rows = scored(batch.rows, production[0]).persist()

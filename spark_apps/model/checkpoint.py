@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from spark_apps.model.data import LABELS, our_labels
 from spark_apps.model.graph import Shape
-from spark_apps.scoring.scorer import ModelError
+from spark_apps.scoring.description import ModelError
 from spark_apps.scoring.text import normalise
 
 MAX_LENGTH = 128

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from spark_apps.errors import UserError
 from spark_apps.model.recipe import Recipe
 from spark_apps.settings import MODEL_NAME, PRODUCTION, SettingsError, load
 
@@ -34,8 +35,6 @@ _EXTRAS = {"mlflow": "registry", "matplotlib": "registry", "deltalake": "streams
 
 @contextmanager
 def _clear_errors() -> Iterator[None]:
-    from spark_apps.scoring.scorer import ModelError
-
     try:
         yield
     except ModuleNotFoundError as error:
@@ -45,7 +44,7 @@ def _clear_errors() -> Iterator[None]:
             soft_wrap=True,
         )
         raise typer.Exit(2) from None
-    except (ModelError, SettingsError, ValueError, OSError) as error:
+    except (UserError, ValueError, OSError) as error:
         _console.print(f"[bold red]error[/]: {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
 
@@ -254,6 +253,15 @@ def rollback(
             print(f"{MODEL_NAME} version {now} is in production again, instead of version {before}")
 
 
+@app.command(epilog=f"Example: tweet-sentiment model first --registry {_EXAMPLE_REGISTRY}")
+def first(registry: Registry = None) -> None:
+    """Put the model that comes with the project in production, where the registry has none there."""
+    with _clear_errors():
+        from spark_apps.model.registry import BUNDLED
+
+        print(f"{MODEL_NAME} version {_registry(registry).ensure_production(BUNDLED)} is in production")
+
+
 @app.command("list", epilog=f"Example: tweet-sentiment model list --registry {_EXAMPLE_REGISTRY} --json")
 def list_versions(registry: Registry = None, as_json: AsJson = False) -> None:
     """List the registered versions, newest first, and who moved production to which of them, when and why."""
@@ -277,7 +285,7 @@ def describe(
     with _clear_errors():
         from spark_apps.model.source import version_folder
         from spark_apps.model.view import render_version
-        from spark_apps.scoring.scorer import Description
+        from spark_apps.scoring.description import Description
 
         found = _registry(registry)
         known = found.version(version)

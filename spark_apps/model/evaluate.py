@@ -13,7 +13,8 @@ from rich.progress import Progress
 
 from spark_apps.model.data import DataVersion, data_version, has_labels, read_split, read_texts
 from spark_apps.model.metrics import Quality
-from spark_apps.scoring.scorer import Description, Probabilities, Scorer
+from spark_apps.scoring.description import Description
+from spark_apps.scoring.scorer import Probabilities, Scorer
 
 PERCENTILES = (50, 95, 99)
 # Scored at once: enough that texts of one length meet, few enough that the bar moves.

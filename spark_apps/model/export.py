@@ -15,7 +15,7 @@ from spark_apps.model.graph import Network, float_dense
 from spark_apps.model.quantise import activation_ranges, int8_model
 from spark_apps.scoring import check
 from spark_apps.scoring.batches import batches
-from spark_apps.scoring.scorer import (
+from spark_apps.scoring.description import (
     DESCRIPTION_FILE,
     FALLBACK_FILE,
     MODEL_FILE,
@@ -23,9 +23,9 @@ from spark_apps.scoring.scorer import (
     TOKENIZER_FILE,
     Description,
     ModelError,
-    Scorer,
     sha256,
 )
+from spark_apps.scoring.scorer import Scorer
 from spark_apps.scoring.text import normalise
 
 # The share of texts to which an export must give torch's label, or it is refused.

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spark_apps.model.tracking import connect, experiment
-from spark_apps.scoring.scorer import DESCRIPTION_FILE, Description, ModelError
+from spark_apps.scoring.description import DESCRIPTION_FILE, Description, ModelError
 from spark_apps.settings import MODEL_NAME, PRODUCTION
 
 BUNDLED = Path(__file__).parents[2] / "models" / MODEL_NAME

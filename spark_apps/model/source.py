@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from spark_apps.model.registry import BUNDLED, Registry
-from spark_apps.scoring.scorer import ModelError
+from spark_apps.scoring.description import ModelError
 from spark_apps.settings import MODEL_NAME, PRODUCTION
 
 _URI = re.compile(r"models:/(?P<name>[^@/]+)(?:@(?P<alias>[^@/]+)|/(?P<version>\d+))")

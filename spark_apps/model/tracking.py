@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from spark_apps.model.data import DataVersion
-from spark_apps.scoring.scorer import ModelError
+from spark_apps.scoring.description import ModelError
 from spark_apps.settings import MODEL_NAME
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from spark_apps.model.evaluate import Evaluation
 from spark_apps.model.gates import Gate
 from spark_apps.model.metrics import Quality
 from spark_apps.model.registry import REFUSED, WITHDRAWN, Version
-from spark_apps.scoring.scorer import Description
+from spark_apps.scoring.description import Description
 
 if TYPE_CHECKING:  # deltalake is needed for a lake only
     from spark_apps.model.stream_figures import StreamFigures, VersionFigures

@@ -17,7 +17,7 @@ from pyspark.sql.types import StructType
 
 from spark_apps.model.data import LABELS
 from spark_apps.scoring import worker
-from spark_apps.scoring.scorer import DESCRIPTION_FILE, TOKENIZER_FILE, Description, ModelVersion
+from spark_apps.scoring.description import DESCRIPTION_FILE, TOKENIZER_FILE, Description, ModelVersion
 
 _ADDED = (
     "label STRING, score FLOAT, negative FLOAT, neutral FLOAT, positive FLOAT, "

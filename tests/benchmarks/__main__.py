@@ -27,7 +27,8 @@ from spark_apps.demo.generator import Generator, Mix
 from spark_apps.gold import app as gold
 from spark_apps.model.registry import BUNDLED
 from spark_apps.run import run
-from spark_apps.scoring.scorer import ModelVersion, Scorer
+from spark_apps.scoring.description import ModelVersion
+from spark_apps.scoring.scorer import Scorer
 from spark_apps.scoring.udf import scored
 from spark_apps.session import make_session
 from spark_apps.settings import Settings, load

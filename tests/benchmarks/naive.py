@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pyspark.sql import functions as F
 
-from spark_apps.scoring.scorer import FALLBACK_FILE, MODEL_FILE, TOKENIZER_FILE, Description
+from spark_apps.scoring.description import FALLBACK_FILE, MODEL_FILE, TOKENIZER_FILE, Description
 
 
 def torch_model(exported: Path, out: Path) -> Path:

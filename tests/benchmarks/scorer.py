@@ -23,7 +23,8 @@ from onnx import TensorProto, helper
 from spark_apps.model.graph import IR_VERSION, MICROSOFT, OPSET, Builder, Shape
 from spark_apps.scoring.batches import Batch, batches
 from spark_apps.scoring.cache import Cache
-from spark_apps.scoring.scorer import FALLBACK_FILE, MODEL_FILE, Description, Scorer, open_session
+from spark_apps.scoring.description import FALLBACK_FILE, MODEL_FILE, Description
+from spark_apps.scoring.scorer import Scorer, open_session
 from spark_apps.scoring.text import normalise
 
 TURNS = 5

@@ -9,7 +9,7 @@ from typing import Any
 from spark_apps.demo import texts
 from spark_apps.model.data import LABELS
 from spark_apps.model.registry import BUNDLED
-from spark_apps.scoring.scorer import TOKENIZER_FILE
+from spark_apps.scoring.description import TOKENIZER_FILE
 
 
 def write_data(folder: Path, **splits: int) -> Path:

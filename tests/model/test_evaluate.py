@@ -15,7 +15,8 @@ from spark_apps.cli import app
 from spark_apps.model.data import LABELS, data_version
 from spark_apps.model.metrics import Quality
 from spark_apps.model.registry import BUNDLED, Registry
-from spark_apps.scoring.scorer import Description, Scorer
+from spark_apps.scoring.description import Description
+from spark_apps.scoring.scorer import Scorer
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
 from tests.dashboard.lakes import gold, put
 from tests.model.folders import write_data

@@ -12,7 +12,8 @@ import pytest
 from spark_apps.demo import texts
 from spark_apps.model.data import LABELS
 from spark_apps.model.registry import BUNDLED
-from spark_apps.scoring.scorer import FALLBACK_FILE, MODEL_FILE, TOKENIZER_FILE, Description, ModelError, Scorer
+from spark_apps.scoring.description import FALLBACK_FILE, MODEL_FILE, TOKENIZER_FILE, Description, ModelError
+from spark_apps.scoring.scorer import Scorer
 from tests.benchmarks.naive import torch_model
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(900)]

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -18,10 +17,8 @@ import pytest
 
 from spark_apps.model.production import ProductionModel, open_model
 from spark_apps.model.registry import BUNDLED, NoProduction, Registry, RegistryError
-from spark_apps.scoring.scorer import DESCRIPTION_FILE, MODEL_FILE, Description, ModelError
+from spark_apps.scoring.description import DESCRIPTION_FILE, MODEL_FILE, Description, ModelError
 from spark_apps.settings import MODEL_NAME, Settings
-
-NEVER = threading.Event()
 
 
 def sqlite(folder: Path) -> str:
@@ -58,13 +55,13 @@ def test_what_is_in_production_stays(filled: Path) -> None:
 def test_gold_follows_the_alias(filled: Path, tmp_path: Path) -> None:
     registry = Registry(sqlite(filled), 60)
     models = ProductionModel(registry, tmp_path)
-    first = models.current(NEVER)
+    first = models.current()
     assert first is not None and first.version == "1"
     Description.read(first.folder).check_model(first.folder)
     second = registry.register(BUNDLED)
-    assert models.current(NEVER) == first
+    assert models.current() == first
     registry.set_alias("production", second)
-    moved = models.current(NEVER)
+    moved = models.current()
     assert moved is not None and moved.version == second and moved.folder != first.folder
     registry.set_alias("production", "1")
 
@@ -102,7 +99,7 @@ def test_a_damaged_model_is_not_registered(tmp_path: Path) -> None:
 
 
 def test_without_a_registry_the_bundled_model_scores() -> None:
-    model = open_model(Settings()).current(NEVER)
+    model = open_model(Settings()).current()
     assert model is not None and model.folder == BUNDLED
     assert model.version == f"bundled-{Description.read(BUNDLED).sha256[:8]}"
 
@@ -134,21 +131,20 @@ def test_a_server_that_goes_away_costs_nothing(
 ) -> None:
     url, process = server
     models = ProductionModel(Registry(url, 3), tmp_path)
-    model = models.current(NEVER)
+    model = models.current()
     assert model is not None and json.loads((model.folder / DESCRIPTION_FILE).read_text())["labels"]
 
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     began = time.monotonic()
     with caplog.at_level(logging.WARNING):
-        assert models.current(NEVER) == model
-        assert models.current(NEVER) == model
+        assert models.current() == model
+        assert models.current() == model
     assert time.monotonic() - began < 20
     assert f"going on with version {model.version}" in caplog.text
 
-    # One that never had a version waits, says so, and ends its wait when asked.
+    # One that never had a version has none to give, and says so, once in a while.
     caplog.clear()
-    stopping = threading.Event()
-    threading.Timer(6, stopping.set).start()
-    assert ProductionModel(Registry(url, 1), tmp_path / "other").current(stopping) is None
-    assert "no model to score with, waiting" in caplog.text
+    models = ProductionModel(Registry(url, 1), tmp_path / "other")
+    assert [models.current(), models.current()] == [None, None]
+    assert caplog.text.count("no model to score with, waiting") == 1

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from spark_apps.cli import app
 from spark_apps.model.gates import comparison_gate
 from spark_apps.model.registry import BUNDLED, PASSED, Registry
-from spark_apps.scoring.scorer import TOKENIZER_FILE, Description, sha256
+from spark_apps.scoring.description import TOKENIZER_FILE, Description, sha256
 from tests.model.folders import write_data
 
 

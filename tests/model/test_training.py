@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from spark_apps.cli import app
 from spark_apps.model.data import LABELS, data_version
-from spark_apps.scoring.scorer import MODEL_FILE, TOKENIZER_FILE, Description, Scorer
+from spark_apps.scoring.description import MODEL_FILE, TOKENIZER_FILE, Description
+from spark_apps.scoring.scorer import Scorer
 from tests import process
 from tests.model.folders import write_base, write_data
 

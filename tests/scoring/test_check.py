@@ -12,7 +12,8 @@ import pytest
 
 from spark_apps.model.registry import BUNDLED
 from spark_apps.scoring import check
-from spark_apps.scoring.scorer import FALLBACK_FILE, MODEL_FILE, Description, ModelError, Scorer, sha256
+from spark_apps.scoring.description import FALLBACK_FILE, MODEL_FILE, Description, ModelError, sha256
+from spark_apps.scoring.scorer import Scorer
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from spark_apps.model.registry import BUNDLED
 from spark_apps.scoring.cache import Cache, Probabilities
-from spark_apps.scoring.scorer import DESCRIPTION_FILE, MODEL_FILE, Description, ModelError, Scorer
+from spark_apps.scoring.description import DESCRIPTION_FILE, MODEL_FILE, Description, ModelError
+from spark_apps.scoring.scorer import Scorer
 from spark_apps.scoring.text import normalise
 
 PLAIN = [

@@ -1,0 +1,21 @@
+# Airflow with the DAGs: API server, scheduler and DAG processor. No Spark, no torch.
+FROM docker.io/library/python:3.11-slim-bookworm AS base
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
+
+FROM base AS build
+ARG UV_VERSION=0.13.9
+RUN pip install --quiet --no-cache-dir uv==${UV_VERSION}
+WORKDIR /opt/tweet-sentiment
+ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
+COPY pyproject.toml uv.lock README.md ./
+RUN uv sync --quiet --frozen --no-dev --no-install-project --extra airflow
+
+FROM base
+RUN groupadd -g 185 airflow && useradd -K UID_MIN=100 -u 185 -g 185 -d /tmp -M airflow
+COPY --from=build /opt/venv /opt/venv
+COPY dags /opt/airflow/dags
+ENV PATH=/opt/venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    AIRFLOW_HOME=/tmp/airflow AIRFLOW__CORE__DAGS_FOLDER=/opt/airflow/dags AIRFLOW__CORE__LOAD_EXAMPLES=False
+WORKDIR /tmp
+USER 185:185
+ENTRYPOINT ["/usr/bin/tini", "-g", "--"]

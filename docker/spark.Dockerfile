@@ -1,0 +1,39 @@
+# Driver and executors of all streams, and the demo's feed. No torch, no build tools.
+FROM docker.io/library/python:3.11-slim-bookworm AS base
+RUN apt-get update -qq \
+ && apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless tini \
+ && rm -rf /var/lib/apt/lists/*
+
+FROM base AS build
+ARG UV_VERSION=0.13.9
+RUN pip install --quiet --no-cache-dir uv==${UV_VERSION}
+WORKDIR /opt/tweet-sentiment
+ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
+COPY pyproject.toml uv.lock README.md ./
+# cpu, or gpu: the same scorer on CUDA.
+ARG ACCELERATOR=cpu
+RUN uv sync --quiet --frozen --no-dev --no-install-project --extra streams \
+ && if [ "$ACCELERATOR" = gpu ]; then \
+      release=$(/opt/venv/bin/python -c 'import onnxruntime; print(onnxruntime.__version__)') \
+      && uv pip uninstall --quiet --python /opt/venv/bin/python onnxruntime \
+      && uv pip install --quiet --python /opt/venv/bin/python "onnxruntime-gpu[cuda,cudnn]==$release"; \
+    fi
+COPY spark_apps spark_apps
+COPY models models
+RUN uv sync --quiet --frozen --no-dev --inexact --extra streams
+# The jars go where Spark looks by itself, so that no setting has to name them.
+RUN TWEETS_JARS=/opt/jars /opt/venv/bin/python -m spark_apps.session --s3 \
+ && spark=$(/opt/venv/bin/python -c 'import pyspark; print(pyspark.__path__[0])') \
+ && mv /opt/jars/*/*.jar "$spark/jars/" && rm -rf /opt/jars /root/.ivy2*
+
+FROM base
+RUN groupadd -g 185 spark && useradd -K UID_MIN=100 -u 185 -g 185 -d /tmp -M spark \
+ && ln -s /opt/venv/lib/python3.11/site-packages/pyspark /opt/spark
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /opt/tweet-sentiment /opt/tweet-sentiment
+COPY docker/spark-entrypoint.sh /opt/entrypoint.sh
+ENV SPARK_HOME=/opt/spark PATH=/opt/venv/bin:$PATH HOME=/tmp \
+    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYSPARK_PYTHON=/opt/venv/bin/python
+WORKDIR /tmp
+USER 185:185
+ENTRYPOINT ["/usr/bin/tini", "-g", "--", "/opt/entrypoint.sh"]
