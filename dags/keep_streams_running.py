@@ -3,25 +3,26 @@
 
 Looks at each stream once a minute and does at most one thing about it.
 
-| task | does |
-|---|---|
-| `applied` | applies the SparkApplication that the chart has rendered: where it is missing, was changed by an upgrade, was edited by hand, or where the operator has forgotten it |
-| `advancing` | asks the driver whether its micro-batches advance; where they do, `healed` is skipped |
-| `healed` | ends a driver whose batches stand still, so that it is started again; leaves a stream down that failed too often within an hour |
+- `applied` applies the SparkApplication that the chart has rendered: where it is missing, changed by an upgrade,
+  edited by hand, or where the operator has forgotten it.
+- `advancing` asks the driver whether its micro-batches advance; where they do, `healed` is skipped.
+- `healed` ends a driver whose batches stand still, so that it is started again; a stream that failed too
+  often within an hour is left down.
 
 A run owns nothing: streams go on while Airflow is stopped, and a run may be deleted at any time. A stream that somebody
 holds (`operate_stream`, a rescore) is left alone.
 
 #### When it fails
-- `applied` is red: the log of the task says why the operator cannot start the driver (an image that cannot be pulled, no
-  room on the nodes, a submission that is refused). Mend that; the next run goes on.
-- `healed` is red: the stream failed too often and was left down; the log has the driver's last error. Mend the cause, then
-  trigger `operate_stream` with the action `start`.
+- `applied` is red: its log says why the operator cannot start the driver (an image that cannot be pulled, no room on
+  the nodes, a submission that is refused). Mend that; the next run goes on.
+- `healed` is red: the stream failed too often and was left down; the log has the driver's last error. Mend the cause,
+  then trigger `operate_stream` with the action `start`.
 """
 
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, TaskGroup, task
+
 from tweet_dags import settings
 
 with DAG(

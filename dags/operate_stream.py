@@ -3,22 +3,23 @@
 
 A person stops, starts or restarts one stream. Trigger it with the stream, the action and a reason.
 
-| action | does |
-|---|---|
-| `stop` | the driver finishes its batch and ends; the stream stays down until somebody starts it, and the reason stands on its SparkApplication |
-| `start` | takes the hold away, also that of a stream which was left down because it failed too often; it goes on from its checkpoint |
-| `restart` | ends the driver, which is started again from its checkpoint |
+- `stop`: the driver finishes its batch and ends. The stream stays down until somebody starts it; the reason is on
+  its SparkApplication.
+- `start` takes the hold away, also that of a stream that was left down for failing too often. It goes on from its
+  checkpoint.
+- `restart` ends the driver, which is started again from its checkpoint.
 
 Nothing is lost by any of them: what lands meanwhile is read afterwards.
 
 #### When it fails
-The log of the task names what is missing. An application that is not there yet is made by `keep_streams_running` within a
-minute. A stream that something else holds, such as a rescore, is left to it.
+The log of the task names what is missing. An application that is not there yet is made by `keep_streams_running` within
+a minute. A stream that something else holds, such as a rescore, is left to it.
 """
 
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param, task
+
 from tweet_dags import settings
 
 with DAG(
@@ -38,7 +39,9 @@ with DAG(
     params={
         "stream": Param(settings.streams()[0], type="string", enum=settings.streams(), title="Stream"),
         "action": Param("restart", type="string", enum=["stop", "start", "restart"], title="Action"),
-        "reason": Param("", type="string", minLength=3, title="Reason", description="stands on the stream and in the log"),
+        "reason": Param(
+            "", type="string", minLength=3, title="Reason", description="stands on the stream and in the log"
+        ),
     },
 ) as dag:
 

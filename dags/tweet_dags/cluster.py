@@ -182,7 +182,7 @@ def progress(driver: Object) -> Object | None:
     if not address:
         return None
     try:
-        with urllib.request.urlopen(f"http://{address}:{_PROGRESS_PORT}/progress", timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://{address}:{_PROGRESS_PORT}/progress", timeout=5) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
     except (OSError, ValueError):

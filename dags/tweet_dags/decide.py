@@ -168,12 +168,11 @@ def _by_state(seen: Seen, state: str, limits: Limits) -> tuple[Action, str]:
 
 def _running(seen: Seen, limits: Limits) -> tuple[Action, str]:
     driver = seen.driver or {}
-    if driver_hash := _get(driver, "metadata", "labels", HASH):
-        if driver_hash != spec_hash(seen.rendered):
-            waited = _waited(seen, "old driver")
-            if waited is None or waited < _OLD_DRIVER:
-                return _nothing("the driver is that of the spec before"), "old driver"
-            return Action(Kind.DELETE, f"for {_text(waited)} the driver is that of the spec before: made anew"), ""
+    if _get(driver, "metadata", "labels", HASH) != spec_hash(seen.rendered):
+        waited = _waited(seen, "old driver")
+        if waited is None or waited < _OLD_DRIVER:
+            return _nothing("the driver is that of another spec"), "old driver"
+        return Action(Kind.DELETE, f"for {_text(waited)} the driver is that of another spec: made anew"), ""
     if _get(driver, "metadata", "deletionTimestamp"):
         return _nothing("the driver is being ended"), ""
     if _lost(driver):
@@ -249,10 +248,13 @@ def _pending(seen: Seen) -> str:
 
 
 def _lost(driver: Object) -> bool:
-    return any(
-        condition.get("type") == "Ready" and condition.get("status") == "Unknown"
-        for condition in _get(driver, "status", "conditions") or []
-    ) or _get(driver, "status", "reason") == "NodeLost"
+    return (
+        any(
+            condition.get("type") == "Ready" and condition.get("status") == "Unknown"
+            for condition in _get(driver, "status", "conditions") or []
+        )
+        or _get(driver, "status", "reason") == "NodeLost"
+    )
 
 
 def _last_error(seen: Seen) -> str:
