@@ -9,8 +9,15 @@ SYNC = $(UV) sync --quiet --frozen --inexact
 RUN = $(UV) run --no-sync
 DEMO = .demo
 PORT ?= 8501
+# Where the product is installed; its streams are in the namespace with -streams behind it.
+NAMESPACE ?= tweet-sentiment
+REGISTRY ?= localhost
+TAG := $(shell sed -n 's/^appVersion: *//p' helm/tweet-sentiment/Chart.yaml)
+BUILD ?= $(shell command -v docker >/dev/null && echo docker build || echo buildah build)
+IMAGES := spark airflow mlflow dashboard
+VALUES ?=
 
-.PHONY: help run test test-train chaos bench clean
+.PHONY: help run test test-train test-dags test-chart test-cluster chaos bench images preflight deploy undeploy clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -22,16 +29,42 @@ test: .venv/.test ## all tests of this machine but the long ones: at most 10 min
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
-	$(RUN) pytest -n 2 --dist loadfile -m "not chaos and not train"
+	$(RUN) pytest -n 2 --dist loadfile -m "not chaos and not train and not chart and not cluster and not airflow"
 
 test-train: .venv/.train ## training and export on a small model of the tests' own; installs torch
 	$(RUN) pytest -m train
+
+test-dags: .venv/.test ## the DAGs as Airflow reads them; installs Airflow
+	@$(SYNC) --extra airflow
+	$(RUN) pytest -m airflow tests/dags
+
+test-chart: .venv/.test ## the chart as helm renders it; needs helm
+	$(RUN) pytest -m chart tests/chart
+
+test-cluster: .venv/.test ## install on the cluster of KUBECONFIG, hurt it in every way, remove it: half an hour
+	$(RUN) pytest -m cluster -x -s tests/cluster
 
 chaos: .venv/.test ## 200 kills at random instants over all three layers: nothing lost, nothing twice
 	$(RUN) pytest -m chaos -s
 
 bench: .venv/.train ## the figures of the README, measured on this machine; installs torch
 	$(RUN) python -m tests.benchmarks
+
+images: ## build the four images with docker or buildah: REGISTRY=localhost BUILD="docker build"
+	@for image in $(IMAGES); do echo "building $(REGISTRY)/tweet-sentiment-$$image:$(TAG)"; \
+	  $(BUILD) -q -t $(REGISTRY)/tweet-sentiment-$$image:$(TAG) -f docker/$$image.Dockerfile . || exit; done
+
+preflight: ## name what the cluster of KUBECONFIG lacks for an installation
+	@helm/preflight $(NAMESPACE)
+
+deploy: preflight ## install or upgrade on the cluster of KUBECONFIG: NAMESPACE=tweet-sentiment VALUES=my-values.yaml
+	@kubectl get namespace $(NAMESPACE) >/dev/null 2>&1 || kubectl create namespace $(NAMESPACE)
+	@kubectl label --overwrite namespace $(NAMESPACE) $(NAMESPACE)-streams pod-security.kubernetes.io/enforce=restricted
+	helm upgrade --install tweet-sentiment helm/tweet-sentiment --namespace $(NAMESPACE) --reset-values \
+	  $(if $(VALUES),--values $(VALUES)) --set image.registry=$(REGISTRY) --wait --timeout 15m
+
+undeploy: ## take the installation away; the lake, the databases and the generated Secrets stay
+	helm uninstall tweet-sentiment --namespace $(NAMESPACE) --wait
 
 clean: ## remove the demo's data and what the set-up made
 	rm -rf $(DEMO) .venv .uv .jars

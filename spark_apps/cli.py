@@ -134,7 +134,7 @@ def replay(
 
     def work() -> int:
         from spark_apps.demo.replay import replay as feed
-        from spark_apps.run import until_signal
+        from spark_apps.signals import until_signal
 
         (target,) = settings.require("landing")
         stop = threading.Event()
@@ -159,7 +159,7 @@ def generate(
 
     def work() -> None:
         from spark_apps.demo.feed import feed, land
-        from spark_apps.run import until_signal
+        from spark_apps.signals import until_signal
 
         (target,) = settings.require("landing")
         if tweets is not None:

@@ -1,10 +1,9 @@
 """The streams of one, two or all three layers in one process: what `tweet-sentiment run` does."""
 
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from threading import Event
 from typing import Any
 
@@ -15,6 +14,7 @@ from spark_apps.monitoring.progress import Listener, Progress
 from spark_apps.monitoring.server import serve
 from spark_apps.session import make_session
 from spark_apps.settings import LAYERS, Settings, SettingsError
+from spark_apps.signals import until_signal
 from spark_apps.silver import app as silver
 from spark_apps.status import status
 from spark_apps.stream import BatchReport, Streams
@@ -59,22 +59,6 @@ def run(
             runner.run(streams, None if once else settings.trigger)
         after = _totals(lake)
     return _report(before, after) | {"seconds": round(time.monotonic() - began, 1), "tables": _report({}, after)}
-
-
-@contextmanager
-def until_signal(stop: Event) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM set `stop`; a second one ends the process at once, as by default."""
-
-    def handle(number: int, _frame: object) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _totals(lake: str) -> dict[str, Counter[str]]:

@@ -97,7 +97,7 @@ def make_session(settings: Settings) -> SparkSession:
     uris = [uri for uri in (settings.landing, settings.lake) if uri]
     # Workers would otherwise run the python3 of the PATH.
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    builder = SparkSession.builder.appName("tweet-sentiment")
+    builder = SparkSession.builder
     # spark-submit sets the one, the entrypoint of our image the other.
     submitted = not os.environ.keys().isdisjoint({"PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS"})
     if not submitted:
@@ -105,6 +105,7 @@ def make_session(settings: Settings) -> SparkSession:
         s3 = any(is_s3(uri) for uri in uris)
         builder = (
             builder.master(f"local[{settings.cores or '*'}]")
+            .appName("tweet-sentiment")
             .config("spark.driver.extraClassPath", ensure_jars(s3))
             .config("spark.driver.host", "127.0.0.1")
             .config("spark.driver.bindAddress", "127.0.0.1")

@@ -20,9 +20,10 @@ from spark_apps.demo.feed import feed
 from spark_apps.demo.view import View
 from spark_apps.errors import UserError
 from spark_apps.model.registry import BUNDLED, Registry
-from spark_apps.run import run, until_signal
+from spark_apps.run import run
 from spark_apps.session import check_java
 from spark_apps.settings import Settings, load
+from spark_apps.signals import until_signal
 
 _REGISTRY_SECONDS = 60
 _CHILD_SECONDS = 3

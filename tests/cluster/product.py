@@ -1,0 +1,101 @@
+"""The product on a cluster, as a person has it: helm, kubectl, and what its pods say."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CHART = Path(__file__).parents[2] / "helm" / "tweet-sentiment"
+RELEASE = "tweet-sentiment"
+LAYERS = ("bronze", "silver", "gold")
+
+
+def call(*command: str, check: bool = True, stdin: str | None = None, seconds: float = 300) -> str:
+    """Run a command; return what it prints, or fail with what it says."""
+    done = subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=seconds, check=False)
+    if check:
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout if check else done.stdout + done.stderr
+
+
+def until(true: Callable[[], Any], seconds: float, what: str) -> float:
+    """Wait until `true` says so; return the seconds that it took."""
+    began = time.monotonic()
+    while not true():
+        assert time.monotonic() - began < seconds, f"{what}: not within {seconds:.0f} s"
+        time.sleep(1)
+    return time.monotonic() - began
+
+
+@dataclass(frozen=True)
+class Product:
+    """One installation: its namespace, and that of its streams."""
+
+    platform: str
+    streams: str
+
+    def kubectl(self, *arguments: str, platform: bool = False, **options: Any) -> str:
+        return call("kubectl", "-n", self.platform if platform else self.streams, *arguments, **options)
+
+    def get(self, *arguments: str, platform: bool = False) -> Any:
+        return json.loads(self.kubectl("get", *arguments, "-o", "json", platform=platform))
+
+    def helm(self, verb: str, *arguments: str, seconds: float = 900) -> str:
+        return call("helm", verb, RELEASE, *arguments, "--namespace", self.platform, seconds=seconds)
+
+    def land(self, tweets: int, seed: int) -> dict[str, Any]:
+        """Land made-up tweets from the dashboard's pod; return what must become of them."""
+        said = self.kubectl(
+            "exec",
+            "deploy/dashboard",
+            "--",
+            "tweet-sentiment",
+            "generate",
+            "--tweets",
+            str(tweets),
+            "--seed",
+            str(seed),
+        )
+        found: dict[str, Any] = json.loads(said.splitlines()[-1])
+        return found
+
+    def tables(self) -> dict[str, Any]:
+        """Return the state of the tables; empty while it cannot be told."""
+        said = self.kubectl("exec", "deploy/dashboard", "--", "tweet-sentiment", "tables", "--json", check=False)
+        try:
+            found: dict[str, Any] = json.loads(said.splitlines()[-1])["tables"]
+        except (ValueError, KeyError, IndexError):
+            return {}
+        return found
+
+    def totals(self) -> dict[str, int]:
+        """Return how many rows and records the tables have counted, by what became of them."""
+        tables = self.tables()
+        counted = {name: table["totals"] for name, table in tables.items()}
+        silver = counted.get("silver/tweets", {})
+        return {
+            "documents": counted.get("bronze/tweets", {}).get("rows", 0),
+            "tweets": silver.get("rows", 0),
+            "duplicates": silver.get("duplicates", 0),
+            "quarantine": sum(counted.get("silver/quarantine", {}).values()),
+            "gold": counted.get("gold/sentiment", {}).get("rows", 0),
+            "rows": tables.get("gold/sentiment", {}).get("rows", 0),
+            "trends": counted.get("gold/trends", {}).get("rows", 0),
+        }
+
+    def driver(self, layer: str) -> dict[str, Any] | None:
+        found = self.get("pods", "-l", f"sparkoperator.k8s.io/app-name={layer},spark-role=driver")["items"]
+        return found[0] if found else None
+
+    def uid(self, layer: str) -> str:
+        driver = self.driver(layer)
+        return str(driver["metadata"]["uid"]) if driver else ""
+
+    def runs(self, layer: str) -> bool:
+        """Tell whether the stream's driver is ready and not going."""
+        driver = self.driver(layer) or {"metadata": {}, "status": {}}
+        ready = [c for c in driver["status"].get("conditions", []) if c["type"] == "Ready" and c["status"] == "True"]
+        return bool(ready) and "deletionTimestamp" not in driver["metadata"]
