@@ -17,7 +17,7 @@ from spark_apps.settings import LAYERS, Settings, SettingsError
 from spark_apps.signals import until_signal
 from spark_apps.silver import app as silver
 from spark_apps.status import status
-from spark_apps.stream import BatchReport, Streams
+from spark_apps.stream import BatchReport, Streams, last_error
 
 _APPS = {"bronze": bronze.streams, "silver": silver.streams, "gold": gold.streams}
 
@@ -56,6 +56,7 @@ def run(
         runner = Streams(spark, lake, report, stop, progress.touch)
         with until_signal(runner.stopping):
             streams = [stream for layer in chosen for stream in _APPS[layer](spark, settings)]
+            progress.error = last_error(spark, lake, streams)
             runner.run(streams, None if once else settings.trigger)
         after = _totals(lake)
     return _report(before, after) | {"seconds": round(time.monotonic() - began, 1), "tables": _report({}, after)}

@@ -286,6 +286,16 @@ class Streams:
         return f"stream {name} failed: {_last_cause(text)} (all of it: {file})"
 
 
+def last_error(spark: SparkSession, lake: str, streams: Sequence[Stream]) -> str | None:
+    """Return the newest error that one of `streams` has left in the lake, with its time; None where there is none."""
+    texts = [lakes.read_text(spark, f"{lake}/checkpoints/{stream.name}.error.json") for stream in streams]
+    records = [json.loads(text) for text in texts if text]
+    if not records:
+        return None
+    newest = max(records, key=lambda record: str(record["time"]))
+    return f"{newest['time']} {newest['stream']}: {_last_cause(newest['error'])}"
+
+
 def _last_cause(text: str) -> str:
     """Return the line of a Spark error that says what happened."""
     frames = ("at ", "File ", "...")

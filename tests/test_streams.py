@@ -18,7 +18,7 @@ from spark_apps.demo.malformed import Expected, LandedFile
 from spark_apps.lake import TableWriter
 from spark_apps.silver import app as silver
 from spark_apps.status import status
-from spark_apps.stream import StreamError
+from spark_apps.stream import StreamError, last_error
 from spark_apps.tables import GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Column
 from tests.conftest import Place
 from tests.exactness import check
@@ -90,6 +90,7 @@ def test_a_failure_around_any_write_costs_nothing(place: Place, monkeypatch: pyt
                 place.once(*place.layers())
         stream = "gold-aggregates" if table in WRITES[-2:] else table.partition("/")[0]
         error = json.loads(Path(place.lake, "checkpoints", f"{stream}.error.json").read_text())
+        assert f"struck {when} {table}" in (last_error(place.spark, place.lake, place.layers()) or "")
         assert f"struck {when} {table}" in error["error"]
     place.once(*place.layers())
     check(place.spark, place.lake, expected)

@@ -12,8 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import yaml
-from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
-from kubernetes import client
+from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
 from tweet_dags.decide import HOLD, MANAGER, Memory, Object, Seen
@@ -42,8 +41,12 @@ class Cluster:
 
     @classmethod
     def connect(cls, namespace: str) -> "Cluster":
-        hook = KubernetesHook(conn_id=None)
-        return cls(namespace, hook.core_v1_client, hook.custom_object_client)
+        # Not the provider's hook: its import takes as long as all else that a look does, six times a minute.
+        try:
+            config.load_incluster_config()
+        except config.ConfigException:
+            config.load_kube_config()
+        return cls(namespace, client.CoreV1Api(), client.CustomObjectsApi())
 
     def see(self, stream: str) -> Seen:
         """Return what stands on the cluster for `stream`; `NotRenderedError` where the chart does not know it."""

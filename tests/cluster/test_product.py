@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 # What a stream may take to be back, measured from the blow, and a driver or executor that was killed.
 KILLED, CHANGED = 90, 150
 # The stream of the demo is off but for the first test: known tweets have exact totals.
-QUIET = ["--set", "demo.enabled=false", "--set", "streams.failuresPerHour=100", "--set", "streams.stuckSeconds=60"]
+QUIET = ["--set", "demo.enabled=false", "--set", "streams.failuresPerHour=100", "--set", "streams.stuckSeconds=120"]
 
 
 class Known:
@@ -52,7 +52,7 @@ class Known:
 def known(product: Product) -> Iterator[Known]:
     """Known totals, from a product whose own stream of tweets is off."""
     product.helm("upgrade", str(CHART), *QUIET, "--wait", "--timeout", "10m")
-    until(lambda: all(product.runs(layer) for layer in LAYERS), 300, "all streams with the settings of the tests")
+    until(lambda: all(product.runs(layer) for layer in LAYERS), 600, "all streams with the settings of the tests")
     before: dict[str, int] = {}
 
     def still() -> bool:
@@ -64,7 +64,7 @@ def known(product: Product) -> Iterator[Known]:
             time.sleep(5)
         return same
 
-    until(still, 300, "all tweets of the demo in Gold")
+    until(still, 900, "all tweets of the demo in Gold")
     yield Known(product)
 
 
@@ -83,7 +83,7 @@ def test_an_install_with_no_values_labels_tweets(product: Product) -> None:
     began = time.monotonic()
     product.helm("install", str(CHART), "--wait", "--timeout", "10m")
     print(f"\ninstalled: {time.monotonic() - began:.0f} s", flush=True)
-    until(lambda: product.totals()["gold"] > 0, 420, "the first tweet in gold/sentiment")
+    until(lambda: product.totals()["gold"] > 0, 900, "the first tweet in gold/sentiment")
     print(
         f"first tweet in gold/sentiment: {time.monotonic() - began:.0f} s after the start of helm install", flush=True
     )
