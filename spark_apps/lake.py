@@ -12,7 +12,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_apps.commits import LakeError, Note, commits, open_table
-from spark_apps.tables import SCHEMA_VERSION, SCHEMA_VERSION_PROPERTY, Table
+from spark_apps.tables import SCHEMA_VERSION, SCHEMA_VERSION_PROPERTY, Column, Table
 
 _PROPERTIES = {
     SCHEMA_VERSION_PROPERTY: str(SCHEMA_VERSION),
@@ -67,7 +67,20 @@ def _clear_half_made(spark: SparkSession, path: str) -> None:
         files.delete(log, False)
 
 
-def _evolve(spark: SparkSession, path: str, table: Table) -> None:
+def not_ready(spark: SparkSession, lake: str, table: Table) -> str | None:
+    """Return why `table` cannot be read yet, None where it can; `LakeError` where it never will be.
+
+    Only the layer that writes a table makes and changes it: on S3 nobody else may, and two would do it at once.
+    """
+    path = table.path(lake)
+    if not DeltaTable.isDeltaTable(spark, path):
+        return f"{path} is not there yet"
+    missing, _ = _compare(spark, path, table)
+    return f"{path} has no column {', '.join(column.name for column in missing)} yet" if missing else None
+
+
+def _compare(spark: SparkSession, path: str, table: Table) -> tuple[list[Column], int]:
+    """Return the columns that the table at `path` lacks, and the version of its schema."""
     properties = DeltaTable.forPath(spark, path).detail().select("properties").head()["properties"]  # type: ignore[index]
     written = int(properties.get(SCHEMA_VERSION_PROPERTY, 0))
     if written > SCHEMA_VERSION:
@@ -86,7 +99,11 @@ def _evolve(spark: SparkSession, path: str, table: Table) -> None:
             f"{path} has columns of other types than tables.py says ({'; '.join(changed)}): give the new type a "
             "column of a new name, or rebuild the table in another lake"
         )
-    missing = [column for column in table.columns if column.name not in found]
+    return [column for column in table.columns if column.name not in found], written
+
+
+def _evolve(spark: SparkSession, path: str, table: Table) -> None:
+    missing, written = _compare(spark, path, table)
     if missing:
         added = ", ".join(f"`{column.name}` {column.type} COMMENT '{_quoted(column.comment)}'" for column in missing)
         spark.sql(f"ALTER TABLE {_sql_name(path)} ADD COLUMNS ({added})")

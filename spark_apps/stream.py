@@ -1,6 +1,7 @@
 """The only maker of streaming queries: names, checkpoints, triggers, one batch at a time, stopping, progress."""
 
 import json
+import logging
 import threading
 import time
 import uuid
@@ -21,6 +22,7 @@ from spark_apps.lake import TableWriter
 from spark_apps.settings import seconds
 from spark_apps.tables import Table
 
+_log = logging.getLogger(__name__)
 # Spark ends a Python worker that was idle for 60 s, and with it the model that the worker has loaded.
 _KEEP_ALIVE_SECONDS = 25.0
 # A batch that takes longer to stop is broken off; it is done again, whole and once, at the next start.
@@ -174,10 +176,16 @@ class Streams:
 
         The first stream is triggered; the others follow as soon as there is something for them: with a trigger of a
         minute, a tweet passes all of them within that minute. A query that fails leaves its error in the lake
-        (`checkpoints/<name>.error.json`) and raises `StreamError`.
+        (`checkpoints/<name>.error.json`) and raises `StreamError`. Tables that the streams write are made and evolved;
+        for those that another process writes this waits, or without a trigger raises `LakeError`.
         """
-        for table in {table.name: table for stream in streams for table in stream.reads + stream.writes}.values():
+        written = {table.name: table for stream in streams for table in stream.writes}
+        for table in written.values():
             lakes.ensure(self._spark, self._lake, table)
+        for stream in streams:
+            for table in stream.reads:
+                if table.name not in written and not self._wait_for(table, stream.name, once=trigger is None):
+                    return
         self._turn = _Turn(streams, self._stop)
         if trigger is None:
             # One after the other: each finds all that the one before has written.
@@ -191,6 +199,20 @@ class Streams:
             self._watch(
                 [self._start(stream, trigger if stream is streams[0] else stream.trigger) for stream in streams]
             )
+
+    def _wait_for(self, table: Table, stream: str, once: bool) -> bool:
+        """Wait for a table that another process writes; False when `stopping` was set meanwhile."""
+        said = ""
+        while reason := lakes.not_ready(self._spark, self._lake, table):
+            if once:
+                raise LakeError(f"{reason}: run the layer that writes it first")
+            if reason != said:
+                _log.warning("stream %s waits: %s", stream, reason)
+            said = reason
+            self._on_wait(stream)
+            if self._stop.wait(_PREPARE_SECONDS):
+                return False
+        return True
 
     def _start(self, stream: Stream, trigger: str | None) -> StreamingQuery:
         checkpoint = f"{self._lake}/checkpoints/{stream.name}"

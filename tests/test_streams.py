@@ -1,6 +1,8 @@
 """All layers together: exact sums, second runs, replays, failures between any two writes, tables that changed."""
 
 import json
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +20,8 @@ from spark_apps.demo.malformed import Expected, LandedFile
 from spark_apps.lake import TableWriter
 from spark_apps.silver import app as silver
 from spark_apps.status import status
-from spark_apps.stream import StreamError, last_error
-from spark_apps.tables import GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Column
+from spark_apps.stream import BatchReport, StreamError, Streams, last_error
+from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Column
 from tests.conftest import Place
 from tests.exactness import check
 
@@ -64,6 +66,30 @@ def test_a_kill_while_a_table_is_created_costs_nothing(place: Place, left: list[
     expected = land(place, list(Generator(3, mix=MIX).files(40, 20)))
     place.once(*place.layers())
     check(place.spark, place.lake, expected)
+
+
+def test_a_layer_alone_waits_for_the_tables_of_the_layer_before(place: Place) -> None:
+    """It makes none of them: on S3 it may not, and two processes would make them at once."""
+    only_silver = [stream for stream in place.layers() if stream.name == "silver"]
+    with pytest.raises(LakeError, match=r"bronze/tweets is not there yet: run the layer that writes it first"):
+        place.once(*only_silver)
+    assert not Path(BRONZE_TWEETS.path(place.lake)).exists()
+
+    expected = land(place, list(Generator(3, mix=MIX).files(40, 20)))
+    stop, waited, reports = threading.Event(), threading.Event(), list[BatchReport]()
+    waiting = Streams(place.spark, place.lake, reports.append, stop, on_wait=lambda _: waited.set())
+    run = threading.Thread(target=waiting.run, args=(only_silver, "0 seconds"))
+    run.start()
+    try:
+        assert waited.wait(30)
+        place.once(*[stream for stream in place.layers() if stream.name == "bronze"])
+        ends = time.monotonic() + 90
+        while sum(report.counts["rows"] for report in reports) < expected.tweets:
+            assert time.monotonic() < ends and run.is_alive()
+            time.sleep(0.2)
+    finally:
+        stop.set()
+        run.join(60)
 
 
 WRITES = [
