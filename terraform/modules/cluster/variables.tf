@@ -30,11 +30,6 @@ variable "support" {
   }
 }
 
-variable "vpc_id" {
-  description = "VPC of the cluster."
-  type        = string
-}
-
 variable "subnet_ids" {
   description = "Private subnets of at least two zones, for nodes and pods."
   type        = list(string)

@@ -51,10 +51,9 @@ resource "aws_iam_role_policy" "this" {
   role = aws_iam_role.this[each.key].id
   policy = jsonencode({
     Version = "2012-10-17"
-    # A statement without a condition has none: IAM takes an empty one, readers stumble over it.
     Statement = [
       for statement in local.statements[each.key] :
-      { for field, value in statement : field => value if field != "Condition" || length(keys(statement.Condition)) > 0 }
+      { for field, value in statement : field => value if field != "when" } if statement.when
     ]
   })
 }

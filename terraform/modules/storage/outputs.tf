@@ -1,11 +1,11 @@
 output "landing_bucket" {
   description = "Name of the bucket in which tweets land."
-  value       = aws_s3_bucket.this["landing"].id
+  value       = aws_s3_bucket.this["landing"].bucket
 }
 
 output "lake_bucket" {
   description = "Name of the bucket of the Delta tables."
-  value       = aws_s3_bucket.this["lake"].id
+  value       = aws_s3_bucket.this["lake"].bucket
 }
 
 output "landing_arn" {
@@ -35,7 +35,7 @@ output "landing_prefix" {
 
 output "access_logs_bucket" {
   description = "Name of the bucket with the access logs of the other two."
-  value       = aws_s3_bucket.logs.id
+  value       = aws_s3_bucket.logs.bucket
 }
 
 output "landing_queue_name" {
