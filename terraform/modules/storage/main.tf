@@ -87,7 +87,7 @@ resource "aws_s3_bucket_policy" "this" {
       {
         Sid       = "TlsOnly"
         Effect    = "Deny"
-        Principal = "*"
+        Principal = { AWS = "*" }
         Action    = "s3:*"
         Resource  = [each.value.arn, "${each.value.arn}/*"]
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
@@ -96,7 +96,7 @@ resource "aws_s3_bucket_policy" "this" {
         # Whoever names no encryption gets the bucket's; whoever names another is refused.
         Sid       = "NoOtherEncryption"
         Effect    = "Deny"
-        Principal = "*"
+        Principal = { AWS = "*" }
         Action    = "s3:PutObject"
         Resource  = "${each.value.arn}/*"
         Condition = {
@@ -107,7 +107,7 @@ resource "aws_s3_bucket_policy" "this" {
       {
         Sid       = "NoOtherKey"
         Effect    = "Deny"
-        Principal = "*"
+        Principal = { AWS = "*" }
         Action    = "s3:PutObject"
         Resource  = "${each.value.arn}/*"
         Condition = {

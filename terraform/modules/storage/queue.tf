@@ -44,7 +44,7 @@ resource "aws_sqs_queue_policy" "landing" {
       {
         Sid       = "TlsOnly"
         Effect    = "Deny"
-        Principal = "*"
+        Principal = { AWS = "*" }
         Action    = "sqs:*"
         Resource  = aws_sqs_queue.landing[0].arn
         Condition = { Bool = { "aws:SecureTransport" = "false" } }

@@ -61,11 +61,3 @@ run "queue_gpu_and_irsa" {
     error_message = "the groups that were asked for"
   }
 }
-
-run "refuses_what_a_module_refuses" {
-  command = plan
-  variables {
-    node_groups = { executors = { instance_types = ["m6i.large"], max = 1 } }
-  }
-  expect_failures = [module.cluster]
-}
