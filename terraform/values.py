@@ -43,7 +43,12 @@ def values(outputs: dict[str, Any], tag: str | None = None) -> dict[str, Value]:
         "serviceAccounts": {
             name: {"annotations": account["annotations"]} for name, account in sorted(got["service_accounts"].items())
         },
-        "streams": {"namespace": got["namespaces"]["streams"], **_placement(got["node_groups"])},
+        "streams": {
+            "namespace": got["namespaces"]["streams"],
+            # Each micro-batch costs some dozen requests to S3, whether or not tweets came.
+            "trigger": "60 seconds",
+            **_placement(got["node_groups"]),
+        },
         "demo": {"enabled": got["demo"]},
         "dashboard": {"typing": got["dashboard_typing"]},
         "mlflow": {"artifacts": got["mlflow_artifacts"]},
