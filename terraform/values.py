@@ -31,7 +31,7 @@ def values(outputs: dict[str, Any], tag: str | None = None) -> dict[str, Value]:
     missing = [name for name in _WANTED if name not in outputs and name != "database"]
     if missing:
         raise OutputsError(f"no output {', '.join(missing)}: apply an example first, and name its folder")
-    got = {name: outputs[name]["value"] if name in outputs else None for name in _WANTED}
+    got: dict[str, Any] = {name: outputs[name]["value"] if name in outputs else None for name in _WANTED}
     image: dict[str, Value] = {"registry": got["image_registry"]}
     if tag:
         image["tag"] = tag
@@ -64,7 +64,7 @@ def _placement(groups: dict[str, Any]) -> dict[str, Value]:
             conf[f"spark.kubernetes.{pod}.node.selector.{groups[use]['label']}"] = use
     placed: dict[str, Value] = {"sparkConf": conf} if conf else {}
     for layer in _LAYERS:
-        uses = [use for use in ("drivers", "executors") if use in groups]
+        uses: list[str] = [use for use in ("drivers", "executors") if use in groups]
         settings: dict[str, Value] = {}
         if layer == "gold" and "gpu" in groups:
             uses.append("gpu")
@@ -84,12 +84,12 @@ def _placement(groups: dict[str, Any]) -> dict[str, Value]:
 
 def to_yaml(value: Value, indent: int = 0) -> str:
     """Write mappings as blocks and all else as JSON, which is YAML too."""
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not value:
         return json.dumps(value)
     lines = []
     for key, inner in value.items():
-        block = isinstance(inner, dict) and inner
-        text = "\n" + to_yaml(inner, indent + 2) if block else " " + to_yaml(inner)
+        text = to_yaml(inner, indent + 2)
+        text = f"\n{text}" if isinstance(inner, dict) and inner else f" {text}"
         lines.append(f"{' ' * indent}{json.dumps(key) if '/' in key else key}:{text}")
     return "\n".join(lines)
 

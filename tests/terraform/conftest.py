@@ -13,10 +13,11 @@ from tests.terraform.server import serve
 from tests.terraform.state import Resource, resources
 
 ADMIN = "arn:aws:iam::123456789012:role/platform"
-# The second environment is staging's code with production's file; what is off by default is on in one of them.
+# What is off by default is on in one of them. A protected database could not be destroyed in one step.
+_DATABASE = '-var=database={instance_class="db.t4g.medium",multi_zone=true,backup_days=14,deletion_protection=false}'
 EXAMPLES = {
     "minimal": ["-var=method=irsa", '-var=public_access_cidrs=["203.0.113.7/32"]'],
-    "production": ["-var-file=production.tfvars", "-var=landing_queue=true"],
+    "production": ["-var-file=production.tfvars", "-var=landing_queue=true", "-var=force_destroy=true", _DATABASE],
 }
 
 
@@ -29,25 +30,19 @@ class Applied:
         self._arguments = ["-input=false", f'-var=admins=["{ADMIN}"]', *EXAMPLES[name]]
         self.resources: list[Resource] = []
         self.outputs: dict[str, Any] = {}
-        self.second_plan = ""
+        self.second_plan: dict[str, Any] = {}
 
     def apply(self) -> None:
         self._workdir.init()
         self._workdir.run("apply", "-auto-approve", *self._arguments)
-        self.second_plan = self._workdir.run("plan", "-detailed-exitcode", *self._arguments, codes=(0, 2)).stdout
+        self._workdir.run("plan", "-out=second.tfplan", *self._arguments)
+        self.second_plan = self._workdir.json("show", "-json", "second.tfplan")
         self.resources = resources(self._workdir.json("show", "-json"))
         self.outputs = self._workdir.json("output", "-json")
 
     def destroy(self) -> None:
-        # What production protects: turned off on purpose, as its README says.
-        unlocked = (
-            ['-var=database={instance_class="db.t4g.medium",multi_zone=true,backup_days=14,deletion_protection=false}']
-            if self.name == "production"
-            else []
-        )
-        if unlocked:
-            self._workdir.run("apply", "-auto-approve", *self._arguments, "-var=force_destroy=true", *unlocked)
-        self._workdir.run("destroy", "-auto-approve", *self._arguments, *unlocked)
+        # The second plan has just refreshed the state.
+        self._workdir.run("destroy", "-auto-approve", "-refresh=false", *self._arguments)
         left = resources(self._workdir.json("show", "-json"))
         if left:
             raise TerraformError(f"{self.name}: left after a destroy: {[resource.address for resource in left]}")

@@ -155,6 +155,10 @@ resource "aws_s3_bucket_lifecycle_configuration" "landing" {
     noncurrent_version_expiration {
       noncurrent_days = var.undelete_days
     }
+    # What is left of an expired file once its old version is gone.
+    expiration {
+      expired_object_delete_marker = true
+    }
     abort_incomplete_multipart_upload {
       days_after_initiation = 7
     }
