@@ -4,6 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 export TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1
+color=()
+[ -t 1 ] || color=(-no-color)
 
 terraform fmt -check -recursive -diff
 for folder in modules/* examples/*; do
@@ -12,7 +14,7 @@ for folder in modules/* examples/*; do
     echo "error: the AWS provider cannot be had: connect to registry.terraform.io, or name a folder that holds it in TF_PLUGIN_DIR" >&2
     exit 2
   }
-  terraform -chdir="$folder" validate
-  terraform -chdir="$folder" test
+  terraform -chdir="$folder" validate "${color[@]}"
+  terraform -chdir="$folder" test "${color[@]}"
   if command -v tflint >/dev/null; then tflint --chdir="$folder"; fi
 done
