@@ -9,9 +9,8 @@ SYNC = $(UV) sync --quiet --frozen --inexact
 RUN = $(UV) run --no-sync
 DEMO = .demo
 PORT ?= 8501
-# Which of terraform/examples `make values` reads, and the tag of its images.
+# Which of terraform/examples `make values` reads; TAG is that of the images.
 EXAMPLE ?= minimal
-TAG ?=
 
 .PHONY: help run test test-train test-terraform terraform-there values chaos bench clean
 

@@ -188,7 +188,10 @@ def test_each_pod_gets_the_role_meant_for_it_with_pod_identity(examples: dict[st
         (one.values["namespace"], one.values["service_account"]): one.values["role_arn"].rpartition("/")[2]
         for one in production.of("aws_eks_pod_identity_association")
     }
-    wanted = {("tweets" if role in PLATFORM else "tweets-streams", role): f"tweets-production-{role}" for role in ROLES}
+    wanted = {
+        ("tweet-sentiment" if role in PLATFORM else "tweet-sentiment-streams", role): f"tweets-production-{role}"
+        for role in ROLES
+    }
     assert found == wanted | {("kube-system", "cluster-autoscaler"): "tweets-production-cluster-autoscaler"}
     account = Account(production)
     (cluster,) = production.of("aws_eks_cluster")
@@ -211,7 +214,7 @@ def test_each_pod_gets_the_role_meant_for_it_with_irsa(examples: dict[str, Appli
     issuer = provider.values["arn"].split(":oidc-provider/")[1]
     accounts = minimal.outputs["service_accounts"]["value"]
     for role in ROLES | {"demo"}:
-        namespace = "tweets" if role in PLATFORM else "tweets-streams"
+        namespace = "tweet-sentiment" if role in PLATFORM else "tweet-sentiment-streams"
         assert accounts[role]["namespace"] == namespace
         assert accounts[role]["annotations"]["eks.amazonaws.com/role-arn"].endswith(f":role/tweets-try-{role}")
         for subject, wanted in ((f"{namespace}:{role}", True), (f"{namespace}:default", None), (f"other:{role}", None)):

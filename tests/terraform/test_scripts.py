@@ -57,9 +57,9 @@ def test_cluster(example: Applied, tmp_path: Path) -> None:
     calls, _ = run("cluster.sh", example, tmp_path)
     name = example.outputs["cluster_name"]["value"]
     assert f"aws eks update-kubeconfig --name {name} --region eu-central-1" in calls
-    namespaces = calls.index("kubectl create namespace tweets-streams")
+    namespaces = calls.index("kubectl create namespace tweet-sentiment-streams")
     assert namespaces < calls.index("helm upgrade --install spark-operator"), "the operator comes after its namespace"
-    assert "spark.jobNamespaces={tweets-streams}" in calls
+    assert "spark.jobNamespaces={tweet-sentiment-streams}" in calls
     assert f"autoDiscovery.clusterName={name}" in calls
     assert calls.count("--version") == 2
 
@@ -71,7 +71,7 @@ def test_database(examples: dict[str, Applied], tmp_path: Path) -> None:
     assert "first-password" not in calls and "PASSWORD '" not in calls, "no secret is an argument"
     assert inputs.startswith("first-password\n")
     secret = inputs[inputs.index("kind: Secret") :]
-    assert "metadata: {name: database, namespace: tweets}" in secret
+    assert "metadata: {name: database, namespace: tweet-sentiment}" in secret
     for user in ("airflow", "mlflow"):
         password = inputs.split(f"ALTER ROLE {user} LOGIN PASSWORD '")[1].split("'")[0]
         assert len(password) == 48 and password not in calls

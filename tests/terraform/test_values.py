@@ -34,7 +34,7 @@ def test_production(examples: dict[str, Applied]) -> None:
     assert made["image"]["registry"].endswith("/tweets-production")
     assert made["storage"] == {"type": "s3", "s3": {"region": "eu-central-1", "webIdentity": False}}
     assert made["postgres"] == {"enabled": False, "existingSecret": "database"}
-    assert made["streams"]["namespace"] == "tweets-streams"
+    assert made["streams"]["namespace"] == "tweet-sentiment-streams"
     assert made["streams"]["sparkConf"] == {
         "spark.kubernetes.driver.node.selector.tweet-sentiment/nodes": "drivers",
         "spark.kubernetes.executor.node.selector.tweet-sentiment/nodes": "executors",

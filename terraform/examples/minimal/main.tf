@@ -66,7 +66,7 @@ module "identity" {
   cluster_arn       = module.cluster.arn
   method            = var.method
   oidc_provider_arn = module.cluster.oidc_provider_arn
-  namespaces        = { platform = "tweets", streams = "tweets-streams" }
+  namespaces        = { platform = "tweet-sentiment", streams = "tweet-sentiment-streams" }
   landing           = { bucket_arn = module.storage.landing_arn, key_arn = module.storage.landing_key_arn, prefix = module.storage.landing_prefix }
   lake              = { bucket_arn = module.storage.lake_arn, key_arn = module.storage.lake_key_arn }
   demo              = true

@@ -43,7 +43,7 @@ variable "oidc_provider_arn" {
 variable "namespaces" {
   description = "Namespaces of the platform (Airflow, MLflow, model jobs) and of the streams (drivers, executors, dashboard, demo)."
   type        = object({ platform = string, streams = string })
-  default     = { platform = "tweets", streams = "tweets-streams" }
+  default     = { platform = "tweet-sentiment", streams = "tweet-sentiment-streams" }
 
   validation {
     condition     = var.namespaces.platform != var.namespaces.streams

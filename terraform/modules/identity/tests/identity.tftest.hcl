@@ -20,7 +20,7 @@ run "pod_identity" {
   assert {
     condition = alltrue([
       for role, association in aws_eks_pod_identity_association.this :
-      association.service_account == role && association.namespace == (contains(["bronze", "silver", "gold", "dashboard"], role) ? "tweets-streams" : "tweets")
+      association.service_account == role && association.namespace == (contains(["bronze", "silver", "gold", "dashboard"], role) ? "tweet-sentiment-streams" : "tweet-sentiment")
     ]) && length(aws_eks_pod_identity_association.this) == 7
     error_message = "each role goes to the service account of its name, in the right namespace"
   }
@@ -49,7 +49,7 @@ run "irsa" {
     error_message = "no associations, and S3A is to be told"
   }
   assert {
-    condition     = jsondecode(aws_iam_role.this["mlflow"].assume_role_policy).Statement[0].Condition.StringEquals["oidc.eks.eu-central-1.amazonaws.com/id/ABC:sub"] == "system:serviceaccount:tweets:mlflow"
+    condition     = jsondecode(aws_iam_role.this["mlflow"].assume_role_policy).Statement[0].Condition.StringEquals["oidc.eks.eu-central-1.amazonaws.com/id/ABC:sub"] == "system:serviceaccount:tweet-sentiment:mlflow"
     error_message = "one service account of one namespace"
   }
 }
