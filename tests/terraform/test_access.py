@@ -109,6 +109,10 @@ TABLE: list[tuple[Question, str, str, set[str]]] = [
     # S3A asks whether the folders above are there before it makes one below them.
     (READ, "lake", "lake", ROLES - {"mlflow"}),
     (READ, "lake", "lake/checkpoints", {"bronze", "silver", "gold"}),
+    # Delta asks whether one of them is a table.
+    (READ, "lake", "lake/_delta_log", ROLES - {"mlflow"}),
+    (LIST, "lake", "_delta_log/", ROLES),
+    (READ, "lake", "lake/_delta_log/00000000000000000001.json", set()),
     (LIST, "lake", "lake/", ROLES - {"mlflow"}),
     (LIST, "lake", "lake/checkpoints/", {"bronze", "silver", "gold"}),
     (LIST, "lake", "lake/gold/sentiment/_delta_log/", {"gold", "dashboard", "model-jobs", "airflow"}),

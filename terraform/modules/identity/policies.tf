@@ -1,11 +1,16 @@
 locals {
-  # Folders above the ones that a role uses: S3A looks whether they exist before it makes a folder below them.
+  # Folders above the ones that a role uses: S3A looks whether they exist before it makes a folder below them, and Delta
+  # whether one of them is a table. Without these rights the answer were not "no" but an error.
   above = {
     for role, access in local.roles : role => distinct(flatten([
       for folder in concat(access.read, access.write, access.logs) : [
         for depth in range(1, length(split("/", folder))) : join("/", slice(split("/", folder), 0, depth))
       ]
     ]))
+  }
+
+  asked = {
+    for role, above in local.above : role => concat(above, ["_delta_log"], [for folder in above : "${folder}/_delta_log"])
   }
 
   readable = {
@@ -65,7 +70,7 @@ locals {
         Condition = {
           StringLike = {
             "s3:prefix" = concat(
-              flatten([for folder in local.above[role] : [folder, "${folder}/"]]),
+              flatten([for folder in local.asked[role] : [folder, "${folder}/"]]),
               flatten([for folder in local.readable[role] : [folder, "${folder}/*"]]),
             )
           }
@@ -77,7 +82,7 @@ locals {
         Effect = "Allow"
         Action = "s3:GetObject"
         Resource = concat(
-          [for folder in local.above[role] : "${var.lake.bucket_arn}/${folder}"],
+          [for folder in local.asked[role] : "${var.lake.bucket_arn}/${folder}"],
           flatten([for folder in local.readable[role] : ["${var.lake.bucket_arn}/${folder}", "${var.lake.bucket_arn}/${folder}/*"]]),
         )
       },
