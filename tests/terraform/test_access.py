@@ -111,7 +111,7 @@ TABLE: list[tuple[Question, str, str, set[str]]] = [
     (READ, "lake", "lake/checkpoints", {"bronze", "silver", "gold"}),
     # Delta asks whether one of them is a table.
     (READ, "lake", "lake/_delta_log", ROLES - {"mlflow"}),
-    (LIST, "lake", "_delta_log/", ROLES),
+    (LIST, "lake", "_delta_log/", ROLES - {"mlflow"}),
     (READ, "lake", "lake/_delta_log/00000000000000000001.json", set()),
     (LIST, "lake", "lake/", ROLES - {"mlflow"}),
     (LIST, "lake", "lake/checkpoints/", {"bronze", "silver", "gold"}),

@@ -148,6 +148,16 @@ def test_only_eks_ec2_and_services_of_this_account_take_roles(example: Applied) 
                 assert "aws:SourceAccount" in equals and "aws:RequestTag/kubernetes-service-account" in equals
 
 
+def test_policies_fit_into_what_iam_takes(example: Applied) -> None:
+    """moto takes any length: IAM takes 10,240 characters within a role, and 2,048 of who may take it."""
+    own: dict[str, int] = {}
+    for policy in example.of("aws_iam_role_policy"):
+        own[policy.values["role"]] = own.get(policy.values["role"], 0) + len(policy.values["policy"])
+    assert max(own.values()) <= 10_240
+    assert all(len(role.values["assume_role_policy"]) <= 2_048 for role in example.of("aws_iam_role"))
+    assert all(len(role.values["id"]) <= 64 for role in example.of("aws_iam_role"))
+
+
 def test_databases_have_no_password_in_the_state(examples: dict[str, Applied]) -> None:
     (database,) = examples["production"].of("aws_db_instance")
     assert database.values["password"] is None

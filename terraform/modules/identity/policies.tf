@@ -10,7 +10,9 @@ locals {
   }
 
   asked = {
-    for role, above in local.above : role => concat(above, ["_delta_log"], [for folder in above : "${folder}/_delta_log"])
+    for role, above in local.above : role => [
+      for folder in concat(above, ["_delta_log"], [for folder in above : "${folder}/_delta_log"]) : folder if length(above) > 0
+    ]
   }
 
   readable = {
