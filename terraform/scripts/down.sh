@@ -14,9 +14,9 @@ streams=$(output namespaces.value.streams)
 platform=$(output namespaces.value.platform)
 
 aws eks update-kubeconfig --name "$cluster" --region "$region"
-# Streams first, while the operator is there to end them.
-kubectl delete sparkapplications --all --namespace "$streams" --ignore-not-found --wait
+# The chart first: its Airflow would apply the streams again.
 helm uninstall tweet-sentiment --namespace "$platform" --ignore-not-found --wait
+kubectl delete sparkapplications --all --namespace "$streams" --ignore-not-found --wait
 kubectl delete ingress --all --all-namespaces --wait
 kubectl get services --all-namespaces -o json | python3 -c 'import json, sys
 for s in json.load(sys.stdin)["items"]:

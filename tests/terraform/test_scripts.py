@@ -81,7 +81,7 @@ def test_database(examples: dict[str, Applied], tmp_path: Path) -> None:
 
 def test_down(examples: dict[str, Applied], tmp_path: Path) -> None:
     calls, _ = run("down.sh", examples["minimal"], tmp_path)
-    order = ["delete sparkapplications --all", "uninstall tweet-sentiment", "delete ingress", "delete service lb"]
+    order = ["uninstall tweet-sentiment", "delete sparkapplications --all", "delete ingress", "delete service lb"]
     assert [calls.index(step) for step in order] == sorted(calls.index(step) for step in order)
     assert "delete service inner" not in calls
     assert calls.count("delete persistentvolumeclaims") == 2
