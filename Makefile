@@ -16,8 +16,10 @@ TAG := $(shell sed -n 's/^appVersion: *//p' helm/tweet-sentiment/Chart.yaml)
 BUILD ?= $(shell command -v docker >/dev/null && echo docker build || echo buildah build)
 IMAGES := spark airflow mlflow dashboard
 VALUES ?=
+# Which of terraform/examples `make values` reads; TAG is that of the images.
+EXAMPLE ?= minimal
 
-.PHONY: help run test test-train test-dags test-chart test-cluster chaos bench images preflight deploy undeploy clean
+.PHONY: help run test test-train test-dags test-chart test-cluster test-terraform terraform-there values chaos bench images preflight deploy undeploy clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -29,7 +31,7 @@ test: .venv/.test ## all tests of this machine but the long ones: at most 10 min
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
-	$(RUN) pytest -n 2 --dist loadfile -m "not chaos and not train and not chart and not cluster and not airflow"
+	$(RUN) pytest -n 2 --dist loadfile -m "not chaos and not train and not chart and not cluster and not airflow and not terraform"
 
 test-train: .venv/.train ## training and export on a small model of the tests' own; installs torch
 	$(RUN) pytest -m train
@@ -43,6 +45,17 @@ test-chart: .venv/.test ## the chart as helm renders it; needs helm
 
 test-cluster: .venv/.test ## install on the cluster of KUBECONFIG, hurt it in every way, remove it: half an hour
 	$(RUN) pytest -m cluster -x -s tests/cluster
+
+test-terraform: terraform-there .venv/.dev ## Terraform: its own tests, then both examples applied to a stand-in for AWS and destroyed
+	terraform/test.sh
+	$(RUN) pytest -m terraform --confcutdir=tests/terraform tests/terraform
+
+terraform-there:
+	@command -v terraform >/dev/null || \
+	  { echo "error: no terraform is on the PATH: install 1.10 or later (developer.hashicorp.com/terraform/install)" >&2; exit 2; }
+
+values: ## the chart's values for an applied example: make -s values EXAMPLE=production TAG=1.0.0 > values.yaml
+	@set -o pipefail; terraform -chdir=terraform/examples/$(EXAMPLE) output -json | $(PYTHON) terraform/values.py $(if $(TAG),--tag $(TAG))
 
 chaos: .venv/.test ## 200 kills at random instants over all three layers: nothing lost, nothing twice
 	$(RUN) pytest -m chaos -s
@@ -81,6 +94,11 @@ clean: ## remove the demo's data and what the set-up made
 	@$(SYNC) --no-dev --extra streams --extra dashboard --extra registry || \
 	  { echo "error: the packages could not be installed (see above): the first set-up needs the network" >&2; exit 2; }
 	@$(RUN) python -m spark_apps.session
+	@touch $@
+
+# What only tests need: enough for those that start no Spark.
+.venv/.dev: uv.lock pyproject.toml $(if $(filter .uv/%,$(UV)),$(UV))
+	@$(SYNC) || { echo "error: the packages could not be installed (see above): the first set-up needs the network" >&2; exit 2; }
 	@touch $@
 
 .venv/.test: .venv/.run

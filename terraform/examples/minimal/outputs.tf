@@ -1,0 +1,71 @@
+# `make values` turns these into the values of the chart, `scripts/` reads them too.
+
+output "region" {
+  description = "AWS region."
+  value       = var.region
+}
+
+output "cluster_name" {
+  description = "Name of the cluster: aws eks update-kubeconfig --name."
+  value       = module.cluster.name
+}
+
+output "namespaces" {
+  description = "Namespaces of the platform and of the streams."
+  value       = module.identity.namespaces
+}
+
+output "landing" {
+  description = "URI under which tweets land."
+  value       = "s3a://${module.storage.landing_bucket}/${module.storage.landing_prefix}/"
+}
+
+output "lake" {
+  description = "URI of the Delta tables."
+  value       = "s3a://${module.storage.lake_bucket}/lake"
+}
+
+output "mlflow_artifacts" {
+  description = "URI of the model files."
+  value       = "s3://${module.storage.lake_bucket}/mlflow"
+}
+
+output "image_registry" {
+  description = "What stands before /tweet-sentiment-<image>."
+  value       = module.registry.registry
+}
+
+output "service_accounts" {
+  description = "Namespace and annotations of each service account with a role."
+  value       = module.identity.service_accounts
+}
+
+output "role_arns" {
+  description = "ARN of the role of each service account."
+  value       = module.identity.role_arns
+}
+
+output "web_identity" {
+  description = "Whether S3A must be told to read web identity tokens."
+  value       = module.identity.web_identity
+}
+
+output "node_groups" {
+  description = "Label and taint of each group of nodes."
+  value       = module.cluster.node_groups
+}
+
+output "demo" {
+  description = "Whether there is a role for the stream of made-up tweets."
+  value       = true
+}
+
+output "dashboard_typing" {
+  description = "Whether the dashboard may land the tweets that are typed into it."
+  value       = true
+}
+
+output "database" {
+  description = "The database outside the cluster: host, port, first user and the ARN of the secret with its password; null: Postgres runs in the cluster."
+  value       = null
+}

@@ -1,0 +1,63 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name   = "tweets-production"
+  admins = ["arn:aws:iam::111122223333:role/platform"]
+  node_groups = {
+    system    = { instance_types = ["m6i.large"], min = 2, max = 4 }
+    drivers   = { instance_types = ["m6i.large"], min = 2, max = 4 }
+    executors = { instance_types = ["m6i.xlarge"], capacity = "SPOT", min = 2, max = 10 }
+  }
+  database           = { instance_class = "db.t4g.medium", multi_zone = true, backup_days = 14, deletion_protection = true }
+  monthly_budget_usd = 1500
+  emails             = ["platform@example.com"]
+}
+
+run "production" {
+  command = plan
+
+  assert {
+    condition     = output.landing == "s3a://tweets-production-landing-111122223333/voc_volume/"
+    error_message = "the landing"
+  }
+  assert {
+    condition     = !contains(keys(output.service_accounts), "demo") && !output.dashboard_typing
+    error_message = "nothing makes tweets up"
+  }
+  assert {
+    condition     = length(module.network.nat_addresses) == 3 && output.database.username == "tweets"
+    error_message = "a NAT gateway a zone, and a database"
+  }
+  assert {
+    condition     = join(",", module.observability.alarm_names) == "tweets-production-database-space"
+    error_message = "no alarm on a queue that is not there"
+  }
+}
+
+run "queue_gpu_and_irsa" {
+  command = plan
+  variables {
+    method           = "irsa"
+    landing_queue    = true
+    dashboard_typing = true
+    nat              = "one"
+    node_groups = {
+      system = { instance_types = ["m6i.large"], min = 1, max = 2 }
+      gpu    = { instance_types = ["g5.xlarge"], max = 1 }
+    }
+  }
+  assert {
+    condition     = output.web_identity && output.dashboard_typing && length(module.network.nat_addresses) == 1
+    error_message = "as asked"
+  }
+  assert {
+    condition     = join(",", module.observability.alarm_names) == "tweets-production-landing-queue-age,tweets-production-database-space"
+    error_message = "with the queue comes its alarm"
+  }
+  assert {
+    condition     = join(",", keys(output.node_groups)) == "gpu,system"
+    error_message = "the groups that were asked for"
+  }
+}

@@ -1,0 +1,17 @@
+terraform {
+  required_version = ">= 1.10"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 5.100"
+    }
+  }
+
+  # Where the state is: `terraform init -backend-config=<name>.s3.tfbackend` (see README.md).
+  backend "s3" {}
+}
+
+provider "aws" {
+  region = var.region
+}

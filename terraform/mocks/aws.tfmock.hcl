@@ -1,0 +1,16 @@
+# What the tests' plans are told of the account: data sources have no answer of their own there.
+mock_data "aws_caller_identity" {
+  defaults = { account_id = "111122223333" }
+}
+
+mock_data "aws_partition" {
+  defaults = { partition = "aws" }
+}
+
+mock_data "aws_region" {
+  defaults = { name = "eu-central-1" }
+}
+
+mock_data "aws_availability_zones" {
+  defaults = { names = ["eu-central-1c", "eu-central-1a", "eu-central-1b"] }
+}

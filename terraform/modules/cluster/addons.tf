@@ -1,0 +1,102 @@
+locals {
+  # Service accounts of add-ons that call AWS, and the managed policy of each.
+  addon_roles = merge(
+    {
+      vpc-cni            = { service_account = "aws-node", policy = "AmazonEKS_CNI_Policy" }
+      aws-ebs-csi-driver = { service_account = "ebs-csi-controller-sa", policy = "service-role/AmazonEBSCSIDriverPolicy" }
+    },
+    var.container_logs ? {
+      amazon-cloudwatch-observability = { service_account = "cloudwatch-agent", policy = "CloudWatchAgentServerPolicy" }
+    } : {},
+  )
+
+  addons_before_nodes = {
+    eks-pod-identity-agent = {}
+    kube-proxy             = {}
+    # The chart says who may connect to which pod: vpc-cni enforces it only when told to.
+    vpc-cni = { enableNetworkPolicy = "true" }
+  }
+
+  addons_after_nodes = merge(
+    {
+      coredns            = {}
+      metrics-server     = {}
+      aws-ebs-csi-driver = { defaultStorageClass = { enabled = true } }
+    },
+    var.container_logs ? { amazon-cloudwatch-observability = {} } : {},
+  )
+}
+
+resource "aws_iam_role" "addons" {
+  for_each = local.addon_roles
+
+  name        = "${var.name}-${each.key}"
+  description = "Add-on ${each.key} of the cluster ${var.name}"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "pods.eks.amazonaws.com" }
+      Action    = ["sts:AssumeRole", "sts:TagSession"]
+      Condition = {
+        StringEquals = {
+          "aws:SourceAccount"                         = local.account
+          "aws:RequestTag/kubernetes-service-account" = each.value.service_account
+        }
+        ArnEquals = { "aws:SourceArn" = aws_eks_cluster.this.arn }
+      }
+    }]
+  })
+  tags = merge(local.tags, { Name = "${var.name}-${each.key}" })
+}
+
+resource "aws_iam_role_policy_attachment" "addons" {
+  for_each = local.addon_roles
+
+  role       = aws_iam_role.addons[each.key].name
+  policy_arn = "arn:${local.partition}:iam::aws:policy/${each.value.policy}"
+}
+
+# DaemonSets: active as soon as they are there, and nodes need them to become ready.
+resource "aws_eks_addon" "before_nodes" {
+  for_each = local.addons_before_nodes
+
+  cluster_name                = aws_eks_cluster.this.name
+  addon_name                  = each.key
+  configuration_values        = length(each.value) > 0 ? jsonencode(each.value) : null
+  resolve_conflicts_on_create = "OVERWRITE"
+  resolve_conflicts_on_update = "OVERWRITE"
+  tags                        = merge(local.tags, { Name = "${var.name}-${each.key}" })
+
+  dynamic "pod_identity_association" {
+    for_each = contains(keys(local.addon_roles), each.key) ? [each.key] : []
+    content {
+      role_arn        = aws_iam_role.addons[each.key].arn
+      service_account = local.addon_roles[each.key].service_account
+    }
+  }
+
+  depends_on = [aws_iam_role_policy_attachment.addons]
+}
+
+# These run on nodes, and are active only once they do.
+resource "aws_eks_addon" "after_nodes" {
+  for_each = local.addons_after_nodes
+
+  cluster_name                = aws_eks_cluster.this.name
+  addon_name                  = each.key
+  configuration_values        = length(each.value) > 0 ? jsonencode(each.value) : null
+  resolve_conflicts_on_create = "OVERWRITE"
+  resolve_conflicts_on_update = "OVERWRITE"
+  tags                        = merge(local.tags, { Name = "${var.name}-${each.key}" })
+
+  dynamic "pod_identity_association" {
+    for_each = contains(keys(local.addon_roles), each.key) ? [each.key] : []
+    content {
+      role_arn        = aws_iam_role.addons[each.key].arn
+      service_account = local.addon_roles[each.key].service_account
+    }
+  }
+
+  depends_on = [aws_iam_role_policy_attachment.addons, aws_eks_node_group.this]
+}

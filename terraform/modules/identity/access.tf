@@ -1,0 +1,85 @@
+# Who may do what: this table is the whole of it; policies.tf turns it into statements.
+#
+# `read` and `write` name folders of the lake's bucket; who may write may read too, since Delta reads the log that it
+# appends to. A folder's own key is part of it: S3A asks for it to tell a file from a folder. `logs` are folders of
+# tables of which only Delta's log may be read: counts, sizes and times, no tweets.
+locals {
+  checkpoints = {
+    for stream in ["bronze", "silver", "gold", "gold-aggregates"] :
+    # The checkpoint, and beside it the last error of its stream.
+    stream => ["lake/checkpoints/${stream}", "lake/checkpoints/${stream}.error.json"]
+  }
+
+  access = {
+    bronze = {
+      namespace = var.namespaces.streams
+      landing   = "read"
+      read      = []
+      write     = concat(["lake/bronze"], local.checkpoints["bronze"])
+      logs      = []
+      queue     = false
+    }
+    silver = {
+      namespace = var.namespaces.streams
+      landing   = "none"
+      read      = ["lake/bronze"]
+      write     = concat(["lake/silver"], local.checkpoints["silver"])
+      logs      = []
+      queue     = false
+    }
+    gold = {
+      namespace = var.namespaces.streams
+      landing   = "none"
+      read      = ["lake/silver"]
+      write     = concat(["lake/gold"], local.checkpoints["gold"], local.checkpoints["gold-aggregates"])
+      logs      = []
+      queue     = false
+    }
+    # Shows Gold, follows one tweet through Silver, and counts the rows of every table from its log.
+    dashboard = {
+      namespace = var.namespaces.streams
+      landing   = var.dashboard_typing ? "put" : "none"
+      read      = ["lake/silver/tweets", "lake/gold"]
+      write     = []
+      logs      = ["lake/bronze/tweets", "lake/silver/quarantine"]
+      queue     = false
+    }
+    # Watches freshness, quarantine and drift: counts of all tables, and Gold's aggregates, which name no tweet.
+    airflow = {
+      namespace = var.namespaces.platform
+      landing   = "none"
+      read      = ["lake/gold/trends", "lake/gold/mentions"]
+      write     = []
+      logs      = ["lake/bronze/tweets", "lake/silver/tweets", "lake/silver/quarantine", "lake/gold/sentiment"]
+      queue     = var.landing_queue_arn != null
+    }
+    # Serves the model files to all others, which therefore need no right to them.
+    mlflow = {
+      namespace = var.namespaces.platform
+      landing   = "none"
+      read      = []
+      write     = ["mlflow"]
+      logs      = []
+      queue     = false
+    }
+    # Evaluates models against the labels that came with the tweets.
+    model-jobs = {
+      namespace = var.namespaces.platform
+      landing   = "none"
+      read      = ["lake/silver/tweets", "lake/gold/sentiment"]
+      write     = []
+      logs      = []
+      queue     = false
+    }
+    demo = {
+      namespace = var.namespaces.streams
+      landing   = "put"
+      read      = []
+      write     = []
+      logs      = []
+      queue     = false
+    }
+  }
+
+  roles = { for role, access in local.access : role => access if role != "demo" || var.demo }
+}

@@ -1,0 +1,124 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name         = "tweets"
+  cluster_name = "tweets"
+  cluster_arn  = "arn:aws:eks:eu-central-1:111122223333:cluster/tweets"
+  landing      = { bucket_arn = "arn:aws:s3:::landing", key_arn = "arn:aws:kms:eu-central-1:111122223333:key/landing", prefix = "voc_volume" }
+  lake         = { bucket_arn = "arn:aws:s3:::lake", key_arn = "arn:aws:kms:eu-central-1:111122223333:key/lake" }
+}
+
+run "pod_identity" {
+  command = plan
+
+  assert {
+    condition     = keys(aws_iam_role.this) == ["airflow", "bronze", "dashboard", "gold", "mlflow", "model-jobs", "silver"]
+    error_message = "a role for each service account, none for the demo"
+  }
+  assert {
+    condition = alltrue([
+      for role, association in aws_eks_pod_identity_association.this :
+      association.service_account == role && association.namespace == (contains(["bronze", "silver", "gold", "dashboard"], role) ? "tweet-sentiment-streams" : "tweet-sentiment")
+    ]) && length(aws_eks_pod_identity_association.this) == 7
+    error_message = "each role goes to the service account of its name, in the right namespace"
+  }
+  assert {
+    condition     = jsondecode(aws_iam_role.this["gold"].assume_role_policy).Statement[0].Condition.StringEquals["aws:RequestTag/kubernetes-service-account"] == "gold"
+    error_message = "no other service account can take the role"
+  }
+  assert {
+    condition     = alltrue([for statement in jsondecode(aws_iam_role_policy.this["gold"].policy).Statement : !strcontains(jsonencode(statement.Resource), "arn:aws:s3:::landing")])
+    error_message = "gold has no business in the landing"
+  }
+  assert {
+    condition     = alltrue([for account in output.service_accounts : length(account.annotations) == 0]) && !output.web_identity
+    error_message = "pod identity needs no annotations"
+  }
+}
+
+run "irsa" {
+  command = plan
+  variables {
+    method            = "irsa"
+    oidc_provider_arn = "arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-central-1.amazonaws.com/id/ABC"
+  }
+  assert {
+    condition     = length(aws_eks_pod_identity_association.this) == 0 && output.web_identity
+    error_message = "no associations, and S3A is to be told"
+  }
+  assert {
+    condition     = jsondecode(aws_iam_role.this["mlflow"].assume_role_policy).Statement[0].Condition.StringEquals["oidc.eks.eu-central-1.amazonaws.com/id/ABC:sub"] == "system:serviceaccount:tweet-sentiment:mlflow"
+    error_message = "one service account of one namespace"
+  }
+}
+
+run "demo_and_typing" {
+  command = plan
+  variables {
+    demo                     = true
+    dashboard_typing         = true
+    namespaces               = { platform = "a", streams = "b" }
+    permissions_boundary_arn = "arn:aws:iam::111122223333:policy/boundary"
+  }
+  assert {
+    condition     = aws_eks_pod_identity_association.this["demo"].namespace == "b" && aws_iam_role.this["demo"].permissions_boundary == "arn:aws:iam::111122223333:policy/boundary"
+    error_message = "a role for the demo, within the boundary"
+  }
+  assert {
+    condition     = contains([for statement in jsondecode(aws_iam_role_policy.this["dashboard"].policy).Statement : statement.Sid], "Land")
+    error_message = "the dashboard may land what is typed"
+  }
+}
+
+run "queue" {
+  command = plan
+  variables {
+    landing_queue_arn = "arn:aws:sqs:eu-central-1:111122223333:tweets-landing"
+  }
+  assert {
+    condition     = [for role, policy in aws_iam_role_policy.this : role if strcontains(policy.policy, "sqs:")] == ["airflow"]
+    error_message = "Airflow alone reads the queue"
+  }
+}
+
+run "refuses_a_bad_name" {
+  command = plan
+  variables {
+    name = "tweets_1"
+  }
+  expect_failures = [var.name]
+}
+
+run "refuses_an_unknown_method" {
+  command = plan
+  variables {
+    method = "keys"
+  }
+  expect_failures = [var.method]
+}
+
+run "refuses_irsa_without_a_provider" {
+  command = plan
+  variables {
+    method = "irsa"
+  }
+  expect_failures = [var.oidc_provider_arn]
+}
+
+run "refuses_one_namespace_for_all" {
+  command = plan
+  variables {
+    namespaces = { platform = "tweets", streams = "tweets" }
+  }
+  expect_failures = [var.namespaces]
+}
+
+run "refuses_a_namespace_that_kubernetes_refuses" {
+  command = plan
+  variables {
+    namespaces = { platform = "Tweets", streams = "streams" }
+  }
+  expect_failures = [var.namespaces]
+}

@@ -1,0 +1,34 @@
+"""The examples of the modules' READMEs are valid, and their tables name every input and output."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.terraform.cli import SOURCE, Workdir
+
+pytestmark = [pytest.mark.terraform, pytest.mark.timeout(600)]
+
+MODULES = sorted(folder for folder in (SOURCE / "modules").iterdir() if folder.is_dir())
+
+
+def test_the_examples_are_valid(tmp_path: Path) -> None:
+    blocks = [re.findall(r"```hcl\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL) for folder in MODULES]
+    assert all(len(found) == 1 for found in blocks)
+    workdir = Workdir(tmp_path, ".")
+    text = "\n".join(found[0] for found in blocks).replace("../../modules/", "./modules/")
+    (workdir.folder / "main.tf").write_text(text)
+    workdir.init("-backend=false")
+    workdir.run("validate")
+    workdir.run("fmt", "-check", "main.tf")
+
+
+@pytest.mark.parametrize("folder", MODULES, ids=lambda folder: folder.name)
+def test_every_input_and_output_is_described(folder: Path) -> None:
+    text = (folder / "README.md").read_text()
+    for file, kind in (("variables.tf", "variable"), ("outputs.tf", "output")):
+        source = (folder / file).read_text()
+        names = re.findall(rf'^{kind} "(\w+)"', source, re.MULTILINE)
+        assert names
+        assert source.count("description =") == len(names)
+        assert [name for name in names if f"| `{name}` |" not in text] == []
