@@ -2,7 +2,7 @@
 
 import logging
 
-from airflow.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException
 
 from tweet_dags import settings
 from tweet_dags.cluster import Cluster
