@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event
 
 from spark_apps import landing as landings
@@ -26,7 +26,8 @@ def feed(landing: str, rate: float, on_landed: Callable[[Expected], None], stop:
 def land(landing: str, tweets: int, seed: int) -> Expected:
     """Land `tweets` records at once, the same for the same seed; return what must become of them."""
     total = Expected()
-    start = datetime(2026, 1, 1, tzinfo=UTC)
+    # An id is made of its time: those of two seeds must not meet.
+    start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=seed % 5000)
     for file in Generator(seed, start, Mix(duplicates=0.05, late=0.05, malformed=0.03)).files(tweets):
         landings.put(landing, f"seed-{seed}-{file.name}", file.data)
         total += file.expected

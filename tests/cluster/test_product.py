@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 # What a stream may take to be back, measured from the blow, and a driver or executor that was killed.
 KILLED, CHANGED = 90, 150
 # The stream of the demo is off but for the first test: known tweets have exact totals.
-QUIET = ["--set", "demo.enabled=false", "--set", "streams.failuresPerHour=100", "--set", "streams.stuckSeconds=120"]
+QUIET = ["--set", "demo.enabled=false"]
 
 
 class Known:
