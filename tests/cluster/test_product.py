@@ -163,64 +163,6 @@ def test_the_operator_is_away_for_two_minutes_and_a_stream_is_edited_meanwhile(p
     )
 
 
-def test_airflow_is_away_and_tweets_flow(product: Product, known: Known) -> None:
-    product.kubectl("scale", "statefulset/airflow", "--replicas=0", platform=True)
-    try:
-        before = [product.uid(layer) for layer in LAYERS]
-        known.land()
-        known.settle()
-        # What the operator does by itself, it does without Airflow too.
-        product.kubectl("delete", "pod", "bronze-driver", "--grace-period=0", "--force")
-        known.land()
-        known.settle()
-        assert [product.uid(layer) for layer in LAYERS][1:] == before[1:]
-    finally:
-        product.kubectl("scale", "statefulset/airflow", "--replicas=1", platform=True)
-    healed(known, lambda: None, KILLED, "Airflow back")
-
-
-def test_mlflow_and_postgres_restart(product: Product, known: Known) -> None:
-    restart = ["rollout", "restart", "deployment/mlflow", "statefulset/postgres"]
-    healed(known, lambda: product.kubectl(*restart, platform=True), KILLED, "MLflow and Postgres restarted")
-    for what in ("deployment/mlflow", "statefulset/postgres"):
-        product.kubectl("rollout", "status", what, "--timeout=300s", platform=True)
-
-
-def test_an_upgrade_restarts_only_the_streams_concerned(product: Product, known: Known) -> None:
-    before = {layer: product.uid(layer) for layer in LAYERS}
-    more = ["--set", "streams.gold.driver.memoryOverhead=700m"]
-    healed(
-        known,
-        lambda: product.helm("upgrade", str(CHART), *QUIET, *more, "--wait", "--timeout", "10m"),
-        CHANGED,
-        "gold changed by helm upgrade",
-    )
-    until(lambda: product.uid("gold") not in {"", before["gold"]}, CHANGED, "a new driver of gold")
-    assert {layer: product.uid(layer) for layer in ("bronze", "silver")} == {
-        layer: before[layer] for layer in ("bronze", "silver")
-    }
-    healed(known, lambda: product.helm("rollback", "--wait", "--timeout", "10m"), CHANGED, "helm rollback")
-
-
-def test_a_person_stops_and_starts_a_stream(product: Product, known: Known) -> None:
-    operate(product, "silver", "stop", "a look at the tables")
-    until(lambda: product.driver("silver") is None, 120, "silver stopped")
-    known.land()
-    time.sleep(75)  # keep_streams_running has looked at it meanwhile, and left it alone
-    assert product.driver("silver") is None
-    held = json.loads(product.get("sparkapplication", "silver")["metadata"]["annotations"]["tweet-sentiment/hold"])
-    assert held["owner"] == "operate-stream" and held["reason"].startswith("a look at the tables")
-    healed(known, lambda: operate(product, "silver", "start", "looked"), CHANGED, "silver started by a person")
-
-
-def operate(product: Product, stream: str, action: str, reason: str) -> None:
-    conf = json.dumps({"stream": stream, "action": action, "reason": reason})
-    product.kubectl(
-        "exec", "airflow-0", "-c", "scheduler", "--", "airflow", "dags", "trigger", "operate_stream", "--conf", conf,
-        platform=True,
-    )  # fmt: skip
-
-
 def test_roles_hold_only_what_is_used(product: Product) -> None:
     def may(account: str, verb: str, what: str, namespace: str) -> bool:
         said = call(
@@ -306,14 +248,3 @@ def test_airflow_cannot_have_a_stream_of_its_own_making(product: Product) -> Non
     application["metadata"] = {"name": "another"}
     said = product.kubectl("create", "-f", "-", account, "--dry-run=server", stdin=json.dumps(application), check=False)
     assert "bronze, silver and gold only" in said
-
-
-def test_uninstalled_and_installed_again_it_goes_on(product: Product, known: Known) -> None:
-    product.helm("uninstall", "--wait")
-    until(lambda: not product.get("sparkapplications")["items"], 60, "the streams gone with the chart")
-    until(
-        lambda: not product.get("pods", "-l", "app.kubernetes.io/part-of=tweet-sentiment")["items"], 120, "their pods"
-    )
-    product.helm("install", str(CHART), *QUIET, "--wait", "--timeout", "10m")
-    known.land()
-    print(f"\nhealed: reinstalled: {known.settle(420):.0f} s", flush=True)
