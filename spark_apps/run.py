@@ -56,7 +56,8 @@ def run(
         runner = Streams(spark, lake, report, stop, progress.touch)
         with until_signal(runner.stopping):
             streams = [stream for layer in chosen for stream in _APPS[layer](spark, settings)]
-            progress.error = last_error(spark, lake, streams)
+            if settings.monitor_port is not None:
+                progress.error = last_error(spark, lake, streams)
             runner.run(streams, None if once else settings.trigger)
         after = _totals(lake)
     return _report(before, after) | {"seconds": round(time.monotonic() - began, 1), "tables": _report({}, after)}

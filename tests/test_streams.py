@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ from spark_apps.stream import BatchReport, StreamError, Streams, last_error
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Column
 from tests.conftest import Place
 from tests.exactness import check
+from tests.waiting import until
 
 MIX = Mix(duplicates=0.1, late=0.1, malformed=0.05)
 
@@ -83,10 +83,8 @@ def test_a_layer_alone_waits_for_the_tables_of_the_layer_before(place: Place) ->
     try:
         assert waited.wait(30)
         place.once(*[stream for stream in place.layers() if stream.name == "bronze"])
-        ends = time.monotonic() + 90
-        while sum(report.counts["rows"] for report in reports) < expected.tweets:
-            assert time.monotonic() < ends and run.is_alive()
-            time.sleep(0.2)
+        until(lambda: sum(report.counts["rows"] for report in reports) >= expected.tweets, 90, "all tweets in Silver")
+        assert run.is_alive()
     finally:
         stop.set()
         run.join(60)

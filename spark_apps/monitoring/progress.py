@@ -73,13 +73,13 @@ class Progress:
     def touch(self, stream: str, batch: int | None = None) -> None:
         """Note that the query `stream` advances; `batch` is the id of the one it has finished."""
         with self._lock:
+            if stream not in self._queries:
+                self._age.labels(stream).set_function(lambda: self._seconds_since(stream))
             query = self._queries.setdefault(stream, _Query(0.0))
             query.touched = time.monotonic()
             if batch is not None:
                 query.batch = batch
-        if batch is not None:
-            self._batch.labels(stream).set(batch)
-        self._age.labels(stream).set_function(lambda: self._seconds_since(stream))
+                self._batch.labels(stream).set(batch)
 
     def _seconds_since(self, stream: str) -> float:
         with self._lock:

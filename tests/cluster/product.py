@@ -2,8 +2,6 @@
 
 import json
 import subprocess
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +17,6 @@ def call(*command: str, check: bool = True, stdin: str | None = None, seconds: f
     if check:
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
     return done.stdout if check else done.stdout + done.stderr
-
-
-def until(true: Callable[[], Any], seconds: float, what: str) -> float:
-    """Wait until `true` says so; return the seconds that it took."""
-    began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < seconds, f"{what}: not within {seconds:.0f} s"
-        time.sleep(1)
-    return time.monotonic() - began
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.cluster.product import CHART, LAYERS, Product, call, until
+from tests.cluster.product import CHART, LAYERS, Product, call
+from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 

@@ -6,7 +6,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from spark_apps.monitoring.server import serve
 from spark_apps.settings import SettingsError
 from spark_apps.stream import BatchReport, Streams
 from tests.conftest import Place
+from tests.waiting import until
 
 
 def get(port: int, path: str) -> tuple[int, str]:
@@ -82,7 +83,7 @@ def test_the_queries_of_a_run(place: Place) -> None:
         with serve(progress, 0, stuck_seconds=60) as port:
             run.start()
             counted = f'tweet_sentiment_rows_total{{kind="rows",stream="silver"}} {expected.tweets}.0'
-            _until(lambda: counted in get(port, "/metrics")[1])
+            until(lambda: counted in get(port, "/metrics")[1], 90, "the tweets counted")
             assert (
                 f'tweet_sentiment_rows_total{{kind="rows",stream="bronze"}} {expected.documents}.0'
                 in (get(port, "/metrics")[1])
@@ -100,10 +101,3 @@ def test_the_queries_of_a_run(place: Place) -> None:
 def _progress(port: int) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(get(port, "/progress")[1])
     return found
-
-
-def _until(true: Callable[[], bool], seconds: float = 90) -> None:
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends, "it did not come true in time"
-        time.sleep(0.2)
