@@ -6,7 +6,8 @@ patch and delete on the SparkApplications; list on pods, delete on the drivers.
 
 import json
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -119,21 +120,15 @@ class Cluster:
 
     def delete(self, stream: str) -> None:
         """Delete the application; its pods go with it."""
-        try:
+        with _unless_gone():
             self.custom.delete_namespaced_custom_object(
                 **_GROUP, namespace=self.namespace, name=stream, _request_timeout=_SECONDS
             )
-        except ApiException as error:
-            if error.status != 404:
-                raise
 
     def end_driver(self, stream: str) -> None:
         """Delete the driver pod, which finishes its batch if it can; the operator submits the application again."""
-        try:
+        with _unless_gone():
             self.core.delete_namespaced_pod(f"{stream}-driver", self.namespace, _request_timeout=_SECONDS)
-        except ApiException as error:
-            if error.status != 404:
-                raise
 
     def hold(self, stream: str, owner: str, reason: str) -> None:
         """Stop a stream and say who holds it and why; until it is released, nobody else starts it."""
@@ -157,15 +152,12 @@ class Cluster:
             raise
 
     def _live(self, stream: str) -> Object | None:
-        try:
+        with _unless_gone():
             found: dict[str, Any] = self.custom.get_namespaced_custom_object(
                 **_GROUP, namespace=self.namespace, name=stream, _request_timeout=_SECONDS
             )
             return found
-        except ApiException as error:
-            if error.status == 404:
-                return None
-            raise
+        return None
 
     def _merge(self, stream: str, patch: Mapping[str, Any], manager: str) -> None:
         self.custom.patch_namespaced_custom_object(
@@ -177,6 +169,16 @@ class Cluster:
             _content_type=_MERGE_PATCH,
             _request_timeout=_SECONDS,
         )
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    """Pass over the answer that what was asked for is not there."""
+    try:
+        yield
+    except ApiException as error:
+        if error.status != 404:
+            raise
 
 
 def progress(driver: Object) -> Object | None:
