@@ -10,6 +10,7 @@ from typing import Any
 from spark_apps import landing as landings
 from spark_apps.bronze import app as bronze
 from spark_apps.gold import app as gold
+from spark_apps.monitoring.log import line
 from spark_apps.monitoring.progress import Listener, Progress
 from spark_apps.monitoring.server import serve
 from spark_apps.session import make_session
@@ -31,6 +32,7 @@ def run(
 ) -> dict[str, Any]:
     """Run the streams of `layers` until a signal (or `stop`) ends them, or with `once` until all input is done.
 
+    `on_batch` hears of each batch, unless a cluster watches (`monitor_port`): then each is a line of JSON on stdout.
     Returns the counts of this run and, under "tables", of the tables as they stand.
     """
     began = time.monotonic()
@@ -42,7 +44,10 @@ def run(
 
     def report(done: BatchReport) -> None:
         progress.on_batch(done)
-        on_batch(done)
+        if settings.monitor_port is None:
+            on_batch(done)
+        else:
+            print(line(done), flush=True)
 
     with ExitStack() as stack:
         if settings.monitor_port is not None:
@@ -53,7 +58,7 @@ def run(
         if settings.monitor_port is not None:
             spark.streams.addListener(Listener(progress))
         before = _totals(lake)
-        runner = Streams(spark, lake, report, stop, progress.touch)
+        runner = Streams(spark, lake, report, stop, progress.on_wait)
         with until_signal(runner.stopping):
             streams = [stream for layer in chosen for stream in _APPS[layer](spark, settings)]
             if settings.monitor_port is not None:

@@ -7,12 +7,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pyarrow as pa
 from pyspark.errors import StreamingQueryException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_apps import lake as lakes
@@ -45,35 +46,61 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What a micro-batch has done, as far as its layer knows.
+
+    `counts` are what a person wants to see, and `read` is what came in: files, documents or tweets. `landed` is when
+    the newest of it landed (Unix seconds), `rejected` are the rejects by reason, `cached` the tweets for which the
+    model was not asked, `model_version` is the one that was.
+    """
+
+    counts: Mapping[str, int]
+    read: int
+    landed: float | None = None
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    cached: int | None = None
+    model_version: str | None = None
+
+
+@dataclass(frozen=True)
 class Stream:
     """One streaming query: what it reads, which tables it writes and how a micro-batch is carried over.
 
-    `process` returns the counts that a person wants to see of the batch. `prepare` tells whether all is there that a
-    batch cannot do without; until then the batch waits, and other streams go on. `trigger` is that of a stream which
-    follows others in one process.
+    `prepare` tells whether all is there that a batch cannot do without; until then the batch waits, and other streams
+    go on. `trigger` is that of a stream which follows others in one process.
     """
 
     name: str
     source: Callable[[], DataFrame]
     reads: tuple[Table, ...]
     writes: tuple[Table, ...]
-    process: Callable[[Batch], Mapping[str, int]]
+    process: Callable[[Batch], Outcome]
     prepare: Callable[[], bool] = lambda: True
     trigger: str = "0 seconds"
 
 
 @dataclass(frozen=True)
 class BatchReport:
-    """What became of one micro-batch."""
+    """What became of one micro-batch: it took `seconds`, and was written `lag` seconds after its newest row landed."""
 
     stream: str
     batch: int
     seconds: float
-    counts: Mapping[str, int]
+    lag: float | None
+    outcome: Outcome
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        return self.outcome.counts
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count:,} {name}" for name, count in self.counts.items() if count)
         return f"{self.stream} batch {self.batch}: {counts or 'nothing new'} in {self.seconds:.1f} s"
+
+
+def newest(column: str) -> Column:
+    """Return the aggregate that is the latest time of `column` in Unix seconds, null where there is none."""
+    return F.unix_micros(F.max(column)) / 1e6
 
 
 class StreamError(UserError):
@@ -237,10 +264,11 @@ class Streams:
             if all(writer.has(batch_id) for writer in writers.values()):
                 return  # all was written before a kill; only the checkpoint had not heard of it
             began = time.monotonic()
-            counts = stream.process(Batch(rows, batch_id, writers))
+            outcome = stream.process(Batch(rows, batch_id, writers))
             # Tables are rearranged by commits of their own, which come as batches without a row.
-            if any(counts.values()):
-                self._on_batch(BatchReport(stream.name, batch_id, time.monotonic() - began, counts))
+            if any(outcome.counts.values()):
+                lag = None if outcome.landed is None else time.time() - outcome.landed
+                self._on_batch(BatchReport(stream.name, batch_id, time.monotonic() - began, lag, outcome))
 
         writer = (
             stream.source()

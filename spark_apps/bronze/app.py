@@ -1,12 +1,11 @@
 """Bronze: files of the landing → bronze/tweets, each document as it came."""
 
-from collections.abc import Mapping
-
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from spark_apps.bronze.transform import documents
 from spark_apps.settings import Settings
-from spark_apps.stream import Batch, Stream
+from spark_apps.stream import Batch, Outcome, Stream, newest
 from spark_apps.tables import BRONZE_TWEETS
 
 # What Spark's binaryFile source offers; content is never selected, so the source only lists.
@@ -18,16 +17,21 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     (landing,) = settings.require("landing")
     cores = spark.sparkContext.defaultParallelism
 
-    def process(batch: Batch) -> Mapping[str, int]:
+    def process(batch: Batch) -> Outcome:
         # Few tasks of many files: a task costs more than a small file.
         files = batch.rows.select("path", "modificationTime").coalesce(cores)
         rows = documents(files, settings.max_document_mb << 20).persist()
         try:
-            counts = {"rows": rows.count()}
+            # A file that holds no document is not among them.
+            files_read = F.count_if(F.col("position") == 0)
+            ((documents_read, read, landed),) = rows.agg(
+                F.count("*"), files_read, newest("source_modified_at")
+            ).collect()
+            counts = {"rows": documents_read}
             batch.writers[BRONZE_TWEETS.name].append(rows, batch.id, counts)
         finally:
             rows.unpersist()
-        return counts
+        return Outcome(counts, read, landed)
 
     source = (
         spark.readStream.format("binaryFile")

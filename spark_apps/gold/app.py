@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from spark_apps import lake as lakes
 from spark_apps.gold.transform import mentions, trends
@@ -11,7 +12,7 @@ from spark_apps.model.production import open_model
 from spark_apps.scoring.description import ModelVersion
 from spark_apps.scoring.udf import scored
 from spark_apps.settings import Settings
-from spark_apps.stream import Batch, Stream
+from spark_apps.stream import Batch, Outcome, Stream, newest
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS
 
 # Scoring is the slow step: a batch of about 4,000 tweets bounds what a kill costs and what a stop waits for.
@@ -37,21 +38,25 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         production[:] = [model] if model else []
         return model is not None
 
-    def score(batch: Batch) -> Mapping[str, int]:
-        rows = scored(batch.rows, production[0]).persist()
+    def score(batch: Batch) -> Outcome:
+        (model,) = production
+        rows = scored(batch.rows, model).persist()
         try:
-            counts = {"rows": rows.count()}
+            ((tweets, cached, landed),) = rows.agg(F.count("*"), F.count_if("cached"), newest("landed_at")).collect()
+            counts = {"rows": tweets}
             batch.writers[GOLD_SENTIMENT.name].append(rows, batch.id, counts)
         finally:
             rows.unpersist()
-        return counts
+        return Outcome(counts, tweets, landed, cached=cached, model_version=model.version)
 
-    def aggregate(batch: Batch) -> Mapping[str, int]:
-        days = {str(row["tweet_date"]): row["count"] for row in batch.rows.groupBy("tweet_date").count().collect()}
-        counts = {"rows": sum(days.values())}
+    def aggregate(batch: Batch) -> Outcome:
+        found = batch.rows.groupBy("tweet_date").agg(F.count("*").alias("tweets"), newest("landed_at").alias("landed"))
+        days = {str(row["tweet_date"]): row for row in found.collect()}
+        counts = {"rows": sum(row["tweets"] for row in days.values())}
         _add_trends(batch, lake, days, counts)
         _add_mentions(batch, lake, days, counts)
-        return counts
+        landed = max((row["landed"] for row in days.values() if row["landed"] is not None), default=None)
+        return Outcome(counts, counts["rows"], landed)
 
     def tweets() -> DataFrame:
         return lakes.read_stream(spark, lake, SILVER_TWEETS, _MAX_TWEETS_BYTES)

@@ -3,10 +3,9 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from pyspark.sql.streaming.listener import (
     QueryIdleEvent,
     QueryProgressEvent,
@@ -15,71 +14,61 @@ from pyspark.sql.streaming.listener import (
     StreamingQueryListener,
 )
 
+from spark_apps.monitoring.metrics import Metrics
 from spark_apps.stream import BatchReport
-
-_SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300)
 
 
 @dataclass
 class _Query:
     touched: float
     batch: int = -1
+    waiting_since: float | None = None
 
 
-@dataclass
 class Progress:
-    """The state of the queries of `layers`, fed by `Listener` and `on_batch`, read by the server.
+    """The state of the queries of `layers`, fed by `Listener`, `on_batch` and `on_wait`, read by the server.
 
     A query advances when Spark has finished a batch of it, or has looked for news and found none.
     """
 
-    layers: Sequence[str]
-    error: str | None = None
-    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-
-    def __post_init__(self) -> None:
+    def __init__(self, layers: Sequence[str]) -> None:
+        self.layers = layers
+        self.error: str | None = None
+        self.metrics = Metrics(layers)
         self._lock = threading.Lock()
         self._started = time.monotonic()
         self._queries: dict[str, _Query] = {}
-        self._rows = Counter(
-            "tweet_sentiment_rows",
-            "What the batches counted: rows written, duplicates dropped, rejects by reason.",
-            ["stream", "kind"],
-            registry=self.registry,
-        )
-        self._seconds = Histogram(
-            "tweet_sentiment_batch_seconds",
-            "Time of the micro-batches that had rows.",
-            ["stream"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self._batch = Gauge(
-            "tweet_sentiment_batch", "Id of the last finished micro-batch.", ["stream"], registry=self.registry
-        )
-        self._age = Gauge(
-            "tweet_sentiment_seconds_since_progress",
-            "Seconds since a query finished a batch or found no news.",
-            ["stream"],
-            registry=self.registry,
-        )
 
     def on_batch(self, report: BatchReport) -> None:
-        for kind, count in report.counts.items():
-            self._rows.labels(report.stream, kind).inc(count)
-        self._seconds.labels(report.stream).observe(report.seconds)
+        self.metrics.on_batch(report)
         self.touch(report.stream)
+
+    def on_wait(self, stream: str) -> None:
+        """Note that `stream` waits for what it cannot do without: nothing is wrong with the stream itself."""
+        with self._lock:
+            query = self._query(stream)
+            query.touched = time.monotonic()
+            query.waiting_since = query.waiting_since or query.touched
 
     def touch(self, stream: str, batch: int | None = None) -> None:
         """Note that the query `stream` advances; `batch` is the id of the one it has finished."""
         with self._lock:
-            if stream not in self._queries:
-                self._age.labels(stream).set_function(lambda: self._seconds_since(stream))
-            query = self._queries.setdefault(stream, _Query(0.0))
-            query.touched = time.monotonic()
+            query = self._query(stream)
+            query.touched, query.waiting_since = time.monotonic(), None
             if batch is not None:
                 query.batch = batch
-                self._batch.labels(stream).set(batch)
+                self.metrics.finished(stream, batch)
+
+    def _query(self, stream: str) -> _Query:
+        if stream not in self._queries:
+            self._queries[stream] = _Query(time.monotonic())
+            self.metrics.ask(stream, lambda: self._seconds_since(stream), lambda: self._seconds_waiting(stream))
+        return self._queries[stream]
+
+    def _seconds_waiting(self, stream: str) -> float:
+        with self._lock:
+            since = self._queries[stream].waiting_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def _seconds_since(self, stream: str) -> float:
         with self._lock:

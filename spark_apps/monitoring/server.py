@@ -24,7 +24,7 @@ def serve(progress: Progress, port: int, stuck_seconds: float) -> Iterator[int]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/metrics":
-                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(progress.registry))
+                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(progress.metrics.registry))
             elif self.path == "/progress":
                 self._answer(200, _JSON, json.dumps(progress.to_dict()).encode())
             elif self.path == "/healthz":

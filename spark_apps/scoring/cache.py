@@ -23,6 +23,16 @@ class Cache:
     def __len__(self) -> int:
         return len(self._found)
 
+    def known(self, version: str, texts: Sequence[str]) -> list[bool]:
+        """Tell for each text whether `score` will not ask for it: it is here, or stands before in `texts`."""
+        seen = self._found.keys() if version == self._version else set()
+        before: set[str] = set()
+        known = []
+        for text in texts:
+            known.append(text in seen or text in before)
+            before.add(text)
+        return known
+
     def score(self, version: str, texts: Sequence[str], score: Callable[[list[str]], Probabilities]) -> Probabilities:
         """Return the predictions for `texts`, shape (n, 3); `score` is asked for those that are not here.
 

@@ -21,13 +21,14 @@ from spark_apps.scoring.description import DESCRIPTION_FILE, TOKENIZER_FILE, Des
 
 _ADDED = (
     "label STRING, score FLOAT, negative FLOAT, neutral FLOAT, positive FLOAT, "
-    "model STRING, model_version STRING, scored_at TIMESTAMP"
+    "model STRING, model_version STRING, scored_at TIMESTAMP, cached BOOLEAN"
 )
 
 
 def scored(tweets: DataFrame, model: ModelVersion) -> DataFrame:
     """Score the column `full_text`; add label, score, negative, neutral, positive, model, model_version, scored_at.
 
+    A column `cached` tells whether the model was not asked, since the text was scored before.
     Each core scores by a session of its own: for short texts two sessions of one thread do more than one of two.
     Identical texts meet in one task, so they are scored once.
     """
@@ -45,7 +46,7 @@ def _scoring(archive: str, threads: int) -> Callable[[Iterator[pa.RecordBatch]],
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             texts = [text or "" for text in batch.column("full_text").to_pylist()]
-            found = worker.score(archive, threads, texts)
+            found, cached = worker.score(archive, threads, texts)
             best = found.argmax(axis=1)
             yield pa.RecordBatch.from_arrays(
                 [
@@ -55,8 +56,9 @@ def _scoring(archive: str, threads: int) -> Callable[[Iterator[pa.RecordBatch]],
                     *(pa.array(np.ascontiguousarray(found[:, column])) for column in range(len(LABELS))),
                     *(pa.nulls(len(texts), pa.string()) for _ in ("model", "model_version")),
                     pa.array([datetime.now(UTC)] * len(texts), pa.timestamp("us", "UTC")),
+                    pa.array(cached, pa.bool_()),
                 ],
-                names=[*batch.schema.names, "label", "score", *LABELS, "model", "model_version", "scored_at"],
+                names=[*batch.schema.names, "label", "score", *LABELS, "model", "model_version", "scored_at", "cached"],
             )
 
     return score

@@ -18,10 +18,15 @@ _cache = Cache(_CACHED_TEXTS)
 _scorer: tuple[str, Scorer] | None = None
 
 
-def score(archive: str, threads: int, texts: Sequence[str]) -> Probabilities:
-    """Return the probabilities of `texts`, shape (n, 3), by the model in the archive that Spark distributed."""
+def score(archive: str, threads: int, texts: Sequence[str]) -> tuple[Probabilities, list[bool]]:
+    """Return the probabilities of `texts`, shape (n, 3), by the model in the archive that Spark distributed.
+
+    The second value tells for which of them the model was not asked.
+    """
     global _scorer
     if _scorer is None or _scorer[0] != archive:
         # The new one is made before the old one goes: when it cannot be loaded, the old one still stands.
         _scorer = (archive, Scorer(Path(SparkFiles.get(archive)), threads))
-    return _cache.score(archive, [normalise(text) for text in texts], _scorer[1].score_normalised)
+    normalised = [normalise(text) for text in texts]
+    known = _cache.known(archive, normalised)
+    return _cache.score(archive, normalised, _scorer[1].score_normalised), known

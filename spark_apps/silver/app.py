@@ -1,7 +1,7 @@
 """Silver: bronze/tweets → silver/tweets, one row a tweet id for ever, and silver/quarantine."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from spark_apps import lake as lakes
 from spark_apps.settings import Settings
 from spark_apps.silver.transform import records
-from spark_apps.stream import Batch, Stream
+from spark_apps.stream import Batch, Outcome, Stream, newest
 from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, SILVER_TWEETS
 
 _MAX_BYTES = "16m"
@@ -19,7 +19,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     """Return the one stream of this layer."""
     (lake,) = settings.require("lake")
 
-    def process(batch: Batch) -> Mapping[str, int]:
+    def process(batch: Batch) -> Outcome:
         found = records(batch.rows, SILVER_TWEETS.columns).persist()
         try:
             return _write(found, batch, lake)
@@ -32,7 +32,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     return [Stream("silver", source, (BRONZE_TWEETS,), (SILVER_TWEETS, QUARANTINE), process)]
 
 
-def _write(found: DataFrame, batch: Batch, lake: str) -> Mapping[str, int]:
+def _write(found: DataFrame, batch: Batch, lake: str) -> Outcome:
     groups = _groups(found)
     rejected = Counter({row["reason"]: row["records"] for row in groups if row["reason"]})
     accepted = [row for row in groups if not row["reason"]]
@@ -50,11 +50,12 @@ def _write(found: DataFrame, batch: Batch, lake: str) -> Mapping[str, int]:
         "duplicates": sum(row["records"] for row in accepted) - rows,
     }
     batch.writers[SILVER_TWEETS.name].append(new, batch.id, counts)
-    return {**counts, "quarantine": rejected.total()}
+    landed = max((row["landed"] for row in groups if row["landed"] is not None), default=None)
+    return Outcome({**counts, "quarantine": rejected.total()}, counts["documents"], landed, rejected)
 
 
 def _groups(found: DataFrame) -> Sequence[Row]:
-    """Count the batch in one pass: records a reason, and the ids of the tweets with their range a day."""
+    """Count the batch in one pass: records a reason, the ids of the tweets with their range a day, the last landing."""
     return (
         found.groupBy("reason", "tweet_date", F.length("id").alias("digits"))
         .agg(
@@ -63,6 +64,7 @@ def _groups(found: DataFrame) -> Sequence[Row]:
             F.count_if(F.col("copy") == 1).alias("ids"),
             F.min("id").alias("lowest"),
             F.max("id").alias("highest"),
+            newest("landed_at").alias("landed"),
         )
         .collect()
     )

@@ -1,6 +1,5 @@
 """Bronze as a stream: each document once, whatever its file is called, however often the stream is started."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from spark_apps import lake as lakes
 from spark_apps.bronze import app
 from spark_apps.bronze.transform import documents
-from spark_apps.stream import Batch
+from spark_apps.stream import Batch, Outcome
 from spark_apps.tables import BRONZE_TWEETS
 from tests.conftest import Place
 
@@ -60,7 +59,7 @@ def test_a_file_that_vanishes_costs_only_itself(place: Place) -> None:
     gone = Path(place.land("gone.json", '{"id": 1}'))
     place.land("here.json", '{"id": 2}')
 
-    def vanish_first(batch: Batch) -> Mapping[str, int]:
+    def vanish_first(batch: Batch) -> Outcome:
         gone.unlink()
         return stream.process(batch)
 

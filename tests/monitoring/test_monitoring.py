@@ -1,8 +1,7 @@
-"""What a driver answers over HTTP: from real queries, and when they stand still."""
+"""What a driver answers over HTTP, and what it logs, as its batches tell it."""
 
 import json
 import socket
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -10,14 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
-from spark_apps.demo.feed import land
-from spark_apps.monitoring.progress import Listener, Progress
+from spark_apps.monitoring.log import line
+from spark_apps.monitoring.progress import Progress
 from spark_apps.monitoring.server import serve
 from spark_apps.settings import SettingsError
-from spark_apps.stream import BatchReport, Streams
-from tests.conftest import Place
-from tests.waiting import until
+from spark_apps.stream import BatchReport, Outcome
 
 
 def get(port: int, path: str) -> tuple[int, str]:
@@ -26,6 +24,18 @@ def get(port: int, path: str) -> tuple[int, str]:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
+
+
+def report(stream: str, **known: Any) -> BatchReport:
+    return BatchReport(stream, 3, 2.0, 4.5, Outcome({"rows": 7}, 8, **known))
+
+
+def metric(port: int, name: str, **labels: str) -> float | None:
+    """Return the value that one sample of a scrape has, None where there is no such sample."""
+    families = text_string_to_metric_families(get(port, "/metrics")[1])
+    samples = [sample for family in families for sample in family.samples]
+    found = [sample.value for sample in samples if sample.name == f"tweet_sentiment_{name}" and sample.labels == labels]
+    return found[0] if found else None
 
 
 @pytest.fixture
@@ -45,7 +55,7 @@ def test_a_stream_that_stands_still_is_unhealthy_until_it_advances(progress: Pro
     time.sleep(0.4)
     progress.touch("silver")
     assert get(port, "/healthz")[0] == 503
-    progress.on_batch(BatchReport("bronze", 3, 1.5, {"rows": 7}))
+    progress.on_batch(report("bronze"))
     assert get(port, "/healthz")[0] == 200
 
 
@@ -69,35 +79,53 @@ def test_a_taken_port_is_refused(progress: Progress) -> None:
         pass
 
 
-def test_the_queries_of_a_run(place: Place) -> None:
-    """Batches are counted, and a query that has nothing to do goes on advancing."""
-    expected = land(place.landing, 40, seed=2)
-    progress, stop = Progress(["bronze", "silver"]), threading.Event()
-    listener = Listener(progress)
-    place.spark.streams.addListener(listener)
-    streams = [stream for stream in place.layers() if stream.name in {"bronze", "silver"}]
-    run = threading.Thread(
-        target=Streams(place.spark, place.lake, progress.on_batch, stop).run, args=(streams, "0 seconds")
-    )
-    try:
-        with serve(progress, 0, stuck_seconds=60) as port:
-            run.start()
-            counted = f'tweet_sentiment_rows_total{{kind="rows",stream="silver"}} {expected.tweets}.0'
-            until(lambda: counted in get(port, "/metrics")[1], 90, "the tweets counted")
-            assert (
-                f'tweet_sentiment_rows_total{{kind="rows",stream="bronze"}} {expected.documents}.0'
-                in (get(port, "/metrics")[1])
-            )
-            time.sleep(12)
-            ages = {name: query["seconds_since_progress"] for name, query in _progress(port)["streams"].items()}
-            assert ages.keys() == {"bronze", "silver"}
-            assert max(ages.values()) < 12
-    finally:
-        stop.set()
-        run.join(60)
-        place.spark.streams.removeListener(listener)
+def test_a_batch_in_the_metrics(progress: Progress, port: int) -> None:
+    progress.on_batch(report("gold", cached=2, model_version="4"))
+    assert metric(port, "read_total", stream="gold") == 8
+    assert metric(port, "read_per_second", stream="gold") == 4
+    assert metric(port, "rows_total", stream="gold", kind="rows") == 7
+    assert metric(port, "lag_seconds", stream="gold") == 4.5
+    assert metric(port, "cache_hits_total", stream="gold") == 2
+    assert metric(port, "batch_seconds_sum", stream="gold") == 2
+    assert metric(port, "model_info", stream="gold", version="4") == 1
 
 
-def _progress(port: int) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(get(port, "/progress")[1])
-    return found
+def test_only_the_version_that_scored_last_is_in_the_metrics(progress: Progress, port: int) -> None:
+    for version in ("4", "5"):
+        progress.on_batch(report("gold", cached=0, model_version=version))
+    assert metric(port, "model_info", stream="gold", version="4") is None
+    assert metric(port, "model_info", stream="gold", version="5") == 1
+
+
+def test_a_start_is_seen_by_its_time(port: int) -> None:
+    started = metric(port, "started_timestamp_seconds", layer="bronze")
+    assert started is not None and 0 <= time.time() - started < 10
+
+
+def test_a_stream_that_waits_is_healthy_and_says_for_how_long(progress: Progress, port: int) -> None:
+    progress.on_wait("gold")
+    time.sleep(0.4)
+    progress.on_wait("gold")
+    assert get(port, "/healthz")[0] == 200
+    waiting = metric(port, "waiting_seconds", stream="gold")
+    assert waiting is not None and waiting >= 0.4
+    progress.on_batch(report("gold"))
+    assert metric(port, "waiting_seconds", stream="gold") == 0
+
+
+def test_a_batch_as_a_line_of_the_log() -> None:
+    known = {"cached": 2, "model_version": "4", "rejected": {"not_json": 1}}
+    found = json.loads(line(report("gold", **known)))
+    assert found.pop("time").endswith("+00:00")
+    assert found == {
+        "event": "batch",
+        "stream": "gold",
+        "batch": 3,
+        "read": 8,
+        "rows": 7,
+        "quarantine_reasons": {"not_json": 1},
+        "seconds": 2.0,
+        "lag": 4.5,
+        "cached": 2,
+        "model_version": "4",
+    }

@@ -91,9 +91,17 @@ def test_the_cache_asks_once_for_each_text_and_version() -> None:
 
 @given(st.lists(st.lists(st.text(max_size=4), max_size=12), max_size=8), st.integers(1, 5))
 def test_a_cache_of_any_size_answers_right(calls: list[list[str]], size: int) -> None:
-    cache = Cache(size)
+    cache, asked = Cache(size), list[str]()
+
+    def score(texts: list[str]) -> Probabilities:
+        asked.extend(texts)
+        return _ones(texts)
+
     for texts in calls:
-        assert cache.score("v", texts, _ones)[:, 0].tolist() == [len(text) for text in texts]
+        known = cache.known("v", texts)
+        asked.clear()
+        assert cache.score("v", texts, score)[:, 0].tolist() == [len(text) for text in texts]
+        assert asked == [text for text, is_known in zip(texts, known, strict=True) if not is_known]
         assert len(cache) <= size
 
 

@@ -1,0 +1,29 @@
+"""One line of JSON a micro-batch, for whatever collects the logs of a cluster."""
+
+import json
+from datetime import UTC, datetime
+
+from spark_apps.stream import BatchReport
+
+
+def line(report: BatchReport) -> str:
+    """Return the batch as one JSON object: what `counts` holds, and seconds to the millisecond.
+
+    `lag` and `model_version` are null, and `quarantine_reasons` is empty, where the stream knows of none.
+    """
+    outcome = report.outcome
+    return json.dumps(
+        {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "event": "batch",
+            "stream": report.stream,
+            "batch": report.batch,
+            "read": outcome.read,
+            **outcome.counts,
+            "quarantine_reasons": outcome.rejected,
+            "seconds": round(report.seconds, 3),
+            "lag": None if report.lag is None else round(report.lag, 3),
+            "cached": outcome.cached,
+            "model_version": outcome.model_version,
+        }
+    )
