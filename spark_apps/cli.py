@@ -172,6 +172,27 @@ def generate(
     _guarded(work)
 
 
+@app.command(epilog="Example: tweet-sentiment follow --landing ./landing --lake ./lake --seconds 120")
+def follow(
+    landing: Landing = None,
+    lake: Lake = None,
+    seconds: Annotated[float, typer.Option(min=1, help="How long the tweet may take.")] = 240,
+) -> None:
+    """Land one tweet, where it stays, and wait for it in gold/sentiment: do running streams carry tweets all the way?
+
+    Exit codes: 0 it arrived, 1 it did not, 2 settings or surroundings that cannot work.
+    """
+    settings = _settings(landing=landing, lake=lake)
+
+    def work() -> str:
+        from spark_apps.follow import follow as land_and_wait
+
+        target, tables = settings.require("landing", "lake")
+        return str(land_and_wait(target, tables, seconds))
+
+    print(_guarded(work))
+
+
 @app.command(epilog="Example: tweet-sentiment tables --lake ./lake --json")
 def tables(lake: Lake = None, as_json: AsJson = False) -> None:
     """Show the tables of a lake: rows, size, versions, newest row, lag between layers, quarantine by reason."""
