@@ -4,7 +4,7 @@ import copy
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,14 @@ S3 = [
     "serviceAccounts.bronze.annotations.role=arn:bronze",
 ]
 CASES = {"default": EXISTING, "s3": [*EXISTING, *S3]}
+# The dashboards are long, and have a rendering of their own.
+WITHOUT_DASHBOARDS = "monitoring.dashboards=false"
+MONITORING = ["templates/monitoring.yaml", "templates/alerts.yaml"]
 
 
-def helm(*settings: str, monitoring: bool = False) -> subprocess.CompletedProcess[str]:
+def helm(*settings: str, monitoring: bool = False, only: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
     arguments = [part for setting in settings for part in ("--set", setting)]
+    arguments += [part for template in only for part in ("--show-only", template)]
     api = ["--api-versions", "monitoring.coreos.com/v1"] if monitoring else []
     return subprocess.run(
         ["helm", "template", "tweet-sentiment", CHART, "-n", "tweets", "--kube-version", "1.34", *api, *arguments],
@@ -63,19 +67,19 @@ def applications(documents: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def pods(documents: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each pod template by the name of what makes it."""
+    """Yield each pod, or pod template, by the name of what makes it."""
     for document in documents:
         spec = document.get("spec", {})
+        if document["kind"] == "Pod":
+            spec = {"template": document}
         if document["kind"] == "CronJob":
             spec = spec["jobTemplate"]["spec"]
         if isinstance(spec, dict) and "template" in spec:
             yield f"{document['kind']} {document['metadata']['name']}", spec["template"]["spec"]
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_nothing_changes_unseen(case: str) -> None:
+def unchanged(case: str, found: str) -> None:
     """Compare with tests/chart/golden; a change that is meant is written there with UPDATE_GOLDEN=true."""
-    found = helm(*CASES[case]).stdout
     file = GOLDEN / f"{case}.yaml"
     if os.environ.get("UPDATE_GOLDEN") == "true":
         file.parent.mkdir(exist_ok=True)
@@ -83,17 +87,28 @@ def test_nothing_changes_unseen(case: str) -> None:
     assert found == file.read_text()
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_nothing_changes_unseen(case: str) -> None:
+    unchanged(case, helm(*CASES[case], WITHOUT_DASHBOARDS).stdout)
+
+
+def test_no_alert_or_dashboard_changes_unseen() -> None:
+    unchanged("monitoring", helm(monitoring=True, only=MONITORING).stdout)
+
+
 def test_the_inventory() -> None:
     found = {(d["kind"], d["metadata"]["name"]) for d in render(*EXISTING)}
     assert {kind for kind, _ in found} == {
-        "ConfigMap", "CronJob", "Deployment", "Job", "NetworkPolicy", "PersistentVolumeClaim", "Role", "RoleBinding",
-        "Service", "ServiceAccount", "StatefulSet", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+        "ConfigMap", "CronJob", "Deployment", "Job", "NetworkPolicy", "PersistentVolumeClaim", "Pod", "Role",
+        "RoleBinding", "Service", "ServiceAccount", "StatefulSet", "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
     }  # fmt: skip
     assert {name for kind, name in found if kind == "ServiceAccount"} == {
         "bronze", "silver", "gold", "dashboard", "demo", "airflow", "mlflow", "model-jobs", "postgres",
     }  # fmt: skip
-    # Helm's own hooks would wait for services that come with the chart.
-    assert "helm.sh/hook" not in helm(*EXISTING).stdout
+    # Helm's hooks but its test would wait for services that come with the chart.
+    hooks = [d["metadata"] for d in render(*EXISTING) if "helm.sh/hook" in d["metadata"].get("annotations", {})]
+    assert [(hook["name"], hook["annotations"]["helm.sh/hook"]) for hook in hooks] == [("follow-a-tweet", "test")]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -115,6 +130,21 @@ def test_every_pod_passes_the_restricted_standard_and_is_read_only(case: str) ->
             assert application["spec"][role]["podSecurityContext"]["runAsNonRoot"] is True
             assert application["spec"][role]["securityContext"]["readOnlyRootFilesystem"] is True
     assert seen >= 8
+
+
+def test_helm_test_may_do_what_the_dashboard_may_and_no_more() -> None:
+    def specs(*settings: str) -> dict[str, dict[str, Any]]:
+        return dict(pods(render(*settings)))
+
+    for case in (EXISTING, [*EXISTING, *S3, "dashboard.typing=true"]):
+        found = specs(*case)
+        test, dashboard = found["Pod follow-a-tweet"], found["Deployment dashboard"]
+        assert test["serviceAccountName"] == dashboard["serviceAccountName"] == "dashboard"
+        assert test["automountServiceAccountToken"] is False
+        for key in ("image", "env", "volumeMounts"):
+            assert test["containers"][0][key] == dashboard["containers"][0][key]
+    # Without the box, the dashboard may land nothing.
+    assert "Pod follow-a-tweet" not in specs("dashboard.typing=false")
 
 
 def test_the_streams_have_no_secrets_near_them() -> None:
@@ -199,12 +229,6 @@ def test_parts_can_be_left_out() -> None:
     assert len(applications(found)) == 3
     own = applications(render("mlflow.enabled=false", "mlflow.uri=http://registry:5000"))
     assert {"name": "TWEETS_REGISTRY", "value": "http://registry:5000"} in own["gold"]["spec"]["driver"]["env"]
-
-
-def test_a_pod_monitor_only_where_the_cluster_knows_the_kind() -> None:
-    assert "PodMonitor" not in {d["kind"] for d in render()}
-    assert "PodMonitor" in {d["kind"] for d in render(monitoring=True)}
-    assert "PodMonitor" not in {d["kind"] for d in render("monitoring=false", monitoring=True)}
 
 
 def test_values_are_all_in_the_schema() -> None:

@@ -1,0 +1,147 @@
+"""A real scrape of running streams: what it says of known tweets; alerts and dashboards ask for nothing else."""
+
+import json
+import re
+import socket
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from spark_apps.demo.feed import land
+from spark_apps.demo.malformed import Expected
+from tests import process
+from tests.monitoring.questions import Question, questions
+from tests.process import Running
+from tests.waiting import until
+
+# What Prometheus adds to what it scrapes by the chart's PodMonitor.
+TARGET_LABELS = {"namespace", "pod"}
+STREAMS = {"bronze", "silver", "gold", "gold-aggregates"}
+
+Labels = frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Scrape:
+    """The samples of /metrics by name, and by labels: `{"tweet_sentiment_batch": {{("stream", "gold")}: 3}}`."""
+
+    samples: Mapping[str, Mapping[Labels, float]]
+
+    @classmethod
+    def of(cls, port: int) -> "Scrape":
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                text = answer.read().decode()
+        except OSError:
+            text = ""
+        found: dict[str, dict[Labels, float]] = {}
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                found.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
+        return cls(found)
+
+    def value(self, name: str, **labels: str) -> float:
+        return self.samples.get(f"tweet_sentiment_{name}", {}).get(frozenset(labels.items()), -1)
+
+    def by(self, name: str, label: str) -> dict[str, float]:
+        return {dict(labels)[label]: value for labels, value in self.samples[f"tweet_sentiment_{name}"].items()}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Running streams that have carried `expected`, what they logged until then, and scrapes then and 12 s later."""
+
+    home: Path
+    expected: Expected
+    said: str
+    done: Scrape
+    later: Scrape
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    home = tmp_path_factory.mktemp("scrape")
+    (home / "landing").mkdir()
+    expected = land(str(home / "landing"), 300, seed=2)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TWEETS_MONITOR_PORT", str(port))
+        patch.setenv("TWEETS_CORES", "2")
+        places = ("--landing", home / "landing", "--lake", home / "lake")
+        streams = Running(home / "log", "run", *places, "--trigger", "0 seconds")
+    try:
+
+        def carried() -> bool:
+            rows = Scrape.of(port).value("rows_total", stream="gold-aggregates", kind="rows")
+            return rows == expected.tweets
+
+        until(carried, 150, "all tweets in the aggregates")
+        done = Scrape.of(port)
+        time.sleep(12)
+        yield Run(home, expected, streams.said, done, Scrape.of(port))
+    finally:
+        streams.kill()
+
+
+def test_the_counts_are_those_of_what_landed(run: Run) -> None:
+    expected, done = run.expected, run.done
+    assert done.value("rows_total", stream="bronze", kind="rows") == expected.documents
+    assert done.value("read_total", stream="silver") == expected.documents
+    assert done.value("rows_total", stream="silver", kind="rows") == expected.tweets
+    assert done.value("rows_total", stream="silver", kind="duplicates") == expected.duplicates
+    assert done.by("quarantined_total", "reason") == expected.quarantine
+    for stream in ("gold", "gold-aggregates"):
+        assert done.value("read_total", stream=stream) == expected.tweets
+        assert done.value("rows_total", stream=stream, kind="rows") == expected.tweets
+
+
+def test_the_batches_tell_their_lag_their_time_and_their_model(run: Run) -> None:
+    for stream in STREAMS:
+        assert 0 < run.done.value("lag_seconds", stream=stream) < 150
+        assert run.done.value("batch_seconds_count", stream=stream) >= 1
+        assert run.done.value("read_per_second", stream=stream) > 0
+    (version,) = run.done.by("model_info", "version")
+    assert version.startswith("bundled-")
+    # A third of the generator's tweets are retweets.
+    assert 0 < run.done.value("cache_hits_total", stream="gold") < run.expected.tweets
+
+
+def test_a_stream_without_news_goes_on_advancing(run: Run) -> None:
+    ages = run.later.by("seconds_since_progress", "stream")
+    assert ages.keys() == STREAMS
+    assert max(ages[stream] for stream in STREAMS - {"gold-aggregates"}) < 12
+
+
+def test_each_batch_is_a_line_of_json(run: Run) -> None:
+    lines = [json.loads(line) for line in run.said.splitlines() if line.startswith("{")]
+    assert {line["stream"] for line in lines} == STREAMS
+    gold = [line for line in lines if line["stream"] == "gold"]
+    assert sum(line["rows"] for line in gold) == run.expected.tweets
+    assert all(line["lag"] > 0 and line["seconds"] > 0 and line["model_version"] for line in gold)
+    assert [line["batch"] for line in gold] == sorted({line["batch"] for line in gold})
+    reasons = [line["quarantine_reasons"] for line in lines if line["stream"] == "silver"]
+    assert sum((Counter(found) for found in reasons), Counter()) == run.expected.quarantine
+
+
+@pytest.mark.parametrize("question", questions(), ids=str)
+def test_what_alerts_and_dashboards_ask_for_is_scraped(run: Run, question: Question) -> None:
+    known = dict[str, set[str]]()
+    for name, labels in question.asks().items():
+        assert name in run.done.samples, f"{name} is not scraped"
+        known[name] = {label for sample in run.done.samples[name] for label, _ in sample} | TARGET_LABELS
+        assert labels <= known[name], f"{name} has no {labels - known[name]}"
+    assert known
+    assert question.groups() <= set.intersection(*known.values())
+
+
+def test_a_tweet_is_followed_to_gold(run: Run) -> None:
+    done = process.run("follow", "--landing", run.home / "landing", "--lake", run.home / "lake", "--seconds", "120")
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"tweet \d+ is in gold/sentiment after \d+ s: positive, \d+%\n", done.stdout)
