@@ -58,6 +58,15 @@ http://mlflow.{{ .Release.Namespace }}:5000
 {{ .Values.airflow.existingSecret | default "airflow" }}
 {{- end }}
 
+{{/* Namespace and name of the service account under which the DAGs run; the name is empty where there are none. */}}
+{{- define "tweets.dagsNamespace" -}}
+{{ if .Values.airflow.enabled }}{{ .Release.Namespace }}{{ else }}{{ .Values.airflow.serviceAccount.namespace | default .Release.Namespace }}{{ end }}
+{{- end }}
+
+{{- define "tweets.dagsAccount" -}}
+{{ if .Values.airflow.enabled }}airflow{{ else }}{{ .Values.airflow.serviceAccount.name }}{{ end }}
+{{- end }}
+
 {{- define "tweets.claim" -}}
 {{ .Values.storage.volume.existingClaim | default "lake" }}
 {{- end }}
