@@ -57,6 +57,7 @@ def run(
         stack.callback(spark.stop)
         if settings.monitor_port is not None:
             spark.streams.addListener(Listener(progress))
+            progress.ui = spark.sparkContext.uiWebUrl
         before = _totals(lake)
         runner = Streams(spark, lake, report, stop, progress.on_wait)
         with until_signal(runner.stopping):

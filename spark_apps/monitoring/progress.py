@@ -34,6 +34,8 @@ class Progress:
     def __init__(self, layers: Sequence[str]) -> None:
         self.layers = layers
         self.error: str | None = None
+        # Where Spark's own UI is, once Spark has started.
+        self.ui: str | None = None
         self.metrics = Metrics(layers)
         self._lock = threading.Lock()
         self._started = time.monotonic()

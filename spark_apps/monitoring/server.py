@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from spark_apps.monitoring import executors
 from spark_apps.monitoring.progress import Progress
 from spark_apps.settings import SettingsError
 
@@ -16,15 +17,19 @@ _JSON = "application/json"
 
 @contextmanager
 def serve(progress: Progress, port: int, stuck_seconds: float) -> Iterator[int]:
-    """Answer `/healthz`, `/progress` and `/metrics` on all addresses; yields the port, one that is free for 0.
+    """Answer `/healthz`, `/progress`, `/metrics` and `/metrics/executors` on all addresses.
 
-    `/healthz` says 503 once a query has not advanced for `stuck_seconds`. `SettingsError` when the port is taken.
+    Yields the port, one that is free for 0; `SettingsError` when it is taken. `/healthz` says 503 once a query has not
+    advanced for `stuck_seconds`.
     """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest(progress.metrics.registry))
+            elif self.path == "/metrics/executors":
+                found = executors.metrics(progress.ui)
+                self._answer(200 if found is not None else 503, CONTENT_TYPE_LATEST, found or b"")
             elif self.path == "/progress":
                 self._answer(200, _JSON, json.dumps(progress.to_dict()).encode())
             elif self.path == "/healthz":
@@ -32,7 +37,7 @@ def serve(progress: Progress, port: int, stuck_seconds: float) -> Iterator[int]:
                 code = 503 if oldest > stuck_seconds else 200
                 self._answer(code, _JSON, json.dumps({"seconds_since_progress": round(oldest, 1)}).encode())
             else:
-                self._answer(404, "text/plain", b"there are /healthz, /progress and /metrics\n")
+                self._answer(404, "text/plain", b"there are /healthz, /progress, /metrics and /metrics/executors\n")
 
         def _answer(self, code: int, kind: str, body: bytes) -> None:
             self.send_response(code)

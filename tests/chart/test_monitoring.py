@@ -65,7 +65,7 @@ def test_limits_that_cannot_be_are_refused(setting: str) -> None:
 def test_all_questions_are_promql_about_the_streams_of_this_release() -> None:
     for question in questions():
         asked = question.asks()
-        assert asked and all(name.startswith("tweet_sentiment_") for name in asked), question
+        assert asked and all(name.startswith(("tweet_sentiment_", "metrics_executor_")) for name in asked), question
         assert all("namespace" in labels for labels in asked.values()), question
 
 

@@ -70,6 +70,13 @@ def test_other_paths_are_named(port: int) -> None:
     assert (code, "/progress" in text) == (404, True)
 
 
+def test_before_spark_has_started_there_are_no_metrics_of_executors(progress: Progress, port: int) -> None:
+    assert get(port, "/metrics/executors")[0] == 503
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        progress.ui = f"http://gold-driver:{nobody.getsockname()[1]}"
+    assert get(port, "/metrics/executors")[0] == 503
+
+
 def test_a_taken_port_is_refused(progress: Progress) -> None:
     with (
         socket.create_server(("0.0.0.0", 0)) as taken,

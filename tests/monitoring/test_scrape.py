@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from spark_apps.demo.feed import land
 from spark_apps.demo.malformed import Expected
+from spark_apps.session import ensure_jars
 from tests import process
 from tests.monitoring.questions import Question, questions
 from tests.process import Running
@@ -24,22 +26,24 @@ from tests.waiting import until
 TARGET_LABELS = {"namespace", "pod"}
 STREAMS = {"bronze", "silver", "gold", "gold-aggregates"}
 
+SUBMITTED = "--master local[2] --driver-memory 2g --conf spark.sql.shuffle.partitions=2"
+
 Labels = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Scrape:
-    """The samples of /metrics by name, and by labels: `{"tweet_sentiment_batch": {{("stream", "gold")}: 3}}`."""
+    """The samples of a driver and its executors, by name and labels: `{"name": {{("stream", "gold")}: 3}}`."""
 
     samples: Mapping[str, Mapping[Labels, float]]
 
     @classmethod
     def of(cls, port: int) -> "Scrape":
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-                text = answer.read().decode()
-        except OSError:
-            text = ""
+        text = ""
+        for path in ("/metrics", "/metrics/executors"):
+            # Not before the driver answers, and of the executors not before Spark has started.
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                text += answer.read().decode()
         found: dict[str, dict[Labels, float]] = {}
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
@@ -73,7 +77,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         port = free.getsockname()[1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TWEETS_MONITOR_PORT", str(port))
-        patch.setenv("TWEETS_CORES", "2")
+        # As the image starts it: a Spark that was submitted has its UI, which knows the executors.
+        patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+        patch.setenv("PYSPARK_SUBMIT_ARGS", f"{SUBMITTED} --driver-class-path {ensure_jars(s3=False)} pyspark-shell")
         places = ("--landing", home / "landing", "--lake", home / "lake")
         streams = Running(home / "log", "run", *places, "--trigger", "0 seconds")
     try:
