@@ -1,13 +1,11 @@
 """The calls to the cluster, for one stream: what stands there, and the few writes.
 
-Needs in the namespace of the streams: get on the map `stream-applications` and patch of its annotations; get, create,
-patch and delete on the SparkApplications; list on pods, delete on the drivers.
+A write carries the version of what was read: where that has changed meanwhile, `ChangedError` is raised and nothing
+is written. Needs in the namespace of the streams: get on the map `stream-applications` and patch of its annotations;
+get, create, patch and delete on the SparkApplications; list on pods, delete on the drivers.
 """
 
-import json
-import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,13 +14,18 @@ import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
-from tweet_dags.decide import HOLD, MANAGER, Memory, Object, Seen
+from tweet_dags import driver
+from tweet_dags.drift import MANAGER
+from tweet_dags.notes import Hold, Memory, Pardon, standing
+from tweet_dags.seen import Object, Seen, get
+from tweet_dags.writing import as_it_was, unless_gone, writing
 
 CONFIG_MAP = "stream-applications"
 _GROUP = {"group": "sparkoperator.k8s.io", "version": "v1beta2", "plural": "sparkapplications"}
-_MEMORY = "tweet-sentiment/memory-"
+# On the map, each with the name of the stream behind it; that of the hold has a copy on the application, to be seen.
+_MEMORY, _PARDON, _HOLD = "tweet-sentiment/memory-", "tweet-sentiment/pardon-", "tweet-sentiment/hold-"
+_HOLD_COPY = "tweet-sentiment/hold"
 _WOKEN = "tweet-sentiment/woken"
-_PROGRESS_PORT = 8090
 _SECONDS = 15
 _MERGE_PATCH = "application/merge-patch+json"
 _APPLY_PATCH = "application/apply-patch+yaml"
@@ -59,87 +62,123 @@ class Cluster:
                 f"the ConfigMap {CONFIG_MAP} in {self.namespace} has no {stream}.yaml: is the chart installed, and its "
                 "streams.namespace the one of TWEETS_STREAMS_NAMESPACE?"
             ) from None
-        pods = self.core.list_namespaced_pod(
-            self.namespace,
-            label_selector=f"sparkoperator.k8s.io/app-name={stream}",
-            _request_timeout=_SECONDS,
-        ).items
-        as_dicts = [self.core.api_client.sanitize_for_serialization(pod) for pod in pods]
-        drivers = [pod for pod in as_dicts if pod["metadata"]["labels"].get("spark-role") == "driver"]
-        driver = drivers[0] if drivers else None
-        return Seen(
+        live = self._live(stream)
+        notes = applications.metadata.annotations or {}
+        pardon = Pardon.of(notes.get(_PARDON + stream))
+        seen = Seen(
             now=datetime.now(UTC),
             rendered=rendered,
-            live=self._live(stream),
-            driver=driver,
-            pods=len(pods),
-            progress=progress(driver) if driver else None,
-            memory=_memory((applications.metadata.annotations or {}).get(_MEMORY + stream)),
+            live=live,
+            pods=self._pods(stream),
+            held=standing(notes.get(_HOLD + stream), get(live, "metadata", "annotations", _HOLD_COPY), pardon),
+            pardon=pardon,
+            memory=Memory.of(notes.get(_MEMORY + stream)),
+            notes_version=applications.metadata.resource_version,
         )
+        return seen.with_answer(driver.ask(seen.driver))
 
     def remember(self, stream: str, memory: Memory) -> None:
-        """Leave `memory` for the next look, on the chart's map: it outlives the application and Airflow."""
-        fields = {
-            "submission": memory.submission,
-            "spec": memory.spec,
-            "failures": [at.isoformat() for at in memory.failures],
-            "condition": memory.condition,
-            "since": memory.since.isoformat() if memory.since else None,
-        }
-        self.core.patch_namespaced_config_map(
-            CONFIG_MAP,
-            self.namespace,
-            {"metadata": {"annotations": {_MEMORY + stream: json.dumps(fields)}}},
-            field_manager=MANAGER,
-            _request_timeout=_SECONDS,
-        )
+        """Leave `memory` for the next look; only the looks write it, one after the other."""
+        self._note({_MEMORY + stream: memory.to_text()})
 
-    def apply(self, rendered: Object) -> None:
+    def hold(self, seen: Seen, owner: str, reason: str) -> Hold:
+        """Say on the map who holds a stream and why: `suspend` has still to end it, and nobody else starts it."""
+        held = Hold(owner, reason, datetime.now(UTC).isoformat(timespec="seconds"))
+        self._note({_HOLD + seen.name: held.to_text()}, seen.notes_version)
+        return held
+
+    def release(self, seen: Seen) -> None:
+        """Take the hold from a stream, and forget its failures."""
+        pardon = Pardon(seen.submission, datetime.now(UTC))
+        self._note({_HOLD + seen.name: None, _PARDON + seen.name: pardon.to_text()}, seen.notes_version)
+
+    def pardon(self, seen: Seen) -> None:
+        """Say that the end of what runs now is wanted, and that what failed before no longer counts."""
+        self._note({_PARDON + seen.name: Pardon(seen.submission, datetime.now(UTC)).to_text()})
+
+    def rehearse(self, seen: Seen) -> None:
+        """Apply the manifest of the chart without leaving it there; `RefusedError` where it would not be taken.
+
+        Between a deletion and the next look the operator's webhook may be as far away as it is now.
+        """
+        self._apply(seen, dry_run="All")
+
+    def apply(self, seen: Seen) -> None:
         """Apply the manifest of the chart; its map becomes the owner, so that `helm uninstall` ends the stream."""
-        owner = {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "name": CONFIG_MAP,
-            "uid": self._map().metadata.uid,
-        }
-        body = {**rendered, "metadata": {**rendered["metadata"], "ownerReferences": [owner]}}
-        self.custom.patch_namespaced_custom_object(
-            **_GROUP,
-            namespace=self.namespace,
-            name=rendered["metadata"]["name"],
-            body=body,
-            field_manager=MANAGER,
-            force=True,
-            _content_type=_APPLY_PATCH,
-            _request_timeout=_SECONDS,
-        )
+        self._apply(seen)
 
-    def wake(self, stream: str) -> None:
+    def wake(self, seen: Seen) -> None:
         """Touch the application, so that the operator looks at it again."""
-        self._merge(stream, {"metadata": {"annotations": {_WOKEN: datetime.now(UTC).isoformat()}}}, MANAGER)
+        self._merge(seen, {_WOKEN: datetime.now(UTC).isoformat()}, {}, MANAGER)
 
-    def delete(self, stream: str) -> None:
-        """Delete the application; its pods go with it."""
-        with _unless_gone():
+    def suspend(self, seen: Seen, held: Hold) -> None:
+        """End the driver and keep it ended, in the name of who holds the stream."""
+        self._merge(seen, {_HOLD_COPY: held.to_text()}, {"suspend": True}, f"{held.owner}-hold")
+
+    def resume(self, seen: Seen) -> None:
+        self._merge(seen, {_HOLD_COPY: None}, {"suspend": None}, MANAGER)
+
+    def delete(self, seen: Seen) -> None:
+        """Delete the application that was seen; its pods go with it."""
+        with unless_gone(), writing(f"the application {seen.name}"):
             self.custom.delete_namespaced_custom_object(
-                **_GROUP, namespace=self.namespace, name=stream, _request_timeout=_SECONDS
+                **_GROUP,
+                namespace=self.namespace,
+                name=seen.name,
+                body=as_it_was(seen.live),
+                _request_timeout=_SECONDS,
             )
 
-    def end_driver(self, stream: str) -> None:
-        """Delete the driver pod, which finishes its batch if it can; the operator submits the application again."""
-        with _unless_gone():
-            self.core.delete_namespaced_pod(f"{stream}-driver", self.namespace, _request_timeout=_SECONDS)
+    def end_driver(self, seen: Seen) -> None:
+        """Delete the driver pod that was seen; it finishes its batch if it can, and the operator submits again."""
+        name = get(seen.driver, "metadata", "name")
+        with unless_gone(), writing(f"the pod {name}"):
+            self.core.delete_namespaced_pod(
+                name, self.namespace, body=as_it_was(seen.driver), _request_timeout=_SECONDS
+            )
 
-    def hold(self, stream: str, owner: str, reason: str) -> None:
-        """Stop a stream and say who holds it and why; until it is released, nobody else starts it."""
-        said = {"owner": owner, "reason": reason, "since": datetime.now(UTC).isoformat(timespec="seconds")}
-        patch = {"metadata": {"annotations": {HOLD: json.dumps(said)}}, "spec": {"suspend": True}}
-        self._merge(stream, patch, f"{owner}-hold")
+    def _apply(self, seen: Seen, **options: str) -> None:
+        owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": CONFIG_MAP, "uid": self._map().metadata.uid}
+        metadata = {**seen.rendered["metadata"], "ownerReferences": [owner]}
+        if seen.live is not None:
+            metadata["resourceVersion"] = get(seen.live, "metadata", "resourceVersion")
+        with writing(f"the application {seen.name}"):
+            self.custom.patch_namespaced_custom_object(
+                **_GROUP,
+                namespace=self.namespace,
+                name=seen.name,
+                body={**seen.rendered, "metadata": metadata},
+                field_manager=MANAGER,
+                force=True,
+                _content_type=_APPLY_PATCH,
+                _request_timeout=_SECONDS,
+                **options,
+            )
 
-    def release(self, stream: str, owner: str) -> None:
-        """Take the hold from a stream, and forget its failures: it starts again."""
-        self.remember(stream, Memory())
-        self._merge(stream, {"metadata": {"annotations": {HOLD: None}}, "spec": {"suspend": None}}, f"{owner}-hold")
+    def _merge(self, seen: Seen, notes: Mapping[str, str | None], spec: Mapping[str, Any], manager: str) -> None:
+        version = get(seen.live, "metadata", "resourceVersion")
+        body = {"metadata": {"annotations": notes, "resourceVersion": version}, **({"spec": spec} if spec else {})}
+        with writing(f"the application {seen.name}"):
+            self.custom.patch_namespaced_custom_object(
+                **_GROUP,
+                namespace=self.namespace,
+                name=seen.name,
+                body=body,
+                field_manager=manager,
+                _content_type=_MERGE_PATCH,
+                _request_timeout=_SECONDS,
+            )
+
+    def _note(self, notes: Mapping[str, str | None], version: str | None = None) -> None:
+        metadata = {"annotations": notes} | ({"resourceVersion": version} if version else {})
+        with writing(f"the ConfigMap {CONFIG_MAP}"):
+            self.core.patch_namespaced_config_map(
+                CONFIG_MAP,
+                self.namespace,
+                {"metadata": metadata},
+                field_manager=MANAGER,
+                _request_timeout=_SECONDS,
+            )
 
     def _map(self) -> client.V1ConfigMap:
         try:
@@ -152,57 +191,14 @@ class Cluster:
             raise
 
     def _live(self, stream: str) -> Object | None:
-        with _unless_gone():
+        with unless_gone():
             found: dict[str, Any] = self.custom.get_namespaced_custom_object(
                 **_GROUP, namespace=self.namespace, name=stream, _request_timeout=_SECONDS
             )
             return found
         return None
 
-    def _merge(self, stream: str, patch: Mapping[str, Any], manager: str) -> None:
-        self.custom.patch_namespaced_custom_object(
-            **_GROUP,
-            namespace=self.namespace,
-            name=stream,
-            body=patch,
-            field_manager=manager,
-            _content_type=_MERGE_PATCH,
-            _request_timeout=_SECONDS,
-        )
-
-
-@contextmanager
-def _unless_gone() -> Iterator[None]:
-    """Pass over the answer that what was asked for is not there."""
-    try:
-        yield
-    except ApiException as error:
-        if error.status != 404:
-            raise
-
-
-def progress(driver: Object) -> Object | None:
-    """Ask a driver pod how far it is; None where it does not answer in time."""
-    address = driver.get("status", {}).get("podIP")
-    if not address:
-        return None
-    try:
-        with urllib.request.urlopen(f"http://{address}:{_PROGRESS_PORT}/progress", timeout=5) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
-    except (OSError, ValueError):
-        return None
-
-
-def _memory(text: str | None) -> Memory:
-    try:
-        fields = json.loads(text or "{}")
-        return Memory(
-            submission=fields.get("submission", ""),
-            spec=fields.get("spec", ""),
-            failures=tuple(datetime.fromisoformat(at) for at in fields.get("failures", [])),
-            condition=fields.get("condition", ""),
-            since=datetime.fromisoformat(fields["since"]) if fields.get("since") else None,
-        )
-    except (ValueError, TypeError, AttributeError):
-        return Memory()  # somebody wrote over it: what it knew is at most an hour old
+    def _pods(self, stream: str) -> tuple[Object, ...]:
+        selector = f"sparkoperator.k8s.io/app-name={stream}"
+        found = self.core.list_namespaced_pod(self.namespace, label_selector=selector, _request_timeout=_SECONDS)
+        return tuple(self.core.api_client.sanitize_for_serialization(pod) for pod in found.items)

@@ -1,67 +1,90 @@
-"""One look at one stream, and the step that it calls for: the bodies of the tasks of `keep_streams_running`."""
+"""One look at one stream, and the step that it calls for: the bodies of the tasks of `keep_streams_running`.
+
+What a task finds that is not its own to do, it leaves to be found again: only what was done is remembered.
+"""
 
 import logging
+from contextlib import suppress
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from tweet_dags import settings
+from tweet_dags.actions import Action, Kind
 from tweet_dags.cluster import Cluster
-from tweet_dags.decide import MANAGER, Action, Kind, Seen, decide
+from tweet_dags.decide import decide
+from tweet_dags.drift import MANAGER
+from tweet_dags.notes import Memory
+from tweet_dags.seen import Seen
+from tweet_dags.writing import ChangedError, RefusedError
 
 _log = logging.getLogger(__name__)
-_APPLYING = {Kind.APPLY, Kind.WAKE, Kind.DELETE}
+_APPLYING = {Kind.APPLY, Kind.WAKE, Kind.DELETE, Kind.SUSPEND, Kind.RESUME}
 _HEALING = {Kind.END_DRIVER, Kind.LEAVE_DOWN}
 
 
 def applied(stream: str) -> str:
-    """See that the application is there as the chart has it, and that the operator works on it."""
-    cluster, seen, action = _look(stream)
-    if action.kind in _APPLYING:
-        _do(cluster, stream, seen, action)
-    if action.alert and action.kind not in _HEALING:
-        raise AirflowFailException(f"{stream}: {action.says}")
+    """See that the application is there as the chart and its holder have it, and that the operator works on it."""
+    cluster, seen, action, memory = _look(stream)
+    if action.kind not in _HEALING:
+        do(cluster, seen, action)
+        _remember(cluster, seen, memory)
+        if action.alert:
+            raise AirflowFailException(f"{stream}: {action.says}")
     return action.says
 
 
 def behind(stream: str) -> bool:
     """Tell whether the stream has to be healed: it runs, but its batches do not advance, or it fails too often."""
-    _, _, action = _look(stream)
+    _, _, action, _ = _look(stream)
     return action.kind in _HEALING
 
 
 def healed(stream: str) -> str:
     """End the driver of a stream that stands still; leave down one that fails too often, and say so by failing."""
-    cluster, seen, action = _look(stream)
+    cluster, seen, action, memory = _look(stream)
     if action.kind in _HEALING:
-        _do(cluster, stream, seen, action)
-    if action.alert:
-        raise AirflowFailException(
-            f"{stream}: {action.says}\nWhen the cause is mended, trigger operate_stream with the action start."
-        )
+        do(cluster, seen, action)
+        _remember(cluster, seen, memory)
+        if action.alert:
+            raise AirflowFailException(
+                f"{stream}: {action.says}\nWhen the cause is mended, trigger operate_stream with the action start."
+            )
     return action.says
 
 
-def _look(stream: str) -> tuple[Cluster, Seen, Action]:
+def do(cluster: Cluster, seen: Seen, action: Action) -> None:
+    """Do what was decided about what was seen."""
+    match action.kind:
+        case Kind.APPLY:
+            cluster.apply(seen)
+        case Kind.WAKE:
+            cluster.wake(seen)
+        case Kind.DELETE:
+            cluster.rehearse(seen)
+            cluster.delete(seen)
+        case Kind.SUSPEND if seen.held:
+            cluster.suspend(seen, seen.held)
+        case Kind.RESUME:
+            cluster.resume(seen)
+        case Kind.END_DRIVER:
+            cluster.end_driver(seen)
+        case Kind.LEAVE_DOWN:
+            held = cluster.hold(seen, MANAGER, action.says)
+            # It is down by its hold, and a person hears of it now; the next look suspends what is not suspended yet.
+            with suppress(ChangedError, RefusedError):
+                cluster.suspend(seen, held)
+
+
+def _look(stream: str) -> tuple[Cluster, Seen, Action, Memory]:
     cluster = Cluster.connect(settings.namespace())
     seen = cluster.see(stream)
     action, memory = decide(seen, settings.limits())
-    if memory != seen.memory:
-        cluster.remember(stream, memory)
     _log.info("%s: %s (%s)", stream, action.says, action.kind.value)
-    if seen.progress and (error := seen.progress.get("error")):
-        _log.warning("%s: the last error of its driver: %s", stream, error)
-    return cluster, seen, action
+    if memory.error:
+        _log.warning("%s: the last error of its driver: %s", stream, memory.error)
+    return cluster, seen, action, memory
 
 
-def _do(cluster: Cluster, stream: str, seen: Seen, action: Action) -> None:
-    match action.kind:
-        case Kind.APPLY:
-            cluster.apply(seen.rendered)
-        case Kind.WAKE:
-            cluster.wake(stream)
-        case Kind.DELETE:
-            cluster.delete(stream)
-        case Kind.END_DRIVER:
-            cluster.end_driver(stream)
-        case Kind.LEAVE_DOWN:
-            cluster.hold(stream, MANAGER, action.says)
+def _remember(cluster: Cluster, seen: Seen, memory: Memory) -> None:
+    if memory != seen.memory:
+        cluster.remember(seen.name, memory)

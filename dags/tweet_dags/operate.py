@@ -4,33 +4,59 @@ import logging
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from tweet_dags import settings
+from tweet_dags import pods, settings
+from tweet_dags.actions import Kind
 from tweet_dags.cluster import Cluster
-from tweet_dags.decide import MANAGER, Memory, hold
+from tweet_dags.decide import decide
+from tweet_dags.drift import MANAGER
+from tweet_dags.keep import do
+from tweet_dags.seen import Seen
 
 _log = logging.getLogger(__name__)
 _OWNER = "operate-stream"
 
 
 def operate(stream: str, action: str, reason: str, user: str | None) -> str:
-    """Stop, start or restart `stream`; return what was done. Fails where there is nothing to do it to."""
+    """Stop, start or restart `stream`; return what was done. Fails where something else holds it.
+
+    A stop and a start are written on the chart's map, where they last; the application follows at once, or, while it
+    is being submitted, as soon as `keep_streams_running` finds that over.
+    """
     cluster = Cluster.connect(settings.namespace())
     seen = cluster.see(stream)
-    if seen.live is None:
-        raise AirflowFailException(f"{stream} has no application yet: keep_streams_running makes it within a minute")
-    held = hold(seen.live)
-    if held and held.get("owner") not in {_OWNER, MANAGER}:
-        raise AirflowFailException(f"{stream} is held by {held.get('owner')}: {held.get('reason')}")
+    if seen.held and seen.held.owner not in {_OWNER, MANAGER}:
+        raise AirflowFailException(f"{stream} is {seen.held}")
     why = f"{reason} ({user})" if user else reason
     match action:
         case "stop":
-            cluster.hold(stream, _OWNER, why)
+            cluster.hold(seen, _OWNER, why)
+            said = _follow(cluster, stream)
         case "start":
-            cluster.release(stream, str(held.get("owner", _OWNER)))
-        case "restart":
-            # What a person asks for is no failure.
-            cluster.remember(stream, Memory())
-            cluster.end_driver(stream)
-    says = f"{stream}: {action}, {why}"
+            cluster.release(seen)
+            said = _follow(cluster, stream)
+        case _:
+            said = _restart(cluster, seen)
+    says = f"{stream}: {action}, {why}: {said}"
     _log.info(says)
     return says
+
+
+def _follow(cluster: Cluster, stream: str) -> str:
+    """Suspend or resume the application, where it may be written now."""
+    seen = cluster.see(stream)
+    action, _ = decide(seen, settings.limits())
+    if action.kind in {Kind.SUSPEND, Kind.RESUME}:
+        do(cluster, seen, action)
+    return action.says
+
+
+def _restart(cluster: Cluster, seen: Seen) -> str:
+    if seen.held:
+        raise AirflowFailException(f"{seen.name} is {seen.held}. Start it instead")
+    if seen.driver is None:
+        raise AirflowFailException(f"{seen.name} has no driver: keep_streams_running says why, and sees to it")
+    if lost := pods.lost(seen.driver, seen.now):
+        raise AirflowFailException(f"{lost}: its driver may still write, and is not ended by force")
+    cluster.pardon(seen)
+    cluster.end_driver(seen)
+    return "the driver is ended, and started again from its checkpoint"

@@ -3,7 +3,7 @@
 import os
 from datetime import timedelta
 
-from tweet_dags.decide import Limits
+from tweet_dags.actions import Limits
 
 
 def namespace() -> str:

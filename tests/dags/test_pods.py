@@ -1,0 +1,91 @@
+"""What is read out of a pod's status."""
+
+from typing import Any
+
+import pytest
+
+from tests.dags.facts import NOW, driver
+from tweet_dags.pods import lost, pending, trouble
+
+INIT_FAILED: dict[str, Any] = {
+    "initContainerStatuses": [
+        {
+            "name": "landing",
+            "state": {"terminated": {"exitCode": 1, "reason": "Error", "message": "mkdir: read-only file system"}},
+        }
+    ],
+    "containerStatuses": [{"name": "spark", "state": {"waiting": {"reason": "PodInitializing"}}}],
+    "conditions": [
+        {"type": "Initialized", "status": "False", "message": "containers with incomplete status: [landing]"}
+    ],
+}
+
+
+def container(state: dict[str, Any], last: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"name": "spark", "state": state} | ({"lastState": last} if last else {})
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (INIT_FAILED, "the container landing ended with 1: Error mkdir: read-only file system"),
+        (
+            {
+                "initContainerStatuses": [
+                    container(
+                        {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
+                        {"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
+                    )
+                ]
+            },
+            "the container spark ended with 137: OOMKilled",
+        ),
+        (
+            {
+                "initContainerStatuses": [container({"terminated": {"exitCode": 0, "reason": "Completed"}})],
+                "containerStatuses": [container({"waiting": {"reason": "ErrImagePull", "message": "not found"}})],
+            },
+            "ErrImagePull not found",
+        ),
+        (
+            {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}]},
+            "0/1 nodes are available",
+        ),
+        ({"containerStatuses": [container({"waiting": {"reason": "ContainerCreating"}})]}, "starting"),
+        ({}, "starting"),
+    ],
+)
+def test_why_a_pod_does_not_run_yet(status: dict[str, Any], reason: str) -> None:
+    assert pending(driver(**status)) == reason
+
+
+def test_without_a_pod_there_is_no_trouble() -> None:
+    assert trouble(None) == "" and trouble(driver()) == ""
+
+
+def conditions(ready: str, containers: str) -> list[dict[str, str]]:
+    return [{"type": "Ready", "status": ready}, {"type": "ContainersReady", "status": containers}]
+
+
+@pytest.mark.parametrize(
+    ("pod", "found"),
+    [
+        (driver(), False),
+        (driver(conditions=conditions("True", "True")), False),
+        # A kubelet that lives, and a container that is not ready.
+        (driver(conditions=conditions("False", "False")), False),
+        (driver(conditions=conditions("False", "True")), True),
+        (driver(conditions=conditions("Unknown", "True")), True),
+        (driver(reason="NodeLost"), True),
+        (driver(deleted="2026-11-25T12:00:30Z"), False),
+        (driver(deleted="2026-11-25T11:59:10Z"), False),
+        (driver(deleted="2026-11-25T11:58:50Z"), True),
+    ],
+)
+def test_a_pod_to_which_nobody_sees(pod: dict[str, Any], found: bool) -> None:
+    assert bool(lost(pod, NOW)) is found
+
+
+def test_a_gate_of_somebody_else_is_no_lost_node() -> None:
+    pod = driver(conditions=conditions("False", "True")) | {"spec": {"readinessGates": [{"conditionType": "x"}]}}
+    assert lost(pod, NOW) == ""
