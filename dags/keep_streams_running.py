@@ -4,17 +4,24 @@
 Looks at each stream once a minute and does at most one thing about it.
 
 - `applied` applies the SparkApplication that the chart has rendered: where it is missing, changed by an upgrade,
-  edited by hand, or where the operator has forgotten it.
+  edited by hand, or where the operator has forgotten it. It is deleted to be made anew only where the cluster would
+  take it again, and never written while the operator submits it.
 - `advancing` asks the driver whether its micro-batches advance; where they do, `healed` is skipped.
-- `healed` ends a driver whose batches stand still, so that it is started again; a stream that failed too
-  often within an hour is left down.
+- `healed` ends a driver whose batches stand still or that keeps silent, so that it is started again; a stream that
+  fails and has failed too often within an hour is left down. What an upgrade, an edit or a person has brought about is
+  no failure.
 
 A run owns nothing: streams go on while Airflow is stopped, and a run may be deleted at any time. A stream that somebody
-holds (`operate_stream`, a rescore) is left alone.
+holds (`operate_stream`, a rescore) is kept suspended, and not made anew where somebody has deleted it.
 
 #### When it fails
 - `applied` is red: its log says why the operator cannot start the driver (an image that cannot be pulled, no room on
   the nodes, a submission that is refused). Mend that; the next run goes on.
+- `applied` is red, a write is refused: the operator's webhook is away, or a policy forbids it. Nothing was deleted.
+- `applied` is red, the driver cannot be asked: the network between Airflow and the streams is closed. Nothing is done
+  to the driver, which the kubelet goes on watching; look at the network policies.
+- `applied` is red, the driver may still write: its node is lost. Nothing is ended by force. Look at the node; when it
+  is gone for good, delete its pod.
 - `healed` is red: the stream failed too often and was left down; the log has the driver's last error. Mend the cause,
   then trigger `operate_stream` with the action `start`.
 """

@@ -3,17 +3,20 @@
 
 A person stops, starts or restarts one stream. Trigger it with the stream, the action and a reason.
 
-- `stop`: the driver finishes its batch and ends. The stream stays down until somebody starts it; the reason is on
-  its SparkApplication.
-- `start` takes the hold away, also that of a stream that was left down for failing too often. It goes on from its
-  checkpoint.
+- `stop`: the driver finishes its batch and ends. The stream stays down until somebody starts it, even where its
+  SparkApplication is deleted: who stopped it and why stands on the map `stream-applications`, with a copy on the
+  application.
+- `start` takes the hold away, also that of a stream that was left down for failing too often, and forgets its
+  failures. It goes on from its checkpoint.
 - `restart` ends the driver, which is started again from its checkpoint.
 
-Nothing is lost by any of them: what lands meanwhile is read afterwards.
+Nothing is lost by any of them: what lands meanwhile is read afterwards. While the operator submits the application,
+nothing is written to it: `keep_streams_running` carries out a stop or a start once that is over.
 
 #### When it fails
-The log of the task names what is missing. An application that is not there yet is made by `keep_streams_running` within
-a minute. A stream that something else holds, such as a rescore, is left to it.
+The log of the task names what is missing. Without a driver there is nothing to restart, and `keep_streams_running` says
+why. A stream that something else holds, such as a rescore, is left to it. Where something was changed at the same
+moment, the task tries again.
 """
 
 from datetime import timedelta
