@@ -66,6 +66,9 @@ def train(
     balance: Annotated[
         float, typer.Option(min=0, max=1, help="0 weighs tweets alike in the loss, 1 weighs classes alike.")
     ] = _RECIPE.balance,
+    bf16: Annotated[
+        bool, typer.Option("--bf16", help="Multiply in bfloat16: faster on processors with AVX512_BF16 or AMX.")
+    ] = _RECIPE.bf16,
     registry: Registry = None,
     as_json: AsJson = False,
 ) -> None:
@@ -77,7 +80,7 @@ def train(
         from spark_apps.model.data import data_version
         from spark_apps.model.train import train as fine_tune
 
-        recipe = Recipe(epochs, batch_size, learning_rate, balance=balance, seed=seed)
+        recipe = Recipe(epochs, batch_size, learning_rate, balance=balance, seed=seed, bf16=bf16)
         figures = fine_tune(data, base, out, recipe, load(registry=registry).registry, _console)
         # A path would say more of this machine than of the model.
         start = Path(base).resolve().name if Path(base).is_dir() else base

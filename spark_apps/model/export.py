@@ -11,12 +11,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from spark_apps.model.checkpoint import Checkpoint, load
-from spark_apps.model.graph import Network, float_dense
+from spark_apps.model.graph import Network, float_dense, fold_biases
 from spark_apps.model.quantise import activation_ranges, int8_model
 from spark_apps.scoring import check
 from spark_apps.scoring.batches import batches
 from spark_apps.scoring.description import (
     DESCRIPTION_FILE,
+    EMBEDDINGS_FILE,
     FALLBACK_FILE,
     MODEL_FILE,
     NORMALISATION,
@@ -34,6 +35,7 @@ MIN_AGREEMENT = {"fp32": 0.999, "fp16": 0.999, "int8": 0.99}
 _CALIBRATE_EVERY = 8
 # Feed-forward blocks that stay in float32 in an int8 network: as few as keep the labels.
 _KEPT = (1, 2)
+_WORDS = "roberta.embeddings.word_embeddings.weight.fp16"
 # Smaller tensors (biases, norms) save nothing and keep their precision.
 _MIN_ELEMENTS = 4096
 
@@ -98,7 +100,8 @@ def _networks(checkpoint: Checkpoint, folder: Path, precision: str, calibration:
         # The hub has tokenizers as vocab.json and merges.txt too; the fast one writes itself as one file.
         checkpoint.tokenizer.save_pretrained(scratch)
         (folder / TOKENIZER_FILE).write_bytes((Path(scratch) / TOKENIZER_FILE).read_bytes())
-    weights, shape, labels = checkpoint.weights(), checkpoint.shape, len(checkpoint.labels)
+    shape, labels = checkpoint.shape, len(checkpoint.labels)
+    weights = fold_biases(checkpoint.weights(), shape.layers)
     network = Network(weights, shape, float_dense(weights)).model(labels)
     if precision == "int8":
         tokens = checkpoint.tokenizer(
@@ -106,10 +109,12 @@ def _networks(checkpoint: Checkpoint, folder: Path, precision: str, calibration:
         )["input_ids"]
         ranges = activation_ranges(network, list(batches(list(enumerate(tokens)))))
         _store_in_float16(network.graph)
+        _share_embeddings(network.graph, folder)
         _save(network, folder / FALLBACK_FILE)
         for kept in _KEPT:
             smaller = int8_model(weights, shape, labels, ranges, kept)
             _store_in_float16(smaller.graph)
+            _share_embeddings(smaller.graph, folder)
             yield smaller
         return
     if precision == "fp16":
@@ -125,15 +130,16 @@ def _describe(folder: Path, blank: Description, threads: int) -> Description:
     if blank.precision == "int8":
         # Described without the file to fall back to, the folder is scored by int8 whatever that gives.
         check.write(folder, Scorer(folder, threads).score)
-        more = {name: sha256(folder / name) for name in (FALLBACK_FILE, check.CHECK_FILE)}
+        more = {name: sha256(folder / name) for name in (FALLBACK_FILE, EMBEDDINGS_FILE, check.CHECK_FILE)}
         description = replace(description, checksums=description.checksums | more)
         description.write(folder)
     return description
 
 
 def _save(model: onnx.ModelProto, file: Path) -> None:
-    onnx.checker.check_model(model)
     onnx.save(model, file)
+    # By its name: what lies in a file beside it is looked for there.
+    onnx.checker.check_model(str(file))
 
 
 def _store_in_float16(graph: onnx.GraphProto) -> None:
@@ -150,3 +156,11 @@ def _store_in_float16(graph: onnx.GraphProto) -> None:
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
+
+
+def _share_embeddings(graph: onnx.GraphProto, folder: Path) -> None:
+    """Move the words' embeddings out of `graph` into a file of `folder`, which a second graph then reads too."""
+    (words,) = (weight for weight in graph.initializer if weight.name == _WORDS)
+    (folder / EMBEDDINGS_FILE).write_bytes(words.raw_data)
+    onnx.external_data_helper.set_external_data(words, EMBEDDINGS_FILE, offset=0, length=len(words.raw_data))
+    words.ClearField("raw_data")

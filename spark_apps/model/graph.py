@@ -5,16 +5,17 @@ torch's exporter writes what the Python code does; this graph, written from the 
 - Each dense layer is one Gemm over the tokens of all texts, so that its bias costs nothing.
 - The classifier reads the first token alone, so the last layer computes keys and values for all tokens and the rest
   for the first: a sixth of the work of six layers less, and exactly the same result.
+- Of two biases the product itself takes care: see `fold_biases`.
 - Padding stands at the end of a text, so a token's place in the text is its column.
 - A node is fused where the fused kernel is the faster one on a CPU: Attention, SkipLayerNormalization and BiasGelu are
   not (`tests/benchmarks/scorer.py` has the figures).
 
-Weights keep their names and their shapes of the checkpoint.
+Weights keep their names and their shapes of the checkpoint, and are those of a RoBERTa still.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
@@ -59,25 +60,59 @@ class Builder:
         return name
 
 
-# Adds the dense layer `name` over rows (n, in) and returns the name of its output (n, out).
-Dense = Callable[[Builder, str, str], str]
+class Dense(Protocol):
+    """Adds the dense layer `name` over rows (n, in); returns the name of its output (n, out)."""
+
+    def __call__(self, graph: Builder, rows: str, name: str, beside: str = "") -> str:
+        """Add `beside` (n, out) to the product where it is named, else the layer's bias if it has one."""
 
 
 def float_dense(weights: Weights) -> Dense:
     """Return the dense layer that computes in float32."""
 
-    def dense(graph: Builder, rows: str, name: str) -> str:
-        matrix = graph.constant(f"{name}.weight", weights[f"{name}.weight"])
-        bias = graph.constant(f"{name}.bias", weights[f"{name}.bias"])
-        return graph.add("Gemm", [rows, matrix, bias], name, transB=1)
+    def dense(graph: Builder, rows: str, name: str, beside: str = "") -> str:
+        inputs = [rows, graph.constant(f"{name}.weight", weights[f"{name}.weight"])]
+        if beside:
+            inputs.append(beside)
+        elif f"{name}.bias" in weights:
+            inputs.append(graph.constant(f"{name}.bias", weights[f"{name}.bias"]))
+        return graph.add("Gemm", inputs, name, transB=1)
 
     return dense
 
 
+def fold_biases(weights: Weights, layers: int) -> Weights:
+    """Return the weights of the same function whose keys and whose layers before a residual sum have no bias.
+
+    - What a bias of the keys adds to the scores of a token is the same for each key: softmax drops it.
+    - The bias of a layer before a residual sum is added to what it is summed with, by the shift of the norm there; the
+      other layers that read that norm take it off again. The residual can then be the third operand of the product,
+      where a bias would be, and the sum costs nothing.
+    """
+    found = dict(weights)
+
+    def fold(norm: str, ends: str, readers: Sequence[str]) -> None:
+        bias = found.pop(f"{ends}.bias")
+        found[f"{norm}.bias"] = found[f"{norm}.bias"] + bias
+        for name in readers:
+            found[f"{name}.bias"] = found[f"{name}.bias"] - found[f"{name}.weight"] @ bias
+
+    before = "roberta.embeddings.LayerNorm"
+    for number in range(layers):
+        layer = f"roberta.encoder.layer.{number}"
+        attention = f"{layer}.attention"
+        del found[f"{attention}.self.key.bias"]
+        fold(before, f"{attention}.output.dense", [f"{attention}.self.{part}" for part in ("query", "value")])
+        fold(f"{attention}.output.LayerNorm", f"{layer}.output.dense", [f"{layer}.intermediate.dense"])
+        before = f"{layer}.output.LayerNorm"
+    return found
+
+
 class Network:
-    """Writes the graph, layer by layer; rows are tokens, text after text: (texts * length, width)."""
+    """Writes the graph, layer by layer; rows are tokens, the first ones of all texts first: (length * texts, width)."""
 
     def __init__(self, weights: Weights, shape: Shape, dense: Dense) -> None:
+        # `weights` are those that `fold_biases` returned.
         self._weights, self._shape, self._dense = weights, shape, dense
         self._width = weights["roberta.embeddings.LayerNorm.weight"].shape[0]
         self._graph = Builder()
@@ -115,16 +150,19 @@ class Network:
             graph.constant(f"{name}.{kind}_embeddings.weight", self._weights[f"{name}.{kind}_embeddings.weight"])
             for kind in ("word", "position", "token_type")
         )
-        found = graph.add("Gather", [words, "input_ids"], f"{name}.words")
-        shape = graph.add("Shape", ["input_ids"], "shape")
-        length = graph.add("Slice", [shape, self._ints(1), self._ints(2)], "length")
+        ids = graph.add("Transpose", ["input_ids"], f"{name}.ids", perm=[1, 0])
+        found = graph.add("Gather", [words, ids], f"{name}.found")
+        graph.add("Shape", ["input_ids"], "shape")
+        graph.add("Slice", ["shape", self._ints(0), self._ints(1)], "texts")
+        length = graph.add("Slice", ["shape", self._ints(1), self._ints(2)], "length")
         # RoBERTa counts places from the one after the padding's.
         first = self._ints(self._shape.padding_id + 1)
         last = graph.add("Add", [length, first], f"{name}.last")
         here = graph.add("Slice", [places, first, last, self._ints(0)], f"{name}.places")
         # A tweet is one segment: all its tokens are of the first type.
         kind = graph.add("Gather", [types, graph.constant("zero", np.int64(0))], f"{name}.type")
-        added = graph.add("Add", [graph.add("Add", [here, kind], f"{name}.places_and_type"), found], f"{name}.sum")
+        place = graph.add("Add", [here, kind], f"{name}.places_and_type")
+        added = graph.add("Add", [graph.add("Unsqueeze", [place, self._ints(1)], f"{name}.each"), found], f"{name}.sum")
         rows = graph.add("Reshape", [added, self._ints(-1, self._width)], f"{name}.rows")
         return self._norm(rows, f"{name}.LayerNorm")
 
@@ -139,43 +177,43 @@ class Network:
         graph, name = self._graph, f"roberta.encoder.layer.{number}"
         asking = self._first(rows) if first_only else rows
         seen = self._attention(f"{name}.attention", asking, rows, mask)
-        added = graph.add("Add", [self._dense(graph, seen, f"{name}.attention.output.dense"), asking], f"{name}.added")
+        added = self._dense(graph, seen, f"{name}.attention.output.dense", asking)
         middle = self._norm(added, f"{name}.attention.output.LayerNorm")
         wide = graph.add("Gelu", [self._dense(graph, middle, f"{name}.intermediate.dense")], f"{name}.gelu", MICROSOFT)
-        out = graph.add("Add", [self._dense(graph, wide, f"{name}.output.dense"), middle], f"{name}.output.added")
-        return self._norm(out, f"{name}.output.LayerNorm")
+        return self._norm(self._dense(graph, wide, f"{name}.output.dense", middle), f"{name}.output.LayerNorm")
 
     def _first(self, rows: str) -> str:
         """Return the rows of the first token of each text."""
-        graph = self._graph
-        ends = graph.add("Concat", ["length", self._ints(self._width)], "first.shape", axis=0)
-        texts = graph.add("Concat", [self._ints(-1), ends], "first.texts", axis=0)
-        apart = graph.add("Reshape", [rows, texts], "first.apart")
-        return graph.add("Gather", [apart, graph.constant("zero", np.int64(0))], "first", axis=1)
+        return self._graph.add("Slice", [rows, self._ints(0), "texts"], "first")
 
     def _attention(self, name: str, asking: str, rows: str, mask: str) -> str:
-        """Return what the rows `asking` gather from all rows of their text."""
+        """Return what the rows `asking` gather from all rows of their text.
+
+        The products read the heads where they lie (`transBatch…`): only what they give has to be moved.
+        """
         graph, heads = self._graph, self._shape.heads
         depth = self._width // heads
+        all_ask = asking == rows
         query, key, value = (
             self._heads(self._dense(graph, source, f"{name}.self.{part}"), source != rows, heads, depth)
             for part, source in (("query", asking), ("key", rows), ("value", rows))
         )
-        scores = graph.add("FusedMatMul", [query, key], f"{name}.scores", MICROSOFT, transB=1, alpha=depth**-0.5)
+        scores = graph.add(
+            "FusedMatMul", [query, key], f"{name}.scores", MICROSOFT,
+            transB=1, transBatchA=int(all_ask), transBatchB=1, alpha=depth**-0.5,
+        )  # fmt: skip
         masked = graph.add("Add", [scores, mask], f"{name}.masked")
         shares = graph.add("Softmax", [masked], f"{name}.shares", axis=-1)
-        mixed = graph.add("MatMul", [shares, value], f"{name}.mixed")
-        if asking == rows:
-            mixed = graph.add("Transpose", [mixed], f"{name}.by_token", perm=[0, 2, 1, 3])
+        mixed = graph.add("FusedMatMul", [shares, value], f"{name}.mixed", MICROSOFT, transBatchB=1)
+        if all_ask:
+            mixed = graph.add("Transpose", [mixed], f"{name}.by_token", perm=[2, 0, 1, 3])
         return graph.add("Reshape", [mixed, self._ints(-1, self._width)], f"{name}.rows")
 
     def _heads(self, rows: str, single: bool, heads: int, depth: int) -> str:
-        """Return rows as (texts, heads, tokens, depth); `single` where each text has one row."""
+        """Return rows as (tokens, texts, heads, depth); `single`, of one row a text, as (texts, heads, 1, depth)."""
         graph = self._graph
         if single:
             return graph.add("Reshape", [rows, self._ints(-1, heads, 1, depth)], f"{rows}.heads")
         if "by_head" not in {node.name for node in graph.nodes}:
-            ends = ["length", self._ints(heads, depth)]
-            graph.add("Concat", [self._ints(-1), *ends], "by_head", axis=0)
-        apart = graph.add("Reshape", [rows, "by_head"], f"{rows}.heads")
-        return graph.add("Transpose", [apart], f"{rows}.by_head", perm=[0, 2, 1, 3])
+            graph.add("Concat", [self._ints(-1), "texts", self._ints(heads, depth)], "by_head", axis=0)
+        return graph.add("Reshape", [rows, "by_head"], f"{rows}.heads")

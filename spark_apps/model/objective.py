@@ -38,7 +38,7 @@ def optimiser(recipe: Recipe, model: Any) -> torch.optim.Optimizer:
         decay = 0.0 if weights.ndim < 2 else recipe.weight_decay
         groups.setdefault((rate, decay), []).append(weights)
     settings = [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]
-    return torch.optim.AdamW(settings, betas=(0.9, 0.98), eps=1e-6)
+    return torch.optim.AdamW(settings, betas=(0.9, 0.98), eps=1e-6, fused=True)
 
 
 def _depth(name: str, head: int) -> int:

@@ -45,11 +45,11 @@ def int8_model(weights: Weights, shape: Shape, labels: int, ranges: dict[str, Ra
     """Return the network in int8, by the `ranges` of its inputs; `kept` feed-forward blocks stay in float32."""
     in_float, in_int8 = float_dense(weights), _Int8(weights, ranges)
 
-    def dense(graph: Builder, rows: str, name: str) -> str:
+    def dense(graph: Builder, rows: str, name: str, beside: str = "") -> str:
         block = _FEED_FORWARD.search(name)
         stays = name.startswith("classifier.") or (block is not None and int(block.group(1)) < kept)
         chosen: Dense = in_float if stays else in_int8
-        return chosen(graph, rows, name)
+        return chosen(graph, rows, name, beside)
 
     return Network(weights, shape, dense).model(labels)
 
@@ -81,8 +81,8 @@ class _Int8:
     def __init__(self, weights: Weights, ranges: dict[str, Range]) -> None:
         self._weights, self._ranges = weights, ranges
 
-    def __call__(self, graph: Builder, rows: str, name: str) -> str:
-        weight, bias = self._weights[f"{name}.weight"].T, self._weights[f"{name}.bias"]
+    def __call__(self, graph: Builder, rows: str, name: str, beside: str = "") -> str:
+        weight = self._weights[f"{name}.weight"].T
         odd, share = self._odd(name), self._share(name)
         self._quantised(graph, rows, np.where(np.isin(np.arange(len(share)), odd), np.float32(0), 1 / share))
         even = weight * share[:, None]
@@ -94,13 +94,15 @@ class _Int8:
             graph.constant(f"{name}.zero", np.zeros(len(scale), np.int8)),
         ]  # fmt: skip
         product = graph.add("MatMulIntegerToFloat", inputs, f"{name}.product", MICROSOFT)
-        scaled = graph.add("Mul", [product, f"{rows}.largest"], f"{name}.scaled")
-        beside = graph.constant(f"{name}.bias", bias)
+        if not beside and f"{name}.bias" in self._weights:
+            beside = graph.constant(f"{name}.bias", self._weights[f"{name}.bias"])
         if len(odd):
             columns = graph.add("Gather", [rows, graph.constant(f"{name}.odd", odd)], f"{name}.columns", axis=1)
             part = graph.constant(f"{name}.weight.odd", weight[odd])
             beside = graph.add("Gemm", [columns, part, beside], f"{name}.beside")
-        return graph.add("Add", [scaled, beside], name)
+        if not beside:
+            return graph.add("Mul", [product, f"{rows}.largest"], name)
+        return graph.add("Add", [graph.add("Mul", [product, f"{rows}.largest"], f"{name}.scaled"), beside], name)
 
     def _quantised(self, graph: Builder, rows: str, factors: Floats) -> None:
         """Add the 8-bit form of `rows`, each divided by its largest value, unless it is there already."""

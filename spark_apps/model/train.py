@@ -152,7 +152,8 @@ def _arguments(checkpoints: Path, recipe: Recipe, tweets: int) -> TrainingArgume
         warmup_ratio=recipe.warmup,
         lr_scheduler_type="linear",
         group_by_length=True,  # padding, not attention, is what short texts waste time on
-        bf16=torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+        use_cpu=not torch.cuda.is_available(),
+        bf16=recipe.bf16 or (torch.cuda.is_available() and torch.cuda.is_bf16_supported()),
         eval_strategy="steps",
         eval_steps=max(1, steps // _EVALUATIONS_AN_EPOCH),
         save_strategy="steps",

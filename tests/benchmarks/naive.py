@@ -1,53 +1,80 @@
 """What a user would write first: a Spark UDF that calls a Hugging Face pipeline, one tweet at a time."""
 
-import shutil
+import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps.scoring.description import FALLBACK_FILE, MODEL_FILE, TOKENIZER_FILE, Description
+from spark_apps.model.registry import BUNDLED
+from spark_apps.scoring.description import ModelVersion
+from spark_apps.scoring.udf import scored
+from spark_apps.session import make_session
+from spark_apps.settings import load
+from tests.benchmarks.checkpoints import roberta_base, torch_model
+from tests.benchmarks.result import Line, Result
+from tests.benchmarks.scorer import float_folder
+from tests.benchmarks.streams import timed
+from tests.benchmarks.texts import texts, with_retweets
+
+_TWEETS, _FEW = 2_500, 120
 
 
-def torch_model(exported: Path, out: Path) -> Path:
-    """Write the weights of an exported model as a transformers checkpoint; needs the train extra."""
-    import onnx
-    import torch
-    from onnx import numpy_helper
-    from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForSequenceClassification
+def naive() -> Result:
+    """The same tweets in Spark, by a UDF that calls a Hugging Face pipeline one tweet at a time, and by Gold."""
+    spark = make_session(load())
+    try:
+        with tempfile.TemporaryDirectory(prefix="bench-torch-") as scratch:
+            home = Path(scratch)
+            folders = {"float32": float_folder(BUNDLED, home / "float"), "as bundled": BUNDLED}
+            gold = {name: _gold(name, folder) for name, folder in folders.items()}
+            pipeline, seed = _pipeline(torch_model(BUNDLED, home / "torch")), roberta_base(home / "seed", BUNDLED)
+            ways = {"a pipeline": pipeline, **{f"Gold, {name}": way for name, way in gold.items()}}
+            fresh, repeating = texts(_TWEETS), with_retweets(texts(_TWEETS), share=0.3, among=400)
+            first = _rate(spark, fresh[:_FEW], _pipeline(seed))
+            rates = {
+                of: {name: _rate(spark, sample, way) for name, way in ways.items()}
+                for of, sample in (("no text twice", fresh), ("30 % retweets", repeating))
+            }
+    finally:
+        spark.stop()
+    lines = [Line("a pipeline of roberta-base's size in a UDF", f"{first:,.1f} tweets/s")]
+    lines += [
+        Line(
+            f"{name}{' in a UDF' if name == 'a pipeline' else ''}, {of}",
+            f"{rate:,.0f} tweets/s",
+            f"{rate / found['a pipeline']:.1f} × its pipeline, {rate / first:.0f} × roberta-base's",
+        )
+        for of, found in rates.items()
+        for name, rate in found.items()
+    ]
+    return Result(lines, {"roberta-base": first, **rates})
 
-    # An int8 model's weights are rounded; those of the file beside it are not.
-    description = Description.read(exported)
-    graph = onnx.load(exported / (FALLBACK_FILE if FALLBACK_FILE in description.checksums else MODEL_FILE)).graph
-    weights = {item.name.removesuffix(".fp16"): numpy_helper.to_array(item) for item in graph.initializer}
-    words, width = weights["roberta.embeddings.word_embeddings.weight"].shape
-    config = RobertaConfig(
-        vocab_size=words,
-        hidden_size=width,
-        num_hidden_layers=len({name.split(".")[3] for name in weights if name.startswith("roberta.encoder.layer.")}),
-        num_attention_heads=12,
-        intermediate_size=weights["roberta.encoder.layer.0.intermediate.dense.bias"].shape[0],
-        max_position_embeddings=weights["roberta.embeddings.position_embeddings.weight"].shape[0],
-        type_vocab_size=weights["roberta.embeddings.token_type_embeddings.weight"].shape[0],
-        id2label=dict(enumerate(description.labels)),
-        num_labels=len(description.labels),
-        pad_token_id=1,
-    )
-    model = RobertaForSequenceClassification(config)
-    state = {
-        name: torch.from_numpy(np.array(weights[name], np.float32)) for name in model.state_dict() if name in weights
-    }
-    missing = set(model.state_dict()) - set(state)
-    if missing:
-        raise ValueError(f"the export holds no {', '.join(sorted(missing))}")
-    model.load_state_dict(state)
-    model.save_pretrained(out)
-    shutil.copyfile(exported / TOKENIZER_FILE, out / TOKENIZER_FILE)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(exported / TOKENIZER_FILE), pad_token="<pad>")
-    tokenizer.model_max_length = description.max_length
-    tokenizer.save_pretrained(out)
-    return out
+
+def _pipeline(folder: Path) -> Callable[[DataFrame], DataFrame]:
+    way: Any = naive_udf(str(folder))
+    return lambda tweets: tweets.select(way("full_text"))
+
+
+def _gold(name: str, folder: Path) -> Callable[[DataFrame], DataFrame]:
+    return lambda tweets: scored(tweets, ModelVersion("bench", name, folder))
+
+
+def _rate(spark: SparkSession, sample: list[str], way: Callable[[DataFrame], DataFrame]) -> float:
+    """Return the tweets/s of one way: the median of three turns, each of other texts."""
+    frame = spark.createDataFrame([(text,) for text in sample], "full_text STRING").repartition(2).cache()
+    spent = []
+    # A worker holds one model, and loads it in the first turn, which is not counted.
+    for _ in range(4):
+        # The workers remember what they have scored, for the sample before too.
+        fresh = frame.select(F.concat("full_text", F.lit(f" {time.monotonic_ns()}")).alias("full_text"))
+        spent.append(timed(way(fresh).write.format("noop").mode("overwrite").save))
+    frame.unpersist()
+    return len(sample) / float(np.median(spent[1:]))
 
 
 # Of the worker: the pipeline is loaded once in it, whatever the number of its tasks.

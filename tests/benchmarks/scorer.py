@@ -1,4 +1,4 @@
-"""The scorer alone: against the processor's limit, int8 against float, with a cache, and its memory.
+"""The scorer alone: against the processor's limit, with a cache, and its memory.
 
 Each pair is timed in one process, turn about, and the medians are compared: the machine may be as noisy as it likes.
 """
@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -23,9 +24,10 @@ from onnx import TensorProto, helper
 from spark_apps.model.graph import IR_VERSION, MICROSOFT, OPSET, Builder, Shape
 from spark_apps.scoring.batches import Batch, batches
 from spark_apps.scoring.cache import Cache
-from spark_apps.scoring.description import FALLBACK_FILE, MODEL_FILE, Description
+from spark_apps.scoring.description import EMBEDDINGS_FILE, FALLBACK_FILE, MODEL_FILE, Description, sha256
 from spark_apps.scoring.scorer import Scorer, open_session
 from spark_apps.scoring.text import normalise
+from tests.benchmarks.texts import with_retweets
 
 TURNS = 5
 
@@ -106,42 +108,33 @@ def _products(width: int, wide: int, shape: Shape) -> Any:
     return helper.make_model(body, opset_imports=opsets, ir_version=IR_VERSION)
 
 
-def int8_against_float(folder: Path, texts: Sequence[str], threads: int) -> dict[str, float]:
-    """Return the tweets/s of an int8 folder and of its own float file, and their ratio."""
-    with tempfile.TemporaryDirectory(prefix="bench-float-") as home:
-        scorers = {"int8": Scorer(folder, threads), "float": Scorer(float_folder(folder, Path(home)), threads)}
-    if scorers["int8"].precision != "int8":
-        raise ValueError(f"{folder} is not scored by int8 on this processor")
-    seconds = turn_about({name: lambda scorer=scorer: scorer.score(texts) for name, scorer in scorers.items()})  # type: ignore[misc]
-    found = {name: len(texts) / spent for name, spent in seconds.items()}
-    return {**found, "ratio": found["int8"] / found["float"]}
-
-
 def float_folder(folder: Path, out: Path) -> Path:
-    """Write the float model of an int8 folder as a folder of its own."""
+    """Write the float model of an int8 folder as a folder of its own, and return it."""
     description = Description.read(folder)
-    for name in description.files():
-        shutil.copyfile(folder / name, out / name)
+    if FALLBACK_FILE not in description.checksums:
+        raise ValueError(f"{folder} is not of an int8 model: it is {description.precision}")
+    shutil.copytree(folder, out)
     (out / FALLBACK_FILE).replace(out / MODEL_FILE)
-    replace(description, precision="fp16", checksums={MODEL_FILE: description.checksums[FALLBACK_FILE]}).write(out)
+    checksums = {name: sha256(out / name) for name in (MODEL_FILE, EMBEDDINGS_FILE)}
+    replace(description, precision="fp16", checksums=checksums).write(out)
     return out
 
 
-def cache_on_and_off(folder: Path, texts: Sequence[str], threads: int, batch: int = 500) -> dict[str, float]:
+def cache_on_and_off(folder: Path, texts: Sequence[str], threads: int, batch: int = 250) -> dict[str, float]:
     """Return the tweets/s of a stream with 30 % of retweets, with the cache and without, and the ratio.
 
-    The stream comes in batches; a retweet is of any tweet before it. Without the cache the scorer still scores once
-    what is twice in one batch.
+    The stream has run for a while: a retweet is of any tweet before it, and two thirds of `texts` went by before the
+    clock starts. Without the cache the scorer still scores once what is twice in one batch.
     """
-    random, scorer = Random(2), Scorer(folder, threads)
-    stream: list[str] = []
-    fresh = iter(texts)
-    for _ in range(len(texts)):
-        stream.append(random.choice(stream) if stream and random.random() < 0.3 else normalise(next(fresh)))
-    cut = [stream[start : start + batch] for start in range(0, len(stream), batch)]
+    scorer = Scorer(folder, threads)
+    stream = with_retweets([normalise(text) for text in texts], share=0.3, among=len(texts))
+    gone, now = stream[: len(stream) * 2 // 3], stream[len(stream) * 2 // 3 :]
+    cut = [now[start : start + batch] for start in range(0, len(now), batch)]
+    before = Cache(len(stream))
+    before.score("1", gone, scorer.score_normalised)
 
     def cached() -> None:
-        cache = Cache(len(stream))
+        cache = deepcopy(before)
         for part in cut:
             cache.score("1", part, scorer.score_normalised)
 
@@ -150,7 +143,7 @@ def cache_on_and_off(folder: Path, texts: Sequence[str], threads: int, batch: in
             scorer.score_normalised(part)
 
     seconds = turn_about({"on": cached, "off": plain})
-    found = {name: len(stream) / spent for name, spent in seconds.items()}
+    found = {name: len(now) / spent for name, spent in seconds.items()}
     return {**found, "ratio": found["on"] / found["off"]}
 
 

@@ -2,47 +2,80 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from spark_apps.model.checkpoint import load
+from spark_apps.model.data import LABELS
 from spark_apps.model.export import export
+from spark_apps.model.registry import BUNDLED
+from spark_apps.scoring.description import Description
 from spark_apps.scoring.scorer import Scorer
 from spark_apps.scoring.text import normalise
-from tests.benchmarks.naive import torch_model
-from tests.benchmarks.scorer import cache_on_and_off, float_folder, int8_against_float, matrix_limit, memory, turn_about
+from tests.benchmarks.checkpoints import roberta_base, torch_model
+from tests.benchmarks.result import Line, Result
+from tests.benchmarks.scorer import cache_on_and_off, float_folder, matrix_limit, memory, turn_about
+from tests.benchmarks.texts import texts
+from tests.model.folders import write_base
 
-JSON = Path("artifacts/bench-scorer.json")
-# One tweet at a time is slow: its rate is measured on fewer of them.
-_FEW = 200
+ONE_BY_ONE, IN_BATCHES = "pipeline on torch, one by one", "pipeline on torch, batches of 32"
+FLOAT, INT8 = "scorer, float32", "scorer, int8"
 
 
-def main(bundled: Path, texts: Sequence[str]) -> None:
-    """Measure the model in the folder `bundled`; print a table and write the figures to JSON."""
+def scorer() -> Result:
+    """The bundled weights on one core, turn about: pipelines, the scorer, the processor's limit, a cache, memory."""
     with tempfile.TemporaryDirectory(prefix="bench-ways-") as scratch:
         home = Path(scratch)
-        torch = torch_model(bundled, home / "torch")
-        int8, fp32 = home / "int8", home / "float"
-        agreement = export(torch, int8, "int8", texts, {}).metrics["agreement_with_torch"]
-        fp32.mkdir()
-        float_folder(int8, fp32)
-        shape = load(torch).shape
-        found: dict[str, Any] = {
-            "limit": matrix_limit(fp32, texts, *_widths(torch), shape, threads=1),
-            "int8": int8_against_float(int8, texts, threads=1) | {"agreement_with_torch": agreement},
-            "cache": cache_on_and_off(fp32, texts, threads=1),
-            "ways": _ways(torch, {"scorer, float32": fp32, "scorer, int8": int8}, texts[:_FEW]),
-            "memory_mb": memory(fp32, texts, 2_000, 20_000),
-        }
-    JSON.parent.mkdir(exist_ok=True)
-    JSON.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    Console().print(_table(found))
-    print(f"all figures: {JSON}")
+        checkpoint = torch_model(BUNDLED, home / "torch")
+        in_float = float_folder(BUNDLED, home / "float")
+        ways = _ways(checkpoint, {FLOAT: in_float, INT8: BUNDLED}, texts(400))
+        limit = matrix_limit(in_float, texts(1_500), *_widths(checkpoint), load(checkpoint).shape, threads=1)
+        cache = cache_on_and_off(in_float, texts(6_000), threads=1)
+        memory_mb = {"bundled": memory(BUNDLED, texts(1_500), 2_000, 20_000)}
+        # A network of 3 million parameters goes through a million texts in minutes, by the same runtime.
+        export(write_base(home / "base", LABELS), home / "small", "fp16", texts(100), {})
+        memory_mb["small"] = memory(home / "small", texts(1_500), 100_000, 1_000_000)
+    agreement = Description.read(BUNDLED).metrics["agreement_with_torch"]
+    lines = [
+        *_beside_the_first(ways),
+        Line("matrix products alone", _rate(limit["limit"]), f"the scorer has {limit['scorer_share']:.0%} of it"),
+        Line("int8 over float32", f"{ways[INT8] / ways[FLOAT]:.2f} ×", f"{agreement:.2%} of torch's labels"),
+        Line("a cache, 30 % retweets", _rate(cache["on"]), f"{cache['ratio']:.2f} × without it"),
+        *(
+            Line(f"memory after {int(count):,} texts, {model} model", f"{size:,.0f} MB")
+            for model, found in memory_mb.items()
+            for count, size in found.items()
+        ),
+    ]
+    figures = {"ways": ways, "limit": limit, "agreement": agreement, "cache": cache, "memory_mb": memory_mb}
+    return Result(lines, figures)
+
+
+def big() -> Result:
+    """Weights of roberta-base's size on one core, turn about: pipelines, and the scorer in both precisions."""
+    with tempfile.TemporaryDirectory(prefix="bench-big-") as scratch:
+        home = Path(scratch)
+        checkpoint = roberta_base(home / "torch", BUNDLED)
+        description = export(checkpoint, home / "int8", "int8", texts(400), {})
+        folders = {FLOAT: float_folder(home / "int8", home / "float"), INT8: home / "int8"}
+        ways = _ways(checkpoint, folders, texts(64))
+    agreement = description.metrics["agreement_with_torch"]
+    lines = [*_beside_the_first(ways), Line("labels that int8 keeps", f"{agreement:.2%}", "of random layers")]
+    return Result(lines, {"ways": ways, "agreement": agreement})
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.1f} tweets/s" if value < 100 else f"{value:,.0f} tweets/s"
+
+
+def _beside_the_first(ways: Mapping[str, float]) -> list[Line]:
+    one, batches = ways[ONE_BY_ONE], ways[IN_BATCHES]
+    return [
+        Line(name, _rate(rate), f"{rate / one:.1f} × one by one, {rate / batches:.1f} × batches of 32")
+        for name, rate in ways.items()
+    ]
 
 
 def _widths(checkpoint: Path) -> tuple[int, int]:
@@ -50,26 +83,29 @@ def _widths(checkpoint: Path) -> tuple[int, int]:
     return config["hidden_size"], config["intermediate_size"]
 
 
-def _ways(checkpoint: Path, folders: dict[str, Path], texts: Sequence[str]) -> dict[str, float]:
+def _ways(checkpoint: Path, folders: Mapping[str, Path], sample: Sequence[str]) -> dict[str, float]:
     """Return the tweets/s of pipelines, on torch and on optimum's export, and of our scorer: one core, no cache."""
     import torch
     from optimum.onnxruntime import ORTModelForSequenceClassification
     from transformers import AutoTokenizer, pipeline
 
     torch.set_num_threads(1)
-    normal = [normalise(text) for text in texts]
+    normal = [normalise(text) for text in sample]
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     plain = pipeline("text-classification", model=str(checkpoint), tokenizer=tokenizer)
     theirs = ORTModelForSequenceClassification.from_pretrained(checkpoint, export=True, session_options=_one_thread())
     optimum = pipeline("text-classification", model=theirs, tokenizer=tokenizer)
     ways: dict[str, Callable[[], Any]] = {
-        "pipeline on torch, one by one": lambda: [plain(text, truncation=True) for text in normal],
-        "pipeline on torch, batches of 32": lambda: plain(normal, batch_size=32, truncation=True),
+        ONE_BY_ONE: lambda: [plain(text, truncation=True) for text in normal],
+        IN_BATCHES: lambda: plain(normal, batch_size=32, truncation=True),
         "pipeline on optimum's export, batches of 32": lambda: optimum(normal, batch_size=32, truncation=True),
     }
     for name, folder in folders.items():
-        ways[name] = partial(Scorer(folder, 1).score_normalised, normal)
-    return {name: len(texts) / spent for name, spent in turn_about(ways, turns=3).items()}
+        scorer = Scorer(folder, 1)
+        if name == INT8 and scorer.precision != "int8":
+            raise ValueError(f"{folder} is not scored by int8 on this processor")
+        ways[name] = partial(scorer.score_normalised, normal)
+    return {name: len(normal) / spent for name, spent in turn_about(ways, turns=3).items()}
 
 
 def _one_thread() -> Any:
@@ -78,22 +114,3 @@ def _one_thread() -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     return options
-
-
-def _table(found: dict[str, Any]) -> Table:
-    view = Table("way", "tweets/s", "beside", title="one core, the same weights and texts", title_justify="left")
-    slowest = found["ways"]["pipeline on torch, one by one"]
-    for name, rate in found["ways"].items():
-        view.add_row(name, f"{rate:,.0f}", f"{rate / slowest:.1f} × the first")
-    limit, int8, cache = found["limit"], found["int8"], found["cache"]
-    view.add_section()
-    view.add_row("matrix products alone", f"{limit['limit']:,.0f}", f"the scorer has {limit['scorer_share']:.0%} of it")
-    view.add_row(
-        "int8",
-        f"{int8['int8']:,.0f}",
-        f"{int8['ratio']:.2f} × float32, {int8['agreement_with_torch']:.2%} of torch's labels",
-    )
-    view.add_row("a cache, 30 % retweets", f"{cache['on']:,.0f}", f"{cache['ratio']:.2f} × without it")
-    sizes = ", ".join(f"{size:,.0f} MB after {count} texts" for count, size in found["memory_mb"].items())
-    view.add_row("memory", "", sizes)
-    return view

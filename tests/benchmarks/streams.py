@@ -1,0 +1,248 @@
+"""The streams as they run: how much they carry, how long a tweet takes, and what a large table costs a batch."""
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from spark_apps import landing as landings
+from spark_apps.bronze import app as bronze
+from spark_apps.dashboard import data
+from spark_apps.demo.generator import Generator, Mix
+from spark_apps.gold import app as gold
+from spark_apps.model.registry import BUNDLED
+from spark_apps.run import run
+from spark_apps.scoring.description import ModelVersion
+from spark_apps.scoring.scorer import Scorer
+from spark_apps.scoring.udf import scored
+from spark_apps.session import make_session
+from spark_apps.settings import Settings, load
+from spark_apps.silver import app as silver
+from spark_apps.stream import BatchReport, Streams
+from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
+from tests.benchmarks.result import Line, Result
+from tests.benchmarks.texts import texts
+
+TWEETS = 50_000
+LATENCY_SECONDS = 120
+WARM_UP_SECONDS = 45
+GROWTH_ROWS = (10**5, 10**6, 10**7)
+
+
+@contextmanager
+def place() -> Iterator[Settings]:
+    with tempfile.TemporaryDirectory(prefix="bench-") as home:
+        (Path(home) / "landing").mkdir()
+        yield load(landing=f"{home}/landing", lake=f"{home}/lake", trigger="0 seconds")
+
+
+def throughput() -> Result:
+    """50,000 tweets through all three layers; Gold inside Spark over the scorer alone."""
+    with place() as settings:
+        for file in Generator(1, mix=Mix(retweets=0, duplicates=0, malformed=0)).files(TWEETS, 5_000):
+            landings.put(str(settings.landing), file.name, file.data)
+        spent = {"bronze": 0.0, "silver": 0.0, "gold": 0.0, "gold-aggregates": 0.0}
+
+        def add(report: BatchReport) -> None:
+            spent[report.stream] += report.seconds
+
+        done = run([], settings, once=True, on_batch=add)
+    alone, inside = _alone_and_inside(texts(8_000))
+    by_stream = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in spent.items())
+    lines = [
+        Line(f"{done['gold']:,} tweets through all layers, start of Spark included", f"{done['seconds']} s", by_stream),
+        Line("the scorer alone, all cores", f"{alone:,.0f} tweets/s"),
+        Line("Gold in Spark, all cores", f"{inside:,.0f} tweets/s", f"{inside / alone:.0%} of the scorer alone"),
+    ]
+    return Result(lines, {"seconds": done["seconds"], "streams": spent, "scorer_alone": alone, "gold_in_spark": inside})
+
+
+def _alone_and_inside(sample: list[str]) -> tuple[float, float]:
+    """Return the tweets/s of the scorer without Spark and of Gold's: medians of three turns, side by side."""
+    spark = make_session(load())
+    # As fast as the scorer goes without Spark: a session a core, the texts dealt out in order of length.
+    scorers = [Scorer(BUNDLED, threads=1) for _ in range(os.cpu_count() or 1)]
+    dealt = sorted(sample, key=len)
+
+    def score_on_all_cores() -> None:
+        with ThreadPoolExecutor(len(scorers)) as pool:
+            list(pool.map(lambda core: scorers[core].score(dealt[core :: len(scorers)]), range(len(scorers))))
+
+    try:
+        model = ModelVersion("bench", "1", BUNDLED)
+        frame = spark.createDataFrame([(text,) for text in sample], "full_text STRING").repartition(2).cache()
+        frame.count()
+        scored(frame.limit(200), model).write.format("noop").mode("overwrite").save()
+        alone, inside = [], []
+        for turn in range(3):
+            alone.append(timed(score_on_all_cores))
+            # Other texts each time: the workers remember what they have seen.
+            fresh = frame.select(F.concat("full_text", F.lit(f" {turn}")).alias("full_text"))
+            inside.append(timed(scored(fresh, model).write.format("noop").mode("overwrite").save))
+        return len(sample) / float(np.median(alone)), len(sample) / float(np.median(inside))
+    finally:
+        spark.stop()
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Return the seconds that `work` takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def latency() -> Result:
+    """Landing → gold at 80 % of the peak, by the model and by a constant in its place."""
+    peak = _peak()
+    lines, figures = [Line("peak of the whole chain", f"{peak:,.0f} tweets/s")], {"peak": peak}
+    for name, way in (("the model", scored), ("a constant scorer", _constant)):
+        median, most, tweets = _waited(0.8 * peak, way)
+        lines.append(
+            Line(
+                f"landing → gold at {0.8 * peak:,.0f} tweets/s with {name}",
+                f"median {median:.1f} s",
+                f"95 % within {most:.1f} s, of {tweets:,} tweets",
+            )
+        )
+        figures |= {f"median of {name}": median, f"95 % of {name}": most}
+    return Result(lines, figures)
+
+
+def _waited(rate: float, way: Callable[..., Any]) -> tuple[float, float, int]:
+    """Return the median and the 95th percentile of the seconds to Gold, and the tweets that they are of."""
+    with place() as settings:
+        stop = threading.Event()
+        feeder = threading.Thread(target=_feed, args=(str(settings.landing), rate, stop))
+        feeder.start()
+        threading.Timer(WARM_UP_SECONDS + LATENCY_SECONDS, stop.set).start()
+        began = datetime.now(UTC).timestamp() + WARM_UP_SECONDS
+        with mock.patch.object(gold, "scored", way):
+            run([], settings, once=False, on_batch=lambda _: None, stop=stop)
+        feeder.join()
+        sql = f"""WITH waited AS (SELECT extract(epoch FROM scored_at) - extract(epoch FROM landed_at) AS seconds
+                                  FROM t WHERE extract(epoch FROM landed_at) >= {began})
+                  SELECT approx_percentile_cont(seconds, 0.5) AS p50, approx_percentile_cont(seconds, 0.95) AS p95,
+                         count(*) AS tweets FROM waited"""
+        found = data._query(str(settings.lake), GOLD_SENTIMENT, sql).iloc[0]
+        return float(found["p50"]), float(found["p95"]), int(found["tweets"])
+
+
+def _peak() -> float:
+    """Return the tweets/s of the chain when there is always more to do."""
+    with place() as settings:
+        stop = threading.Event()
+        done: list[tuple[float, int]] = []
+        for file in Generator(2).files(40_000, 2_000):
+            landings.put(str(settings.landing), file.name, file.data)
+
+        def count(report: BatchReport) -> None:
+            if report.stream == "gold":
+                done.append((time.monotonic(), report.counts["rows"]))
+
+        threading.Timer(120, stop.set).start()
+        settings.max_files_per_batch = 2
+        run([], settings, once=False, on_batch=count, stop=stop)
+        (first, _), *_, (last, _) = done[1:]
+        return sum(rows for _, rows in done[2:]) / (last - first)
+
+
+def _constant(tweets: Any, model: ModelVersion) -> Any:
+    return tweets.select(
+        "*",
+        F.lit("neutral").alias("label"),
+        *(F.lit(value).cast("float").alias(name) for name, value in
+          (("score", 1), ("negative", 0), ("neutral", 1), ("positive", 0))),
+        F.lit(model.name).alias("model"),
+        F.lit(model.version).alias("model_version"),
+        F.current_timestamp().alias("scored_at"),
+    )  # fmt: skip
+
+
+def _feed(landing: str, rate: float, stop: threading.Event) -> None:
+    start = datetime.now(UTC)
+    generator = Generator(3, start, Mix(rate=rate, burst_factor=1, retweets=0.3))
+    due = time.monotonic()
+    while not stop.wait(max(0.0, due - time.monotonic())):
+        file = generator.tick(1)
+        landings.put(landing, file.name, file.data)
+        due += 1
+
+
+def growth() -> Result:
+    """A Silver and a Gold batch of 1,000 tweets on tables of 10⁵, 10⁶ and 10⁷ rows."""
+    with place() as settings:
+        spark = make_session(settings)
+        try:
+            generator = Generator(4, datetime.now(UTC))
+            _batch(spark, settings, generator)
+            filled, lines, figures = 0, [], {}
+            for rows in GROWTH_ROWS:
+                _fill(spark, settings, filled, rows)
+                filled = rows
+                _batch(spark, settings, generator)
+                found = [_batch(spark, settings, generator) for _ in range(5)]
+                medians = {name: float(np.median([times[name] for times in found])) for name in ("silver", "gold")}
+                seconds = ", ".join(f"{name} {value:.2f} s" for name, value in medians.items())
+                lines.append(Line(f"a batch of 1,000 tweets on {rows:,} rows", seconds))
+                figures[str(rows)] = medians
+            return Result(lines, figures)
+        finally:
+            spark.stop()
+
+
+def _batch(spark: SparkSession, settings: Settings, generator: Generator) -> dict[str, float]:
+    for file in generator.files(1_000):
+        landings.put(str(settings.landing), file.name, file.data)
+    seconds: dict[str, float] = {}
+    streams = [*bronze.streams(spark, settings), *silver.streams(spark, settings), *gold.streams(spark, settings)]
+    Streams(spark, str(settings.lake), lambda report: seconds.__setitem__(report.stream, report.seconds)).run(
+        streams, None
+    )
+    return seconds
+
+
+def _fill(spark: SparkSession, settings: Settings, first: int, last: int) -> None:
+    """Add rows first … last of one day each 100,000, with ids as they would be, to silver and gold.
+
+    They are marked as a rearrangement, so that Gold does not read them as new tweets.
+    """
+    day_ms = 86_400_000
+    time_ms = F.lit(int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)) + (F.col("n") * (day_ms // 100_000))
+    rows = (
+        spark.range(first, last)
+        .withColumnRenamed("id", "n")
+        .select(
+            (((time_ms - 1_288_834_974_657) * (1 << 22)) + (F.col("n") % 4_000_000)).cast("string").alias("id"),
+            F.lit("1").alias("user_id"),
+            F.concat(F.lit("a tweet of the past, number "), "n").alias("full_text"),
+            F.lit("en").alias("lang"),
+            F.timestamp_millis(time_ms).alias("timestamp"),
+            F.array(F.lit("someone")).alias("mentions"),
+            F.lit("neutral").alias("label"),
+            F.lit("flat").alias("format"),
+            F.timestamp_millis(time_ms).alias("landed_at"),
+            F.timestamp_millis(time_ms).alias("ingested_at"),
+            F.timestamp_millis(time_ms).alias("scored_at"),
+            F.to_date(F.timestamp_millis(time_ms)).alias("tweet_date"),
+        )
+    )
+    for table in (SILVER_TWEETS, GOLD_SENTIMENT):
+        columns = [column.name for column in table.columns if column.name in rows.columns]
+        (
+            rows.select(columns)
+            .write.format("delta")
+            .mode("append")
+            .option("dataChange", "false")
+            .save(table.path(str(settings.lake)))
+        )
