@@ -1,6 +1,8 @@
 """The model that Gold scores with: the version in production of a registry, or the one that comes with the project."""
 
+import atexit
 import logging
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -58,4 +60,5 @@ def open_model(settings: Settings) -> BundledModel | ProductionModel:
         return BundledModel()
     # Of this process alone: two registries may use one number for different models.
     cache = Path(tempfile.mkdtemp(prefix="tweet-sentiment-model-"))
+    atexit.register(shutil.rmtree, cache, ignore_errors=True)
     return ProductionModel(Registry(settings.registry, settings.registry_timeout), cache)

@@ -20,7 +20,7 @@ def draw(sizes: Mapping[str, Mapping[str, float]], file: Path) -> None:
         first = ways[names[-1]]
         axes.bar_label(bars, [f"{rate:,.0f}  ({rate / first:.1f} ×)" for rate in rates], padding=4, color=_INK)
         axes.set_title(f"{size} parameters", loc="left", color=_INK, fontsize=11)
-        axes.set_xlim(0, max(rates) * 1.18)
+        axes.set_xlim(0, max(rates) * 1.24)
         axes.xaxis.set_visible(False)
         axes.tick_params(length=0, colors=_INK)
         axes.spines[:].set_visible(False)

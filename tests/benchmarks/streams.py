@@ -166,6 +166,7 @@ def _constant(tweets: Any, model: ModelVersion) -> Any:
         F.lit(model.name).alias("model"),
         F.lit(model.version).alias("model_version"),
         F.current_timestamp().alias("scored_at"),
+        F.lit(False).alias("cached"),
     )  # fmt: skip
 
 
