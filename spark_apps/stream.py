@@ -51,7 +51,7 @@ class Outcome:
 
     `counts` are what a person wants to see, and `read` is what came in: files, documents or tweets. `landed` is when
     the newest of it landed (Unix seconds), `rejected` are the rejects by reason, `cached` the tweets for which the
-    model was not asked, `model_version` is the one that was.
+    model was not asked, `model_version` is the one that was, and `model_problem` why it is not the one in production.
     """
 
     counts: Mapping[str, int]
@@ -60,6 +60,7 @@ class Outcome:
     rejected: Mapping[str, int] = field(default_factory=dict)
     cached: int | None = None
     model_version: str | None = None
+    model_problem: str = ""
 
 
 @dataclass(frozen=True)

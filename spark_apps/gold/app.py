@@ -31,15 +31,15 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     models = open_model(settings)
 
     # The version that each batch uses, resolved just before it.
-    production: list[ModelVersion] = []
+    production: list[tuple[ModelVersion, str]] = []
 
     def resolve() -> bool:
         model = models.current()
-        production[:] = [model] if model else []
+        production[:] = [(model, models.problem)] if model else []
         return model is not None
 
     def score(batch: Batch) -> Outcome:
-        (model,) = production
+        ((model, problem),) = production
         rows = scored(batch.rows, model).persist()
         try:
             ((tweets, cached, landed),) = rows.agg(F.count("*"), F.count_if("cached"), newest("landed_at")).collect()
@@ -47,7 +47,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
             batch.writers[GOLD_SENTIMENT.name].append(rows, batch.id, counts)
         finally:
             rows.unpersist()
-        return Outcome(counts, tweets, landed, cached=cached, model_version=model.version)
+        return Outcome(counts, tweets, landed, cached=cached, model_version=model.version, model_problem=problem)
 
     def aggregate(batch: Batch) -> Outcome:
         found = batch.rows.groupBy("tweet_date").agg(F.count("*").alias("tweets"), newest("landed_at").alias("landed"))

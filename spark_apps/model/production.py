@@ -22,7 +22,8 @@ class ProductionModel:
         self._registry = registry
         self._cache = cache
         self._have: ModelVersion | None = None
-        self._problem = ""
+        # Why `current` is not what the registry names now; empty where it is.
+        self.problem = ""
         self._said = -_SAY_SECONDS
 
     def current(self) -> ModelVersion | None:
@@ -36,19 +37,21 @@ class ProductionModel:
                 folder = self._registry.download(version, self._cache / version)
                 self._have = ModelVersion(MODEL_NAME, version, folder)
                 _log.info("model %s version %s is in production", MODEL_NAME, version)
-            self._problem = ""
+            self.problem = ""
         except ModelError as error:
-            if self._have is not None and str(error) != self._problem:
+            if self._have is not None and str(error) != self.problem:
                 _log.warning("going on with version %s of the model: %s", self._have.version, error)
             if self._have is None and time.monotonic() - self._said > _SAY_SECONDS:
                 _log.warning("no model to score with, waiting: %s", error)
                 self._said = time.monotonic()
-            self._problem = str(error)
+            self.problem = str(error)
         return self._have
 
 
 class BundledModel:
     """The model that comes with the project; no registry is asked."""
+
+    problem = ""
 
     def current(self) -> ModelVersion:
         return ModelVersion(MODEL_NAME, f"bundled-{Description.read(BUNDLED).sha256[:8]}", BUNDLED)

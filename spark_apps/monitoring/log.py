@@ -9,7 +9,7 @@ from spark_apps.stream import BatchReport
 def line(report: BatchReport) -> str:
     """Return the batch as one JSON object: what `counts` holds, and seconds to the millisecond.
 
-    `lag` and `model_version` are null, and `quarantine_reasons` is empty, where the stream knows of none.
+    Where a stream knows of none, `lag` and `model_version` are null, `quarantine_reasons` and `model_problem` empty.
     """
     outcome = report.outcome
     return json.dumps(
@@ -25,5 +25,6 @@ def line(report: BatchReport) -> str:
             "lag": None if report.lag is None else round(report.lag, 3),
             "cached": outcome.cached,
             "model_version": outcome.model_version,
+            "model_problem": outcome.model_problem,
         }
     )

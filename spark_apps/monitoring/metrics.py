@@ -36,6 +36,9 @@ class Metrics:
         )
         self._speed = self._gauge("read_per_second", "Rows that the last batch read a second, while it worked.")
         self._model = self._gauge("model_info", "1 for the version of the model that scored last.", "version")
+        self._stale = self._gauge(
+            "model_stale", "1 while the version in production cannot be had, and the one before scores."
+        )
         self._age = self._gauge("seconds_since_progress", "Since a query finished a batch or found no news.")
         self._waiting = self._gauge(
             "waiting_seconds", "For how long a stream has waited for a table or a model that is not there."
@@ -68,6 +71,8 @@ class Metrics:
             self._lag.labels(stream).set(report.lag)
         if outcome.cached is not None:
             self._cache_hits.labels(stream).inc(outcome.cached)
+        if outcome.model_version is not None:
+            self._stale.labels(stream).set(bool(outcome.model_problem))
         if outcome.model_version not in {None, self._version}:
             self._version = outcome.model_version
             self._model.clear()

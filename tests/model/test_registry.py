@@ -142,6 +142,7 @@ def test_a_server_that_goes_away_costs_nothing(
     models = ProductionModel(Registry(url, 3), tmp_path)
     model = models.current()
     assert model is not None and json.loads((model.folder / DESCRIPTION_FILE).read_text())["labels"]
+    assert models.problem == ""
 
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -149,6 +150,7 @@ def test_a_server_that_goes_away_costs_nothing(
     with caplog.at_level(logging.WARNING):
         assert models.current() == model
         assert models.current() == model
+    assert url in models.problem
     assert time.monotonic() - began < 20
     assert f"going on with version {model.version}" in caplog.text
 

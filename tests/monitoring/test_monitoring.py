@@ -104,6 +104,12 @@ def test_only_the_version_that_scored_last_is_in_the_metrics(progress: Progress,
     assert metric(port, "model_info", stream="gold", version="5") == 1
 
 
+def test_a_version_that_is_not_the_one_in_production_is_told(progress: Progress, port: int) -> None:
+    for problem, told in (("", 0), ("the registry does not answer", 1), ("", 0)):
+        progress.on_batch(report("gold", model_version="4", model_problem=problem))
+        assert metric(port, "model_stale", stream="gold") == told
+
+
 def test_a_start_is_seen_by_its_time(port: int) -> None:
     started = metric(port, "started_timestamp_seconds", layer="bronze")
     assert started is not None and 0 <= time.time() - started < 10
@@ -135,4 +141,5 @@ def test_a_batch_as_a_line_of_the_log() -> None:
         "lag": 4.5,
         "cached": 2,
         "model_version": "4",
+        "model_problem": "",
     }
