@@ -4,74 +4,17 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.terraform.account import ROLES, Account
 from tests.terraform.conftest import Applied
 from tests.terraform.policy import Request, decide
 
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(600)]
 
-ROLES = {"bronze", "silver", "gold", "dashboard", "airflow", "mlflow", "model-jobs"}
-PLATFORM = {"airflow", "mlflow", "model-jobs"}
-_THROUGH_S3 = {"aws:SecureTransport": "true", "kms:ViaService": "s3.eu-central-1.amazonaws.com"}
-
-
-class Account:
-    """The policies of one applied example, and questions to them."""
-
-    def __init__(self, example: Applied) -> None:
-        prefix = f"{example.outputs['cluster_name']['value']}-"
-        arns = {role.values["id"]: role.values["arn"] for role in example.of("aws_iam_role")}
-        self._names = {role.removeprefix(prefix): role for role in arns}
-        self._arns = arns
-        self._own = {policy.values["role"]: policy.values["policy"] for policy in example.of("aws_iam_role_policy")}
-        self._buckets = {
-            name: next(
-                bucket.values["policy"]
-                for bucket in example.of("aws_s3_bucket_policy")
-                if f"-{name}-" in bucket.values["bucket"]
-            )
-            for name in ("landing", "lake")
-        }
-        self._names_of_buckets = {
-            name: next(b.values["bucket"] for b in example.of("aws_s3_bucket") if f"-{name}-" in b.values["bucket"])
-            for name in ("landing", "lake")
-        }
-        self._keys = {
-            name: next(k.values for k in example.of("aws_kms_key") if f'this["{name}"]' in k.address)
-            for name in ("landing", "lake")
-        }
-        self.trust = {role.values["id"]: role.values["assume_role_policy"] for role in example.of("aws_iam_role")}
-        self.roles = [role for role in [*sorted(ROLES), "demo"] if role in self._names]
-
-    def may(self, role: str, action: str, bucket: str, key: str = "", **context: str) -> bool:
-        """Decide on an action of S3: the role must allow it, and the bucket must not deny it."""
-        name = self._names[role]
-        resource = f"arn:aws:s3:::{self._names_of_buckets[bucket]}" + (f"/{key}" if key else "")
-        keys = _THROUGH_S3 | {name.replace("_", ":"): value for name, value in context.items()}
-        request = Request(self._arns[name], action, resource, keys)
-        return decide([self._own[name], self._buckets[bucket]], request) is True
-
-    def may_use_key(self, role: str, action: str, bucket: str, via: str = "s3.eu-central-1.amazonaws.com") -> bool:
-        """Decide on an action of KMS: role and key must both allow it."""
-        name, key = self._names[role], self._keys[bucket]
-        request = Request(self._arns[name], action, key["arn"], {"kms:ViaService": via})
-        return decide([self._own[name]], request) is True and decide([key["policy"]], request) is True
-
-    def reads(self, role: str, bucket: str, key: str) -> bool:
-        return self.may(role, "s3:GetObject", bucket, key) and self.may_use_key(role, "kms:Decrypt", bucket)
-
-    def writes(self, role: str, bucket: str, key: str) -> bool:
-        return self.may(role, "s3:PutObject", bucket, key) and self.may_use_key(role, "kms:GenerateDataKey", bucket)
-
-    def deletes(self, role: str, bucket: str, key: str) -> bool:
-        return self.may(role, "s3:DeleteObject", bucket, key)
-
-    def lists(self, role: str, bucket: str, prefix: str) -> bool:
-        return self.may(role, "s3:ListBucket", bucket, s3_prefix=prefix)
-
-
 Question = Callable[[Account, str, str, str], bool]
 READ, WRITE, DELETE, LIST = Account.reads, Account.writes, Account.deletes, Account.lists
 
+# Who uses the tables. Airflow and the model's jobs are in no row: they need nothing of AWS.
+LAKE = {"bronze", "silver", "gold", "dashboard"}
 # Who may, besides the demo: everyone who is not named may not. `typing`: the dashboard where it may land what is typed.
 TABLE: list[tuple[Question, str, str, set[str]]] = [
     (READ, "landing", "voc_volume/2026/a.json", {"bronze"}),
@@ -81,22 +24,17 @@ TABLE: list[tuple[Question, str, str, set[str]]] = [
     (WRITE, "landing", "elsewhere/a.json", set()),
     (DELETE, "landing", "voc_volume/a.json", set()),
     (READ, "lake", "lake/bronze/tweets/ingest_date=2026-11-01/part-0.parquet", {"bronze", "silver"}),
-    (
-        READ,
-        "lake",
-        "lake/bronze/tweets/_delta_log/00000000000000000001.json",
-        {"bronze", "silver", "dashboard", "airflow"},
-    ),
+    (READ, "lake", "lake/bronze/tweets/_delta_log/00000000000000000001.json", {"bronze", "silver", "dashboard"}),
     (WRITE, "lake", "lake/bronze/tweets/_delta_log/00000000000000000001.json", {"bronze"}),
     (DELETE, "lake", "lake/bronze/tweets/part-0.parquet", {"bronze"}),
-    (READ, "lake", "lake/silver/tweets/part-0.parquet", {"silver", "gold", "dashboard", "model-jobs"}),
+    (READ, "lake", "lake/silver/tweets/part-0.parquet", {"silver", "gold", "dashboard"}),
     (READ, "lake", "lake/silver/quarantine/part-0.parquet", {"silver", "gold"}),
-    (READ, "lake", "lake/silver/quarantine/_delta_log/0.json", {"silver", "gold", "dashboard", "airflow"}),
+    (READ, "lake", "lake/silver/quarantine/_delta_log/0.json", {"silver", "gold", "dashboard"}),
     (WRITE, "lake", "lake/silver/tweets/part-0.parquet", {"silver"}),
     (WRITE, "lake", "lake/silver/quarantine/part-0.parquet", {"silver"}),
-    (READ, "lake", "lake/gold/sentiment/part-0.parquet", {"gold", "dashboard", "model-jobs"}),
-    (READ, "lake", "lake/gold/sentiment/_delta_log/0.json", {"gold", "dashboard", "model-jobs", "airflow"}),
-    (READ, "lake", "lake/gold/trends/part-0.parquet", {"gold", "dashboard", "airflow"}),
+    (READ, "lake", "lake/gold/sentiment/part-0.parquet", {"gold", "dashboard"}),
+    (READ, "lake", "lake/gold/sentiment/_delta_log/0.json", {"gold", "dashboard"}),
+    (READ, "lake", "lake/gold/trends/part-0.parquet", {"gold", "dashboard"}),
     (WRITE, "lake", "lake/gold/mentions/part-0.parquet", {"gold"}),
     (DELETE, "lake", "lake/gold/sentiment/part-0.parquet", {"gold"}),
     (WRITE, "lake", "lake/checkpoints/bronze/offsets/0", {"bronze"}),
@@ -107,16 +45,16 @@ TABLE: list[tuple[Question, str, str, set[str]]] = [
     (WRITE, "lake", "lake/checkpoints/gold-other/offsets/1", set()),
     (READ, "lake", "lake/checkpoints/gold/offsets/1", {"gold"}),
     # S3A asks whether the folders above are there before it makes one below them.
-    (READ, "lake", "lake", ROLES - {"mlflow"}),
+    (READ, "lake", "lake", LAKE),
     (READ, "lake", "lake/checkpoints", {"bronze", "silver", "gold"}),
     # Delta asks whether one of them is a table.
-    (READ, "lake", "lake/_delta_log", ROLES - {"mlflow"}),
-    (LIST, "lake", "_delta_log/", ROLES - {"mlflow"}),
+    (READ, "lake", "lake/_delta_log", LAKE),
+    (LIST, "lake", "_delta_log/", LAKE),
     (READ, "lake", "lake/_delta_log/00000000000000000001.json", set()),
-    (LIST, "lake", "lake/", ROLES - {"mlflow"}),
+    (LIST, "lake", "lake/", LAKE),
     (LIST, "lake", "lake/checkpoints/", {"bronze", "silver", "gold"}),
-    (LIST, "lake", "lake/gold/sentiment/_delta_log/", {"gold", "dashboard", "model-jobs", "airflow"}),
-    (LIST, "lake", "lake/gold/sentiment/tweet_date=2026-11-01/", {"gold", "dashboard", "model-jobs"}),
+    (LIST, "lake", "lake/gold/sentiment/_delta_log/", {"gold", "dashboard"}),
+    (LIST, "lake", "lake/gold/sentiment/tweet_date=2026-11-01/", {"gold", "dashboard"}),
     (LIST, "lake", "", set()),
     (READ, "lake", "mlflow/1/models/m-1/artifacts/model.onnx", {"mlflow"}),
     (WRITE, "lake", "mlflow/1/models/m-1/artifacts/model.onnx", {"mlflow"}),
@@ -170,14 +108,18 @@ def test_bronze_finds_out_whether_the_landing_is_there(account: Account) -> None
     assert {role for role in account.roles if account.may(role, "s3:ListBucket", "landing")} == {"bronze"}
 
 
-def test_airflow_alone_reads_the_queue(examples: dict[str, Applied]) -> None:
+def test_airflow_and_the_jobs_of_the_model_need_nothing_of_aws(example: Applied) -> None:
+    prefix = example.outputs["cluster_name"]["value"]
+    idle = {f"{prefix}-airflow", f"{prefix}-model-jobs"}
+    assert not idle & {policy.values["role"] for policy in example.of("aws_iam_role_policy")}
+    assert not idle & {attached.values["role"] for attached in example.of("aws_iam_role_policy_attachment")}
+
+
+def test_the_landing_alone_fills_the_queue(examples: dict[str, Applied]) -> None:
     production = examples["production"]
-    (queue,) = (
-        queue.values["arn"] for queue in production.of("aws_sqs_queue") if queue.values["name"].endswith("-landing")
-    )
+    queue = production.outputs["landing_queue"]["value"]["arn"]
     own = {policy.values["role"]: policy.values["policy"] for policy in production.of("aws_iam_role_policy")}
-    may = {role for role in own if decide([own[role]], Request("x", "sqs:ReceiveMessage", queue))}
-    assert may == {"tweets-production-airflow"}
+    assert [role for role in own if decide([own[role]], Request("x", "sqs:ReceiveMessage", queue))] == []
     (policy,) = production.of("aws_sqs_queue_policy")
     bucket = production.outputs["landing"]["value"].split("/")[2]
     for source, wanted in ((f"arn:aws:s3:::{bucket}", True), ("arn:aws:s3:::other", None)):
@@ -186,42 +128,39 @@ def test_airflow_alone_reads_the_queue(examples: dict[str, Applied]) -> None:
         assert decide([policy.values["policy"]], request) is wanted
 
 
-def test_each_pod_gets_the_role_meant_for_it_with_pod_identity(examples: dict[str, Applied]) -> None:
-    production = examples["production"]
-    found = {
-        (one.values["namespace"], one.values["service_account"]): one.values["role_arn"].rpartition("/")[2]
-        for one in production.of("aws_eks_pod_identity_association")
-    }
-    wanted = {
-        ("tweet-sentiment" if role in PLATFORM else "tweet-sentiment-streams", role): f"tweets-production-{role}"
-        for role in ROLES
-    }
-    assert found == wanted | {("kube-system", "cluster-autoscaler"): "tweets-production-cluster-autoscaler"}
-    account = Account(production)
-    (cluster,) = production.of("aws_eks_cluster")
-    for (namespace, name), role in found.items():
-        for asking, wanted_answer in ((name, True), ("default", None)):
-            context = {
-                "aws:SourceArn": cluster.values["arn"],
-                "aws:SourceAccount": "123456789012",
-                "aws:RequestTag/kubernetes-namespace": namespace,
-                "aws:RequestTag/kubernetes-service-account": asking,
-            }
-            request = Request("pods.eks.amazonaws.com", "sts:AssumeRole", "", context)
-            assert decide([account.trust[role]], request) is wanted_answer, role
+CLUSTER = "aws:ResourceTag/elbv2.k8s.aws/cluster"
+ELB = "arn:aws:elasticloadbalancing:eu-central-1:123456789012"
+GROUPS = "arn:aws:ec2:eu-central-1:123456789012:security-group"
 
 
-def test_each_pod_gets_the_role_meant_for_it_with_irsa(examples: dict[str, Applied]) -> None:
-    minimal = examples["minimal"]
-    account = Account(minimal)
-    (provider,) = minimal.of("aws_iam_openid_connect_provider")
-    issuer = provider.values["arn"].split(":oidc-provider/")[1]
-    accounts = minimal.outputs["service_accounts"]["value"]
-    for role in ROLES | {"demo"}:
-        namespace = "tweet-sentiment" if role in PLATFORM else "tweet-sentiment-streams"
-        assert accounts[role]["namespace"] == namespace
-        assert accounts[role]["annotations"]["eks.amazonaws.com/role-arn"].endswith(f":role/tweets-try-{role}")
-        for subject, wanted in ((f"{namespace}:{role}", True), (f"{namespace}:default", None), (f"other:{role}", None)):
-            context = {f"{issuer}:sub": f"system:serviceaccount:{subject}", f"{issuer}:aud": "sts.amazonaws.com"}
-            request = Request(provider.values["arn"], "sts:AssumeRoleWithWebIdentity", "", context)
-            assert decide([account.trust[f"tweets-try-{role}"]], request) is wanted
+@pytest.mark.parametrize(
+    ("action", "resource", "tag", "wanted"),
+    [
+        ("elasticloadbalancing:DeleteLoadBalancer", f"{ELB}:loadbalancer/app/k8s-tweets-1/1", "own", True),
+        ("elasticloadbalancing:DeleteLoadBalancer", f"{ELB}:loadbalancer/app/k8s-tweets-1/1", "other", None),
+        ("elasticloadbalancing:DeleteLoadBalancer", f"{ELB}:loadbalancer/app/shop/1", "own", None),
+        ("elasticloadbalancing:RegisterTargets", f"{ELB}:targetgroup/k8s-tweets-1/1", "own", True),
+        ("elasticloadbalancing:CreateListener", f"{ELB}:loadbalancer/app/k8s-tweets-1/1", "own", True),
+        ("elasticloadbalancing:CreateListener", f"{ELB}:loadbalancer/app/k8s-tweets-1/1", "other", None),
+        ("elasticloadbalancing:ModifyRule", f"{ELB}:listener-rule/app/k8s-tweets-1/1/2/3", "none", True),
+        ("ec2:DeleteSecurityGroup", f"{GROUPS}/sg-1", "own", True),
+        ("ec2:DeleteSecurityGroup", f"{GROUPS}/sg-1", "none", None),
+        ("ec2:AuthorizeSecurityGroupIngress", f"{GROUPS}/sg-1", "other", None),
+        ("ec2:RunInstances", "arn:aws:ec2:eu-central-1:123456789012:instance/*", "own", None),
+        ("iam:CreateRole", "arn:aws:iam::123456789012:role/x", "own", None),
+    ],
+)
+def test_the_load_balancer_controller_changes_only_what_is_its_clusters(
+    account: Account, example: Applied, action: str, resource: str, tag: str, wanted: bool | None
+) -> None:
+    names = {"own": example.outputs["cluster_name"]["value"], "other": "tweets-other"}
+    context = {CLUSTER: names[tag]} if tag in names else {}
+    assert account.decide("aws-load-balancer-controller", action, resource, context) is wanted
+
+
+def test_it_lets_its_load_balancers_in_to_the_nodes(account: Account, example: Applied) -> None:
+    (cluster,) = example.of("aws_eks_cluster")
+    nodes = f"{GROUPS}/{cluster.values['vpc_config'][0]['cluster_security_group_id']}"
+    assert account.decide("aws-load-balancer-controller", "ec2:AuthorizeSecurityGroupIngress", nodes, {}) is True
+    vpc = f"arn:aws:ec2:eu-central-1:123456789012:vpc/{example.outputs['vpc_id']['value']}"
+    assert account.decide("aws-load-balancer-controller", "ec2:CreateSecurityGroup", vpc, {}) is True

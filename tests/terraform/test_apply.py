@@ -72,6 +72,15 @@ def test_no_bucket_is_public_bare_or_without_tls(example: Applied) -> None:
             assert decide([policies[name]], anyone) is wanted, name
 
 
+def test_queues_topics_disks_and_secrets_are_encrypted(example: Applied) -> None:
+    assert all(queue.values["sqs_managed_sse_enabled"] for queue in example.of("aws_sqs_queue"))
+    assert all(topic.values["kms_master_key_id"] for topic in example.of("aws_sns_topic"))
+    for template in example.of("aws_launch_template"):
+        assert [device["ebs"][0]["encrypted"] for device in template.values["block_device_mappings"]] == ["true"]
+    for cluster in example.of("aws_eks_cluster"):
+        assert cluster.values["encryption_config"][0]["resources"] == ["secrets"]
+
+
 def test_other_keys_are_refused_on_the_way_in(example: Applied) -> None:
     for policy in example.of("aws_s3_bucket_policy"):
         if "-access-logs-" in policy.values["bucket"]:

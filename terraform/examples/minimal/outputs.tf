@@ -10,6 +10,11 @@ output "cluster_name" {
   value       = module.cluster.name
 }
 
+output "vpc_id" {
+  description = "The VPC, as the load balancer controller is told of it."
+  value       = module.network.vpc_id
+}
+
 output "namespaces" {
   description = "Namespaces of the platform and of the streams."
   value       = module.identity.namespaces

@@ -77,7 +77,6 @@ module "identity" {
   namespaces        = { platform = "tweet-sentiment", streams = "tweet-sentiment-streams" }
   landing           = { bucket_arn = module.storage.landing_arn, key_arn = module.storage.landing_key_arn, prefix = module.storage.landing_prefix }
   lake              = { bucket_arn = module.storage.lake_arn, key_arn = module.storage.lake_key_arn }
-  landing_queue_arn = module.storage.landing_queue_arn
   dashboard_typing  = var.dashboard_typing
   tags              = local.tags
 }
@@ -89,7 +88,7 @@ module "observability" {
   monthly_budget_usd = var.monthly_budget_usd
   emails             = var.emails
   database           = { identifier = module.database.identifier }
-  queue              = var.landing_queue ? { name = module.storage.landing_queue_name } : null
+  queue              = var.landing_queue ? { name = module.storage.landing_queue_name, dead_name = module.storage.landing_dead_queue_name } : null
   log_groups = {
     "/aws/containerinsights/${var.name}/application" = 30
     "/aws/containerinsights/${var.name}/dataplane"   = 30

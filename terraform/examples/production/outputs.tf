@@ -10,6 +10,11 @@ output "cluster_name" {
   value       = module.cluster.name
 }
 
+output "vpc_id" {
+  description = "The VPC, as the load balancer controller is told of it."
+  value       = module.network.vpc_id
+}
+
 output "namespaces" {
   description = "Namespaces of the platform and of the streams."
   value       = module.identity.namespaces
@@ -73,6 +78,11 @@ output "database" {
     username   = module.database.username
     secret_arn = module.database.secret_arn
   }
+}
+
+output "landing_queue" {
+  description = "ARN and URL of the queue that hears of landed files, for a consumer of yours; null without one."
+  value       = var.landing_queue ? { arn = module.storage.landing_queue_arn, url = module.storage.landing_queue_url } : null
 }
 
 output "alarm_topic_arn" {

@@ -17,7 +17,6 @@ locals {
       read      = []
       write     = concat(["lake/bronze"], local.checkpoints["bronze"])
       logs      = []
-      queue     = false
     }
     silver = {
       namespace = var.namespaces.streams
@@ -25,7 +24,6 @@ locals {
       read      = ["lake/bronze"]
       write     = concat(["lake/silver"], local.checkpoints["silver"])
       logs      = []
-      queue     = false
     }
     gold = {
       namespace = var.namespaces.streams
@@ -33,7 +31,6 @@ locals {
       read      = ["lake/silver"]
       write     = concat(["lake/gold"], local.checkpoints["gold"], local.checkpoints["gold-aggregates"])
       logs      = []
-      queue     = false
     }
     # Shows Gold, follows one tweet through Silver, and counts the rows of every table from its log.
     dashboard = {
@@ -42,16 +39,14 @@ locals {
       read      = ["lake/silver/tweets", "lake/gold"]
       write     = []
       logs      = ["lake/bronze/tweets", "lake/silver/quarantine"]
-      queue     = false
     }
-    # Watches freshness, quarantine and drift: counts of all tables, and Gold's aggregates, which name no tweet.
+    # Keeps the streams running through Kubernetes, and never looks at a tweet.
     airflow = {
       namespace = var.namespaces.platform
       landing   = "none"
-      read      = ["lake/gold/trends", "lake/gold/mentions"]
+      read      = []
       write     = []
-      logs      = ["lake/bronze/tweets", "lake/silver/tweets", "lake/silver/quarantine", "lake/gold/sentiment"]
-      queue     = var.landing_queue_arn != null
+      logs      = []
     }
     # Serves the model files to all others, which therefore need no right to them.
     mlflow = {
@@ -60,16 +55,15 @@ locals {
       read      = []
       write     = ["mlflow"]
       logs      = []
-      queue     = false
     }
-    # Evaluates models against the labels that came with the tweets.
+    # Model files come from MLflow and go to it. A job that measures the stream itself (`evaluate --lake`) will read
+    # lake/silver/tweets and lake/gold/sentiment: write them here together with that job.
     model-jobs = {
       namespace = var.namespaces.platform
       landing   = "none"
-      read      = ["lake/silver/tweets", "lake/gold/sentiment"]
+      read      = []
       write     = []
       logs      = []
-      queue     = false
     }
     demo = {
       namespace = var.namespaces.streams
@@ -77,7 +71,6 @@ locals {
       read      = []
       write     = []
       logs      = []
-      queue     = false
     }
   }
 

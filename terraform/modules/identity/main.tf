@@ -44,8 +44,9 @@ resource "aws_iam_role" "this" {
   tags                 = merge(local.tags, { Name = "${var.name}-${each.key}" })
 }
 
+# A role that needs nothing has no policy: IAM refuses one without statements.
 resource "aws_iam_role_policy" "this" {
-  for_each = local.roles
+  for_each = toset([for role, statements in local.statements : role if anytrue(statements[*].when)])
 
   name = "access"
   role = aws_iam_role.this[each.key].id

@@ -104,13 +104,6 @@ locals {
         Action   = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
         Resource = flatten([for folder in access.write : ["${var.lake.bucket_arn}/${folder}", "${var.lake.bucket_arn}/${folder}/*"]])
       },
-      {
-        when     = access.queue
-        Sid      = "HearOfLanding"
-        Effect   = "Allow"
-        Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
-        Resource = var.landing_queue_arn
-      },
     ]
   }
 }

@@ -66,12 +66,6 @@ variable "lake" {
   type        = object({ bucket_arn = string, key_arn = string })
 }
 
-variable "landing_queue_arn" {
-  description = "ARN of the queue that hears of landed files, which Airflow may then read; null without one."
-  type        = string
-  default     = null
-}
-
 variable "demo" {
   description = "Whether there is a role for the stream of made-up tweets, which writes into the landing."
   type        = bool

@@ -125,6 +125,25 @@ resource "aws_cloudwatch_metric_alarm" "queue_age" {
   tags               = merge(local.tags, { Name = "${var.name}-landing-queue-age" })
 }
 
+resource "aws_cloudwatch_metric_alarm" "queue_dead" {
+  count = var.queue == null ? 0 : 1
+
+  alarm_name          = "${var.name}-landing-queue-dead"
+  alarm_description   = "A message of the landing's queue failed with its consumer too often. It is kept for 14 days in ${var.queue.dead_name}."
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateNumberOfMessagesVisible"
+  dimensions          = { QueueName = var.queue.dead_name }
+  statistic           = "Maximum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.this.arn]
+  ok_actions          = [aws_sns_topic.this.arn]
+  tags                = merge(local.tags, { Name = "${var.name}-landing-queue-dead" })
+}
+
 resource "aws_cloudwatch_metric_alarm" "database_space" {
   count = var.database == null ? 0 : 1
 

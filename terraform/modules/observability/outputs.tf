@@ -5,7 +5,7 @@ output "topic_arn" {
 
 output "alarm_names" {
   description = "Names of the alarms."
-  value       = concat(aws_cloudwatch_metric_alarm.queue_age[*].alarm_name, aws_cloudwatch_metric_alarm.database_space[*].alarm_name)
+  value       = concat(aws_cloudwatch_metric_alarm.queue_age[*].alarm_name, aws_cloudwatch_metric_alarm.queue_dead[*].alarm_name, aws_cloudwatch_metric_alarm.database_space[*].alarm_name)
 }
 
 output "log_group_names" {

@@ -52,8 +52,8 @@ variable "database" {
 }
 
 variable "queue" {
-  description = "The queue to watch: its name, and the age in seconds of its oldest message above which an alarm is raised; null: none."
-  type        = object({ name = string, age_seconds = optional(number, 900) })
+  description = "The queue to watch: its name, that of the queue of what nobody could handle, in which any message raises an alarm, and the age in seconds of the oldest message above which one is raised; null: none."
+  type        = object({ name = string, dead_name = string, age_seconds = optional(number, 900) })
   default     = null
 
   validation {

@@ -43,6 +43,11 @@ output "landing_queue_name" {
   value       = one(aws_sqs_queue.landing[*].name)
 }
 
+output "landing_dead_queue_name" {
+  description = "Name of the queue of messages that no consumer could handle; null without one."
+  value       = one(aws_sqs_queue.dead[*].name)
+}
+
 output "landing_queue_arn" {
   description = "ARN of the queue that hears of landed files; null without one."
   value       = one(aws_sqs_queue.landing[*].arn)

@@ -53,7 +53,7 @@ run "queue_gpu_and_irsa" {
     error_message = "as asked"
   }
   assert {
-    condition     = join(",", module.observability.alarm_names) == "tweets-production-landing-queue-age,tweets-production-database-space"
+    condition     = join(",", module.observability.alarm_names) == "tweets-production-landing-queue-age,tweets-production-landing-queue-dead,tweets-production-database-space"
     error_message = "with the queue comes its alarm"
   }
   assert {

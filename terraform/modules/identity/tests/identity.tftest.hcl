@@ -25,6 +25,10 @@ run "pod_identity" {
     error_message = "each role goes to the service account of its name, in the right namespace"
   }
   assert {
+    condition     = keys(aws_iam_role_policy.this) == ["bronze", "dashboard", "gold", "mlflow", "silver"]
+    error_message = "Airflow and the model's jobs need nothing of AWS"
+  }
+  assert {
     condition     = jsondecode(aws_iam_role.this["gold"].assume_role_policy).Statement[0].Condition.StringEquals["aws:RequestTag/kubernetes-service-account"] == "gold"
     error_message = "no other service account can take the role"
   }
@@ -69,17 +73,6 @@ run "demo_and_typing" {
   assert {
     condition     = contains([for statement in jsondecode(aws_iam_role_policy.this["dashboard"].policy).Statement : statement.Sid], "Land")
     error_message = "the dashboard may land what is typed"
-  }
-}
-
-run "queue" {
-  command = plan
-  variables {
-    landing_queue_arn = "arn:aws:sqs:eu-central-1:111122223333:tweets-landing"
-  }
-  assert {
-    condition     = [for role, policy in aws_iam_role_policy.this : role if strcontains(policy.policy, "sqs:")] == ["airflow"]
-    error_message = "Airflow alone reads the queue"
   }
 }
 

@@ -26,18 +26,18 @@ run "all" {
     emails     = ["platform@example.com"]
     log_groups = { "/aws/containerinsights/tweets/application" = 30 }
     database   = { identifier = "tweets" }
-    queue      = { name = "tweets-landing", age_seconds = 600 }
+    queue      = { name = "tweets-landing", dead_name = "tweets-landing-dead", age_seconds = 600 }
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.database_space[0].threshold == 5 * 1024 * 1024 * 1024 && aws_cloudwatch_metric_alarm.database_space[0].treat_missing_data == "breaching"
     error_message = "below 5 GiB, or silent"
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.queue_age[0].threshold == 600 && aws_cloudwatch_metric_alarm.queue_age[0].dimensions.QueueName == "tweets-landing"
-    error_message = "the age of the oldest message"
+    condition     = aws_cloudwatch_metric_alarm.queue_age[0].threshold == 600 && aws_cloudwatch_metric_alarm.queue_age[0].dimensions.QueueName == "tweets-landing" && aws_cloudwatch_metric_alarm.queue_dead[0].dimensions.QueueName == "tweets-landing-dead"
+    error_message = "the age of the oldest message, and any that nobody could handle"
   }
   assert {
-    condition     = join(",", output.alarm_names) == "tweets-landing-queue-age,tweets-database-space" && join(",", output.log_group_names) == "/aws/containerinsights/tweets/application"
+    condition     = join(",", output.alarm_names) == "tweets-landing-queue-age,tweets-landing-queue-dead,tweets-database-space" && join(",", output.log_group_names) == "/aws/containerinsights/tweets/application"
     error_message = "all of them are named"
   }
   assert {
@@ -89,7 +89,7 @@ run "refuses_a_database_without_a_limit" {
 run "refuses_an_age_below_a_minute" {
   command = plan
   variables {
-    queue = { name = "tweets-landing", age_seconds = 5 }
+    queue = { name = "tweets-landing", dead_name = "tweets-landing-dead", age_seconds = 5 }
   }
   expect_failures = [var.queue]
 }
