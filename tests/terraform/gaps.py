@@ -247,9 +247,11 @@ class Gaps:
             if about:
                 about |= self._forgotten.get((cluster, group), {})
             if "cluster" in found:
-                found["cluster"]["resourcesVpcConfig"]["clusterSecurityGroupId"] = self._groups[cluster]
+                group_id = self._groups[cluster]
+                vpc = _ec2().get_security_group_from_id(group_id).vpc_id
+                found["cluster"]["resourcesVpcConfig"] |= {"clusterSecurityGroupId": group_id, "vpcId": vpc}
                 if environ["REQUEST_METHOD"] == "DELETE":
-                    _ec2().delete_security_group(group_id=self._groups[cluster])
+                    _ec2().delete_security_group(group_id=group_id)
             return json.dumps(found).encode()
 
         return self._changed(environ, start_response, remember)

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.terraform.conftest import Applied
 
@@ -27,7 +29,7 @@ esac
 """
 
 
-def run(script: str, example: Applied, folder: Path) -> tuple[str, str]:
+def run(script: str, example: Applied, folder: Path, *arguments: str) -> tuple[str, str]:
     """Run a script; return the calls that it made, and what it sent to them."""
     for name in ("terraform", "aws", "kubectl", "helm"):
         stand_in = folder / "bin" / name
@@ -38,7 +40,7 @@ def run(script: str, example: Applied, folder: Path) -> tuple[str, str]:
     calls, inputs = folder / "calls", folder / "inputs"
     inputs.touch()
     done = subprocess.run(
-        ["bash", str(SCRIPTS / script), "an/example"],
+        ["bash", str(SCRIPTS / script), "an/example", *arguments],
         env={
             "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
             "CALLS": str(calls),
@@ -54,14 +56,32 @@ def run(script: str, example: Applied, folder: Path) -> tuple[str, str]:
 
 
 def test_cluster(example: Applied, tmp_path: Path) -> None:
-    calls, _ = run("cluster.sh", example, tmp_path)
+    calls, inputs = run("cluster.sh", example, tmp_path)
     name = example.outputs["cluster_name"]["value"]
     assert f"aws eks update-kubeconfig --name {name} --region eu-central-1" in calls
     namespaces = calls.index("kubectl create namespace tweet-sentiment-streams")
     assert namespaces < calls.index("helm upgrade --install spark-operator"), "the operator comes after its namespace"
     assert "spark.jobNamespaces={tweet-sentiment-streams}" in calls
     assert f"autoDiscovery.clusterName={name}" in calls
-    assert calls.count("--version") == 2
+    assert calls.count("--version") == 2, "neither ingress nor Prometheus unless asked for"
+    for namespace in ("tweet-sentiment", "tweet-sentiment-streams"):
+        assert f"label --overwrite namespace {namespace} pod-security.kubernetes.io/enforce=restricted" in calls
+    disks = yaml.safe_load(inputs[inputs.index("apiVersion: storage.k8s.io/v1") :])
+    assert disks["parameters"]["encrypted"] == "true"
+    assert disks["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"] == "true"
+
+
+def test_ingress_and_prometheus_on_request(example: Applied, tmp_path: Path) -> None:
+    calls, _ = run("cluster.sh", example, tmp_path, "ingress", "prometheus")
+    for part in ("spark-operator", "cluster-autoscaler", "aws-load-balancer-controller", "kube-prometheus-stack"):
+        (line,) = (line for line in calls.splitlines() if line.startswith("helm") and f" {part} --repo" in line)
+        assert re.search(r"--version \d+\.\d+\.\d+ ", line), part
+    assert f"vpcId={example.outputs['vpc_id']['value']}" in calls, "no pod reaches the metadata of its node"
+
+
+def test_what_the_script_does_not_know_it_refuses() -> None:
+    done = subprocess.run(["bash", SCRIPTS / "cluster.sh", "x", "grafana"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "grafana is neither ingress nor prometheus" in done.stderr
 
 
 def test_database(examples: dict[str, Applied], tmp_path: Path) -> None:
@@ -84,4 +104,7 @@ def test_down(examples: dict[str, Applied], tmp_path: Path) -> None:
     order = ["uninstall tweet-sentiment", "delete sparkapplications --all", "delete ingress", "delete service lb"]
     assert [calls.index(step) for step in order] == sorted(calls.index(step) for step in order)
     assert "delete service inner" not in calls
-    assert calls.count("delete persistentvolumeclaims") == 2
+    assert calls.count("delete persistentvolumeclaims") == 3
+    assert calls.rindex("get persistentvolumes") > calls.rindex("delete persistentvolumeclaims"), (
+        "it waits for the disks"
+    )

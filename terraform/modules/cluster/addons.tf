@@ -2,11 +2,11 @@ locals {
   # Service accounts of add-ons that call AWS, and the managed policy of each.
   addon_roles = merge(
     {
-      vpc-cni            = { service_account = "aws-node", policy = "AmazonEKS_CNI_Policy" }
-      aws-ebs-csi-driver = { service_account = "ebs-csi-controller-sa", policy = "service-role/AmazonEBSCSIDriverPolicy" }
+      vpc-cni            = { namespace = "kube-system", service_account = "aws-node", policy = "AmazonEKS_CNI_Policy" }
+      aws-ebs-csi-driver = { namespace = "kube-system", service_account = "ebs-csi-controller-sa", policy = "service-role/AmazonEBSCSIDriverPolicy" }
     },
     var.container_logs ? {
-      amazon-cloudwatch-observability = { service_account = "cloudwatch-agent", policy = "CloudWatchAgentServerPolicy" }
+      amazon-cloudwatch-observability = { namespace = "amazon-cloudwatch", service_account = "cloudwatch-agent", policy = "CloudWatchAgentServerPolicy" }
     } : {},
   )
 
@@ -21,7 +21,7 @@ locals {
     {
       coredns            = {}
       metrics-server     = {}
-      aws-ebs-csi-driver = { defaultStorageClass = { enabled = true } }
+      aws-ebs-csi-driver = {}
     },
     var.container_logs ? { amazon-cloudwatch-observability = {} } : {},
   )
@@ -41,6 +41,7 @@ resource "aws_iam_role" "addons" {
       Condition = {
         StringEquals = {
           "aws:SourceAccount"                         = local.account
+          "aws:RequestTag/kubernetes-namespace"       = each.value.namespace
           "aws:RequestTag/kubernetes-service-account" = each.value.service_account
         }
         ArnEquals = { "aws:SourceArn" = aws_eks_cluster.this.arn }

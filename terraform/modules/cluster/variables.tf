@@ -70,6 +70,11 @@ variable "viewers" {
   description = "ARNs of the IAM roles or users that may look at everything but Secrets."
   type        = set(string)
   default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.viewers : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/", arn))])
+    error_message = "viewers must be ARNs of IAM roles or users, such as arn:aws:iam::123456789012:role/readers; for an assumed role give the role, not the session."
+  }
 }
 
 variable "node_groups" {

@@ -60,8 +60,8 @@ run "defaults" {
     error_message = "the log group that EKS writes to, with an end"
   }
   assert {
-    condition     = length(aws_iam_openid_connect_provider.this) == 0 && aws_eks_pod_identity_association.autoscaler.service_account == "cluster-autoscaler"
-    error_message = "pod identity, for the autoscaler too"
+    condition     = length(aws_iam_openid_connect_provider.this) == 0 && keys(aws_eks_pod_identity_association.controllers) == ["aws-load-balancer-controller", "cluster-autoscaler"]
+    error_message = "pod identity, for what comes beside the chart too"
   }
 }
 
@@ -181,6 +181,14 @@ run "refuses_a_session_as_admin" {
     admins = ["arn:aws:sts::111122223333:assumed-role/platform/me"]
   }
   expect_failures = [var.admins]
+}
+
+run "refuses_a_session_as_viewer" {
+  command = plan
+  variables {
+    viewers = ["arn:aws:sts::111122223333:assumed-role/readers/me"]
+  }
+  expect_failures = [var.viewers]
 }
 
 run "refuses_groups_without_system" {

@@ -1,0 +1,176 @@
+# Roles of what scripts/cluster.sh installs: each is taken by one service account of kube-system, and changes nothing
+# but this cluster's.
+locals {
+  region = data.aws_region.current.name
+  elb    = "arn:${local.partition}:elasticloadbalancing:${local.region}:${local.account}"
+  ec2    = "arn:${local.partition}:ec2:${local.region}:${local.account}"
+  # The load balancer controller writes the cluster's name on all that it makes, and begins its names with k8s-.
+  ours    = { "aws:ResourceTag/elbv2.k8s.aws/cluster" = var.name }
+  to_be   = { "aws:RequestTag/elbv2.k8s.aws/cluster" = var.name }
+  balance = ["${local.elb}:loadbalancer/app/k8s-*", "${local.elb}:targetgroup/k8s-*"]
+
+  controllers = {
+    cluster-autoscaler = jsonencode([
+      {
+        Sid    = "Look"
+        Effect = "Allow"
+        # These know no resources.
+        Action = [
+          "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeAutoScalingInstances", "autoscaling:DescribeLaunchConfigurations",
+          "autoscaling:DescribeScalingActivities", "ec2:DescribeImages", "ec2:DescribeInstanceTypes",
+          "ec2:DescribeLaunchTemplateVersions", "ec2:GetInstanceTypesFromInstanceRequirements",
+        ]
+        Resource = "*"
+      },
+      {
+        Sid      = "LookAtGroups"
+        Effect   = "Allow"
+        Action   = "eks:DescribeNodegroup"
+        Resource = "${replace(aws_eks_cluster.this.arn, ":cluster/", ":nodegroup/")}/*"
+      },
+      {
+        Sid       = "Scale"
+        Effect    = "Allow"
+        Action    = ["autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"]
+        Resource  = "*"
+        Condition = { StringEquals = { "aws:ResourceTag/k8s.io/cluster-autoscaler/${var.name}" = "owned" } }
+      },
+    ])
+
+    # What application load balancers of Ingresses need: neither WAF, Shield, Cognito and search for certificates, which
+    # cluster.sh turns off, nor network load balancers.
+    aws-load-balancer-controller = jsonencode([
+      {
+        Sid    = "Look"
+        Effect = "Allow"
+        # These know no resources.
+        Action = [
+          "ec2:DescribeAccountAttributes", "ec2:DescribeAddresses", "ec2:DescribeAvailabilityZones", "ec2:DescribeInstances",
+          "ec2:DescribeInternetGateways", "ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroups",
+          "ec2:DescribeSubnets", "ec2:DescribeTags", "ec2:DescribeVpcs", "ec2:GetSecurityGroupsForVpc",
+          "elasticloadbalancing:DescribeCapacityReservation", "elasticloadbalancing:DescribeListenerAttributes",
+          "elasticloadbalancing:DescribeListenerCertificates", "elasticloadbalancing:DescribeListeners",
+          "elasticloadbalancing:DescribeLoadBalancerAttributes", "elasticloadbalancing:DescribeLoadBalancers",
+          "elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeSSLPolicies", "elasticloadbalancing:DescribeTags",
+          "elasticloadbalancing:DescribeTargetGroupAttributes", "elasticloadbalancing:DescribeTargetGroups",
+          "elasticloadbalancing:DescribeTargetHealth", "elasticloadbalancing:DescribeTrustStores",
+        ]
+        Resource = "*"
+      },
+      {
+        Sid       = "FirstOfTheAccount"
+        Effect    = "Allow"
+        Action    = "iam:CreateServiceLinkedRole"
+        Resource  = "arn:${local.partition}:iam::${local.account}:role/aws-service-role/elasticloadbalancing.amazonaws.com/*"
+        Condition = { StringEquals = { "iam:AWSServiceName" = "elasticloadbalancing.amazonaws.com" } }
+      },
+      {
+        Sid       = "Make"
+        Effect    = "Allow"
+        Action    = ["elasticloadbalancing:CreateLoadBalancer", "elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:AddTags"]
+        Resource  = local.balance
+        Condition = { StringEquals = local.to_be }
+      },
+      {
+        Sid    = "Change"
+        Effect = "Allow"
+        Action = [
+          "elasticloadbalancing:AddTags", "elasticloadbalancing:DeleteLoadBalancer", "elasticloadbalancing:DeleteTargetGroup",
+          "elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:ModifyLoadBalancerAttributes", "elasticloadbalancing:ModifyTargetGroup",
+          "elasticloadbalancing:ModifyTargetGroupAttributes", "elasticloadbalancing:RegisterTargets", "elasticloadbalancing:RemoveTags",
+          "elasticloadbalancing:SetIpAddressType", "elasticloadbalancing:SetSecurityGroups", "elasticloadbalancing:SetSubnets",
+        ]
+        Resource  = local.balance
+        Condition = { StringEquals = local.ours }
+      },
+      {
+        Sid    = "Listen"
+        Effect = "Allow"
+        Action = [
+          "elasticloadbalancing:AddListenerCertificates", "elasticloadbalancing:AddTags", "elasticloadbalancing:CreateListener",
+          "elasticloadbalancing:CreateRule", "elasticloadbalancing:DeleteListener", "elasticloadbalancing:DeleteRule",
+          "elasticloadbalancing:ModifyListener", "elasticloadbalancing:ModifyListenerAttributes", "elasticloadbalancing:ModifyRule",
+          "elasticloadbalancing:RemoveListenerCertificates", "elasticloadbalancing:RemoveTags", "elasticloadbalancing:SetRulePriorities",
+        ]
+        Resource = ["${local.elb}:listener/app/k8s-*", "${local.elb}:listener-rule/app/k8s-*"]
+      },
+      {
+        # The right to make a listener is asked of its load balancer.
+        Sid       = "ListenThere"
+        Effect    = "Allow"
+        Action    = "elasticloadbalancing:CreateListener"
+        Resource  = "${local.elb}:loadbalancer/app/k8s-*"
+        Condition = { StringEquals = local.ours }
+      },
+      {
+        Sid      = "MakeGroup"
+        Effect   = "Allow"
+        Action   = "ec2:CreateSecurityGroup"
+        Resource = "${local.ec2}:vpc/${aws_eks_cluster.this.vpc_config[0].vpc_id}"
+      },
+      {
+        Sid       = "NameGroup"
+        Effect    = "Allow"
+        Action    = ["ec2:CreateSecurityGroup", "ec2:CreateTags"]
+        Resource  = "${local.ec2}:security-group/*"
+        Condition = { StringEquals = local.to_be }
+      },
+      {
+        Sid       = "ChangeGroup"
+        Effect    = "Allow"
+        Action    = ["ec2:AuthorizeSecurityGroupIngress", "ec2:CreateTags", "ec2:DeleteSecurityGroup", "ec2:DeleteTags", "ec2:RevokeSecurityGroupIngress"]
+        Resource  = "${local.ec2}:security-group/*"
+        Condition = { StringEquals = local.ours }
+      },
+      {
+        # From the load balancer to the pods.
+        Sid      = "LetIn"
+        Effect   = "Allow"
+        Action   = ["ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress"]
+        Resource = "${local.ec2}:security-group/${aws_eks_cluster.this.vpc_config[0].cluster_security_group_id}"
+      },
+    ])
+  }
+}
+
+resource "aws_iam_role" "controllers" {
+  for_each = local.controllers
+
+  name        = "${var.name}-${each.key}"
+  description = "${each.key} of the cluster ${var.name}"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "pods.eks.amazonaws.com" }
+      Action    = ["sts:AssumeRole", "sts:TagSession"]
+      Condition = {
+        StringEquals = {
+          "aws:SourceAccount"                         = local.account
+          "aws:RequestTag/kubernetes-namespace"       = "kube-system"
+          "aws:RequestTag/kubernetes-service-account" = each.key
+        }
+        ArnEquals = { "aws:SourceArn" = aws_eks_cluster.this.arn }
+      }
+    }]
+  })
+  tags = merge(local.tags, { Name = "${var.name}-${each.key}" })
+}
+
+resource "aws_iam_role_policy" "controllers" {
+  for_each = local.controllers
+
+  name   = "access"
+  role   = aws_iam_role.controllers[each.key].id
+  policy = jsonencode({ Version = "2012-10-17", Statement = jsondecode(each.value) })
+}
+
+resource "aws_eks_pod_identity_association" "controllers" {
+  for_each = local.controllers
+
+  cluster_name    = aws_eks_cluster.this.name
+  namespace       = "kube-system"
+  service_account = each.key
+  role_arn        = aws_iam_role.controllers[each.key].arn
+  tags            = merge(local.tags, { Name = "${var.name}-${each.key}" })
+}
