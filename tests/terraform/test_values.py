@@ -14,7 +14,6 @@ from tests.terraform.conftest import Applied
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(600)]
 
 PROJECT = Path(__file__).parents[2]
-CHART = PROJECT / "helm" / "tweet-sentiment" / "values.yaml"
 
 
 def make(outputs: dict[str, Any], *arguments: str) -> dict[str, Any]:
@@ -63,24 +62,6 @@ def test_gpus_are_for_the_executors_of_gold(examples: dict[str, Applied]) -> Non
     assert streams["gold"]["sparkConf"] == {"spark.kubernetes.executor.node.selector.tweet-sentiment/nodes": "gpu"}
     assert "gpu" in {one["value"] for one in streams["gold"]["tolerations"]}
     assert "gpu" not in {one["value"] for one in streams["bronze"]["tolerations"]}
-
-
-@pytest.mark.skipif(not CHART.exists(), reason="the chart is not in this checkout")
-def test_every_key_is_one_of_the_chart(example: Applied) -> None:
-    chart = yaml.safe_load(CHART.read_text())
-    # Optional in each layer: the chart's manual names them in words.
-    optional = {"tolerations", "sparkConf", "gpus"}
-
-    def unknown(made: dict[str, Any], known: dict[str, Any], path: str = "") -> list[str]:
-        found = []
-        for key, value in made.items():
-            if key not in known:
-                found += [] if key in optional else [path + key]
-            elif isinstance(value, dict) and key not in ("annotations", "sparkConf"):
-                found += unknown(value, known[key], f"{path}{key}.")
-        return found
-
-    assert unknown(make(example.outputs, "--tag", "1"), chart) == []
 
 
 def test_what_are_no_outputs_of_an_example_is_refused() -> None:

@@ -1,0 +1,80 @@
+"""One word for one thing, from the landing to Terraform: outputs, values, environment, DAGs and settings agree."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from spark_apps.settings import LAYERS, PRODUCTION, Settings
+from spark_apps.tables import QUARANTINE, TABLES
+from tests.terraform.account import Account
+from tests.terraform.chart import CHART, PROJECT, Rendered
+from tests.terraform.conftest import Applied
+
+pytestmark = [pytest.mark.terraform, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def chart(examples: dict[str, Applied], tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    return Rendered("minimal", examples["minimal"].outputs, tmp_path_factory.mktemp("words"))
+
+
+@pytest.mark.parametrize("word", ["landing", "lake"])
+def test_landing_and_lake(examples: dict[str, Applied], chart: Rendered, word: str) -> None:
+    uri = examples["minimal"].outputs[word]["value"]
+    assert word in yaml.safe_load((CHART / "values.yaml").read_text())
+    assert chart.values[word] == uri
+    assert {pod.env[name] for pod in chart.pods for name in pod.env if name == f"TWEETS_{word.upper()}"} == {uri}
+    assert word in Settings.model_fields
+    assert getattr(Settings(**{word: uri}), word) == uri.rstrip("/")
+    assert f"-{word}-" in uri.split("/")[2], "the bucket"
+
+
+def test_the_layers(examples: dict[str, Applied], chart: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tweet_dags import settings
+
+    accounts = examples["minimal"].outputs["service_accounts"]["value"]
+    assert LAYERS == ("bronze", "silver", "gold")
+    assert {table.name.split("/")[0] for table in TABLES} == set(LAYERS)
+    assert {name for name, value in yaml.safe_load((CHART / "values.yaml").read_text())["streams"].items()
+            if isinstance(value, dict) and "driver" in value} == set(LAYERS)  # fmt: skip
+    assert chart.applications.keys() == set(LAYERS) <= accounts.keys()
+    for layer, application in chart.applications.items():
+        assert application["spec"]["arguments"] == ["run", layer]
+        assert application["spec"]["driver"]["serviceAccount"] == layer
+    assert tuple(chart.of("ConfigMap")["tweet-sentiment/airflow"]["data"]["TWEETS_STREAMS"].split(",")) == LAYERS
+    monkeypatch.delenv("TWEETS_STREAMS", raising=False)
+    assert tuple(settings.streams()) == LAYERS
+
+
+def test_quarantine_and_checkpoints(examples: dict[str, Applied]) -> None:
+    assert QUARANTINE.name == "silver/quarantine"
+    account = Account(examples["minimal"])
+    named = set(
+        re.findall(r'Stream\(\s*"([a-z-]+)"', "".join(_source(f"spark_apps/{layer}/app.py") for layer in LAYERS))
+    )
+    assert {name.split("-")[0] for name in named} == set(LAYERS)
+    assert 'f"{self._lake}/checkpoints/{stream.name}"' in _source("spark_apps/stream.py")
+    assert account.reads("dashboard", "lake", f"lake/{QUARANTINE.name}/_delta_log/0.json")
+    for name in named:
+        for key in (f"lake/checkpoints/{name}/offsets/0", f"lake/checkpoints/{name}.error.json"):
+            assert [layer for layer in LAYERS if account.writes(layer, "lake", key)] == [name.split("-")[0]], key
+    # Nobody writes a checkpoint that is no stream's.
+    written = json.dumps([account.statements(role) for role in account.roles])
+    assert set(re.findall(r"lake/checkpoints/([a-z-]+)", written)) == named
+
+
+def test_production() -> None:
+    """The alias of the model, and the environment that tweets depend on; nowhere is it short for anything."""
+    assert PRODUCTION == "production"
+    assert (PROJECT / "terraform" / "examples" / PRODUCTION / f"{PRODUCTION}.tfvars").exists()
+    for folder in ("terraform", "helm", "dags", "spark_apps"):
+        for file in sorted((PROJECT / folder).rglob("*")):
+            if file.suffix in {".py", ".tf", ".tfvars", ".yaml", ".tpl", ".sh"} and ".terraform" not in file.parts:
+                assert not re.search(r"\bprod\b", file.read_text()), file
+
+
+def _source(path: str) -> str:
+    return Path(PROJECT / path).read_text()
