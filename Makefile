@@ -53,6 +53,8 @@ test-terraform: terraform-there .venv/.dev ## Terraform: its own tests, then bot
 terraform-there:
 	@command -v terraform >/dev/null || \
 	  { echo "error: no terraform is on the PATH: install 1.10 or later (developer.hashicorp.com/terraform/install)" >&2; exit 2; }
+	@command -v helm >/dev/null || \
+	  { echo "error: no helm is on the PATH: install 3.14 or later (helm.sh/docs/intro/install)" >&2; exit 2; }
 
 values: ## the chart's values for an applied example: make -s values EXAMPLE=production TAG=1.0.0 > values.yaml
 	@set -o pipefail; terraform -chdir=terraform/examples/$(EXAMPLE) output -json | $(PYTHON) terraform/values.py $(if $(TAG),--tag $(TAG))
