@@ -10,7 +10,7 @@ class Recipe:
     The learning rate is that of the head and falls by the factor `layer_decay` with each layer below it. `balance` is
     the exponent of the inverse shares of the classes that weigh the loss: 0 weighs texts alike, which suits accuracy,
     1 weighs classes alike, which suits macro recall. `average` is the decay, a step, of the moving average of the
-    weights that becomes the model. `bf16` multiplies matrices in bfloat16: 1.4 times as fast on a processor that can
+    weights that becomes the model. `bf16` multiplies matrices in bfloat16: 1.5 times as fast on a processor that can
     (AVX512_BF16 or AMX), slower on others; a GPU that can does so anyway.
     """
 
