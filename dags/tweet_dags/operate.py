@@ -42,12 +42,15 @@ def operate(stream: str, action: str, reason: str, user: str | None) -> str:
 
 
 def _follow(cluster: Cluster, stream: str) -> str:
-    """Suspend or resume the application, where it may be written now."""
+    """Suspend, resume or apply the application, where it may be written now; say what is left to be done."""
     seen = cluster.see(stream)
     action, _ = decide(seen, settings.limits())
-    if action.kind in {Kind.SUSPEND, Kind.RESUME}:
+    if action.kind in {Kind.SUSPEND, Kind.RESUME, Kind.APPLY}:
         do(cluster, seen, action)
-    return action.says
+        return action.says
+    if action.kind is Kind.NOTHING:
+        return action.says
+    return f"left to keep_streams_running: {action.says}"
 
 
 def _restart(cluster: Cluster, seen: Seen) -> str:

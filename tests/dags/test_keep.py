@@ -185,10 +185,20 @@ def test_a_stop_outlives_the_application_until_a_start(api: Api) -> None:
     assert api.objects[APP]["spec"]["suspend"] is True
     del api.objects[APP], api.objects[POD]
     assert "disk is full" in keep.applied("gold") and APP not in api.objects
-    operate.operate("gold", "start", "disk is larger", "ann")
+    # It says that it is applied, and it is, without waiting for the next look.
+    assert "applied" in operate.operate("gold", "start", "disk is larger", "ann")
     assert HOLD not in api.objects[MAP]["metadata"]["annotations"]
-    keep.applied("gold")
     assert "suspend" not in api.objects[APP]["spec"]
+
+
+def test_a_start_does_not_claim_what_it_leaves_to_the_next_look(api: Api) -> None:
+    from tweet_dags import operate
+
+    operate.operate("gold", "stop", "disk is full", None)
+    state(api, "SUSPENDED")
+    api.objects[MAP]["data"]["gold.yaml"] = api.objects[MAP]["data"]["gold.yaml"].replace("aaaa", "bbbb")
+    assert "left to keep_streams_running" in operate.operate("gold", "start", "disk is larger", None)
+    assert APP in api.objects
 
 
 def test_a_stop_while_a_submission_is_under_way_is_carried_out_after_it(api: Api) -> None:
