@@ -100,6 +100,58 @@ def test_every_known_tweet_arrives_once(known: Known) -> None:
     print(f"\n500 tweets in Gold and its aggregates: {known.settle():.0f} s", flush=True)
 
 
+def test_helm_test_follows_a_tweet(product: Product, known: Known) -> None:
+    began = time.monotonic()
+    product.helm("test", "--timeout", "5m")
+    print(f"\nhelm test: {time.monotonic() - began:.0f} s", flush=True)
+    for name in ("documents", "tweets", "gold", "rows", "trends"):
+        known.totals[name] += 1
+    known.settle()
+
+
+def test_a_person_stops_a_stream_and_starts_it(product: Product, known: Known) -> None:
+    """Nobody else starts it meanwhile, not even where its application is deleted."""
+    why = f"a look at the tables, {time.time():.0f}"
+    operate(product, "silver", "stop", why)
+    until(lambda: product.driver("silver") is None, 180, "silver stopped")
+    known.land()
+    until(lambda: seen_by_the_dag(product, f"silver: held by operate-stream.*{why}"), 150, "a look at it")
+    product.kubectl("delete", "sparkapplication", "silver")
+    until(lambda: seen_by_the_dag(product, f"silver: held by.*{why}.*no application"), 150, "a look where it was")
+    assert not product.get("pods", "-l", "sparkoperator.k8s.io/app-name=silver")["items"]
+    notes = product.get("configmap", "stream-applications")["metadata"]["annotations"]
+    assert why in notes["tweet-sentiment/hold-silver"]
+    healed(known, lambda: operate(product, "silver", "start", "looked"), CHANGED, "silver started by a person")
+
+
+def operate(product: Product, stream: str, action: str, reason: str) -> None:
+    given = json.dumps({"stream": stream, "action": action, "reason": reason})
+    in_airflow(product, "airflow", "dags", "trigger", "operate_stream", "--conf", given)
+
+
+def seen_by_the_dag(product: Product, words: str) -> bool:
+    """Tell whether `keep_streams_running` has logged what matches."""
+    logs = "/logs/dag_id=keep_streams_running"
+    return in_airflow(product, "grep", "-rlE", "--", words, logs, check=False).startswith(logs)
+
+
+def in_airflow(product: Product, *command: str, **options: bool) -> str:
+    return product.kubectl("exec", "airflow-0", "-c", "scheduler", "--", *command, platform=True, **options)
+
+
+def test_an_upgrade_restarts_only_the_stream_concerned(product: Product, known: Known) -> None:
+    def changed(*command: str) -> None:
+        before = product.uid("gold")
+        product.helm(*command, "--wait", "--timeout", "10m")
+        until(lambda: product.uid("gold") not in {"", before}, 300, "a new driver of gold")
+
+    others = [product.uid(layer) for layer in ("bronze", "silver")]
+    more = ["--set", "streams.gold.driver.memoryOverhead=700m"]
+    healed(known, lambda: changed("upgrade", str(CHART), *QUIET, *more), CHANGED, "gold changed by helm upgrade")
+    healed(known, lambda: changed("rollback"), CHANGED, "gold changed by helm rollback")
+    assert [product.uid(layer) for layer in ("bronze", "silver")] == others
+
+
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_driver_is_killed(product: Product, known: Known, layer: str) -> None:
     kill = ["delete", "pod", f"{layer}-driver", "--grace-period=0", "--force", "--wait=false"]
@@ -162,90 +214,3 @@ def test_the_operator_is_away_for_two_minutes_and_a_stream_is_edited_meanwhile(p
     until(
         lambda: "spark.foreign" not in product.get("sparkapplication", "silver")["spec"]["sparkConf"], 120, "the edit"
     )
-
-
-def test_roles_hold_only_what_is_used(product: Product) -> None:
-    def may(account: str, verb: str, what: str, namespace: str) -> bool:
-        said = call(
-            "kubectl",
-            "auth",
-            "can-i",
-            verb,
-            what,
-            "-n",
-            namespace,
-            f"--as=system:serviceaccount:{account}",
-            check=False,
-        )
-        return said.strip().endswith("yes")
-
-    gold, airflow = f"{product.streams}:gold", f"{product.platform}:airflow"
-    assert may(gold, "create", "pods", product.streams)
-    assert may(airflow, "patch", "sparkapplications/gold", product.streams)
-    for account in (gold, airflow, f"{product.streams}:dashboard", f"{product.platform}:mlflow"):
-        for namespace in (product.platform, product.streams, "kube-system", "spark-operator"):
-            assert not may(account, "get", "secrets", namespace), (account, namespace)
-    assert not may(gold, "create", "pods", product.platform)
-    assert not may(airflow, "create", "pods", product.streams)
-    assert not may(airflow, "delete", "pods/dashboard", product.streams)
-    assert not may(f"{product.streams}:dashboard", "list", "pods", product.streams)
-
-
-SECURITY = {
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "runAsNonRoot": True,
-    "runAsUser": 185,
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({}, ""),
-        ({"serviceAccountName": "silver"}, "of its own service account only"),
-        ({"volumes": [{"name": "loot", "secret": {"secretName": "prey"}}]}, "may not mount Secrets"),
-        (
-            {"volumes": [{"name": "loot", "projected": {"sources": [{"secret": {"name": "prey"}}]}}]},
-            "may not mount Secrets",
-        ),
-        ({"env": [{"name": "LOOT", "valueFrom": {"secretKeyRef": {"name": "prey", "key": "k"}}}]}, "not read Secrets"),
-        ({"envFrom": [{"secretRef": {"name": "prey"}}]}, "not read Secrets"),
-    ],
-)
-def test_a_driver_cannot_steal(product: Product, change: dict[str, object], says: str) -> None:
-    """What a driver that was broken into would try, with its own rights; the first pod is an honest one."""
-    container: dict[str, object] = {
-        "name": "thief",
-        "image": "localhost/x:1",
-        "command": ["true"],
-        "securityContext": SECURITY,
-    }
-    spec: dict[str, object] = {"serviceAccountName": "gold", "containers": [container]}
-    container |= {key: value for key, value in change.items() if key.startswith("env")}
-    spec |= {key: value for key, value in change.items() if not key.startswith("env")}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "thief"}, "spec": spec}
-    said = product.kubectl(
-        "create", "--dry-run=server", "-f", "-", f"--as=system:serviceaccount:{product.streams}:gold",
-        stdin=json.dumps(pod), check=False,
-    )  # fmt: skip
-    assert (says in said and "denied" in said) if says else "created" in said, said
-
-
-def test_airflow_cannot_have_a_stream_of_its_own_making(product: Product) -> None:
-    application = product.get("sparkapplication", "gold")
-    application["metadata"] = {"name": "gold"}
-    account = f"--as=system:serviceaccount:{product.platform}:airflow"
-    for change, says in (
-        ({"driver": {"serviceAccount": "default"}}, "service account of its name"),
-        ({"volumes": [{"name": "loot", "secret": {"secretName": "prey"}}]}, "mounts no Secrets"),
-    ):
-        said = product.kubectl(
-            "patch", "sparkapplication", "gold", "--type=merge", "-p", json.dumps({"spec": change}), account,
-            "--dry-run=server", check=False,
-        )  # fmt: skip
-        assert says in said, said
-    application["metadata"] = {"name": "another"}
-    said = product.kubectl("create", "-f", "-", account, "--dry-run=server", stdin=json.dumps(application), check=False)
-    assert "bronze, silver and gold only" in said

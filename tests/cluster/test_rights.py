@@ -1,0 +1,99 @@
+"""What the streams and Airflow may do on a real cluster: no more than they need, and nothing by way of a pod.
+
+Runs on the installation that the tests of the product have left.
+"""
+
+import json
+
+import pytest
+
+from tests.cluster.product import Product, call
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+
+
+def test_roles_hold_only_what_is_used(product: Product) -> None:
+    def may(account: str, verb: str, what: str, namespace: str) -> bool:
+        said = call(
+            "kubectl",
+            "auth",
+            "can-i",
+            verb,
+            what,
+            "-n",
+            namespace,
+            f"--as=system:serviceaccount:{account}",
+            check=False,
+        )
+        return said.strip().endswith("yes")
+
+    gold, airflow = f"{product.streams}:gold", f"{product.platform}:airflow"
+    assert may(gold, "create", "pods", product.streams)
+    assert may(airflow, "patch", "sparkapplications/gold", product.streams)
+    for account in (gold, airflow, f"{product.streams}:dashboard", f"{product.platform}:mlflow"):
+        for namespace in (product.platform, product.streams, "kube-system", "spark-operator"):
+            assert not may(account, "get", "secrets", namespace), (account, namespace)
+    assert not may(gold, "create", "pods", product.platform)
+    assert not may(airflow, "create", "pods", product.streams)
+    assert not may(airflow, "delete", "pods/dashboard", product.streams)
+    assert not may(f"{product.streams}:dashboard", "list", "pods", product.streams)
+
+
+SECURITY = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "runAsUser": 185,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({}, ""),
+        ({"serviceAccountName": "silver"}, "of its own service account only"),
+        ({"volumes": [{"name": "loot", "secret": {"secretName": "prey"}}]}, "may not mount Secrets"),
+        (
+            {"volumes": [{"name": "loot", "projected": {"sources": [{"secret": {"name": "prey"}}]}}]},
+            "may not mount Secrets",
+        ),
+        ({"env": [{"name": "LOOT", "valueFrom": {"secretKeyRef": {"name": "prey", "key": "k"}}}]}, "not read Secrets"),
+        ({"envFrom": [{"secretRef": {"name": "prey"}}]}, "not read Secrets"),
+    ],
+)
+def test_a_driver_cannot_steal(product: Product, change: dict[str, object], says: str) -> None:
+    """What a driver that was broken into would try, with its own rights; the first pod is an honest one."""
+    container: dict[str, object] = {
+        "name": "thief",
+        "image": "localhost/x:1",
+        "command": ["true"],
+        "securityContext": SECURITY,
+    }
+    spec: dict[str, object] = {"serviceAccountName": "gold", "containers": [container]}
+    container |= {key: value for key, value in change.items() if key.startswith("env")}
+    spec |= {key: value for key, value in change.items() if not key.startswith("env")}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "thief"}, "spec": spec}
+    said = product.kubectl(
+        "create", "--dry-run=server", "-f", "-", f"--as=system:serviceaccount:{product.streams}:gold",
+        stdin=json.dumps(pod), check=False,
+    )  # fmt: skip
+    assert (says in said and "denied" in said) if says else "created" in said, said
+
+
+def test_airflow_cannot_have_a_stream_of_its_own_making(product: Product) -> None:
+    application = product.get("sparkapplication", "gold")
+    application["metadata"] = {"name": "gold"}
+    account = f"--as=system:serviceaccount:{product.platform}:airflow"
+    for change, says in (
+        ({"driver": {"serviceAccount": "default"}}, "service account of its name"),
+        ({"volumes": [{"name": "loot", "secret": {"secretName": "prey"}}]}, "mounts no Secrets"),
+    ):
+        said = product.kubectl(
+            "patch", "sparkapplication", "gold", "--type=merge", "-p", json.dumps({"spec": change}), account,
+            "--dry-run=server", check=False,
+        )  # fmt: skip
+        assert says in said, said
+    application["metadata"] = {"name": "another"}
+    said = product.kubectl("create", "-f", "-", account, "--dry-run=server", stdin=json.dumps(application), check=False)
+    assert "bronze, silver and gold only" in said
