@@ -80,7 +80,8 @@ def _is_text(head: bytes) -> bool:
 
     One damaged tweet must not cost the others in its file: it is judged by itself, later.
     """
-    if not head:
+    # What `_line` takes for blank: a vertical tab is one of the controls too.
+    if not head.strip():
         return True
     broken = head.decode("utf-8", "replace").count("\ufffd")
     controls = len(head) - len(head.translate(None, _CONTROLS))

@@ -6,7 +6,7 @@ import json
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spark_apps.bronze.documents import Document, read_documents
@@ -156,6 +156,7 @@ def test_a_gzip_bomb_is_bounded() -> None:
 
 
 @given(st.binary(max_size=300))
+@example(b"\x0b")
 def test_any_bytes_but_blanks_make_at_least_one_document(data: bytes) -> None:
     found = cut(data)
     assert bool(found) == bool(data.strip())
