@@ -27,7 +27,7 @@ help: ## show the targets
 run: .venv/.run ## the live demo: tweets, streams, registry and dashboard on this machine
 	@exec $(RUN) tweet-sentiment demo --home $(DEMO) --port $(PORT)
 
-test: .venv/.test ## all tests of this machine but the long ones: at most 10 minutes on two cores
+test: .venv/.test ## all tests of this machine but the long ones: a quarter of an hour on two cores
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
