@@ -1,7 +1,6 @@
 """Land one tweet and follow it through the tables: the whole way, seen from outside."""
 
 import json
-import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from spark_apps.errors import UserError
 _EVERY_SECONDS = 1.0
 # The clock of the store may be behind this one.
 _CLOCKS_APART = timedelta(minutes=1)
-_SNOWFLAKE_EPOCH_MS = 1288834974657
 
 
 class FollowError(UserError):
@@ -43,7 +41,7 @@ def follow(landing: str, lake: str, seconds: float) -> Arrival:
     `FollowError` when it is not there within `seconds`.
     """
     now = datetime.now(UTC)
-    id_ = str(((int(now.timestamp() * 1000) - _SNOWFLAKE_EPOCH_MS) << 22) | secrets.randbits(22))
+    id_ = landings.new_tweet_id(now)
     tweet = {
         "id": id_,
         "full_text": f"I like it that tweet {id_} travels all the way to Gold",

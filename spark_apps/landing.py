@@ -1,10 +1,15 @@
 """Files of the landing, in a folder or on S3: read as bytes, put so that no reader ever sees half of one."""
 
 import os
+import secrets
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 S3_ENDPOINT_ENV = "AWS_ENDPOINT_URL"  # boto3 and deltalake both read it; session.py hands it to S3A
+
+# Ids of tweets count milliseconds from here, in the bits above their low 22.
+_SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
 
 
 def is_s3(uri: str) -> bool:
@@ -78,3 +83,8 @@ def put(landing: str, name: str, data: bytes) -> str:
     half.write_bytes(data)
     half.replace(target)
     return str(target)
+
+
+def new_tweet_id(now: datetime) -> str:
+    """Return an id for a tweet of this moment; its low bits are drawn, so that two at once have two."""
+    return str(((int(now.timestamp() * 1000) - _SNOWFLAKE_EPOCH_MS) << 22) | secrets.randbits(22))

@@ -3,7 +3,6 @@
 import html
 import json
 import os
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,7 +25,6 @@ _SPANS: dict[str, timedelta | None] = {
     "all": None,
 }
 _OLD_SECONDS = 120
-_SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
 _STYLE = """<style>
   .block-container { padding: 2.2rem 2.5rem 2rem; max-width: 1500px; }
   header[data-testid="stHeader"] { background: transparent; }
@@ -228,8 +226,7 @@ def type_a_tweet(settings: Settings) -> None:
 
 def _send(landing: str, text: str) -> dict[str, Any]:
     now = datetime.now(UTC)
-    # A snowflake of this moment; its low bits are those of the clock, so that two browsers have two ids.
-    id_ = str(((int(now.timestamp() * 1000) - _SNOWFLAKE_EPOCH_MS) << 22) | (time.time_ns() & 0x3FFFFF))
+    id_ = landings.new_tweet_id(now)
     tweet = {"id": id_, "full_text": text, "timestamp": now.isoformat(), "lang": "en", "user_id": "1"}
     landings.put(landing, f"typed-{id_}.json", json.dumps(tweet).encode())
     return {"id": id_, "text": text, "at": now, "way": {}}
