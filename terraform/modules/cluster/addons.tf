@@ -27,28 +27,39 @@ locals {
   )
 }
 
+locals {
+  # Whose pods may take each of these roles, add-ons and controllers alike.
+  pod_accounts = merge(
+    { for name, role in local.addon_roles : name => { namespace = role.namespace, service_account = role.service_account } },
+    { for name in keys(local.controllers) : name => { namespace = "kube-system", service_account = name } },
+  )
+  pod_trust = {
+    for name, account in local.pod_accounts : name => jsonencode({
+      Version = "2012-10-17"
+      Statement = [{
+        Effect    = "Allow"
+        Principal = { Service = "pods.eks.amazonaws.com" }
+        Action    = ["sts:AssumeRole", "sts:TagSession"]
+        Condition = {
+          StringEquals = {
+            "aws:SourceAccount"                         = local.account
+            "aws:RequestTag/kubernetes-namespace"       = account.namespace
+            "aws:RequestTag/kubernetes-service-account" = account.service_account
+          }
+          ArnEquals = { "aws:SourceArn" = aws_eks_cluster.this.arn }
+        }
+      }]
+    })
+  }
+}
+
 resource "aws_iam_role" "addons" {
   for_each = local.addon_roles
 
-  name        = "${var.name}-${each.key}"
-  description = "Add-on ${each.key} of the cluster ${var.name}"
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "pods.eks.amazonaws.com" }
-      Action    = ["sts:AssumeRole", "sts:TagSession"]
-      Condition = {
-        StringEquals = {
-          "aws:SourceAccount"                         = local.account
-          "aws:RequestTag/kubernetes-namespace"       = each.value.namespace
-          "aws:RequestTag/kubernetes-service-account" = each.value.service_account
-        }
-        ArnEquals = { "aws:SourceArn" = aws_eks_cluster.this.arn }
-      }
-    }]
-  })
-  tags = merge(local.tags, { Name = "${var.name}-${each.key}" })
+  name               = "${var.name}-${each.key}"
+  description        = "Add-on ${each.key} of the cluster ${var.name}"
+  assume_role_policy = local.pod_trust[each.key]
+  tags               = merge(local.tags, { Name = "${var.name}-${each.key}" })
 }
 
 resource "aws_iam_role_policy_attachment" "addons" {

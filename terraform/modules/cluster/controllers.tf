@@ -136,25 +136,10 @@ locals {
 resource "aws_iam_role" "controllers" {
   for_each = local.controllers
 
-  name        = "${var.name}-${each.key}"
-  description = "${each.key} of the cluster ${var.name}"
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "pods.eks.amazonaws.com" }
-      Action    = ["sts:AssumeRole", "sts:TagSession"]
-      Condition = {
-        StringEquals = {
-          "aws:SourceAccount"                         = local.account
-          "aws:RequestTag/kubernetes-namespace"       = "kube-system"
-          "aws:RequestTag/kubernetes-service-account" = each.key
-        }
-        ArnEquals = { "aws:SourceArn" = aws_eks_cluster.this.arn }
-      }
-    }]
-  })
-  tags = merge(local.tags, { Name = "${var.name}-${each.key}" })
+  name               = "${var.name}-${each.key}"
+  description        = "${each.key} of the cluster ${var.name}"
+  assume_role_policy = local.pod_trust[each.key]
+  tags               = merge(local.tags, { Name = "${var.name}-${each.key}" })
 }
 
 resource "aws_iam_role_policy" "controllers" {
