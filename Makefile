@@ -14,7 +14,7 @@ NAMESPACE ?= tweet-sentiment
 REGISTRY ?= localhost
 TAG := $(shell sed -n 's/^appVersion: *//p' helm/tweet-sentiment/Chart.yaml)
 BUILD ?= $(shell command -v docker >/dev/null && echo docker build || echo buildah build)
-IMAGES := spark airflow mlflow dashboard
+IMAGES := spark airflow mlflow dashboard model-jobs
 VALUES ?=
 # Which of terraform/examples `make values` reads; TAG is that of the images.
 EXAMPLE ?= minimal
@@ -43,7 +43,7 @@ test-dags: .venv/.test ## the DAGs as Airflow reads them; installs Airflow
 test-chart: .venv/.test ## the chart as helm renders it; needs helm
 	$(RUN) pytest -m chart tests/chart
 
-test-cluster: .venv/.test ## install on the cluster of KUBECONFIG, hurt it in every way, remove it: half an hour
+test-cluster: .venv/.train ## install on the cluster of KUBECONFIG, hurt it in every way, remove it: half an hour
 	$(RUN) pytest -m cluster -x -s tests/cluster
 
 test-terraform: terraform-there .venv/.dev ## Terraform: its own tests, then both examples applied to a stand-in for AWS and destroyed
@@ -65,7 +65,7 @@ chaos: .venv/.test ## 200 kills at random instants over all three layers: nothin
 bench: .venv/.train ## the figures of the README, measured on this machine; installs torch
 	$(RUN) python -m tests.benchmarks
 
-images: ## build the four images with docker or buildah: REGISTRY=localhost BUILD="docker build"
+images: ## build all images with docker or buildah: REGISTRY=localhost BUILD="docker build"
 	@for image in $(IMAGES); do echo "building $(REGISTRY)/tweet-sentiment-$$image:$(TAG)"; \
 	  $(BUILD) -q -t $(REGISTRY)/tweet-sentiment-$$image:$(TAG) -f docker/$$image.Dockerfile . || exit; done
 

@@ -52,16 +52,14 @@ class Cluster:
             config.load_kube_config()
         return cls(namespace, client.CoreV1Api(), client.CustomObjectsApi())
 
+    def template(self, name: str, map_name: str) -> dict[str, Any]:
+        """Return the manifest `name` of one of the chart's maps; `NotRenderedError` where it has none."""
+        return self._rendered(self._map(map_name), name)
+
     def see(self, stream: str) -> Seen:
         """Return what stands on the cluster for `stream`; `NotRenderedError` where the chart does not know it."""
         applications = self._map()
-        try:
-            rendered = yaml.safe_load(applications.data[f"{stream}.yaml"])
-        except (KeyError, TypeError):
-            raise NotRenderedError(
-                f"the ConfigMap {CONFIG_MAP} in {self.namespace} has no {stream}.yaml: is the chart installed, and its "
-                "streams.namespace the one of TWEETS_STREAMS_NAMESPACE?"
-            ) from None
+        rendered = self._rendered(applications, stream)
         live = self._live(stream)
         notes = applications.metadata.annotations or {}
         pardon = Pardon.of(notes.get(_PARDON + stream))
@@ -180,15 +178,25 @@ class Cluster:
                 _request_timeout=_SECONDS,
             )
 
-    def _map(self) -> client.V1ConfigMap:
+    def _map(self, name: str = CONFIG_MAP) -> client.V1ConfigMap:
         try:
-            return self.core.read_namespaced_config_map(CONFIG_MAP, self.namespace, _request_timeout=_SECONDS)
+            return self.core.read_namespaced_config_map(name, self.namespace, _request_timeout=_SECONDS)
         except ApiException as error:
             if error.status == 404:
                 raise NotRenderedError(
-                    f"there is no ConfigMap {CONFIG_MAP} in {self.namespace}: is the chart installed?"
+                    f"there is no ConfigMap {name} in {self.namespace}: is the chart installed?"
                 ) from None
             raise
+
+    def _rendered(self, applications: client.V1ConfigMap, name: str) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = yaml.safe_load(applications.data[f"{name}.yaml"])
+            return found
+        except (KeyError, TypeError):
+            raise NotRenderedError(
+                f"the ConfigMap {applications.metadata.name} in {self.namespace} has no {name}.yaml: is the chart "
+                "installed, and its streams.namespace the one of TWEETS_STREAMS_NAMESPACE?"
+            ) from None
 
     def _live(self, stream: str) -> Object | None:
         with unless_gone():

@@ -1,10 +1,10 @@
-"""`tweet-sentiment model …`: train, export, evaluate, release, rollback, list and describe."""
+"""`tweet-sentiment model …`: train, export, evaluate, upload, release, rollback, first, list and describe."""
 
 import getpass
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Train, export, measure and release the model.")
 _console = Console(stderr=True, highlight=False)
 
-Data = Annotated[Path, typer.Option(help="Folder of <split>_text.txt and <split>_labels.txt, one tweet a line.")]
+Data = Annotated[
+    str, typer.Option(help="Folder, or runs:/… of one, with <split>_text.txt and <split>_labels.txt, one tweet a line.")
+]
 Registry = Annotated[str | None, typer.Option(help="URI of the MLflow registry. [TWEETS_REGISTRY]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _PROVENANCE = "provenance.json"
@@ -47,6 +49,18 @@ def _clear_errors() -> Iterator[None]:
     except (UserError, ValueError, OSError) as error:
         _console.print(f"[bold red]error[/]: {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
+
+
+@contextmanager
+def _fetched(registry: str | None, *names: str) -> Iterator[list[str]]:
+    """Give the folders that `names` mean; those of MLflow runs are fetched, and there as long as the context lasts."""
+    from spark_apps.model.registry import Registry as Registered
+    from spark_apps.model.source import fetched
+
+    settings = load(registry=registry)
+    found = Registered(settings.registry, settings.registry_timeout) if settings.registry else None
+    with ExitStack() as stack:
+        yield [stack.enter_context(fetched(name, found)) for name in names]
 
 
 @app.command(
@@ -76,15 +90,16 @@ def train(
 
     With a registry, parameters, curves, the confusion matrix and the version of the data go to an MLflow run.
     """
-    with _clear_errors():
+    with _clear_errors(), _fetched(registry, data) as (fetched,):
         from spark_apps.model.data import data_version
         from spark_apps.model.train import train as fine_tune
 
+        folder = Path(fetched)
         recipe = Recipe(epochs, batch_size, learning_rate, balance=balance, seed=seed, bf16=bf16)
-        figures = fine_tune(data, base, out, recipe, load(registry=registry).registry, _console)
+        figures = fine_tune(folder, base, out, recipe, load(registry=registry).registry, _console)
         # A path would say more of this machine than of the model.
         start = Path(base).resolve().name if Path(base).is_dir() else base
-        tweets = data_version(data, "train")
+        tweets = data_version(folder, "train")
         provenance = {"base_model": start, "data": tweets.name, "data_sha256": tweets.sha256, **asdict(recipe)}
         (out / _PROVENANCE).write_text(json.dumps(provenance), encoding="utf-8")
         if as_json:
@@ -97,35 +112,65 @@ def train(
     epilog="Example: tweet-sentiment model export --model trained --data semeval --precision int8 --out exported"
 )
 def export(
-    model: Annotated[str, typer.Option(help="Folder of a trained model, or Hugging Face id of a classifier.")],
+    model: Annotated[
+        str, typer.Option(help="Folder of a trained model, runs:/… of one, or Hugging Face id of a classifier.")
+    ],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the exported model.")],
     precision: Annotated[
         str, typer.Option(help="fp32; fp16: float16 storage, half the size; int8: fastest, falls back to float32.")
     ] = "fp16",
+    registry: Registry = None,
     as_json: AsJson = False,
 ) -> None:
     """Export to ONNX; refused when its labels differ from torch's on the validation split.
 
-    The description of the exported model keeps its figures on that split.
+    The description of the exported model keeps its figures on that split. With a registry, the exported model goes to
+    an MLflow run, too.
     """
-    with _clear_errors():
+    with _clear_errors(), _fetched(registry, model, data) as (checkpoint, labelled):
         from spark_apps.model.data import read_split
         from spark_apps.model.evaluate import evaluate as measure
         from spark_apps.model.export import export as write
 
-        file = Path(model) / _PROVENANCE
+        tweets = Path(labelled)
+        file = Path(checkpoint) / _PROVENANCE
         provenance = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        found = write(model, out, precision, read_split(data, "val").texts, provenance, os.cpu_count() or 1)
-        quality = measure(out, data, "val", os.cpu_count() or 1, _console).quality
+        found = write(checkpoint, out, precision, read_split(tweets, "val").texts, provenance, os.cpu_count() or 1)
+        quality = measure(out, tweets, "val", os.cpu_count() or 1, _console).quality
         if quality:
             found.metrics["validation"] = {**quality.scalars(), "tweets": quality.tweets}
             found.write(out)
+        uri = _upload(registry, out) if load(registry=registry).registry else None
         if as_json:
-            print(json.dumps(asdict(found)))
+            print(json.dumps(asdict(found) | {"uri": uri}))
         else:
             agreement = found.metrics["agreement_with_torch"]
-            print(f"{out}: labels agree with torch on {agreement:.2%} of the validation split")
+            print(f"{uri or out}: labels agree with torch on {agreement:.2%} of the validation split")
+
+
+@app.command(epilog=f"Example: tweet-sentiment model upload semeval --registry {_EXAMPLE_REGISTRY}")
+def upload(
+    folder: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Folder of labelled tweets, or of a trained model.")
+    ],
+    registry: Registry = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep a folder in an MLflow run, and print the runs:/… by which the other commands and `release_model` read it."""
+    with _clear_errors():
+        uri = _upload(registry, folder)
+        print(json.dumps({"uri": uri}) if as_json else uri)
+
+
+def _upload(registry: str | None, folder: Path) -> str:
+    from spark_apps.model.tracking import Run
+
+    settings = load(registry=registry)
+    (uri,) = settings.require("registry")
+    name = folder.resolve().name
+    with Run(uri, settings.registry_timeout, f"upload {name}") as run:
+        return run.upload(folder, name)
 
 
 @app.command(
@@ -135,14 +180,15 @@ def export(
 )
 def evaluate(
     data: Annotated[
-        Path | None, typer.Option(help="Folder of <split>_text.txt and <split>_labels.txt, one tweet a line.")
+        str | None,
+        typer.Option(help="Folder, or runs:/… of one, with <split>_text.txt and <split>_labels.txt, one tweet a line."),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Name of the split; val by default.")] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            help=f"Folder of an exported model, models:/{MODEL_NAME}@{PRODUCTION} or models:/{MODEL_NAME}/3; "
-            "the bundled one by default."
+            help=f"Folder of an exported model, runs:/… of one, models:/{MODEL_NAME}@{PRODUCTION} or "
+            f"models:/{MODEL_NAME}/3; the bundled one by default."
         ),
     ] = None,
     predictions: Annotated[
@@ -170,7 +216,8 @@ def evaluate(
         if (data is None and settings.lake is None) or (data is not None and lake is not None):
             raise SettingsError("name one of --data (a labelled split) and --lake (what the stream of a lake did)")
         if data is not None:
-            found, shown = measure_split(data, split or "val", model, predictions, settings, _console)
+            with _fetched(registry, data) as (folder,):
+                found, shown = measure_split(Path(folder), split or "val", model, predictions, settings, _console)
         elif split or model or predictions:
             raise SettingsError("--split, --model and --predictions go with --data: a stream is measured as it is")
         else:
@@ -191,7 +238,9 @@ Why = Annotated[str, typer.Option(help="Why, as it is written down.")]
 )
 def release(
     data: Data,
-    model: Annotated[Path | None, typer.Option(help="Folder of an exported model; the bundled one by default.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Folder of an exported model, or runs:/… of one; the bundled one by default.")
+    ] = None,
     split: Annotated[str, typer.Option(help="Split on which the version is judged.")] = "val",
     why: Why = "",
     by: By = None,
@@ -209,8 +258,9 @@ def release(
         from spark_apps.model.registry import BUNDLED
         from spark_apps.model.release import release as put
 
-        limits = load_limits()
-        found = put(_registry(registry), model or BUNDLED, data, split, limits, by or getpass.getuser(), why, _console)
+        limits, who = load_limits(), by or getpass.getuser()
+        with _fetched(registry, model or str(BUNDLED), data) as (folder, tweets):
+            found = put(_registry(registry), Path(folder), Path(tweets), split, limits, who, why, _console)
         if as_json:
             print(json.dumps(found.to_dict()))
     _tell_release(found, as_json)

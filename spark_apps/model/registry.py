@@ -189,13 +189,18 @@ class Registry:
         return folder
 
     def _fetch(self, version: str, scratch: str) -> str:
-        import mlflow
-
-        root = mlflow.artifacts.download_artifacts(f"models:/{MODEL_NAME}/{version}", dst_path=scratch)
+        root = _download(f"models:/{MODEL_NAME}/{version}", Path(scratch))
         found = next(Path(root).rglob(DESCRIPTION_FILE), None)
         if found is None:
             raise RegistryError(f"version {version} of {MODEL_NAME} holds no {DESCRIPTION_FILE}: register it again")
         return str(found.parent)
+
+    def artifacts(self, uri: str, folder: Path) -> Path:
+        """Fetch the artifacts `runs:/<run>/<path>` into `folder`; return what lies there."""
+        found = Path(self._ask(lambda _: _download(uri, folder), _DOWNLOAD_TIMEOUT_FACTOR))
+        if not found.is_dir() or not any(found.iterdir()):
+            raise RegistryError(f"there is no folder {uri} in the registry {self.uri}")
+        return found
 
     def register(self, folder: Path) -> str:
         """Register the model in `folder` as a new version, which the alias `staging` names from then on.
@@ -257,6 +262,12 @@ class Registry:
             mlflow.set_registry_uri(self.uri)
             self._client = connect(self.uri, self._timeout)
         return question(self._client)
+
+
+def _download(uri: str, folder: Path) -> str:
+    import mlflow
+
+    return str(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
 
 
 @contextmanager

@@ -114,6 +114,17 @@ class Run:
         """Keep `fields` as a JSON file of the run."""
         self._write(lambda: self._client.log_dict(self.id, fields, name))
 
+    def upload(self, folder: Path, name: str) -> str:
+        """Keep the files of `folder` as artifacts of the run; return their URI, `runs:/<run>/<name>`.
+
+        Unlike figures they are what the run is for: `TrackingError` where they are not taken.
+        """
+        try:
+            self._client.log_artifacts(self.id, str(folder), artifact_path=name)
+        except Exception as error:  # as above
+            raise TrackingError(f"MLflow at {self._uri} does not take {folder}: {_first_line(error)}") from error
+        return f"runs:/{self.id}/{name}"
+
     def _send_waiting(self) -> None:
         while self._waiting and self._send(metrics=self._waiting[:_MOST_METRICS]):
             del self._waiting[:_MOST_METRICS]

@@ -1,0 +1,24 @@
+# Jobs on models: export, evaluation, release. The only image with torch, whose wheel brings CUDA's libraries.
+FROM docker.io/library/python:3.11-slim-bookworm AS base
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
+
+FROM base AS build
+ARG UV_VERSION=0.13.9
+RUN pip install --quiet --no-cache-dir uv==${UV_VERSION}
+WORKDIR /opt/tweet-sentiment
+ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
+COPY pyproject.toml uv.lock README.md ./
+# Triton compiles kernels for GPUs while a model is trained, which no job here does.
+RUN uv sync --quiet --frozen --no-dev --no-install-project --extra train --extra registry --no-install-package triton
+COPY spark_apps spark_apps
+COPY models models
+RUN uv sync --quiet --frozen --no-dev --inexact --extra train --extra registry --no-install-package triton
+
+FROM base
+RUN groupadd -g 185 jobs && useradd -K UID_MIN=100 -u 185 -g 185 -d /tmp -M jobs
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /opt/tweet-sentiment /opt/tweet-sentiment
+ENV PATH=/opt/venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /tmp
+USER 185:185
+ENTRYPOINT ["/usr/bin/tini", "-g", "--"]
