@@ -4,6 +4,7 @@ What a task finds that is not its own to do, it leaves to be found again: only w
 """
 
 import logging
+import time
 from contextlib import suppress
 
 from airflow.sdk.exceptions import AirflowFailException
@@ -14,23 +15,40 @@ from tweet_dags.cluster import Cluster
 from tweet_dags.decide import decide
 from tweet_dags.drift import MANAGER
 from tweet_dags.notes import Memory
-from tweet_dags.seen import Seen
+from tweet_dags.seen import Seen, get
 from tweet_dags.writing import ChangedError, RefusedError
 
 _log = logging.getLogger(__name__)
-_APPLYING = {Kind.APPLY, Kind.WAKE, Kind.DELETE, Kind.SUSPEND, Kind.RESUME}
 _HEALING = {Kind.END_DRIVER, Kind.LEAVE_DOWN}
+# A driver has 30 s to finish its batch.
+_PATIENCE, _PAUSE = 45.0, 2.0
 
 
 def applied(stream: str) -> str:
-    """See that the application is there as the chart and its holder have it, and that the operator works on it."""
-    cluster, seen, action, memory = _look(stream)
-    if action.kind not in _HEALING:
+    """See that the application is there as the chart and its holder have it, and that the operator works on it.
+
+    Where it is being made anew, this waits for the end of its pods, which takes seconds, rather than for the next look.
+    """
+    began, said = time.monotonic(), []
+    while True:
+        cluster, seen, action, memory = _look(stream)
+        said.append(action.says)
+        if action.kind in _HEALING:
+            break
         do(cluster, seen, action)
         _remember(cluster, seen, memory)
         if action.alert:
             raise AirflowFailException(f"{stream}: {action.says}")
-    return action.says
+        if not _being_made_anew(seen, action) or time.monotonic() - began > _PATIENCE:
+            break
+        time.sleep(_PAUSE)
+    return "; then ".join(dict.fromkeys(said))
+
+
+def _being_made_anew(seen: Seen, action: Action) -> bool:
+    """Tell whether nothing but the end of the application, or of its pods, is waited for until it can be applied."""
+    gone = seen.live is None or get(seen.live, "metadata", "deletionTimestamp")
+    return action.kind is Kind.DELETE or bool(gone and seen.pods and not seen.held)
 
 
 def behind(stream: str) -> bool:

@@ -79,14 +79,35 @@ def test_an_application_is_applied_owned_by_the_map(api: Api) -> None:
     assert keep.behind("gold") is False
 
 
-def test_an_edit_is_taken_back_by_a_deletion_of_what_was_seen_after_a_rehearsal(api: Api) -> None:
+def test_an_edit_is_taken_back_by_a_deletion_of_what_was_seen_after_a_rehearsal(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tweet_dags import keep
 
+    monkeypatch.setattr(keep, "_PATIENCE", 0)
     edit(api)
     seen = api.objects[APP]["metadata"]
     assert "edited by hand" in keep.applied("gold")
     assert to_the_stream(api) == [("PATCH", "gold", True), ("DELETE", "gold", False)]
     assert api.writes[1][2]["preconditions"] == {"uid": seen["uid"], "resourceVersion": seen["resourceVersion"]}
+
+
+def test_what_is_made_anew_is_applied_as_soon_as_its_pods_are_gone(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tweet_dags import keep
+
+    edit(api)
+    pauses = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            del api.objects[POD]
+
+    monkeypatch.setattr(keep.time, "sleep", pause)
+    said = keep.applied("gold")
+    assert "edited by hand" in said and said.endswith("there is no application: applied") and len(pauses) == 3
+    assert to_the_stream(api)[-2:] == [("DELETE", "gold", False), ("PATCH", "gold", False)]
+    assert api.objects[APP]["spec"]["sparkConf"]["a"] == "1"
 
 
 def test_nothing_is_deleted_that_could_not_be_applied_again(api: Api) -> None:
