@@ -1,7 +1,10 @@
 """The product on a cluster, as a person has it: helm, kubectl, and what its pods say."""
 
 import json
+import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +77,31 @@ class Product:
             "rows": tables.get("gold/sentiment", {}).get("rows", 0),
             "trends": counted.get("gold/trends", {}).get("rows", 0),
         }
+
+    def versions(self) -> dict[str, int]:
+        """Return the rows of gold/sentiment by the version of the model that labelled them."""
+        code = (
+            "import json, pyarrow as pa; from deltalake import DeltaTable, QueryBuilder\n"
+            "t = DeltaTable('/lake/tables/gold/sentiment')\n"
+            "found = QueryBuilder().register('t', t).execute('SELECT model_version, count(*) FROM t GROUP BY 1')\n"
+            "columns = pa.table(found).columns\n"
+            "print(json.dumps(dict(zip(*(column.to_pylist() for column in columns)))))"
+        )
+        found: dict[str, int] = json.loads(self.kubectl("exec", "deploy/dashboard", "--", "python", "-c", code))
+        return found
+
+    @contextmanager
+    def forwarded(self, service: str, port: int) -> Iterator[str]:
+        """Give the address on this machine at which a service of the platform answers."""
+        command = ["kubectl", "-n", self.platform, "port-forward", f"service/{service}", f":{port}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                found = re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline())
+                assert found, f"{service} cannot be reached"
+                yield f"http://127.0.0.1:{found[1]}"
+            finally:
+                process.terminate()
 
     def driver(self, layer: str) -> dict[str, Any] | None:
         found = self.get("pods", "-l", f"sparkoperator.k8s.io/app-name={layer},spark-role=driver")["items"]

@@ -5,79 +5,14 @@ The tests build on each other, in this order: each heals before the next begins.
 
 import json
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.cluster.known import CHANGED, KILLED, SETTINGS, Known, healed
 from tests.cluster.product import CHART, LAYERS, Product, call
 from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
-
-# What a stream may take to be back, measured from the blow, and a driver or executor that was killed.
-KILLED, CHANGED = 90, 150
-# The stream of the demo is off but for the first test: known tweets have exact totals.
-QUIET = ["--set", "demo.enabled=false"]
-
-
-class Known:
-    """What must stand in the tables: what stood there before, and what was landed since."""
-
-    def __init__(self, product: Product) -> None:
-        self._product = product
-        self._seed = int(time.time())
-        self.totals = product.totals()
-
-    def land(self, tweets: int = 60) -> None:
-        self._seed += 1
-        expected = self._product.land(tweets, self._seed)
-        self.totals["documents"] += expected["documents"]
-        self.totals["duplicates"] += expected["duplicates"]
-        self.totals["quarantine"] += sum(expected["quarantine"].values())
-        for name in ("tweets", "gold", "rows", "trends"):
-            self.totals[name] += expected["tweets"]
-
-    def arrived(self) -> bool:
-        return self._product.totals() == self.totals
-
-    def settle(self, seconds: float = 300) -> float:
-        """Wait until the tables hold exactly what they must."""
-        began = time.monotonic()
-        while not self.arrived():
-            assert time.monotonic() - began < seconds, f"{self._product.totals()} instead of {self.totals}"
-            time.sleep(1)
-        return time.monotonic() - began
-
-
-@pytest.fixture(scope="module")
-def known(product: Product) -> Iterator[Known]:
-    """Known totals, from a product whose own stream of tweets is off."""
-    product.helm("upgrade", str(CHART), *QUIET, "--wait", "--timeout", "10m")
-    until(lambda: all(product.runs(layer) for layer in LAYERS), 600, "all streams with the settings of the tests")
-    before: dict[str, int] = {}
-
-    def still() -> bool:
-        nonlocal before
-        now = product.totals()
-        same = now == before and now["gold"] == now["tweets"] == now["trends"] > 0
-        before = now
-        if not same:
-            time.sleep(5)
-        return same
-
-    until(still, 900, "all tweets of the demo in Gold")
-    yield Known(product)
-
-
-def healed(known: Known, blow: Callable[[], object], seconds: float, what: str) -> None:
-    """Land tweets, strike, land more: they all arrive, once; the time runs from the blow."""
-    known.land()
-    began = time.monotonic()
-    blow()
-    known.land()
-    known.settle(600)
-    took = time.monotonic() - began
-    print(f"\nhealed: {what}: {took:.0f} s (goal {seconds:.0f} s)", flush=True)
 
 
 def test_an_install_with_no_values_labels_tweets(product: Product) -> None:
@@ -147,7 +82,7 @@ def test_an_upgrade_restarts_only_the_stream_concerned(product: Product, known: 
 
     others = [product.uid(layer) for layer in ("bronze", "silver")]
     more = ["--set", "streams.gold.driver.memoryOverhead=700m"]
-    healed(known, lambda: changed("upgrade", str(CHART), *QUIET, *more), CHANGED, "gold changed by helm upgrade")
+    healed(known, lambda: changed("upgrade", str(CHART), *SETTINGS, *more), CHANGED, "gold changed by helm upgrade")
     healed(known, lambda: changed("rollback"), CHANGED, "gold changed by helm rollback")
     assert [product.uid(layer) for layer in ("bronze", "silver")] == others
 
