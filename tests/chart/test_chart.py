@@ -69,6 +69,9 @@ def applications(documents: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def pods(documents: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each pod, or pod template, by the name of what makes it."""
     for document in documents:
+        if document["kind"] == "ConfigMap" and document["metadata"]["name"] == "job-pods":
+            for name, text in document["data"].items():
+                yield f"Job pod {name.removesuffix('.yaml')}", yaml.safe_load(text)["spec"]
         spec = document.get("spec", {})
         if document["kind"] == "Pod":
             spec = {"template": document}
@@ -104,7 +107,7 @@ def test_the_inventory() -> None:
         "ValidatingAdmissionPolicyBinding",
     }  # fmt: skip
     assert {name for kind, name in found if kind == "ServiceAccount"} == {
-        "bronze", "silver", "gold", "dashboard", "demo", "airflow", "mlflow", "model-jobs", "postgres",
+        "bronze", "silver", "gold", "dashboard", "demo", "airflow", "mlflow", "model-jobs", "postgres", "quality",
     }  # fmt: skip
     # Helm's hooks but its test would wait for services that come with the chart.
     hooks = [d["metadata"] for d in render(*EXISTING) if "helm.sh/hook" in d["metadata"].get("annotations", {})]
