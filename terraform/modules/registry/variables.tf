@@ -11,7 +11,7 @@ variable "name" {
 variable "images" {
   description = "Images of the project; each gets the repository <name>/tweet-sentiment-<image>."
   type        = set(string)
-  default     = ["spark", "airflow", "mlflow", "dashboard"]
+  default     = ["spark", "airflow", "mlflow", "dashboard", "model-jobs"]
 
   validation {
     condition     = length(var.images) > 0 && alltrue([for image in var.images : can(regex("^[a-z][a-z0-9-]*$", image))])

@@ -10,7 +10,7 @@ run "defaults" {
   command = plan
 
   assert {
-    condition     = [for repository in aws_ecr_repository.this : repository.name] == ["tweets/tweet-sentiment-airflow", "tweets/tweet-sentiment-dashboard", "tweets/tweet-sentiment-mlflow", "tweets/tweet-sentiment-spark"]
+    condition     = [for repository in aws_ecr_repository.this : repository.name] == ["tweets/tweet-sentiment-airflow", "tweets/tweet-sentiment-dashboard", "tweets/tweet-sentiment-mlflow", "tweets/tweet-sentiment-model-jobs", "tweets/tweet-sentiment-spark"]
     error_message = "a repository for each image, under the name of the environment"
   }
   assert {
