@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -14,10 +15,12 @@ from rich.markup import escape
 
 from spark_apps.errors import UserError
 from spark_apps.model.cli import app as model_app
+from spark_apps.quality.cli import app as quality_app
 from spark_apps.settings import LAYERS, Settings, SettingsError, load
 from spark_apps.tables import REASONS
 
 if TYPE_CHECKING:
+    from spark_apps.gold.rescore import Rescored
     from spark_apps.status import LakeStatus
 
 T = TypeVar("T")
@@ -30,6 +33,7 @@ app = typer.Typer(
     help="Streaming sentiment of tweets: landing → Bronze → Silver → Gold, scored by a RoBERTa through ONNX Runtime.",
 )
 app.add_typer(model_app, name="model")
+app.add_typer(quality_app, name="quality")
 
 # Progress and errors go to stderr: stdout carries only what was asked for.
 _console = Console(stderr=True, highlight=False)
@@ -119,6 +123,34 @@ def _guarded(work: Callable[[], T]) -> T:
 
 def _handler() -> logging.Handler:
     return RichHandler(console=_console, show_path=False, show_level=True, log_time_format="%H:%M:%S")
+
+
+@app.command(epilog="Example: tweet-sentiment rescore --lake ./lake --since 2026-01-31")
+def rescore(
+    lake: Lake = None,
+    registry: Registry = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only tweets of this day and later; all by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score the history again with the model in production; the aggregates follow. Gold must not run meanwhile.
+
+    Ended at any moment, by Ctrl-C or a kill, it goes on where it was by the same command.
+    Exit codes: 0 done, 1 stopped before the end or without a model, 2 settings or surroundings that cannot work.
+    """
+    settings = _settings(lake=lake, registry=registry)
+
+    def work() -> "Rescored":
+        from spark_apps.gold.rescore import run as run_rescore
+
+        return run_rescore(settings, since and since.date(), lambda part: _console.print(str(part)))
+
+    done = _guarded(work)
+    if as_json:
+        print(json.dumps(vars(done)))
+    else:
+        _console.print(f"{done.tweets:,} tweets are labelled by version {done.model_version}, in {done.seconds} s")
 
 
 @app.command(epilog="Example: tweet-sentiment replay recorded/*.json.gz --landing ./landing --speed 60")

@@ -19,6 +19,8 @@ from spark_apps.tables import Table
 
 # Only maintenance commits carry no note of their own, so what is looked for is nearly always among these.
 _RECENT = 20
+# A commit is a file to be read: those of an hour are looked for among some hundreds, not among all.
+_FURTHER = 8
 
 
 class LakeError(UserError):
@@ -70,9 +72,8 @@ def open_table(lake: str, table: Table) -> DeltaTable | None:
 
 def commits(delta: DeltaTable, after: int | None = None) -> Iterator[Commit]:
     """Yield the commits of micro-batches, newest first; with `after`, those above that version."""
-    limits = (_RECENT, None) if after is None else (delta.version() - after,)
     seen = 0
-    for limit in limits:
+    for limit in _growing(delta.version() + 1) if after is None else (delta.version() - after,):
         history = delta.history(limit) if limit != 0 else []
         for commit in history[seen:]:
             text = commit.get("userMetadata")
@@ -81,3 +82,11 @@ def commits(delta: DeltaTable, after: int | None = None) -> Iterator[Commit]:
                 at = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC)
                 yield Commit(commit["version"], at, Note(**json.loads(text)))
         seen = len(history)
+
+
+def _growing(most: int) -> Iterator[int]:
+    limit = _RECENT
+    while limit < most:
+        yield limit
+        limit *= _FURTHER
+    yield most

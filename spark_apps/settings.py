@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
@@ -51,6 +51,7 @@ def _interval(interval: str) -> str:
     return interval
 
 
+Kind = TypeVar("Kind", bound=BaseSettings)
 Uri = Annotated[str, AfterValidator(_uri)]
 Interval = Annotated[str, AfterValidator(_interval)]
 
@@ -98,5 +99,19 @@ def load(**flags: Any) -> Settings:
         for problem in error.errors():
             name = str(problem["loc"][0]) if problem["loc"] else ""
             where = f"--{name.replace('_', '-')} (or TWEETS_{name.upper()}): " if name else ""
-            lines.append(where + problem["msg"].removeprefix("Value error, "))
+            lines.append(where + _said(problem["msg"]))
         raise SettingsError("\n".join(lines)) from None
+
+
+def of_environment(kind: type[Kind]) -> Kind:
+    """Read settings that have no flags; `SettingsError` names all that are wrong."""
+    try:
+        return kind()
+    except ValidationError as error:
+        prefix = str(kind.model_config.get("env_prefix", ""))
+        lines = (f"{prefix}{str(found['loc'][0]).upper()}: {_said(found['msg'])}" for found in error.errors())
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _said(message: str) -> str:
+    return message.removeprefix("Value error, ")

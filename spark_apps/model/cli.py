@@ -36,7 +36,8 @@ _EXTRAS = {"mlflow": "registry", "matplotlib": "registry", "deltalake": "streams
 
 
 @contextmanager
-def _clear_errors() -> Iterator[None]:
+def clear_errors() -> Iterator[None]:
+    """Turn what a person can mend into one sentence and exit code 2."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -90,7 +91,7 @@ def train(
 
     With a registry, parameters, curves, the confusion matrix and the version of the data go to an MLflow run.
     """
-    with _clear_errors(), _fetched(registry, data) as (fetched,):
+    with clear_errors(), _fetched(registry, data) as (fetched,):
         from spark_apps.model.data import data_version
         from spark_apps.model.train import train as fine_tune
 
@@ -128,7 +129,7 @@ def export(
     The description of the exported model keeps its figures on that split. With a registry, the exported model goes to
     an MLflow run, too.
     """
-    with _clear_errors(), _fetched(registry, model, data) as (checkpoint, labelled):
+    with clear_errors(), _fetched(registry, model, data) as (checkpoint, labelled):
         from spark_apps.model.data import read_split
         from spark_apps.model.evaluate import evaluate as measure
         from spark_apps.model.export import export as write
@@ -158,7 +159,7 @@ def upload(
     as_json: AsJson = False,
 ) -> None:
     """Keep a folder in an MLflow run, and print the runs:/… by which the other commands and `release_model` read it."""
-    with _clear_errors():
+    with clear_errors():
         uri = _upload(registry, folder)
         print(json.dumps({"uri": uri}) if as_json else uri)
 
@@ -209,7 +210,7 @@ def evaluate(
     With a registry, figures, pictures and the version of the data go to an MLflow run. The numbers of --predictions
     are those of TweetEval: 0 negative, 1 neutral, 2 positive.
     """
-    with _clear_errors():
+    with clear_errors():
         from spark_apps.model.measure import measure_lake, measure_split
 
         settings = load(registry=registry, **({"lake": lake} if lake else {}))
@@ -253,7 +254,7 @@ def release(
     limits of the gates are read from TWEETS_GATE_MACRO_RECALL, …_CLASS_RECALL, …_AGREEMENT, …_AGREEMENT_INT8,
     …_LATENCY_MS and …_SMOKE.
     """
-    with _clear_errors():
+    with clear_errors():
         from spark_apps.model.gates import load_limits
         from spark_apps.model.registry import BUNDLED
         from spark_apps.model.release import release as put
@@ -296,7 +297,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Take production back to the version before; running streams follow at their next micro-batch."""
-    with _clear_errors():
+    with clear_errors():
         from spark_apps.model.release import rollback as take_back
 
         before, now = take_back(_registry(registry), to, by or getpass.getuser(), why)
@@ -309,7 +310,7 @@ def rollback(
 @app.command(epilog=f"Example: tweet-sentiment model first --registry {_EXAMPLE_REGISTRY}")
 def first(registry: Registry = None) -> None:
     """Put the model that comes with the project in production, where the registry has none there."""
-    with _clear_errors():
+    with clear_errors():
         from spark_apps.model.registry import BUNDLED
 
         print(f"{MODEL_NAME} version {_registry(registry).ensure_production(BUNDLED)} is in production")
@@ -318,7 +319,7 @@ def first(registry: Registry = None) -> None:
 @app.command("list", epilog=f"Example: tweet-sentiment model list --registry {_EXAMPLE_REGISTRY} --json")
 def list_versions(registry: Registry = None, as_json: AsJson = False) -> None:
     """List the registered versions, newest first, and who moved production to which of them, when and why."""
-    with _clear_errors():
+    with clear_errors():
         from spark_apps.model.view import render_versions
 
         versions = _registry(registry).versions()
@@ -335,7 +336,7 @@ def describe(
     as_json: AsJson = False,
 ) -> None:
     """Say all that is known of one version: its figures, where it comes from, its moves."""
-    with _clear_errors():
+    with clear_errors():
         from spark_apps.model.source import version_folder
         from spark_apps.model.view import render_version
         from spark_apps.scoring.description import Description

@@ -141,6 +141,18 @@ class Registry:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         self._ask(lambda client: client.set_model_version_tag(MODEL_NAME, version, key, text))
 
+    def model_tags(self) -> dict[str, str]:
+        """Return the tags of the model itself, which are of no version."""
+        return dict(self._ask(lambda client: client.get_registered_model(MODEL_NAME)).tags)
+
+    def tag_model(self, key: str, value: object) -> None:
+        """Set a tag of the model itself, as JSON."""
+        text = json.dumps(value, ensure_ascii=False)
+        self._ask(lambda client: client.set_registered_model_tag(MODEL_NAME, key, text))
+
+    def untag_model(self, key: str) -> None:
+        self._ask(lambda client: client.delete_registered_model_tag(MODEL_NAME, key))
+
     def promote(self, version: str, by: str, why: str) -> str:
         """Let `version` be one that passed, and move `production` to the highest of those; return it."""
         self.tag(version, PASSED, {"at": _now(), "by": by, "why": why})

@@ -10,9 +10,10 @@ from rich.console import Console
 
 from spark_apps.model.data import read_split
 from spark_apps.model.evaluate import evaluate
-from spark_apps.model.gates import Gate, Limits, comparison_gate, quality_gates, smoke_gate
+from spark_apps.model.gates import Gate, Limits, comparison_gate, findings_gate, quality_gates, smoke_gate
 from spark_apps.model.registry import REFUSED, NoProduction, Registry, RegistryError
 from spark_apps.model.source import version_folder
+from spark_apps.quality.findings import standing, unacknowledged
 from spark_apps.scoring.scorer import Scorer
 
 
@@ -71,7 +72,8 @@ def _judge(
         console.print(f"version {before}, in production, labels the same {len(truth):,} tweets")
         with version_folder(registry, before) as files:
             theirs = Scorer(files, threads).score(read_split(data, split).texts).argmax(axis=1)
-    return [smoke, *quality_gates(found, limits), comparison_gate(truth, ours, theirs, before)]
+    findings = findings_gate(unacknowledged(standing(registry)))
+    return [smoke, *quality_gates(found, limits), comparison_gate(truth, ours, theirs, before), findings]
 
 
 def rollback(registry: Registry, to: str | None, by: str, why: str) -> tuple[str, str]:

@@ -1,0 +1,67 @@
+"""The baseline of a version: what the first tweets were like that it labelled in the stream, and how it labelled them.
+
+It is recorded once a language, as tags of the version: a later one would take a drift for what is usual.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+from spark_apps.model.registry import Registry, Version
+from spark_apps.quality.check import Check, at_most
+from spark_apps.quality.limits import Limits
+from spark_apps.quality.profile import Profile, most_moved, psi
+from spark_apps.settings import seconds
+
+# Followed by the language.
+_BASELINE = "baseline "
+
+
+def baselines(version: Version) -> dict[str, Profile]:
+    """Return what is recorded of a version, by language."""
+    return {
+        key.removeprefix(_BASELINE): Profile.of_text(text)
+        for key, text in version.tags.items()
+        if key.startswith(_BASELINE)
+    }
+
+
+def record(
+    registry: Registry, version: Version, window: Mapping[str, Profile], limits: Limits, now: datetime
+) -> dict[str, Profile]:
+    """Record the baseline of each language that has none yet and enough tweets in `window`; return all there are.
+
+    Enough is `baseline_tweets`, or all of a window once the version has been in production for so long.
+    """
+    known = baselines(version)
+    moves = version.moves
+    settled = not moves or now - datetime.fromisoformat(moves[0]["at"]) >= timedelta(seconds=seconds(limits.window))
+    for lang, profile in window.items():
+        if lang not in known and (settled or profile.tweets >= limits.baseline_tweets):
+            registry.tag(version.version, _BASELINE + lang, str(profile))
+            known[lang] = profile
+    return known
+
+
+def drift(window: Mapping[str, Profile], known: Mapping[str, Profile], version: str, limit: float) -> Iterator[Check]:
+    """Hold each language of the window against its baseline: labels, and what the texts hold."""
+    for lang, ours in window.items():
+        for figure in known[lang].counts if lang in known else ():
+            yield _compared(f"{figure} drift in {lang}", figure, ours, known[lang], limit, version)
+
+
+def shift(known: Mapping[str, Profile], version: Version, others: list[Version], limit: float) -> Iterator[Check]:
+    """Hold the labels of a version's baseline against those of the version before: does the release shift them?
+
+    Both stay as they were recorded, so it is found once, and stands until it is acknowledged.
+    """
+    before = [baselines(other) for other in others if int(other.version) < int(version.version)]
+    for lang, ours in known.items():
+        theirs = next((found[lang] for found in before if lang in found), None)
+        if theirs is not None and "label" in ours.counts and "label" in theirs.counts:
+            yield _compared(f"label shift in {lang}", "label", ours, theirs, limit, version.version)
+
+
+def _compared(name: str, figure: str, ours: Profile, theirs: Profile, limit: float, version: str) -> Check:
+    moved, now, then = most_moved(figure, ours, theirs)
+    says = f"{moved}: {now:.0%} of {ours.tweets:,} tweets, {then:.0%} of {theirs.tweets:,} in the baseline"
+    return at_most(name, psi(ours.counts[figure], theirs.counts[figure]), limit, says, version)
