@@ -12,7 +12,7 @@ from spark_apps.cli import app
 from spark_apps.demo.generator import Generator, Mix
 from tests import process
 
-COMMANDS = ["run", "replay", "generate", "tables", "dashboard", "demo"] + [
+COMMANDS = ["run", "replay", "generate", "tables", "dashboard", "demo", "quality check", "quality acknowledge"] + [
     f"model {name}" for name in ("train", "export", "evaluate", "release", "rollback", "first", "list", "describe")
 ]
 
@@ -41,6 +41,7 @@ def test_mistakes_get_one_clear_sentence(tmp_path: Path) -> None:
     assert "absent.json is no file" in refused("replay", "absent.json", "--landing", landing)
     assert "--lake (or TWEETS_LAKE) is missing" in refused("tables")
     assert "registry (or TWEETS_REGISTRY) is missing" in refused("model", "list")
+    assert "--lake (or TWEETS_LAKE) is missing" in refused("quality", "check")
 
 
 def test_a_landing_that_does_not_exist_is_named(tmp_path: Path) -> None:

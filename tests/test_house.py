@@ -24,6 +24,7 @@ SPARK, SCORING, TORCH = ["pyspark", "py4j", "delta"], ["onnxruntime", "tokenizer
         ("spark_apps.dashboard.data", [*SPARK, *SCORING, *TORCH]),
         ("spark_apps.dashboard.launch", [*SPARK, *SCORING, *TORCH, "mlflow"]),
         ("spark_apps.model.registry", [*SPARK, *SCORING, *TORCH]),
+        ("spark_apps.quality.watch", [*SPARK, *SCORING, *TORCH, "mlflow", "pandas", "streamlit"]),
         ("spark_apps.status", [*SPARK, *SCORING, *TORCH, "mlflow"]),
         ("spark_apps.demo.feed", [*SPARK, *SCORING, *TORCH, "mlflow"]),
         ("spark_apps.run", [*TORCH, "streamlit"]),

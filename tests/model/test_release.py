@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from typer.testing import CliRunner, Result
 from spark_apps.cli import app
 from spark_apps.model.gates import comparison_gate
 from spark_apps.model.registry import BUNDLED, PASSED, Registry
+from spark_apps.quality.check import at_most
+from spark_apps.quality.findings import acknowledge, keep
 from spark_apps.scoring.description import TOKENIZER_FILE, Description, sha256
 from tests.model.folders import write_data
 
@@ -54,7 +57,7 @@ def test_a_release_that_passes_is_in_production_and_goes_back(data: Path, tmp_pa
     found = json.loads(first.stdout)
     assert (found["version"], found["before"], found["production"], found["refused"]) == ("1", None, "1", [])
     assert [gate["name"] for gate in found["gates"]] == [
-        "smoke", "macro recall", "class recall", "agreement", "latency", "comparison",
+        "smoke", "macro recall", "class recall", "agreement", "latency", "comparison", "quality",
     ]  # fmt: skip
     second = model("release", registry, "--data", data, "--why", "the same again", "--by", "bob")
     assert second.exit_code == 0 and "version 2 is in production" in second.output
@@ -121,6 +124,28 @@ def test_a_model_that_cannot_be_loaded_is_refused(registry: str, data: Path, tmp
     replace(Description.read(folder), checksums=checksums).write(folder)
     done = model("release", registry, "--model", folder, "--data", data)
     assert done.exit_code == 3 and "cannot be loaded in a process without torch" in done.stderr
+
+
+def test_what_was_found_in_the_stream_stops_a_release_until_it_is_acknowledged(data: Path, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'registry.db'}"
+    registry = Registry(uri, 60)
+    registry.ensure_production(BUNDLED)
+    now = datetime.now(UTC)
+    drifted = [
+        at_most(f"label drift in {lang}", 0.5, 0.25, "negative: 60% of 900 tweets", "1") for lang in ("en", "es")
+    ]
+    keep(registry, [*drifted, at_most("throughput", 1, 2, "as it should be")], "1", now)
+    acknowledge(registry, ["label drift in es"], "ann", "looked at it")
+    refused = model("release", uri, "--data", data, "--json")
+    assert refused.exit_code == 3, refused.output
+    found = json.loads(refused.stdout)
+    assert (found["refused"], found["production"]) == (["quality"], "1")
+    (gate,) = (gate for gate in found["gates"] if gate["name"] == "quality")
+    assert gate["figure"] == 1 and "label drift in en, since" in gate["says"] and "drift in es" not in gate["says"]
+    assert "tweet-sentiment quality acknowledge" in refused.stderr
+    assert "refused: quality 1, limit 0" in model("list", uri).stdout
+    acknowledge(registry, [], "ann", "looked at it")
+    assert model("release", uri, "--data", data).exit_code == 0 and registry.production() == "3"
 
 
 def test_limits_and_data_that_are_wrong_are_named_before_anything_is_registered(registry: str, tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+"""Lakes and registries for tests of what is watched: rows as the streams write them, versions without files."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from typer.testing import CliRunner, Result
+
+from spark_apps.cli import app
+from spark_apps.model.registry import Registry
+from spark_apps.settings import MODEL_NAME
+from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS
+from tests.dashboard import lakes
+
+MIXED = (0.3, 0.4, 0.3)
+GRIM = (0.9, 0.05, 0.05)
+
+
+class Lake:
+    """A lake whose tables hold what the streams have counted."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._totals = {"documents": 0, "rows": 0}
+        self._seed = 0
+
+    def flow(
+        self,
+        tweets: int = 600,
+        lang: str = "en",
+        shares: tuple[float, float, float] = MIXED,
+        version: str = "1",
+        ago: timedelta = timedelta(minutes=5),
+        text: str = "it is what it is",
+        scored: bool = True,
+        rejected: int = 0,
+    ) -> None:
+        """Let tweets of one language come all the way; `ago` is when Gold scored them."""
+        self._seed += 1
+        rows = lakes.gold(tweets, timedelta(minutes=1), self._seed)
+        labels = np.random.default_rng(self._seed).choice(3, tweets, p=list(shares))
+        at = datetime.now(UTC) - ago
+        rows = rows.assign(lang=lang, label=lakes.LABELS[labels], model_version=version, full_text=text, scored_at=at)
+        self._totals = {key: total + tweets for key, total in self._totals.items()}
+        empty = pd.DataFrame({"ingest_date": [datetime.now(UTC).date()]})
+        self._totals["documents"] += rejected
+        lakes.put(self.path, BRONZE_TWEETS, empty, rows=self._totals["documents"])
+        lakes.put(self.path, SILVER_TWEETS, rows.head(1), **self._totals)
+        self._recount(SILVER_TWEETS.path(str(self.path)), {"rows": tweets, "documents": tweets})
+        if rejected:
+            lakes.put(self.path, QUARANTINE, empty.assign(reason="not_json"), not_json=rejected)
+        if scored:
+            lakes.put(self.path, GOLD_SENTIMENT, rows, rows=self._totals["rows"])
+
+    def _recount(self, table: str, counts: dict[str, int]) -> None:
+        """Let the note of the last commit tell what that batch counted beside the totals."""
+
+        def change(info: dict[str, Any]) -> None:
+            note = json.loads(info["userMetadata"])
+            info["userMetadata"] = json.dumps({**note, "counts": counts})
+
+        change_last_commit(Path(table), change)
+
+    def age(self, table: str, by: timedelta) -> None:
+        """Let the last commit of a table be older."""
+
+        def change(info: dict[str, Any]) -> None:
+            info["timestamp"] -= int(by.total_seconds() * 1000)
+
+        change_last_commit(self.path / table, change)
+
+
+def change_last_commit(table: Path, change: Any) -> None:
+    file = max((table / "_delta_log").glob("*.json"))
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    for line in lines:
+        if "commitInfo" in line:
+            change(line["commitInfo"])
+    file.write_text("\n".join(json.dumps(line) for line in lines))
+
+
+def release(uri: str, why: str = "") -> str:
+    """Put a new version in production, one that has no files."""
+    registry = Registry(uri, 60)
+
+    def create(client: Any) -> str:
+        if not client.search_registered_models():
+            client.create_registered_model(MODEL_NAME)
+        return str(client.create_model_version(MODEL_NAME, "file:///nowhere").version)
+
+    return registry.promote(registry._ask(create), "ann", why)
+
+
+def quality(command: str, *arguments: str | Path, **env: str) -> Result:
+    words = ["quality", command, *map(str, arguments)]
+    return CliRunner().invoke(app, words, env={"TWEETS_REGISTRY_TIMEOUT": "60", "COLUMNS": "200", **env})
+
+
+def check(lake: Lake, registry: str | None = None, **env: str) -> tuple[int, dict[str, Any]]:
+    """Check the lake; return the exit code and what was found."""
+    named = ("--registry", registry) if registry else ()
+    done = quality("check", "--lake", lake.path, *named, "--json", **env)
+    assert done.exit_code in (0, 3), done.output
+    return done.exit_code, json.loads(done.stdout)
+
+
+def over(found: dict[str, Any]) -> set[str]:
+    return {one["name"] for one in found["checks"] if not one["passed"]}
