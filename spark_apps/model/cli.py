@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -307,13 +308,26 @@ def rollback(
             print(f"{MODEL_NAME} version {now} is in production again, instead of version {before}")
 
 
-@app.command(epilog=f"Example: tweet-sentiment model first --registry {_EXAMPLE_REGISTRY}")
-def first(registry: Registry = None) -> None:
+@app.command(epilog=f"Example: tweet-sentiment model first --registry {_EXAMPLE_REGISTRY} --wait 300")
+def first(
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a registry that does not answer yet.")] = 0,
+    registry: Registry = None,
+) -> None:
     """Put the model that comes with the project in production, where the registry has none there."""
     with clear_errors():
-        from spark_apps.model.registry import BUNDLED
+        from spark_apps.model.registry import BUNDLED, RegistryError
 
-        print(f"{MODEL_NAME} version {_registry(registry).ensure_production(BUNDLED)} is in production")
+        found, until = _registry(registry), time.monotonic() + wait
+        while True:
+            try:
+                version = found.ensure_production(BUNDLED)
+                break
+            except RegistryError as error:
+                if time.monotonic() > until:
+                    raise
+                _console.print(f"waiting: {escape(str(error))}", soft_wrap=True)
+                time.sleep(2)
+        print(f"{MODEL_NAME} version {version} is in production")
 
 
 @app.command("list", epilog=f"Example: tweet-sentiment model list --registry {_EXAMPLE_REGISTRY} --json")

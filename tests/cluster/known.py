@@ -10,7 +10,7 @@ KILLED, CHANGED = 90, 150
 # The stream of the demo is off but for the first test: known tweets have exact totals.
 QUIET = ["--set", "demo.enabled=false"]
 # A model that the tests train in seconds knows the demo's tweets, and little else.
-GATES = ["--set", "modelJobs.gates.smoke=0.3"]
+GATES = ["--set-json", 'modelJobs.gates={"smoke": 0.3}']
 SETTINGS = [*QUIET, *GATES]
 
 

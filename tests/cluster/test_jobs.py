@@ -4,6 +4,7 @@ They run on the installation that the tests of the product have left.
 """
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def uploads(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Itera
     labels = (tweets / "val_labels.txt").read_text().split()
     (wrong / "val_labels.txt").write_text("".join(f"{(int(label) + 1) % 3}\n" for label in labels))
     base, trained = write_base(folder / "base"), folder / "trained"
-    command = ["tweet-sentiment", "model"]
+    command = [sys.executable, "-m", "spark_apps.cli", "model"]
     call(
         *command,
         "train",

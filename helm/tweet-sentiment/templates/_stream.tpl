@@ -1,5 +1,7 @@
-{{/* The spec of the SparkApplication of one layer: .root, .layer and .values, those of the layer. */}}
+{{/* The spec of the SparkApplication .name, which runs .layer for ever, or is a job on its tables: .root, .values of the
+layer. A job comes to an end, and nobody but the one who has started it starts it again. */}}
 {{- define "tweets.streamSpec" -}}
+{{- $isJob := ne .name .layer }}
 {{- $root := .root }}
 {{- $v := $root.Values }}
 {{- $volume := eq $v.storage.type "volume" }}
@@ -13,14 +15,20 @@ imagePullPolicy: {{ $v.image.pullPolicy }}
 imagePullSecrets: {{ toJson . }}
 {{- end }}
 mainApplicationFile: local:///opt/tweet-sentiment/spark_apps/cli.py
+{{- if $isJob }}
+arguments: [{{ .name }}]
+restartPolicy:
+  type: Never
+{{- else }}
 arguments: [run, {{ .layer }}]
 # Both intervals are needed: without one, the operator waits for ever in FAILING.
 restartPolicy:
   type: Always
   onFailureRetryInterval: 10
   onSubmissionFailureRetryInterval: 20
+{{- end }}
 sparkConf:
-  spark.app.name: {{ .layer }}
+  spark.app.name: {{ .name }}
   spark.driver.extraJavaOptions: -Dlog4j2.configurationFile=file:/opt/tweet-sentiment/spark_apps/log4j2.properties -XX:+ExitOnOutOfMemoryError
   spark.executor.extraJavaOptions: -Dlog4j2.configurationFile=file:/opt/tweet-sentiment/spark_apps/log4j2.properties -XX:+ExitOnOutOfMemoryError
   spark.sql.shuffle.partitions: {{ mul .values.executor.instances .values.executor.cores | quote }}
@@ -51,7 +59,7 @@ driver:
   memoryOverhead: {{ .values.driver.memoryOverhead }}
   serviceAccount: {{ .layer }}
   labels:
-    app.kubernetes.io/name: {{ .layer }}
+    app.kubernetes.io/name: {{ .name }}
     app.kubernetes.io/part-of: tweet-sentiment
   terminationGracePeriodSeconds: {{ $v.streams.gracePeriodSeconds }}
   env:
@@ -60,6 +68,7 @@ driver:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   {{- include "tweets.streamPod" . | nindent 2 }}
+  {{- if not $isJob }}
   template:
     spec:
       {{- if and (eq .layer "bronze") $volume }}
@@ -89,6 +98,7 @@ driver:
             timeoutSeconds: 10
             failureThreshold: 4
             terminationGracePeriodSeconds: 10
+  {{- end }}
 executor:
   instances: {{ .values.executor.instances }}
   cores: {{ .values.executor.cores }}
@@ -97,7 +107,7 @@ executor:
   memoryOverhead: {{ .values.executor.memoryOverhead }}
   serviceAccount: {{ .layer }}
   labels:
-    app.kubernetes.io/name: {{ .layer }}
+    app.kubernetes.io/name: {{ .name }}
     app.kubernetes.io/part-of: tweet-sentiment
   {{- with include "tweets.s3Env" $root }}
   env:
