@@ -4,13 +4,12 @@ It is recorded once a language, as tags of the version: a later one would take a
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from spark_apps.model.registry import Registry, Version
 from spark_apps.quality.check import Check, at_most
 from spark_apps.quality.limits import Limits
 from spark_apps.quality.profile import Profile, most_moved, psi
-from spark_apps.settings import seconds
 
 # Followed by the language.
 _BASELINE = "baseline "
@@ -34,7 +33,7 @@ def record(
     """
     known = baselines(version)
     moves = version.moves
-    settled = not moves or now - datetime.fromisoformat(moves[0]["at"]) >= timedelta(seconds=seconds(limits.window))
+    settled = not moves or now - datetime.fromisoformat(moves[0]["at"]) >= limits.window
     for lang, profile in window.items():
         if lang not in known and (settled or profile.tweets >= limits.baseline_tweets):
             registry.tag(version.version, _BASELINE + lang, str(profile))

@@ -20,14 +20,14 @@ Lake = Annotated[str | None, typer.Option(help="Folder or s3a://bucket/prefix of
 
 @app.command(epilog="Example: tweet-sentiment quality check --lake ./lake --registry http://127.0.0.1:5000")
 def check(lake: Lake = None, registry: Registry = None, as_json: AsJson = False) -> None:
-    """Measure what was written in the last hour; fail while something is over its limit and nobody has acknowledged it.
+    """Measure what was written in the last hour; fail while something is over its limit and not acknowledged.
 
     How long rows wait, how many tweets come, which share is in quarantine and, with a registry, how far labels and
     texts of each language drift from the baseline of the version in production. The registry keeps the baselines, and
     what is over its limit until it has passed; `model release` is refused until then, or until it is acknowledged.
 
     Exit codes: 0 nothing new, 3 a finding stands that nobody has acknowledged, 2 it could not be measured. The limits
-    are read from TWEETS_QUALITY_WINDOW, …_FRESHNESS_SECONDS, …_TWEETS_PER_MINUTE, …_QUARANTINE_SHARE, …_DRIFT,
+    are read from TWEETS_QUALITY_WINDOW_MINUTES, …_FRESHNESS_SECONDS, …_TWEETS_PER_MINUTE, …_QUARANTINE_SHARE, …_DRIFT,
     …_LEAST_TWEETS and …_BASELINE_TWEETS.
     """
     with clear_errors():

@@ -1,9 +1,11 @@
 """The limits of what is watched, from TWEETS_QUALITY_… in the environment."""
 
+from datetime import timedelta
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from spark_apps.settings import Interval, of_environment
+from spark_apps.settings import of_environment
 
 
 class Limits(BaseSettings):
@@ -11,7 +13,7 @@ class Limits(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TWEETS_QUALITY_", extra="ignore")
 
-    window: Interval = Field("1 hour", description="what was written so long ago at most is measured")
+    window_minutes: float = Field(60, gt=0, description="what was written so long ago at most is measured")
     freshness_seconds: float = Field(900, gt=0, description="longest that a row may wait for the layer after it")
     tweets_per_minute: float = Field(0, ge=0, description="fewest that Gold scores; 0: as few as there are")
     quarantine_share: float = Field(0.25, ge=0, le=1, description="highest share of the records in quarantine")
@@ -20,6 +22,10 @@ class Limits(BaseSettings):
     baseline_tweets: int = Field(
         5000, ge=1, description="so many of a language are a version's baseline before a whole window has passed"
     )
+
+    @property
+    def window(self) -> timedelta:
+        return timedelta(minutes=self.window_minutes)
 
 
 def load_limits() -> Limits:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from spark_apps.commits import LakeError, open_table
@@ -11,7 +11,7 @@ from spark_apps.quality import baseline, measure
 from spark_apps.quality.check import Check, at_most
 from spark_apps.quality.findings import Finding, keep, over, unacknowledged
 from spark_apps.quality.limits import Limits
-from spark_apps.settings import PRODUCTION, seconds
+from spark_apps.settings import PRODUCTION
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, SILVER_TWEETS
 
 # The share of fewer records says nothing: one deletion is a quarter of four.
@@ -47,7 +47,7 @@ def watch(lake: str, registry: Registry | None, limits: Limits) -> Watched:
     if open_table(lake, BRONZE_TWEETS) is None:
         raise LakeError(f"{BRONZE_TWEETS.path(lake)} is not there: is {lake} the lake, and has Bronze ever run?")
     now = datetime.now(UTC)
-    since = now - timedelta(seconds=seconds(limits.window))
+    since = now - limits.window
     versions = registry.versions() if registry else []
     version = next((version for version in versions if PRODUCTION in version.aliases), None)
     checks = [*_freshness(lake, limits, now), *_amounts(lake, limits, since)]
@@ -72,9 +72,9 @@ def _freshness(lake: str, limits: Limits, now: datetime) -> Iterator[Check]:
 
 def _amounts(lake: str, limits: Limits, since: datetime) -> Iterator[Check]:
     """Say how many tweets came, and which share of the records was rejected."""
-    tweets, minutes = measure.scored(lake, since), seconds(limits.window) / 60
-    rate = tweets / minutes
-    says = f"tweets a minute, {tweets:,} in {minutes:g} minutes"
+    tweets = measure.scored(lake, since)
+    rate = tweets / limits.window_minutes
+    says = f"tweets a minute, {tweets:,} in {limits.window_minutes:g} minutes"
     yield Check("throughput", rate >= limits.tweets_per_minute, rate, limits.tweets_per_minute, says)
     accepted, rejected = measure.records(lake, since)
     records = accepted + rejected.total()

@@ -89,7 +89,7 @@ def release(uri: str, why: str = "") -> str:
     def create(client: Any) -> str:
         if not client.search_registered_models():
             client.create_registered_model(MODEL_NAME)
-        return str(client.create_model_version(MODEL_NAME, "file:///nowhere").version)
+        return str(client.create_model_version(MODEL_NAME, "s3://nowhere/model").version)
 
     return registry.promote(registry._ask(create), "ann", why)
 

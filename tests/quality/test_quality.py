@@ -96,7 +96,7 @@ def test_what_was_written_before_the_window_does_not_count(lake: Lake) -> None:
     assert code == 0
     figures = {one["name"]: one["figure"] for one in found["checks"]}
     assert (figures["throughput"], figures["quarantine share"]) == (1, 0)
-    assert check(lake, TWEETS_QUALITY_WINDOW="3 hours")[0] == 3
+    assert check(lake, TWEETS_QUALITY_WINDOW_MINUTES="180")[0] == 3
 
 
 def test_the_share_of_a_few_records_says_nothing(lake: Lake) -> None:
@@ -117,7 +117,7 @@ def test_drift_is_found_by_language(lake: Lake, registry: str) -> None:
     for lang in ("en", "es"):
         lake.flow(lang=lang, shares=GRIM if lang == "es" else (0.3, 0.4, 0.3))
     lake.flow(400, "ja", shares=GRIM)
-    code, found = check(lake, registry, TWEETS_QUALITY_WINDOW="30 minutes")
+    code, found = check(lake, registry, TWEETS_QUALITY_WINDOW_MINUTES="30")
     assert (code, over(found)) == (3, {"label drift in es"})
     (finding,) = found["findings"]
     assert "negative: 9" in finding["says"] and "of 600 in the baseline" in finding["says"]
@@ -140,7 +140,7 @@ def test_drift_of_texts(lake: Lake, registry: str, text: str, figures: set[str])
     lake.flow(ago=timedelta(minutes=50))
     assert check(lake, registry)[0] == 0
     lake.flow(text=text)
-    code, found = check(lake, registry, TWEETS_QUALITY_WINDOW="30 minutes")
+    code, found = check(lake, registry, TWEETS_QUALITY_WINDOW_MINUTES="30")
     assert over(found) == {f"{figure} drift in en" for figure in figures} and code == (3 if figures else 0)
 
 
@@ -159,7 +159,7 @@ def test_a_baseline_is_recorded_once(lake: Lake, registry: str) -> None:
 
 def test_after_a_whole_window_fewer_tweets_are_a_baseline(lake: Lake, registry: str) -> None:
     lake.flow(600, ago=-timedelta(minutes=1))
-    check(lake, registry, TWEETS_QUALITY_WINDOW="1 ms")
+    check(lake, registry, TWEETS_QUALITY_WINDOW_MINUTES="0.0001")
     assert baselines(registry, "1").keys() == {"baseline en"}
 
 
@@ -236,7 +236,7 @@ def test_a_finding_stands_is_acknowledged_passes_and_comes_back(lake: Lake, regi
 def test_what_is_not_measured_stands_as_it_did(lake: Lake, registry: str) -> None:
     lake.flow(20, rejected=300)
     assert check(lake, registry)[0] == 3
-    code, found = check(lake, registry, TWEETS_QUALITY_WINDOW="1 ms")
+    code, found = check(lake, registry, TWEETS_QUALITY_WINDOW_MINUTES="0.0001")
     assert code == 3 and "quarantine share" not in {one["name"] for one in found["checks"]}
     assert found["open"] == ["quarantine share"]
 
@@ -248,9 +248,12 @@ def test_a_registry_without_a_model(lake: Lake, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_measured_is_said(lake: Lake, tmp_path: Path) -> None:
-    wrong = quality("check", TWEETS_QUALITY_DRIFT="much", TWEETS_QUALITY_WINDOW="soon")
-    assert wrong.exit_code == 2 and "TWEETS_QUALITY_DRIFT" in wrong.output and "TWEETS_QUALITY_WINDOW" in wrong.output
-    assert "'soon': write a number and a unit" in wrong.output
+    wrong = quality("check", TWEETS_QUALITY_DRIFT="much", TWEETS_QUALITY_WINDOW_MINUTES="0")
+    assert (
+        wrong.exit_code == 2
+        and "TWEETS_QUALITY_DRIFT" in wrong.output
+        and "TWEETS_QUALITY_WINDOW_MINUTES" in wrong.output
+    )
     none = quality("check", "--lake", tmp_path / "none")
     assert none.exit_code == 2 and "bronze/tweets is not there" in none.output
     lake.flow()
