@@ -6,7 +6,7 @@ from typing import Any
 from tests.terraform.conftest import Applied
 from tests.terraform.policy import Request, decide, statements
 
-ROLES = {"bronze", "silver", "gold", "dashboard", "airflow", "mlflow", "model-jobs"}
+ROLES = {"bronze", "silver", "gold", "dashboard", "airflow", "mlflow", "model-jobs", "quality"}
 
 
 class Account:

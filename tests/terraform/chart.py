@@ -50,19 +50,23 @@ class Rendered:
 
     @cached_property
     def applications(self) -> dict[str, dict[str, Any]]:
-        """SparkApplications, which stand as text in ConfigMaps."""
-        found = {}
+        """SparkApplications, which the DAGs apply."""
+        return {name: one for name, one in self._manifests() if one["kind"] == "SparkApplication"}
+
+    def _manifests(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Give what the DAGs make, which stands as text in ConfigMaps, with the name that it has there."""
         for config in self.of("ConfigMap").values():
-            for name, text in config.get("data", {}).items():
-                document = yaml.safe_load(text) if name.endswith(".yaml") else None
-                if isinstance(document, dict) and document.get("kind") == "SparkApplication":
-                    found[document["metadata"]["name"]] = document
-        return found
+            for file, text in config.get("data", {}).items():
+                document = yaml.safe_load(text) if file.endswith(".yaml") else None
+                if isinstance(document, dict) and "kind" in document:
+                    name = file.removesuffix(".yaml")
+                    yield name, {**document, "metadata": {"name": name, **document["metadata"]}}
 
     @cached_property
     def pods(self) -> list[Pod]:
         found = []
-        for document in self.documents:
+        jobs = [one for _, one in self._manifests() if one["kind"] == "Pod"]
+        for document in [*self.documents, *jobs]:
             where = document["metadata"].get("namespace", self.platform)
             for spec in _pod_specs(document):
                 found.append(_pod(f"{document['kind']} {document['metadata']['name']}", where, spec))

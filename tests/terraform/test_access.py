@@ -14,7 +14,8 @@ Question = Callable[[Account, str, str, str], bool]
 READ, WRITE, DELETE, LIST = Account.reads, Account.writes, Account.deletes, Account.lists
 
 # Who uses the tables. Airflow and the model's jobs are in no row: they need nothing of AWS.
-LAKE = {"bronze", "silver", "gold", "dashboard"}
+LOOKING = {"dashboard", "quality"}
+LAKE = {"bronze", "silver", "gold", *LOOKING}
 # Who may, besides the demo: everyone who is not named may not. `typing`: the dashboard where it may land what is typed.
 TABLE: list[tuple[Question, str, str, set[str]]] = [
     (READ, "landing", "voc_volume/2026/a.json", {"bronze"}),
@@ -24,17 +25,17 @@ TABLE: list[tuple[Question, str, str, set[str]]] = [
     (WRITE, "landing", "elsewhere/a.json", set()),
     (DELETE, "landing", "voc_volume/a.json", set()),
     (READ, "lake", "lake/bronze/tweets/ingest_date=2026-11-01/part-0.parquet", {"bronze", "silver"}),
-    (READ, "lake", "lake/bronze/tweets/_delta_log/00000000000000000001.json", {"bronze", "silver", "dashboard"}),
+    (READ, "lake", "lake/bronze/tweets/_delta_log/00000000000000000001.json", {"bronze", "silver", *LOOKING}),
     (WRITE, "lake", "lake/bronze/tweets/_delta_log/00000000000000000001.json", {"bronze"}),
     (DELETE, "lake", "lake/bronze/tweets/part-0.parquet", {"bronze"}),
-    (READ, "lake", "lake/silver/tweets/part-0.parquet", {"silver", "gold", "dashboard"}),
+    (READ, "lake", "lake/silver/tweets/part-0.parquet", {"silver", "gold", *LOOKING}),
     (READ, "lake", "lake/silver/quarantine/part-0.parquet", {"silver", "gold"}),
-    (READ, "lake", "lake/silver/quarantine/_delta_log/0.json", {"silver", "gold", "dashboard"}),
+    (READ, "lake", "lake/silver/quarantine/_delta_log/0.json", {"silver", "gold", *LOOKING}),
     (WRITE, "lake", "lake/silver/tweets/part-0.parquet", {"silver"}),
     (WRITE, "lake", "lake/silver/quarantine/part-0.parquet", {"silver"}),
-    (READ, "lake", "lake/gold/sentiment/part-0.parquet", {"gold", "dashboard"}),
-    (READ, "lake", "lake/gold/sentiment/_delta_log/0.json", {"gold", "dashboard"}),
-    (READ, "lake", "lake/gold/trends/part-0.parquet", {"gold", "dashboard"}),
+    (READ, "lake", "lake/gold/sentiment/part-0.parquet", {"gold", *LOOKING}),
+    (READ, "lake", "lake/gold/sentiment/_delta_log/0.json", {"gold", *LOOKING}),
+    (READ, "lake", "lake/gold/trends/part-0.parquet", {"gold", *LOOKING}),
     (WRITE, "lake", "lake/gold/mentions/part-0.parquet", {"gold"}),
     (DELETE, "lake", "lake/gold/sentiment/part-0.parquet", {"gold"}),
     (WRITE, "lake", "lake/checkpoints/bronze/offsets/0", {"bronze"}),
@@ -53,8 +54,8 @@ TABLE: list[tuple[Question, str, str, set[str]]] = [
     (READ, "lake", "lake/_delta_log/00000000000000000001.json", set()),
     (LIST, "lake", "lake/", LAKE),
     (LIST, "lake", "lake/checkpoints/", {"bronze", "silver", "gold"}),
-    (LIST, "lake", "lake/gold/sentiment/_delta_log/", {"gold", "dashboard"}),
-    (LIST, "lake", "lake/gold/sentiment/tweet_date=2026-11-01/", {"gold", "dashboard"}),
+    (LIST, "lake", "lake/gold/sentiment/_delta_log/", {"gold", *LOOKING}),
+    (LIST, "lake", "lake/gold/sentiment/tweet_date=2026-11-01/", {"gold", *LOOKING}),
     (LIST, "lake", "", set()),
     (READ, "lake", "mlflow/1/models/m-1/artifacts/model.onnx", {"mlflow"}),
     (WRITE, "lake", "mlflow/1/models/m-1/artifacts/model.onnx", {"mlflow"}),

@@ -49,7 +49,7 @@ def test_minimal(examples: dict[str, Applied]) -> None:
     assert made["storage"]["s3"]["webIdentity"] is True
     assert "sparkConf" not in made["streams"] and "gold" not in made["streams"]
     assert made["demo"] == {"enabled": True} and "tag" not in made["image"]
-    for name in ("bronze", "silver", "gold", "dashboard", "demo", "airflow", "mlflow", "model-jobs"):
+    for name in ("bronze", "silver", "gold", "dashboard", "demo", "airflow", "mlflow", "model-jobs", "quality"):
         role = made["serviceAccounts"][name]["annotations"]["eks.amazonaws.com/role-arn"]
         assert role.endswith(f":role/tweets-try-{name}")
 

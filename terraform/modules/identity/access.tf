@@ -40,6 +40,14 @@ locals {
       write     = []
       logs      = ["lake/bronze/tweets", "lake/silver/quarantine"]
     }
+    # Watches the streams: looks at Gold, at what Silver holds for it, and at the notes of the batches before.
+    quality = {
+      namespace = var.namespaces.streams
+      landing   = "none"
+      read      = ["lake/silver/tweets", "lake/gold"]
+      write     = []
+      logs      = ["lake/bronze/tweets", "lake/silver/quarantine"]
+    }
     # Keeps the streams running through Kubernetes, and never looks at a tweet.
     airflow = {
       namespace = var.namespaces.platform

@@ -41,7 +41,7 @@ variable "oidc_provider_arn" {
 }
 
 variable "namespaces" {
-  description = "Namespaces of the platform (Airflow, MLflow, model jobs) and of the streams (drivers, executors, dashboard, demo)."
+  description = "Namespaces of the platform (Airflow, MLflow, model jobs) and of the streams (drivers, executors, dashboard, quality, demo)."
   type        = object({ platform = string, streams = string })
   default     = { platform = "tweet-sentiment", streams = "tweet-sentiment-streams" }
 

@@ -14,18 +14,18 @@ run "pod_identity" {
   command = plan
 
   assert {
-    condition     = keys(aws_iam_role.this) == ["airflow", "bronze", "dashboard", "gold", "mlflow", "model-jobs", "silver"]
+    condition     = keys(aws_iam_role.this) == ["airflow", "bronze", "dashboard", "gold", "mlflow", "model-jobs", "quality", "silver"]
     error_message = "a role for each service account, none for the demo"
   }
   assert {
     condition = alltrue([
       for role, association in aws_eks_pod_identity_association.this :
-      association.service_account == role && association.namespace == (contains(["bronze", "silver", "gold", "dashboard"], role) ? "tweet-sentiment-streams" : "tweet-sentiment")
-    ]) && length(aws_eks_pod_identity_association.this) == 7
+      association.service_account == role && association.namespace == (contains(["bronze", "silver", "gold", "dashboard", "quality"], role) ? "tweet-sentiment-streams" : "tweet-sentiment")
+    ]) && length(aws_eks_pod_identity_association.this) == 8
     error_message = "each role goes to the service account of its name, in the right namespace"
   }
   assert {
-    condition     = keys(aws_iam_role_policy.this) == ["bronze", "dashboard", "gold", "mlflow", "silver"]
+    condition     = keys(aws_iam_role_policy.this) == ["bronze", "dashboard", "gold", "mlflow", "quality", "silver"]
     error_message = "Airflow and the model's jobs need nothing of AWS"
   }
   assert {
