@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -130,7 +130,7 @@ def rescore(
     lake: Lake = None,
     registry: Registry = None,
     since: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only tweets of this day and later; all by default.")
+        str | None, typer.Option(help="Only tweets of this day and later, as 2026-01-31; all by default.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -139,12 +139,16 @@ def rescore(
     Ended at any moment, by Ctrl-C or a kill, it goes on where it was by the same command.
     Exit codes: 0 done, 1 stopped before the end or without a model, 2 settings or surroundings that cannot work.
     """
+    try:
+        first = date.fromisoformat(since) if since else None
+    except ValueError:
+        _fail(f"--since {since}: write a day such as 2026-01-31", 2)
     settings = _settings(lake=lake, registry=registry)
 
     def work() -> "Rescored":
         from spark_apps.gold.rescore import run as run_rescore
 
-        return run_rescore(settings, since and since.date(), lambda part: _console.print(str(part)))
+        return run_rescore(settings, first, lambda part: _console.print(str(part)))
 
     done = _guarded(work)
     if as_json:

@@ -121,8 +121,12 @@ def table_id(spark: SparkSession, lake: str, table: Table) -> str:
     return str(row["id"])  # type: ignore[index]
 
 
-def read(spark: SparkSession, lake: str, table: Table) -> DataFrame:
-    return spark.read.format("delta").load(table.path(lake))
+def read(spark: SparkSession, lake: str, table: Table, version: int | None = None) -> DataFrame:
+    """Return the rows of `table` as it is, or as it was in `version`."""
+    reader = spark.read.format("delta")
+    if version is not None:
+        reader = reader.option("versionAsOf", version)
+    return reader.load(table.path(lake))
 
 
 def read_stream(spark: SparkSession, lake: str, table: Table, max_bytes: str) -> DataFrame:
@@ -159,13 +163,22 @@ class TableWriter:
         self._delta = delta
         found = list(islice(commits(delta), 1))
         self._totals = dict(found[0].note.totals) if found else {}
-        self._committed = next((commit.note.batch for commit in commits(delta) if commit.note.app == app_id), -1)
+        # Looked for when it is asked for: of a writer that has none, in the whole log.
+        self._committed: int | None = None
         self._version = delta.version()
         self._own: list[int] = []
 
     def has(self, batch: int) -> bool:
         """Tell whether the commit of this batch is already there, left by a process that was killed after it."""
+        if self._committed is None:
+            ours = (commit.note.batch for commit in commits(self._delta) if commit.note.app == self._app_id)
+            self._committed = next(ours, -1)
         return batch <= self._committed
+
+    def own_version(self) -> int:
+        """Return the version of the table; `LakeError` where it holds what another process has written meanwhile."""
+        self._check_alone()
+        return self._version
 
     def append(self, rows: DataFrame, batch: int, counts: Mapping[str, int]) -> None:
         """Append `rows` as the commit of `batch`; a batch that counted nothing leaves no commit.
@@ -196,6 +209,21 @@ class TableWriter:
         finally:
             session.conf.unset(_USER_METADATA)
         self._done(note)
+
+    def replace(self, rows: DataFrame, batch: int, where: str | None = None) -> None:
+        """Write `rows` over those for which the condition `where` holds, or over all: one commit, and the totals stay.
+
+        `rows` are made from those of `own_version`, of which the condition must hold too. No tweets come or go by it:
+        streams pass over such a commit.
+        """
+        note = self._note(batch, {})
+        writer = rows.select(self.table.column_names).write.format("delta").mode("overwrite")
+        if where is not None:
+            writer = writer.option("replaceWhere", where)
+        writer.option("userMetadata", str(note)).save(self.table.path(self.lake))
+        self._done(note)
+        # A row that somebody has added just before the commit would be gone by it: that is not left for the next one.
+        self._check_alone()
 
     def _note(self, batch: int, counts: Mapping[str, int]) -> Note:
         self._check_alone()
@@ -238,6 +266,11 @@ def write_text(spark: SparkSession, uri: str, text: str) -> None:
         stream.write(bytearray(text.encode()))
     finally:
         stream.close()
+
+
+def remove(spark: SparkSession, uri: str) -> None:
+    files, path = _hadoop(spark, uri)
+    files.delete(path, False)
 
 
 def exists(spark: SparkSession, uri: str) -> bool:

@@ -9,7 +9,7 @@ raise SCHEMA_VERSION: the next start adds it to tables that exist, and rows from
 from dataclasses import dataclass
 
 # Stored as a property of each table: a program refuses a table whose version is above its own.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA_VERSION_PROPERTY = "tweets.schemaVersion"
 
 
@@ -123,7 +123,8 @@ GOLD_SENTIMENT = Table(
         Column("positive", "FLOAT", "probability"),
         Column("model", "STRING", "registered name of the model that scored the tweet"),
         Column("model_version", "STRING", "its version in the registry"),
-        Column("scored_at", "TIMESTAMP", "when it was scored"),
+        Column("scored_at", "TIMESTAMP", "when it was scored first"),
+        Column("rescored_at", "TIMESTAMP", "when a rescore gave it this label; null: never"),
         _LANDED,
         _INGESTED,
         _TWEET_DATE,

@@ -44,10 +44,23 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         try:
             ((tweets, cached, landed),) = rows.agg(F.count("*"), F.count_if("cached"), newest("landed_at")).collect()
             counts = {"rows": tweets}
-            batch.writers[GOLD_SENTIMENT.name].append(rows, batch.id, counts)
+            new = rows.withColumn("rescored_at", F.lit(None).cast("timestamp"))
+            batch.writers[GOLD_SENTIMENT.name].append(new, batch.id, counts)
         finally:
             rows.unpersist()
         return Outcome(counts, tweets, landed, cached=cached, model_version=model.version, model_problem=problem)
+
+    def tweets() -> DataFrame:
+        return lakes.read_stream(spark, lake, SILVER_TWEETS, _MAX_TWEETS_BYTES)
+
+    return [
+        Stream("gold", tweets, (SILVER_TWEETS,), (GOLD_SENTIMENT,), score, resolve),
+        aggregates(spark, lake),
+    ]
+
+
+def aggregates(spark: SparkSession, lake: str) -> Stream:
+    """Return the stream that counts the rows of gold/sentiment into gold/trends and gold/mentions."""
 
     def aggregate(batch: Batch) -> Outcome:
         found = batch.rows.groupBy("tweet_date").agg(F.count("*").alias("tweets"), newest("landed_at").alias("landed"))
@@ -58,23 +71,11 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         landed = max((row["landed"] for row in days.values() if row["landed"] is not None), default=None)
         return Outcome(counts, counts["rows"], landed)
 
-    def tweets() -> DataFrame:
-        return lakes.read_stream(spark, lake, SILVER_TWEETS, _MAX_TWEETS_BYTES)
-
     def sentiment() -> DataFrame:
         return lakes.read_stream(spark, lake, GOLD_SENTIMENT, _MAX_ROWS_BYTES)
 
-    return [
-        Stream("gold", tweets, (SILVER_TWEETS,), (GOLD_SENTIMENT,), score, resolve),
-        Stream(
-            "gold-aggregates",
-            sentiment,
-            (GOLD_SENTIMENT,),
-            (GOLD_TRENDS, GOLD_MENTIONS),
-            aggregate,
-            trigger=_AGGREGATES_TRIGGER,
-        ),
-    ]
+    tables = (GOLD_TRENDS, GOLD_MENTIONS)
+    return Stream("gold-aggregates", sentiment, (GOLD_SENTIMENT,), tables, aggregate, trigger=_AGGREGATES_TRIGGER)
 
 
 def _add_trends(batch: Batch, lake: str, days: Iterable[str], counts: Mapping[str, int]) -> None:

@@ -1,7 +1,9 @@
-"""One line of JSON a micro-batch, for whatever collects the logs of a cluster."""
+"""One line of JSON a micro-batch, or a part of other work, for whatever collects the logs of a cluster."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from spark_apps.stream import BatchReport
 
@@ -12,10 +14,9 @@ def line(report: BatchReport) -> str:
     Where a stream knows of none, `lag` and `model_version` are null, `quarantine_reasons` and `model_problem` empty.
     """
     outcome = report.outcome
-    return json.dumps(
+    return event(
+        "batch",
         {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "event": "batch",
             "stream": report.stream,
             "batch": report.batch,
             "read": outcome.read,
@@ -26,5 +27,10 @@ def line(report: BatchReport) -> str:
             "cached": outcome.cached,
             "model_version": outcome.model_version,
             "model_problem": outcome.model_problem,
-        }
+        },
     )
+
+
+def event(name: str, fields: Mapping[str, Any]) -> str:
+    """Return what has happened as one JSON object, with the time."""
+    return json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": name, **fields})
