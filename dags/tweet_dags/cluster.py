@@ -2,7 +2,8 @@
 
 A write carries the version of what was read: where that has changed meanwhile, `ChangedError` is raised and nothing
 is written. Needs in the namespace of the streams: get on the map `stream-applications` and patch of its annotations;
-get, create, patch and delete on the SparkApplications; list on pods, delete on the drivers.
+get, create, patch and delete on the SparkApplications; list on pods, delete on the drivers; get on the log of
+`rescore-driver`.
 """
 
 from collections.abc import Mapping
@@ -134,6 +135,19 @@ class Cluster:
             self.core.delete_namespaced_pod(
                 name, self.namespace, body=as_it_was(seen.driver), _request_timeout=_SECONDS
             )
+
+    def last_lines(self, seen: Seen, lines: int) -> str:
+        """Return the last lines of the log of the driver that was seen; '' where there is none to be read."""
+        name = get(seen.driver, "metadata", "name")
+        try:
+            # As it came: what looks like JSON, the client would take for an object.
+            said = self.core.read_namespaced_pod_log(
+                name, self.namespace, tail_lines=lines, _preload_content=False, _request_timeout=_SECONDS
+            )
+            return str(said.data.decode(errors="replace"))
+        except (ApiException, ValueError):
+            # No driver, or none whose containers have begun.
+            return ""
 
     def _apply(self, seen: Seen, **options: str) -> None:
         owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": CONFIG_MAP, "uid": self._map().metadata.uid}

@@ -93,6 +93,18 @@ def do(cluster: Cluster, seen: Seen, action: Action) -> None:
                 cluster.suspend(seen, held)
 
 
+def settle(cluster: Cluster, stream: str) -> str:
+    """Suspend, resume or apply the application as its hold says, where it may be written now; say what is left."""
+    seen = cluster.see(stream)
+    action, _ = decide(seen, settings.limits())
+    if action.kind in {Kind.SUSPEND, Kind.RESUME, Kind.APPLY}:
+        do(cluster, seen, action)
+        return action.says
+    if action.kind is Kind.NOTHING:
+        return action.says
+    return f"left to keep_streams_running: {action.says}"
+
+
 def _look(stream: str) -> tuple[Cluster, Seen, Action, Memory]:
     cluster = Cluster.connect(settings.namespace())
     seen = cluster.see(stream)

@@ -4,12 +4,10 @@ import logging
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from tweet_dags import pods, settings
-from tweet_dags.actions import Kind
+from tweet_dags import pods, rescore, settings
 from tweet_dags.cluster import Cluster
-from tweet_dags.decide import decide
 from tweet_dags.drift import MANAGER
-from tweet_dags.keep import do
+from tweet_dags.keep import settle
 from tweet_dags.seen import Seen
 
 _log = logging.getLogger(__name__)
@@ -25,15 +23,15 @@ def operate(stream: str, action: str, reason: str, user: str | None) -> str:
     cluster = Cluster.connect(settings.namespace())
     seen = cluster.see(stream)
     if seen.held and seen.held.owner not in {_OWNER, MANAGER}:
-        raise AirflowFailException(f"{stream} is {seen.held}")
+        _refuse_unless_left(cluster, seen, action)
     why = f"{reason} ({user})" if user else reason
     match action:
         case "stop":
             cluster.hold(seen, _OWNER, why)
-            said = _follow(cluster, stream)
+            said = settle(cluster, stream)
         case "start":
             cluster.release(seen)
-            said = _follow(cluster, stream)
+            said = settle(cluster, stream)
         case _:
             said = _restart(cluster, seen)
     says = f"{stream}: {action}, {why}: {said}"
@@ -41,16 +39,15 @@ def operate(stream: str, action: str, reason: str, user: str | None) -> str:
     return says
 
 
-def _follow(cluster: Cluster, stream: str) -> str:
-    """Suspend, resume or apply the application, where it may be written now; say what is left to be done."""
-    seen = cluster.see(stream)
-    action, _ = decide(seen, settings.limits())
-    if action.kind in {Kind.SUSPEND, Kind.RESUME, Kind.APPLY}:
-        do(cluster, seen, action)
-        return action.says
-    if action.kind is Kind.NOTHING:
-        return action.says
-    return f"left to keep_streams_running: {action.says}"
+def _refuse_unless_left(cluster: Cluster, seen: Seen, action: str) -> None:
+    """Let a person start what a rescore holds that is given up: of which nothing is there any more that could write."""
+    if not seen.held or seen.held.owner != rescore.OWNER or action != "start":
+        raise AirflowFailException(f"{seen.name} is {seen.held}")
+    if there := rescore.remains(cluster):
+        raise AirflowFailException(
+            f"{seen.name} is {seen.held}, and {there}: trigger rescore_gold to go on with it, or delete the "
+            f"SparkApplication {rescore.JOB} to give it up, and start {seen.name} once its pods are gone"
+        )
 
 
 def _restart(cluster: Cluster, seen: Seen) -> str:

@@ -10,6 +10,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 Json = dict[str, Any]
+# Where things stand in the namespace `tweets`.
+CORE, GROUP = "/api/v1/namespaces/tweets", "/apis/sparkoperator.k8s.io/v1beta2/namespaces/tweets"
+MAP = f"{CORE}/configmaps/stream-applications"
 
 
 @dataclass
@@ -24,6 +27,8 @@ class Api:
     before: dict[str, Callable[[], None]] = field(default_factory=dict)
     url: str = ""
     version: int = 100
+    # What a pod has said, by the path of the pod.
+    logs: dict[str, str] = field(default_factory=dict)
 
     def put(self, path: str, made: Json) -> None:
         self.version += 1
@@ -34,11 +39,12 @@ class Api:
     def touch(self, path: str) -> None:
         self.put(path, self.objects[path])
 
-    def answer(self, verb: str, url: str, body: Json) -> tuple[int, Json]:
+    def answer(self, verb: str, url: str, body: Json) -> tuple[int, Json | str]:
         where = urlsplit(url)
-        path, dry_run = where.path, "dryRun" in parse_qs(where.query)
+        path, asked = where.path, parse_qs(where.query)
+        dry_run = "dryRun" in asked
         if verb == "GET":
-            return self._get(path)
+            return self._get(path, asked)
         # A rehearsal is no write.
         if not dry_run:
             self.before.pop(verb, lambda: None)()
@@ -60,9 +66,15 @@ class Api:
             self.put(path, made)
         return 200, made
 
-    def _get(self, path: str) -> tuple[int, Json]:
+    def _get(self, path: str, asked: dict[str, list[str]]) -> tuple[int, Json | str]:
         if path.endswith("/pods"):
-            return 200, {"items": [found for place, found in self.objects.items() if place.startswith(path)]}
+            name, _, value = asked["labelSelector"][0].partition("=")
+            pods = [found for place, found in self.objects.items() if place.startswith(path)]
+            return 200, {"items": [pod for pod in pods if pod["metadata"]["labels"].get(name) == value]}
+        if path.endswith("/log"):
+            said = self.logs.get(path.removesuffix("/log"))
+            lines = (said or "").splitlines()[-int(asked["tailLines"][0]) :]
+            return _status(404, "not found") if said is None else (200, "\n".join(lines))
         return (200, self.objects[path]) if path in self.objects else _status(404, "not found")
 
     def _delete(self, path: str, there: Json | None, body: Json) -> tuple[int, Json]:
@@ -98,9 +110,9 @@ def serving(api: Api) -> Iterator[Api]:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length) or b"{}")
             code, said = api.answer(self.command, self.path, body)
-            text = json.dumps(said).encode()
+            text = said.encode() if isinstance(said, str) else json.dumps(said).encode()
             self.send_response(code)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", "text/plain" if isinstance(said, str) else "application/json")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)

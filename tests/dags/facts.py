@@ -19,6 +19,8 @@ STATES = [
     "SOMETHING_NEW",
 ]  # fmt: skip
 ASKED = "app/1"
+# The operator's, on all pods of an application.
+APP_NAME = "sparkoperator.k8s.io/app-name"
 REFUSED, SILENCE, UNREACHABLE = (Answer(heard) for heard in (Heard.REFUSED, Heard.SILENCE, Heard.UNREACHABLE))
 
 
@@ -26,9 +28,9 @@ def ago(seconds: float) -> datetime:
     return NOW - timedelta(seconds=seconds)
 
 
-def manifest(spec_hash: str = "aaaa") -> dict[str, Any]:
+def manifest(spec_hash: str = "aaaa", name: str = "gold") -> dict[str, Any]:
     return {
-        "metadata": {"name": "gold", "annotations": {HASH: spec_hash}},
+        "metadata": {"name": name, "annotations": {HASH: spec_hash}},
         "spec": {
             "sparkConf": {"a": "1"},
             "driver": {"memory": "1g", "env": [{"name": "X", "value": "1"}]},
@@ -54,7 +56,7 @@ def refused_submission(seconds_ago: float, attempts: int = 3) -> dict[str, Any]:
 
 
 def driver(spec_hash: str = "aaaa", uid: str = "pod", deleted: str | None = None, **status: Any) -> dict[str, Any]:
-    labels = {HASH: spec_hash, "spark-role": "driver"}
+    labels = {HASH: spec_hash, "spark-role": "driver", APP_NAME: "gold"}
     metadata = {"name": "gold-driver", "uid": uid, "labels": labels}
     return {"metadata": metadata | ({"deletionTimestamp": deleted} if deleted else {}), "status": status}
 

@@ -1,47 +1,20 @@
 """The tasks of the DAGs against an API server: what they write, what a write is bound to, and what is left of it."""
 
 import json
-from collections.abc import Iterator
+import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.dags.api import Api, serving
-from tests.dags.facts import driver, live, manifest
+from tests.dags.api import CORE, GROUP, MAP, Api
+from tests.dags.facts import driver
 
 pytestmark = pytest.mark.airflow
 
-CORE, GROUP = "/api/v1/namespaces/tweets", "/apis/sparkoperator.k8s.io/v1beta2/namespaces/tweets"
-MAP, APP = f"{CORE}/configmaps/stream-applications", f"{GROUP}/sparkapplications/gold"
+APP = f"{GROUP}/sparkapplications/gold"
 POD = f"{CORE}/pods/gold-driver"
 HOLD = "tweet-sentiment/hold-gold"
-
-
-@pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Api]:
-    """A stream that runs, and whose driver has no address yet; each test changes that."""
-    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
-    from kubernetes import client
-
-    from tweet_dags.cluster import Cluster
-
-    made = Api()
-    head = {"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication"}
-    made.put(
-        MAP, {"metadata": {"name": "stream-applications"}, "data": {"gold.yaml": yaml.safe_dump(head | manifest())}}
-    )
-    made.put(APP, live("RUNNING"))
-    made.put(POD, driver())
-    with serving(made):
-        reached = client.ApiClient(client.Configuration(host=made.url))
-        cluster = Cluster("tweets", client.CoreV1Api(reached), client.CustomObjectsApi(reached))
-        monkeypatch.setattr(Cluster, "connect", lambda _: cluster)
-        monkeypatch.setenv("TWEETS_STREAMS_NAMESPACE", "tweets")
-        monkeypatch.setenv("TWEETS_FAILURES_PER_HOUR", "3")
-        yield made
 
 
 def edit(api: Api) -> None:
@@ -103,7 +76,7 @@ def test_what_is_made_anew_is_applied_as_soon_as_its_pods_are_gone(api: Api, mon
         if len(pauses) == 3:
             del api.objects[POD]
 
-    monkeypatch.setattr(keep.time, "sleep", pause)
+    monkeypatch.setattr(time, "sleep", pause)
     said = keep.applied("gold")
     assert "edited by hand" in said and said.endswith("there is no application: applied") and len(pauses) == 3
     assert to_the_stream(api)[-2:] == [("DELETE", "gold", False), ("PATCH", "gold", False)]
@@ -243,12 +216,12 @@ def test_what_another_holds_is_not_started(api: Api) -> None:
 
     from tweet_dags import operate
 
-    held = json.dumps({"owner": "rescore-gold", "reason": "history"})
+    held = json.dumps({"owner": "another-team", "reason": "history"})
     for where, name in ((MAP, HOLD), (APP, "tweet-sentiment/hold")):
         annotations = api.objects[where]["metadata"].setdefault("annotations", {})
         annotations[name] = held
         for action in ("start", "stop", "restart"):
-            with pytest.raises(AirflowFailException, match="rescore-gold"):
+            with pytest.raises(AirflowFailException, match="another-team"):
                 operate.operate("gold", action, "impatient", None)
         del annotations[name]
     assert api.writes == []
