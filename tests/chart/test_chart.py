@@ -169,8 +169,10 @@ def test_a_change_restarts_only_the_streams_concerned() -> None:
 
     assert changed() == set()
     assert changed("demo.enabled=false", "airflow.parallelism=9", "dashboard.port=80") == set()
-    assert changed("streams.gold.executor.memory=2g") == {"gold"}
-    assert changed("streams.trigger=1 minute") == {"bronze", "silver", "gold"}
+    # A rescore works with what Gold has.
+    assert changed("streams.gold.executor.memory=2g") == {"gold", "rescore"}
+    assert changed("streams.silver.executor.memory=2g") == {"silver"}
+    assert changed("streams.trigger=1 minute") == {"bronze", "silver", "gold", "rescore"}
 
 
 def test_the_settings_of_the_layers() -> None:
@@ -192,6 +194,48 @@ def test_the_settings_of_the_layers() -> None:
         assert specs["gold"][role]["tolerations"] == [{"key": "gpu"}]
         assert specs["bronze"][role]["priorityClassName"] == "high"
         assert "nodeSelector" not in specs["bronze"][role]
+
+
+def test_a_rescore_is_a_job_in_the_place_of_gold() -> None:
+    """It ends, once: it is not kept alive as a stream is, and stays to be looked at when it has ended."""
+    documents = render(*EXISTING, *S3)
+    gold, job = (applications(documents)[name]["spec"] for name in ("gold", "rescore"))
+    assert (job["arguments"], job["restartPolicy"]) == (["rescore"], {"type": "Never"})
+    assert "template" not in job["driver"] and "timeToLiveSeconds" not in job
+    differ = {"arguments", "restartPolicy", "sparkConf", "driver", "executor"}
+    assert {key for key in gold if gold[key] != job[key]} == differ and gold.keys() == job.keys()
+    for role in ("driver", "executor"):
+        assert job[role]["serviceAccount"] == "gold"
+        assert job[role]["labels"]["app.kubernetes.io/name"] == "rescore"
+        assert {key for key in job[role] if job[role][key] != gold[role][key]} == {"labels"}
+    (network,) = [d for d in documents if d["kind"] == "NetworkPolicy" and d["metadata"]["name"] == "rescore"]
+    assert network["spec"]["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "rescore"}}
+    # It is none of the streams that are kept running.
+    (told,) = [d["data"] for d in documents if d["kind"] == "ConfigMap" and d["metadata"]["name"] == "airflow"]
+    assert told["TWEETS_STREAMS"] == "bronze,silver,gold"
+
+
+def test_airflow_may_rescore_as_gold_and_see_how_that_ended() -> None:
+    documents = render(*EXISTING)
+
+    def named(kind: str, name: str) -> dict[str, Any]:
+        (found,) = [d for d in documents if d["kind"] == kind and d["metadata"]["name"] == name]
+        return found
+
+    rules = named("Role", "airflow")["rules"]
+    (named_applications,) = [rule for rule in rules if "gold" in rule.get("resourceNames", [])]
+    assert named_applications["resourceNames"] == ["bronze", "silver", "gold", "rescore"]
+    (logs,) = [rule for rule in rules if "pods/log" in rule["resources"]]
+    assert (logs["resourceNames"], logs["verbs"]) == (["rescore-driver"], ["get"])
+    (pods,) = [rule for rule in rules if rule["verbs"] == ["delete"]]
+    assert "rescore-driver" not in pods["resourceNames"]
+    policy = named("ValidatingAdmissionPolicy", "tweets-streams-applications")["spec"]
+    assert policy["variables"] == [
+        {"name": "account", "expression": "object.metadata.name == 'rescore' ? 'gold' : object.metadata.name"}
+    ]
+    names, accounts, _ = (validation["expression"] for validation in policy["validations"])
+    assert names == "object.metadata.name in ['bronze', 'silver', 'gold', 'rescore']"
+    assert accounts.count("== variables.account") == 2
 
 
 def test_names_of_the_environment_are_settings() -> None:
@@ -229,7 +273,7 @@ def test_parts_can_be_left_out() -> None:
     off = ["demo", "dashboard", "mlflow", "airflow", "postgres"]
     found = render(*[f"{part}.enabled=false" for part in off], "networkPolicies=false", "postgres.existingSecret=db")
     assert [name for name, _ in pods(found)] == []
-    assert len(applications(found)) == 3
+    assert set(applications(found)) == {"bronze", "silver", "gold", "rescore"}
     own = applications(render("mlflow.enabled=false", "mlflow.uri=http://registry:5000"))
     assert {"name": "TWEETS_REGISTRY", "value": "http://registry:5000"} in own["gold"]["spec"]["driver"]["env"]
 
