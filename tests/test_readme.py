@@ -26,9 +26,7 @@ def commands(page: Path, language: str | None = None) -> list[str]:
     return [line.partition(" #")[0].strip() for line in lines]
 
 
-EXAMPLES = [
-    line for page in PAGES for line in commands(page) if "tweet-sentiment " in line and not line.startswith("│")
-]
+EXAMPLES = [line for page in PAGES for line in commands(page) if re.match(r"(uv run )?tweet-sentiment ", line)]
 
 
 @pytest.mark.parametrize("line", EXAMPLES)

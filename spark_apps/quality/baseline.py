@@ -45,7 +45,7 @@ def drift(window: Mapping[str, Profile], known: Mapping[str, Profile], version: 
     """Hold each language of the window against its baseline: labels, and what the texts hold."""
     for lang, ours in window.items():
         for figure in known[lang].counts if lang in known else ():
-            yield _compared(f"{figure} drift in {lang}", figure, ours, known[lang], limit, version)
+            yield _compared(figure, "drift", lang, ours, known[lang], limit, version)
 
 
 def shift(known: Mapping[str, Profile], version: Version, others: list[Version], limit: float) -> Iterator[Check]:
@@ -57,10 +57,11 @@ def shift(known: Mapping[str, Profile], version: Version, others: list[Version],
     for lang, ours in known.items():
         theirs = next((found[lang] for found in before if lang in found), None)
         if theirs is not None and "label" in ours.counts and "label" in theirs.counts:
-            yield _compared(f"label shift in {lang}", "label", ours, theirs, limit, version.version)
+            yield _compared("label", "shift", lang, ours, theirs, limit, version.version)
 
 
-def _compared(name: str, figure: str, ours: Profile, theirs: Profile, limit: float, version: str) -> Check:
+def _compared(figure: str, what: str, lang: str, ours: Profile, theirs: Profile, limit: float, version: str) -> Check:
     moved, now, then = most_moved(figure, ours, theirs)
     says = f"{moved}: {now:.0%} of {ours.tweets:,} tweets, {then:.0%} of {theirs.tweets:,} in the baseline"
-    return at_most(name, psi(ours.counts[figure], theirs.counts[figure]), limit, says, version)
+    index = psi(ours.counts[figure], theirs.counts[figure])
+    return at_most(f"{figure} {what} in {lang}", index, limit, says, lang, version)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Check:
     """What was measured: `name` is that of the finding which it is where it has not `passed`.
 
-    `version` is the version of the model whose baseline it was held against, None where there is none.
+    `lang` is set where it is of one language, `version` where it was held against the baseline of that version.
     """
 
     name: str
@@ -15,6 +15,7 @@ class Check:
     figure: float
     limit: float
     says: str
+    lang: str | None = None
     version: str | None = None
 
     @property
@@ -22,5 +23,7 @@ class Check:
         return f"{self.figure:.4g}, the limit is {self.limit:.4g} ({self.says})"
 
 
-def at_most(name: str, figure: float, limit: float, says: str, version: str | None = None) -> Check:
-    return Check(name, figure <= limit, figure, limit, says, version)
+def at_most(
+    name: str, figure: float, limit: float, says: str, lang: str | None = None, version: str | None = None
+) -> Check:
+    return Check(name, figure <= limit, figure, limit, says, lang, version)

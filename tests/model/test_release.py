@@ -132,7 +132,7 @@ def test_what_was_found_in_the_stream_stops_a_release_until_it_is_acknowledged(d
     registry.ensure_production(BUNDLED)
     now = datetime.now(UTC)
     drifted = [
-        at_most(f"label drift in {lang}", 0.5, 0.25, "negative: 60% of 900 tweets", "1") for lang in ("en", "es")
+        at_most(f"label drift in {lang}", 0.5, 0.25, "negative: 60% of 900 tweets", lang, "1") for lang in ("en", "es")
     ]
     keep(registry, [*drifted, at_most("throughput", 1, 2, "as it should be")], "1", now)
     acknowledge(registry, ["label drift in es"], "ann", "looked at it")
