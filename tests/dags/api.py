@@ -69,7 +69,7 @@ class Api:
     def _get(self, path: str, asked: dict[str, list[str]]) -> tuple[int, Json | str]:
         if path.endswith("/pods"):
             name, _, value = asked["labelSelector"][0].partition("=")
-            pods = [found for place, found in self.objects.items() if place.startswith(path)]
+            pods = [found for place, found in list(self.objects.items()) if place.startswith(path)]
             return 200, {"items": [pod for pod in pods if pod["metadata"]["labels"].get(name) == value]}
         if path.endswith("/log"):
             said = self.logs.get(path.removesuffix("/log"))
