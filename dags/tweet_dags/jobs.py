@@ -44,6 +44,7 @@ class PodJob(BaseOperator):
     def execute(self, context: Any) -> dict[str, Any] | None:
         """Run the pod, or go on with the one that an earlier try has left running."""
         # Takes two seconds, which the reading of a DAG does not have.
+        from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
         from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
         from tweet_dags.cluster import Cluster
@@ -51,11 +52,13 @@ class PodJob(BaseOperator):
         heard: deque[str] = deque(maxlen=_LINES)
         said: dict[str, Any] = {}
 
-        def hear(line: str) -> None:
-            heard.append(line)
-            if found := _json_object(line):
-                said.clear()
-                said.update(found)
+        class Hear(KubernetesPodOperatorCallback):
+            @staticmethod
+            def progress_callback(*, line: str, **_: Any) -> None:
+                heard.append(line.rstrip())
+                if found := _json_object(line):
+                    said.clear()
+                    said.update(found)
 
         self._running = KubernetesPodOperator(
             task_id=self.task_id,
@@ -68,7 +71,7 @@ class PodJob(BaseOperator):
             log_events_on_failure=True,
             log_pod_spec_on_failure=False,
             container_name_log_prefix_enabled=False,
-            progress_callback=hear,
+            callbacks=[Hear],
         )
         try:
             self._running.execute_sync(context)

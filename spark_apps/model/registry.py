@@ -209,9 +209,12 @@ class Registry:
 
     def artifacts(self, uri: str, folder: Path) -> Path:
         """Fetch the artifacts `runs:/<run>/<path>` into `folder`; return what lies there."""
-        found = Path(self._ask(lambda _: _download(uri, folder), _DOWNLOAD_TIMEOUT_FACTOR))
-        if not found.is_dir() or not any(found.iterdir()):
-            raise RegistryError(f"there is no folder {uri} in the registry {self.uri}")
+        try:
+            found = Path(self._ask(lambda _: _download(uri, folder), _DOWNLOAD_TIMEOUT_FACTOR))
+        except RegistryError as error:
+            raise RegistryError(f"{uri} cannot be fetched: {error}") from error
+        if not found.is_dir():
+            raise RegistryError(f"{uri} is no folder in the registry {self.uri}")
         return found
 
     def register(self, folder: Path) -> str:

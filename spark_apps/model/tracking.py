@@ -33,6 +33,8 @@ def connect(uri: str, timeout: float) -> Any:
     # MLflow reads these at each request; its own defaults block for minutes when a server is down.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(timeout)))
+    # Where a server records runs, their addresses would stand on stdout, among what was asked for.
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     from mlflow import MlflowClient
 
     # What it says of its migrations is no news here.

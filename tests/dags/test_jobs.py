@@ -28,7 +28,7 @@ class Operator:
 
     def execute_sync(self, _: Any) -> None:
         for line in self.log:
-            self.options["progress_callback"](line)
+            self.options["callbacks"][0].progress_callback(line=line, pod=None, mode="sync")
         if self.exit_code:
             raise RuntimeError("the pod returned a failure")
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,11 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from spark_apps.cli import app
 from spark_apps.model.production import ProductionModel, open_model
 from spark_apps.model.registry import BUNDLED, NoProduction, Registry, RegistryError
 from spark_apps.scoring.description import DESCRIPTION_FILE, MODEL_FILE, Description, ModelError
 from spark_apps.settings import MODEL_NAME, Settings
+from tests.model.folders import write_data
 
 
 def sqlite(folder: Path) -> str:
@@ -159,3 +163,32 @@ def test_a_server_that_goes_away_costs_nothing(
     models = ProductionModel(Registry(url, 1), tmp_path / "other")
     assert [models.current(), models.current()] == [None, None]
     assert caplog.text.count("no model to score with, waiting") == 1
+
+
+def test_a_folder_that_is_uploaded_is_read_by_what_is_printed(
+    server: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    url, _ = server
+    tweets = write_data(tmp_path / "tweets", val=30)
+
+    def model(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "spark_apps.cli", "model", *map(str, arguments), "--registry", url]
+        env = os.environ | {"TWEETS_REGISTRY_TIMEOUT": "30", "COLUMNS": "200"}
+        return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+
+    done = model("upload", tweets)
+    assert done.returncode == 0, done.stderr
+    uri = done.stdout.removesuffix("\n")
+    assert re.fullmatch("runs:/[0-9a-f]{32}/tweets", uri)
+    found = json.loads(model("evaluate", "--data", uri, "--json").stdout)
+    assert found["data"]["name"] == "tweets" and found["data"]["rows"] == 30
+    for wrong, says in ((uri + "s", "cannot be fetched"), ("runs:/1/../2", "names no artifacts")):
+        refused = model("evaluate", "--data", wrong)
+        assert refused.returncode == 2 and says in refused.stderr, refused.stderr
+        assert wrong in refused.stderr
+
+
+def test_the_first_model_waits_for_a_registry_that_does_not_answer_yet() -> None:
+    arguments = ["model", "first", "--registry", f"http://127.0.0.1:{free_port()}", "--wait", "1"]
+    done = CliRunner().invoke(app, arguments, env={"TWEETS_REGISTRY_TIMEOUT": "1"})
+    assert done.exit_code == 2 and "waiting: the registry" in done.stderr and "error" in done.stderr
