@@ -52,6 +52,7 @@ class Outcome:
     `counts` are what a person wants to see, and `read` is what came in: files, documents or tweets. `landed` is when
     the newest of it landed (Unix seconds), `rejected` are the rejects by reason, `cached` the tweets for which the
     model was not asked, `model_version` is the one that was, and `model_problem` why it is not the one in production.
+    `findings` is how many of the stream wait for somebody to look at them.
     """
 
     counts: Mapping[str, int]
@@ -61,6 +62,7 @@ class Outcome:
     cached: int | None = None
     model_version: str | None = None
     model_problem: str = ""
+    findings: int | None = None
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,15 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
             batch.writers[GOLD_SENTIMENT.name].append(new, batch.id, counts)
         finally:
             rows.unpersist()
-        return Outcome(counts, tweets, landed, cached=cached, model_version=model.version, model_problem=problem)
+        return Outcome(
+            counts,
+            tweets,
+            landed,
+            cached=cached,
+            model_version=model.version,
+            model_problem=problem,
+            findings=models.findings,
+        )
 
     def tweets() -> DataFrame:
         return lakes.read_stream(spark, lake, SILVER_TWEETS, _MAX_TWEETS_BYTES)

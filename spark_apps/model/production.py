@@ -8,11 +8,14 @@ import time
 from pathlib import Path
 
 from spark_apps.model.registry import BUNDLED, Registry
+from spark_apps.quality.findings import FindingsError, standing, unacknowledged
 from spark_apps.scoring.description import Description, ModelError, ModelVersion
 from spark_apps.settings import MODEL_NAME, Settings
 
 _log = logging.getLogger(__name__)
 _SAY_SECONDS = 10.0
+# They change every quarter of an hour, or when a person acknowledges them.
+_FINDINGS_SECONDS = 60.0
 
 
 class ProductionModel:
@@ -24,7 +27,10 @@ class ProductionModel:
         self._have: ModelVersion | None = None
         # Why `current` is not what the registry names now; empty where it is.
         self.problem = ""
+        # What `quality check` has found and nobody has acknowledged: a driver can tell Prometheus, a job cannot.
+        self.findings = 0
         self._said = -_SAY_SECONDS
+        self._counted = -_FINDINGS_SECONDS
 
     def current(self) -> ModelVersion | None:
         """Return the version in production, None where there is none yet.
@@ -38,6 +44,7 @@ class ProductionModel:
                 self._have = ModelVersion(MODEL_NAME, version, folder)
                 _log.info("model %s version %s is in production", MODEL_NAME, version)
             self.problem = ""
+            self._count_findings()
         except ModelError as error:
             if self._have is not None and str(error) != self.problem:
                 _log.warning("going on with version %s of the model: %s", self._have.version, error)
@@ -47,11 +54,21 @@ class ProductionModel:
             self.problem = str(error)
         return self._have
 
+    def _count_findings(self) -> None:
+        if time.monotonic() - self._counted < _FINDINGS_SECONDS:
+            return
+        self._counted = time.monotonic()
+        try:
+            self.findings = len(unacknowledged(standing(self._registry)))
+        except (ModelError, FindingsError) as error:  # no reason not to score
+            _log.warning("the findings of the stream cannot be counted: %s", error)
+
 
 class BundledModel:
     """The model that comes with the project; no registry is asked."""
 
     problem = ""
+    findings = 0
 
     def current(self) -> ModelVersion:
         return ModelVersion(MODEL_NAME, f"bundled-{Description.read(BUNDLED).sha256[:8]}", BUNDLED)

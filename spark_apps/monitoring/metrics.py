@@ -39,6 +39,9 @@ class Metrics:
         self._stale = self._gauge(
             "model_stale", "1 while the version in production cannot be had, and the one before scores."
         )
+        self._findings = self._gauge(
+            "findings", "What watch_quality has found in the stream and nobody has acknowledged."
+        )
         self._age = self._gauge("seconds_since_progress", "Since a query finished a batch or found no news.")
         self._waiting = self._gauge(
             "waiting_seconds", "For how long a stream has waited for a table or a model that is not there."
@@ -73,6 +76,8 @@ class Metrics:
             self._cache_hits.labels(stream).inc(outcome.cached)
         if outcome.model_version is not None:
             self._stale.labels(stream).set(bool(outcome.model_problem))
+        if outcome.findings is not None:
+            self._findings.labels(stream).set(outcome.findings)
         if outcome.model_version not in {None, self._version}:
             self._version = outcome.model_version
             self._model.clear()

@@ -21,7 +21,7 @@ _LONGEST_WHY = 1000
 
 
 class FindingsError(UserError):
-    """What cannot be acknowledged; the text says why."""
+    """What cannot be read or acknowledged; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -55,21 +55,23 @@ def unacknowledged(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def standing(registry: Registry) -> list[Finding]:
-    """Return all findings of a registry, the oldest first."""
+    """Return all findings of a registry, the oldest first; `FindingsError` where a tag is not what was written."""
     tags = registry.model_tags()
-    found = [
-        _finding(key.removeprefix(_FINDING), json.loads(text), tags)
-        for key, text in tags.items()
-        if key.startswith(_FINDING)
-    ]
+    found = [_finding(key.removeprefix(_FINDING), text, tags) for key, text in tags.items() if key.startswith(_FINDING)]
     return sorted(found, key=lambda finding: (finding.since, finding.name))
 
 
-def _finding(name: str, fields: dict[str, Any], tags: dict[str, str]) -> Finding:
-    said = json.loads(tags.get(_ACKNOWLEDGED + name, "{}"))
-    # One of an earlier finding of this name may have been written while that one passed.
-    valid = said.pop("since", None) == fields["since"]
-    return Finding(name, **fields, acknowledged=Acknowledgement(**said) if valid else None)
+def _finding(name: str, text: str, tags: dict[str, str]) -> Finding:
+    try:
+        fields, said = json.loads(text), json.loads(tags.get(_ACKNOWLEDGED + name, "{}"))
+        # One of an earlier finding of this name may have been written while that one passed.
+        valid = said.pop("since", None) == fields["since"]
+        return Finding(name, **fields, acknowledged=Acknowledgement(**said) if valid else None)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        # In MLflow's UI anybody may edit them.
+        raise FindingsError(
+            f"the tag {_FINDING + name!r} of the registered model, or its acknowledgement, was edited: delete both"
+        ) from None
 
 
 def over(checks: Iterable[Check], now: datetime) -> list[Finding]:

@@ -110,6 +110,12 @@ def test_a_version_that_is_not_the_one_in_production_is_told(progress: Progress,
         assert metric(port, "model_stale", stream="gold") == told
 
 
+def test_what_was_found_in_the_stream_is_told(progress: Progress, port: int) -> None:
+    for findings in (2, 0):
+        progress.on_batch(report("gold", findings=findings))
+        assert metric(port, "findings", stream="gold") == findings
+
+
 def test_a_start_is_seen_by_its_time(port: int) -> None:
     started = metric(port, "started_timestamp_seconds", layer="bronze")
     assert started is not None and 0 <= time.time() - started < 10

@@ -11,6 +11,7 @@ import pytest
 from deltalake import DeltaTable
 from deltalake.schema import Field, PrimitiveType
 
+from spark_apps.model.production import ProductionModel
 from spark_apps.model.registry import Registry
 from spark_apps.tables import GOLD_SENTIMENT
 from tests.quality.streams import GRIM, Lake, check, over, quality, release
@@ -231,6 +232,23 @@ def test_a_finding_stands_is_acknowledged_passes_and_comes_back(lake: Lake, regi
     code, found = check(lake, registry, **strict)
     assert code == 3 and found["open"] == names, "what comes back is new"
     assert found["findings"][0]["since"] > first["findings"][0]["since"]
+
+
+def test_gold_tells_how_many_stand(lake: Lake, registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.flow(rejected=600)
+    assert check(lake, registry)[0] == 3
+    monkeypatch.setattr("spark_apps.model.production._FINDINGS_SECONDS", 0)
+    kept = Registry(registry, 60)
+    monkeypatch.setattr(kept, "download", lambda _version, folder: folder)
+    model = ProductionModel(kept, tmp_path)
+    assert model.current() is not None and model.findings == 1
+    # A tag that somebody has edited by hand must not keep Gold from scoring.
+    kept.tag_model("finding: quarantine share", "gone")
+    assert model.current() is not None and (model.findings, model.problem) == (1, "")
+    edited = quality("acknowledge", "--why", "so", "--registry", registry)
+    assert edited.exit_code == 2 and "'finding: quarantine share'" in edited.output and "delete both" in edited.output
+    kept.untag_model("finding: quarantine share")
+    assert model.current() is not None and model.findings == 0
 
 
 def test_what_is_not_measured_stands_as_it_did(lake: Lake, registry: str) -> None:
