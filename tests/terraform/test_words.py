@@ -40,8 +40,11 @@ def test_the_layers(examples: dict[str, Applied], chart: Rendered, monkeypatch: 
     assert {table.name.split("/")[0] for table in TABLES} == set(LAYERS)
     assert {name for name, value in yaml.safe_load((CHART / "values.yaml").read_text())["streams"].items()
             if isinstance(value, dict) and "driver" in value} == set(LAYERS)  # fmt: skip
-    assert chart.applications.keys() == set(LAYERS) <= accounts.keys()
-    for layer, application in chart.applications.items():
+    assert chart.applications.keys() == {*LAYERS, "rescore"}
+    assert set(LAYERS) <= accounts.keys()
+    assert chart.applications["rescore"]["spec"]["driver"]["serviceAccount"] == "gold"
+    for layer in LAYERS:
+        application = chart.applications[layer]
         assert application["spec"]["arguments"] == ["run", layer]
         assert application["spec"]["driver"]["serviceAccount"] == layer
     assert tuple(chart.of("ConfigMap")["tweet-sentiment/airflow"]["data"]["TWEETS_STREAMS"].split(",")) == LAYERS
