@@ -15,8 +15,8 @@ nothing is written to it: `keep_streams_running` carries out a stop or a start o
 
 #### When it fails
 The log of the task names what is missing. Without a driver there is nothing to restart, and `keep_streams_running` says
-why. A stream that something else holds, such as a rescore, is left to it. Where something was changed at the same
-moment, the task tries again.
+why. A stream that something else holds is left to it; what a rescore holds can be started once nothing of the rescore
+is left, which gives it up. Where something was changed at the same moment, the task tries again.
 """
 
 from datetime import timedelta

@@ -17,6 +17,7 @@ from spark_apps import lake as lakes
 from spark_apps.commits import LakeError, commits, open_table
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected
+from spark_apps.gold import app
 from spark_apps.gold import rescore as module
 from spark_apps.gold.rescore import PartReport, Rescored, RescoreError, rescore
 from spark_apps.lake import TableWriter
@@ -166,7 +167,7 @@ def _failing(write: Callable[..., None], table: Table, when: str) -> Callable[..
 def test_streams_find_their_batches_below_many_parts(place: Place, contrary: str) -> None:
     expected = land(place, 100, 24) + land(place, 200, 3, "2026-01-02")
     place.once(*place.layers())
-    (app,) = {commit.note.app for commit in commits(open_table(place.lake, GOLD_SENTIMENT))}  # type: ignore[arg-type]
+    (checkpoint,) = {commit.note.app for commit in commits(open_table(place.lake, GOLD_SENTIMENT))}  # type: ignore[arg-type]
     release(place, contrary)
     _, reports = again(place)
     # The newest first.
@@ -174,11 +175,27 @@ def test_streams_find_their_batches_below_many_parts(place: Place, contrary: str
     assert "part 27 of 27: 1 tweets of 2026-01-01 in " in str(reports[-1]) and "100% of 27" in str(reports[-1])
     last = status(place.lake).tables[GOLD_SENTIMENT.name].last_batch
     assert last and (last.query, last.counts) == ("rescore", {})
-    writer = TableWriter(place.lake, GOLD_SENTIMENT, "gold", app)
+    writer = TableWriter(place.lake, GOLD_SENTIMENT, "gold", checkpoint)
     assert writer.has(0) and not writer.has(9)
     expected += land(place, 300, 2)
     place.once(*place.layers())
     assert place.once(*place.layers()) == []
+    check(place.spark, place.lake, expected)
+
+
+def test_a_lake_from_before_there_were_rescores(place: Place, contrary: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = tuple(column for column in GOLD_SENTIMENT.columns if column.name != "rescored_at")
+    with monkeypatch.context() as patch:
+        patch.setattr(app, "GOLD_SENTIMENT", replace(GOLD_SENTIMENT, columns=columns))
+        expected = land(place, 100, 2)
+        place.once(*place.layers())
+        assert "rescored_at" not in place.rows(GOLD_SENTIMENT)[0]
+    release(place, contrary)
+    assert again(place)[0].tweets == 2
+    expected += land(place, 200, 2)
+    place.once(*place.layers())
+    found = by_id(place)
+    assert {id_ for id_, row in found.items() if row["rescored_at"] is not None} == {"100", "101"}
     check(place.spark, place.lake, expected)
 
 
