@@ -6,8 +6,8 @@ limit and nobody has acknowledged it.
 
 - `asked` and `acknowledged` do something only where a person has triggered the run with a reason.
 - `measured` measures how long rows wait for the next layer, how many tweets come, which share of the records is in
-  quarantine, and how far labels and texts of each language drift from the baseline: the first tweets that the version
-  in production labelled in the stream. The labels of a new version are compared with the baseline of the one before.
+  quarantine, and how far labels and texts of each language drift from the baseline: what the version in production
+  labelled in its first hour there. The labels of a new version are compared with the baseline of the one before.
 
 What is over its limit is kept in the registry until it is measured again and in order, and `release_model` is refused
 until then: what a release does to a stream shows only in a stream that is as it was.

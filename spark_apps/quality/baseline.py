@@ -1,4 +1,4 @@
-"""The baseline of a version: what the first tweets were like that it labelled in the stream, and how it labelled them.
+"""The baseline of a version: what the tweets of its first hour in the stream were like, and how it labelled them.
 
 It is recorded once a language, as tags of the version: a later one would take a drift for what is usual.
 """
@@ -27,15 +27,16 @@ def baselines(version: Version) -> dict[str, Profile]:
 def record(
     registry: Registry, version: Version, window: Mapping[str, Profile], limits: Limits, now: datetime
 ) -> dict[str, Profile]:
-    """Record the baseline of each language that has none yet and enough tweets in `window`; return all there are.
+    """Record what `window` holds of each language that has no baseline yet; return all there are.
 
-    Enough is `baseline_tweets`, or all of a window once the version has been in production for so long.
+    Not before the version has been in production for a whole window: moods come in bursts, and thousands of tweets of
+    a few minutes are not what the tweets of an hour are like.
     """
     known = baselines(version)
     moves = version.moves
     settled = not moves or now - datetime.fromisoformat(moves[0]["at"]) >= limits.window
     for lang, profile in window.items():
-        if lang not in known and (settled or profile.tweets >= limits.baseline_tweets):
+        if settled and lang not in known:
             registry.tag(version.version, _BASELINE + lang, str(profile))
             known[lang] = profile
     return known

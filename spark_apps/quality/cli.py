@@ -27,8 +27,8 @@ def check(lake: Lake = None, registry: Registry = None, as_json: AsJson = False)
     what is over its limit until it has passed; `model release` is refused until then, or until it is acknowledged.
 
     Exit codes: 0 nothing new, 3 a finding stands that nobody has acknowledged, 2 it could not be measured. The limits
-    are read from TWEETS_QUALITY_WINDOW_MINUTES, …_FRESHNESS_SECONDS, …_TWEETS_PER_MINUTE, …_QUARANTINE_SHARE, …_DRIFT,
-    …_LEAST_TWEETS and …_BASELINE_TWEETS.
+    are read from TWEETS_QUALITY_WINDOW_MINUTES, …_FRESHNESS_SECONDS, …_TWEETS_PER_MINUTE, …_QUARANTINE_SHARE, …_DRIFT
+    and …_LEAST_TWEETS.
     """
     with clear_errors():
         from spark_apps.model.registry import Registry as Registered

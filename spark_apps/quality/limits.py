@@ -19,9 +19,6 @@ class Limits(BaseSettings):
     quarantine_share: float = Field(0.25, ge=0, le=1, description="highest share of the records in quarantine")
     drift: float = Field(0.25, gt=0, description="highest population stability index against the baseline")
     least_tweets: int = Field(500, ge=1, description="a language with fewer in the window is not compared")
-    baseline_tweets: int = Field(
-        5000, ge=1, description="so many of a language are a version's baseline before a whole window has passed"
-    )
 
     @property
     def window(self) -> timedelta:

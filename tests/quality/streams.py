@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -82,16 +83,17 @@ def change_last_commit(table: Path, change: Any) -> None:
     file.write_text("\n".join(json.dumps(line) for line in lines))
 
 
-def release(uri: str, why: str = "") -> str:
-    """Put a new version in production, one that has no files."""
-    registry = Registry(uri, 60)
+def release(uri: str, ago: timedelta = timedelta(hours=2)) -> str:
+    """Put a new version in production as if it were `ago`, one that has no files."""
+    registry, at = Registry(uri, 60), datetime.now(UTC) - ago
 
     def create(client: Any) -> str:
         if not client.search_registered_models():
             client.create_registered_model(MODEL_NAME)
         return str(client.create_model_version(MODEL_NAME, "s3://nowhere/model").version)
 
-    return registry.promote(registry._ask(create), "ann", why)
+    with patch("spark_apps.model.registry._now", lambda: at.isoformat().replace("+00:00", "Z")):
+        return registry.promote(registry._ask(create), "ann", "")
 
 
 def quality(command: str, *arguments: str | Path, **env: str) -> Result:

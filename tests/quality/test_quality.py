@@ -40,12 +40,6 @@ def baselines(registry: str, version: str) -> dict[str, str]:
     return {key: text for key, text in tags.items() if key.startswith("baseline ")}
 
 
-@pytest.fixture
-def early_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let 500 tweets be a baseline at once."""
-    monkeypatch.setenv("TWEETS_QUALITY_BASELINE_TWEETS", "500")
-
-
 def test_a_stream_in_order(lake: Lake) -> None:
     lake.flow(rejected=3)
     code, found = check(lake)
@@ -107,7 +101,6 @@ def test_the_share_of_a_few_records_says_nothing(lake: Lake) -> None:
     assert over(check(lake)[1]) == {"quarantine share"}
 
 
-@pytest.mark.usefixtures("early_baselines")
 def test_drift_is_found_by_language(lake: Lake, registry: str) -> None:
     for lang in ("en", "es"):
         lake.flow(lang=lang, ago=timedelta(minutes=50))
@@ -136,7 +129,6 @@ def test_drift_is_found_by_language(lake: Lake, registry: str) -> None:
         ("it is what @ it is", set()),
     ],
 )
-@pytest.mark.usefixtures("early_baselines")
 def test_drift_of_texts(lake: Lake, registry: str, text: str, figures: set[str]) -> None:
     lake.flow(ago=timedelta(minutes=50))
     assert check(lake, registry)[0] == 0
@@ -145,33 +137,28 @@ def test_drift_of_texts(lake: Lake, registry: str, text: str, figures: set[str])
     assert over(found) == {f"{figure} drift in en" for figure in figures} and code == (3 if figures else 0)
 
 
-def test_a_baseline_is_recorded_once(lake: Lake, registry: str) -> None:
-    lake.flow(600)
-    check(lake, registry)
-    assert baselines(registry, "1") == {}, "a version of today, and not 5,000 tweets yet"
-    lake.flow(5000)
+def test_a_baseline_is_recorded_once_after_a_whole_window(lake: Lake, registry: str) -> None:
+    lake.flow()
     check(lake, registry)
     first = baselines(registry, "1")
-    assert json.loads(first["baseline en"])["tweets"] == 5600
+    assert json.loads(first["baseline en"])["tweets"] == 600
     lake.flow(5000, shares=GRIM)
     assert check(lake, registry)[0] == 3
     assert baselines(registry, "1") == first
+    assert release(registry, ago=timedelta(minutes=59)) == "2"
+    lake.flow(5000, version="2")
+    check(lake, registry)
+    assert baselines(registry, "2") == {}, "moods come in bursts"
+    check(lake, registry, TWEETS_QUALITY_WINDOW_MINUTES="58")
+    assert baselines(registry, "2").keys() == {"baseline en"}
 
 
-def test_after_a_whole_window_fewer_tweets_are_a_baseline(lake: Lake, registry: str) -> None:
-    lake.flow(600, ago=-timedelta(minutes=1))
-    check(lake, registry, TWEETS_QUALITY_WINDOW_MINUTES="0.0001")
-    assert baselines(registry, "1").keys() == {"baseline en"}
-
-
-@pytest.mark.usefixtures("early_baselines")
 def test_what_is_no_language_is_unknown(lake: Lake, registry: str) -> None:
     lake.flow(lang="'; DROP TABLE gold; --" * 20)
     check(lake, registry)
     assert baselines(registry, "1").keys() == {"baseline und"}
 
 
-@pytest.mark.usefixtures("early_baselines")
 def test_a_release_that_shifts_the_labels_is_found(lake: Lake, registry: str) -> None:
     lake.flow()
     assert check(lake, registry)[0] == 0
@@ -189,7 +176,6 @@ def test_a_release_that_shifts_the_labels_is_found(lake: Lake, registry: str) ->
     assert check(lake, registry)[1]["findings"] == []
 
 
-@pytest.mark.usefixtures("early_baselines")
 def test_rows_that_a_rescore_rewrote_are_not_what_a_version_did(lake: Lake, registry: str) -> None:
     lake.flow(version="0", shares=GRIM)
     gold = DeltaTable(GOLD_SENTIMENT.path(str(lake.path)))
