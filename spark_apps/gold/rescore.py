@@ -9,7 +9,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -106,9 +106,10 @@ def run(settings: Settings, since: date | None, on_part: Callable[[PartReport], 
 
     stop = Event()
     with ExitStack() as stack:
-        stack.enter_context(until_signal(stop))
         spark = make_session(settings)
         stack.callback(spark.stop)
+        # After Spark, which would have a Ctrl-C for itself.
+        stack.enter_context(until_signal(stop))
         return rescore(spark, settings, since, report, stop)
 
 
@@ -130,26 +131,32 @@ def rescore(
     # What it has not counted yet would be counted twice: when the aggregates are made anew, and by itself afterwards.
     Streams(spark, lake, lambda batch: _log.info("%s", batch), stop).run([aggregates(spark, lake)], None)
     parts = _pack(_stale_hours(lakes.read(spark, lake, GOLD_SENTIMENT, writer.own_version()), model, since))
-    to_do = sum(part.tweets for part in parts)
-    _log.info("%s tweets to be scored with version %s, in %s parts", f"{to_do:,}", model.version, len(parts))
+    _log.info("%s parts to be scored with version %s", len(parts), model.version)
     # It stands there from the first part until the aggregates follow the new labels.
     unfinished = f"{lake}/checkpoints/rescore.json"
     if parts:
         lakes.write_text(spark, unfinished, json.dumps({"model_version": model.version, "parts": len(parts)}))
-    done = 0
-    for number, part in enumerate(parts):
+    for number in range(len(parts)):
         _check(stop, f"with {len(parts) - number} of {len(parts)} parts to go")
-        part_began = time.monotonic()
-        rows = lakes.read(spark, lake, GOLD_SENTIMENT, writer.own_version()).where(part.condition)
-        writer.replace(_rescored(rows, model), number, part.condition)
-        done += part.tweets
-        seconds = time.monotonic() - part_began
-        on_part(PartReport(number + 1, len(parts), str(part.day), part.tweets, seconds, done, to_do, model.version))
+        on_part(_write(spark, writer, model, parts, number))
     if lakes.exists(spark, unfinished):
         _check(stop, "before the aggregates followed the new labels")
         _rebuild(spark, lake, writer.own_version())
         lakes.remove(spark, unfinished)
-    return Rescored(model.version, done, len(parts), round(time.monotonic() - began, 1))
+    tweets = sum(part.tweets for part in parts)
+    return Rescored(model.version, tweets, len(parts), round(time.monotonic() - began, 1))
+
+
+def _write(
+    spark: SparkSession, writer: TableWriter, model: ModelVersion, parts: Sequence[Part], number: int
+) -> PartReport:
+    """Score one of `parts` again, and put it in the place of what was there."""
+    began, part = time.monotonic(), parts[number]
+    rows = lakes.read(spark, writer.lake, GOLD_SENTIMENT, writer.own_version()).where(part.condition)
+    writer.replace(_rescored(rows, model), number, part.condition)
+    done, to_do = (sum(part.tweets for part in some) for some in (parts[: number + 1], parts))
+    seconds = time.monotonic() - began
+    return PartReport(number + 1, len(parts), str(part.day), part.tweets, seconds, done, to_do, model.version)
 
 
 def _in_production(settings: Settings) -> ModelVersion:

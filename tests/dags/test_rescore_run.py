@@ -109,6 +109,8 @@ def test_a_run_of_airflow_stops_gold_rescores_and_resumes(api: Api, tmp_path: Pa
     (line,) = [line for line in ran.stdout.splitlines() if line.startswith("RESULT")]
     state, tasks = json.loads(line.removeprefix("RESULT"))
     assert (state, tasks) == ("success", dict.fromkeys(("held", "quiet", "rescored", "resumed"), "success"))
+    (applied,) = [body for verb, name, body, _ in api.writes if (verb, name) == ("PATCH", "rescore")]
+    assert applied["metadata"]["annotations"]["tweet-sentiment/run"].startswith("manual__")
     began = done.index("job runs rescore --since 2026-01-31")
     assert done[:began] == ["gold suspended", "gold ended"]
     assert done[began + 1 :][:2] == ["job ended", "job gone"]

@@ -27,7 +27,7 @@ from spark_apps.status import status
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
 from tests.conftest import Place
 from tests.exactness import check
-from tests.process import run
+from tests.process import Running, run
 from tests.test_streams import flat
 
 UNFINISHED = Path("checkpoints", "rescore.json")
@@ -266,14 +266,27 @@ def test_what_cannot_work_is_named(place: Place) -> None:
         again(place)
 
 
-def test_the_command(place: Place, contrary: str) -> None:
+@pytest.mark.timeout(600)
+def test_the_command(place: Place, contrary: str, tmp_path: Path) -> None:
     done = run("rescore", "--lake", place.lake, "--since", "yesterday")
     assert done.returncode == 2 and "--since yesterday: write a day such as 2026-01-31" in done.stderr
-    land(place, 100, 3)
+    days = 5
+    for day in range(1, days + 1):
+        land(place, day * 100, 1, f"2026-01-{day:02}")
     place.once(*place.layers())
-    arguments = ("rescore", "--lake", place.lake, "--registry", contrary, "--since", "2026-01-01", "--json")
-    done = run(*arguments, env={"TWEETS_MONITOR_PORT": "8090", "TWEETS_REGISTRY_TIMEOUT": "60"})
+    arguments = ("rescore", "--lake", place.lake, "--since", "2026-01-01")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TWEETS_REGISTRY", contrary)
+        patch.setenv("TWEETS_REGISTRY_TIMEOUT", "60")
+        running = Running(tmp_path / "rescore.log", *arguments)
+        running.wait_for(f"part 1 of {days}: 1 tweets of 2026-01-{days:02}")
+        assert running.interrupt(60) == 1
+        assert "the same command goes on from here" in running.said
+        done = run(*arguments, "--json", env={"TWEETS_MONITOR_PORT": "8090"})
     assert done.returncode == 0, done.stderr
-    part, result = (json.loads(line) for line in done.stdout.splitlines())
-    assert (part["event"], part["tweets"], part["done"], part["to_do"]) == ("rescored", 3, 3, 3)
-    assert (result["tweets"], result["model_version"], result["parts"]) == (3, "2", 1)
+    *parts, result = (json.loads(line) for line in done.stdout.splitlines())
+    assert 0 < len(parts) < days
+    assert (parts[-1]["event"], parts[-1]["day"], parts[-1]["done"]) == ("rescored", "2026-01-01", len(parts))
+    assert (result["tweets"], result["model_version"], result["parts"]) == (len(parts), "2", len(parts))
+    check(place.spark, place.lake, Expected(days, days))
