@@ -47,7 +47,8 @@ with DAG(
     tags=["streams", "model", "tweet-sentiment"],
     default_args={
         "owner": "data-science",
-        "retries": 2,
+        # The first run meets an installation whose tables are not there yet.
+        "retries": 10,
         "retry_delay": timedelta(seconds=30),
         "execution_timeout": timedelta(minutes=15),
     },
