@@ -13,6 +13,7 @@ Json = dict[str, Any]
 # Where things stand in the namespace `tweets`.
 CORE, GROUP = "/api/v1/namespaces/tweets", "/apis/sparkoperator.k8s.io/v1beta2/namespaces/tweets"
 MAP = f"{CORE}/configmaps/stream-applications"
+APP, POD = f"{GROUP}/sparkapplications/gold", f"{CORE}/pods/gold-driver"
 
 
 @dataclass
@@ -101,6 +102,11 @@ def _merged(there: Json, patch: Json) -> Json:
         else:
             made[key] = value
     return made
+
+
+def note(api: Api, kind: str) -> Any:
+    """Return what the map says about gold."""
+    return json.loads(api.objects[MAP]["metadata"].get("annotations", {}).get(f"tweet-sentiment/{kind}-gold", "null"))
 
 
 @contextmanager

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.dags.api import CORE, GROUP, MAP, Api, serving
+from tests.dags.api import APP, MAP, POD, Api, serving
 from tests.dags.facts import driver, live, manifest
+from tests.dags.runs import in_airflow
 
 
 @pytest.fixture
@@ -24,8 +25,8 @@ def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Api]:
     job["spec"]["arguments"] = ["rescore"]
     data = {"gold.yaml": yaml.safe_dump(head | manifest()), "rescore.yaml": yaml.safe_dump(head | job)}
     made.put(MAP, {"metadata": {"name": "stream-applications"}, "data": data})
-    made.put(f"{GROUP}/sparkapplications/gold", live("RUNNING"))
-    made.put(f"{CORE}/pods/gold-driver", driver())
+    made.put(APP, live("RUNNING"))
+    made.put(POD, driver())
     with serving(made):
         reached = client.ApiClient(client.Configuration(host=made.url))
         cluster = Cluster("tweets", client.CoreV1Api(reached), client.CustomObjectsApi(reached))
@@ -33,3 +34,11 @@ def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Api]:
         monkeypatch.setenv("TWEETS_STREAMS_NAMESPACE", "tweets")
         monkeypatch.setenv("TWEETS_FAILURES_PER_HOUR", "3")
         yield made
+
+
+@pytest.fixture(scope="session")
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the database of an Airflow."""
+    home = tmp_path_factory.mktemp("airflow")
+    in_airflow(home, "from airflow.utils.db import initdb\ninitdb()")
+    return home

@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.dags.api import CORE, GROUP, MAP, Api
+from tests.dags.api import APP, MAP, POD, Api, note
 from tests.dags.facts import driver
 
 pytestmark = pytest.mark.airflow
 
-APP = f"{GROUP}/sparkapplications/gold"
-POD = f"{CORE}/pods/gold-driver"
 HOLD = "tweet-sentiment/hold-gold"
 
 
@@ -25,10 +23,6 @@ def edit(api: Api) -> None:
 def state(api: Api, name: str, **status: Any) -> None:
     api.objects[APP]["status"] |= {"applicationState": {"state": name}, **status}
     api.touch(APP)
-
-
-def note(api: Api, kind: str) -> Any:
-    return json.loads(api.objects[MAP]["metadata"].get("annotations", {}).get(f"tweet-sentiment/{kind}-gold", "null"))
 
 
 def to_the_stream(api: Api) -> list[tuple[str, str, bool]]:

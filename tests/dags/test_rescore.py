@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.dags.api import CORE, GROUP, MAP, Api
+from tests.dags.api import APP, CORE, GROUP, MAP, POD, Api
 from tests.dags.facts import APP_NAME, driver
 
 pytestmark = pytest.mark.airflow
 
-GOLD, JOB = f"{GROUP}/sparkapplications/gold", f"{GROUP}/sparkapplications/rescore"
-GOLD_POD, JOB_POD = f"{CORE}/pods/gold-driver", f"{CORE}/pods/rescore-driver"
+JOB, JOB_POD = f"{GROUP}/sparkapplications/rescore", f"{CORE}/pods/rescore-driver"
 HOLD = "tweet-sentiment/hold-gold"
 LINE = '{"event": "rescored", "part": 1, "parts": 3}'
 
@@ -46,8 +45,8 @@ def stopped(api: Api) -> None:
     from tweet_dags import rescore
 
     rescore.held("one version for all", "ann")
-    state(api, GOLD, "SUSPENDED")
-    del api.objects[GOLD_POD]
+    state(api, APP, "SUSPENDED")
+    del api.objects[POD]
     assert rescore.quiet() is True
 
 
@@ -67,11 +66,11 @@ def test_from_beginning_to_end(api: Api) -> None:
 
     assert "suspended" in rescore.held("one version for all", "ann")
     assert (hold(api)["owner"], hold(api)["reason"]) == ("rescore-gold", "one version for all (ann)")
-    assert api.objects[GOLD]["spec"]["suspend"] is True
+    assert api.objects[APP]["spec"]["suspend"] is True
     # The state comes before the end of the pods.
-    state(api, GOLD, "SUSPENDED")
+    state(api, APP, "SUSPENDED")
     assert rescore.quiet() is False
-    del api.objects[GOLD_POD]
+    del api.objects[POD]
     assert rescore.quiet() is True
 
     assert rescore.rescored("2026-01-31", "run-1") is False
@@ -82,7 +81,7 @@ def test_from_beginning_to_end(api: Api) -> None:
     for name in ("SUBMITTED", "RUNNING", "SUCCEEDING"):
         state(api, JOB, name)
         assert rescore.rescored("2026-01-31", "run-1") is False
-    assert "held by rescore-gold" in keep.applied("gold") and api.objects[GOLD]["spec"]["suspend"] is True
+    assert "held by rescore-gold" in keep.applied("gold") and api.objects[APP]["spec"]["suspend"] is True
     state(api, JOB, "COMPLETED")
     assert rescore.rescored("2026-01-31", "run-1") is True
     assert writes(api, "rescore") == ["PATCH"]
@@ -93,7 +92,7 @@ def test_from_beginning_to_end(api: Api) -> None:
     assert rescore.resumed() is False and hold(api)
     del api.objects[JOB_POD]
     assert rescore.resumed() is True
-    assert hold(api) is None and "suspend" not in api.objects[GOLD]["spec"]
+    assert hold(api) is None and "suspend" not in api.objects[APP]["spec"]
     assert rescore.resumed() is True
 
 
@@ -123,7 +122,7 @@ def test_suspended_is_not_yet_quiet_while_the_operator_may_submit(api: Api, name
     from tweet_dags import rescore
 
     stopped(api)
-    state(api, GOLD, name)
+    state(api, APP, name)
     assert rescore.quiet() is False
     assert rescore.rescored(None, "run-1") is False and JOB not in api.objects
 
@@ -131,20 +130,20 @@ def test_suspended_is_not_yet_quiet_while_the_operator_may_submit(api: Api, name
 def test_a_hold_during_a_submission_is_carried_out_after_it_without_the_keeper(api: Api) -> None:
     from tweet_dags import rescore
 
-    state(api, GOLD, "PENDING_RERUN")
+    state(api, APP, "PENDING_RERUN")
     assert "once its submission is over" in rescore.held("history", None)
-    assert rescore.quiet() is False and "suspend" not in api.objects[GOLD]["spec"]
-    state(api, GOLD, "RUNNING")
-    assert rescore.quiet() is False and api.objects[GOLD]["spec"]["suspend"] is True
+    assert rescore.quiet() is False and "suspend" not in api.objects[APP]["spec"]
+    state(api, APP, "RUNNING")
+    assert rescore.quiet() is False and api.objects[APP]["spec"]["suspend"] is True
 
 
 def test_without_an_application_gold_is_quiet_once_its_pods_are_gone(api: Api) -> None:
     from tweet_dags import rescore
 
     rescore.held("history", None)
-    del api.objects[GOLD]
+    del api.objects[APP]
     assert rescore.quiet() is False
-    del api.objects[GOLD_POD]
+    del api.objects[POD]
     assert rescore.quiet() is True
 
 
@@ -153,7 +152,7 @@ def test_no_job_is_applied_while_a_pod_of_gold_is_there(api: Api, executor: bool
     from tweet_dags import rescore
 
     stopped(api)
-    path = f"{CORE}/pods/gold-exec-1" if executor else GOLD_POD
+    path = f"{CORE}/pods/gold-exec-1" if executor else POD
     made = driver()
     made["metadata"] |= {"name": path.rsplit("/", 1)[-1]}
     made["metadata"]["labels"]["spark-role"] = "executor" if executor else "driver"
@@ -167,11 +166,11 @@ def test_a_lost_node_is_told_and_nothing_is_forced(api: Api) -> None:
     from tweet_dags import rescore
 
     rescore.held("history", None)
-    api.objects[GOLD_POD]["status"] = {"reason": "NodeLost"}
+    api.objects[POD]["status"] = {"reason": "NodeLost"}
     with pytest.raises(AirflowFailException, match="may still write"):
         rescore.quiet()
-    del api.objects[GOLD_POD]
-    state(api, GOLD, "SUSPENDED")
+    del api.objects[POD]
+    state(api, APP, "SUSPENDED")
     rescore.rescored(None, "run-1")
     pod(api, JOB_POD, reason="NodeLost")
     for name in ("RUNNING", "UNKNOWN"):
@@ -223,7 +222,7 @@ def test_a_job_without_the_hold_is_ended(api: Api) -> None:
 
     running(api)
     del api.objects[MAP]["metadata"]["annotations"][HOLD]
-    del api.objects[GOLD]["metadata"]["annotations"]["tweet-sentiment/hold"]
+    del api.objects[APP]["metadata"]["annotations"]["tweet-sentiment/hold"]
     with pytest.raises(AirflowFailException, match="held by nobody"):
         rescore.rescored(None, "run-1")
     assert JOB not in api.objects
@@ -244,7 +243,7 @@ def test_a_person_may_give_a_rescore_up_once_nothing_of_it_is_left(api: Api) -> 
     from tweet_dags import operate
 
     running(api)
-    del api.objects[GOLD]["metadata"]["annotations"]["tweet-sentiment/hold"]
+    del api.objects[APP]["metadata"]["annotations"]["tweet-sentiment/hold"]
 
     def refused(action: str, says: str) -> None:
         with pytest.raises(AirflowFailException, match=f"rescore-gold.*{says}"):
@@ -257,7 +256,7 @@ def test_a_person_may_give_a_rescore_up_once_nothing_of_it_is_left(api: Api) -> 
     refused("start", "1 of the pods of rescore are still going")
     del api.objects[JOB_POD]
     assert "resumed" in operate.operate("gold", "start", "it takes too long", "bob")
-    assert hold(api) is None and "suspend" not in api.objects[GOLD]["spec"]
+    assert hold(api) is None and "suspend" not in api.objects[APP]["spec"]
 
 
 def test_gold_is_not_resumed_while_a_pod_of_the_job_is_lost(api: Api) -> None:
@@ -282,14 +281,14 @@ def test_writes_that_come_too_late_are_tried_again(api: Api) -> None:
     def faster(verb: str, path: str, name: str) -> None:
         api.before[verb] = lambda: state(api, path, name)
 
-    state(api, GOLD, "PENDING_RERUN")
+    state(api, APP, "PENDING_RERUN")
     rescore.held("history", None)
-    state(api, GOLD, "RUNNING")
-    faster("PATCH", GOLD, "FAILING")
-    assert rescore.quiet() is False and "suspend" not in api.objects[GOLD]["spec"]
-    assert rescore.quiet() is False and api.objects[GOLD]["spec"]["suspend"] is True
-    state(api, GOLD, "SUSPENDED")
-    del api.objects[GOLD_POD]
+    state(api, APP, "RUNNING")
+    faster("PATCH", APP, "FAILING")
+    assert rescore.quiet() is False and "suspend" not in api.objects[APP]["spec"]
+    assert rescore.quiet() is False and api.objects[APP]["spec"]["suspend"] is True
+    state(api, APP, "SUSPENDED")
+    del api.objects[POD]
     rescore.rescored(None, "run-1")
     faster("DELETE", JOB, "RUNNING")
     assert rescore.resumed() is False and JOB in api.objects
