@@ -6,6 +6,7 @@ Runs on the installation that the tests of the product have left.
 import json
 
 import pytest
+import yaml
 
 from tests.cluster.product import Product, call
 
@@ -13,7 +14,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
 
 def test_roles_hold_only_what_is_used(product: Product) -> None:
-    def may(account: str, verb: str, what: str, namespace: str) -> bool:
+    def may(account: str, verb: str, what: str, namespace: str, *options: str) -> bool:
         said = call(
             "kubectl",
             "auth",
@@ -23,6 +24,7 @@ def test_roles_hold_only_what_is_used(product: Product) -> None:
             "-n",
             namespace,
             f"--as=system:serviceaccount:{account}",
+            *options,
             check=False,
         )
         return said.strip().endswith("yes")
@@ -34,8 +36,8 @@ def test_roles_hold_only_what_is_used(product: Product) -> None:
         for namespace in (product.platform, product.streams, "kube-system", "spark-operator"):
             assert not may(account, "get", "secrets", namespace), (account, namespace)
     assert not may(gold, "create", "pods", product.platform)
-    assert not may(airflow, "create", "pods", product.streams)
-    assert not may(airflow, "delete", "pods/dashboard", product.streams)
+    assert not may(airflow, "create", "pods", "spark-operator")
+    assert not may(airflow, "create", "pods", product.streams, "--subresource=exec")
     assert not may(f"{product.streams}:dashboard", "list", "pods", product.streams)
 
 
@@ -79,6 +81,47 @@ def test_a_driver_cannot_steal(product: Product, change: dict[str, object], says
         stdin=json.dumps(pod), check=False,
     )  # fmt: skip
     assert (says in said and "denied" in said) if says else "created" in said, said
+
+
+THEFTS = [
+    ({}, ""),
+    ({"serviceAccountName": "default"}, "pods of its jobs only"),
+    ({"volumes": [{"name": "loot", "secret": {"secretName": "airflow"}}], "volumeMounts": []}, "may not mount Secrets"),
+    ({"env": [{"name": "LOOT", "valueFrom": {"secretKeyRef": {"name": "postgres", "key": "k"}}}]}, "not read Secrets"),
+    ({"envFrom": [{"secretRef": {"name": "postgres"}}]}, "not read Secrets"),
+    ({"image": "localhost/x:1"}, "the image of the chart"),
+]
+
+
+@pytest.mark.parametrize("job", ["model-jobs", "quality"])
+@pytest.mark.parametrize(("change", "says"), THEFTS)
+def test_a_job_of_airflow_cannot_steal(product: Product, job: str, change: dict[str, object], says: str) -> None:
+    """The first pod is the one that the chart has rendered for the job."""
+    pod = yaml.safe_load(product.get("configmap", "job-pods")["data"][f"{job}.yaml"])
+    pod["metadata"]["name"] = "thief"
+    of_container = {"env", "envFrom", "image", "volumeMounts"}
+    pod["spec"] |= {key: value for key, value in change.items() if key not in of_container}
+    pod["spec"]["containers"][0] |= {key: value for key, value in change.items() if key in of_container}
+    account = f"--as=system:serviceaccount:{product.platform}:airflow"
+    said = call(
+        "kubectl", "create", "--dry-run=server", "-f", "-", account, stdin=json.dumps(pod), check=False
+    )  # fmt: skip
+    assert (says in said and "denied" in said) if says else "created" in said, said
+
+
+def test_airflow_ends_and_changes_no_pods_but_its_own(product: Product) -> None:
+    """And the drivers, which keep_streams_running ends where they stand still."""
+    options = ["--dry-run=server", f"--as=system:serviceaccount:{product.platform}:airflow"]
+
+    def refused(*command: str, platform: bool = False) -> bool:
+        return "pods of its jobs only" in product.kubectl(*command, *options, platform=platform, check=False)
+
+    dashboard = product.get("pods", "-l", "app.kubernetes.io/name=dashboard")["items"][0]["metadata"]["name"]
+    assert refused("delete", "pod", dashboard)
+    assert refused("delete", "pod", "postgres-0", platform=True)
+    label = json.dumps({"metadata": {"labels": {"a": "b"}}})
+    assert refused("patch", "pod", "postgres-0", "-p", label, platform=True)
+    assert not refused("delete", "pod", "gold-driver")
 
 
 def test_airflow_cannot_have_a_stream_of_its_own_making(product: Product) -> None:

@@ -96,7 +96,7 @@ driver:
             httpGet: {path: /healthz, port: 8090}
             periodSeconds: 15
             timeoutSeconds: 10
-            failureThreshold: 4
+            failureThreshold: 3
             terminationGracePeriodSeconds: 10
   {{- end }}
 executor:
