@@ -43,7 +43,7 @@ test-dags: .venv/.test ## the DAGs as Airflow reads them; installs Airflow
 test-chart: .venv/.test ## the chart as helm renders it; needs helm
 	$(RUN) pytest -m chart tests/chart
 
-test-cluster: .venv/.train ## install on the cluster of KUBECONFIG, hurt it in every way, remove it: half an hour
+test-cluster: .venv/.train ## install on the cluster of KUBECONFIG, hurt it in every way, remove it: forty minutes
 	$(RUN) pytest -m cluster -x -s tests/cluster
 
 test-terraform: terraform-there .venv/.dev ## Terraform: its own tests, then both examples applied to a stand-in for AWS and destroyed

@@ -268,6 +268,19 @@ def write_text(spark: SparkSession, uri: str, text: str) -> None:
         stream.close()
 
 
+def clear_unfinished(spark: SparkSession, folder: str) -> None:
+    """Remove what a process has left in `folder` that was killed before it had finished the first file there.
+
+    Spark writes a file beside its place, hidden, and then renames it. It refuses a checkpoint in which it finds one of
+    those and no batch.
+    """
+    files, path = _hadoop(spark, folder)
+    left = [found.getPath() for found in files.listStatus(path)] if files.exists(path) else []
+    if all(found.getName().startswith(".") for found in left):
+        for found in left:
+            files.delete(found, False)
+
+
 def remove(spark: SparkSession, uri: str) -> None:
     files, path = _hadoop(spark, uri)
     files.delete(path, False)

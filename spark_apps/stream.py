@@ -247,6 +247,7 @@ class Streams:
     def _start(self, stream: Stream, trigger: str | None) -> StreamingQuery:
         checkpoint = f"{self._lake}/checkpoints/{stream.name}"
         app_id = f"{stream.name}:{self._checkpoint_identity(checkpoint, stream)}"
+        lakes.clear_unfinished(self._spark, f"{checkpoint}/offsets")
         writers = {table.name: TableWriter(self._lake, table, stream.name, app_id) for table in stream.writes}
 
         def process(rows: DataFrame, batch_id: int) -> None:

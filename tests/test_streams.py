@@ -68,6 +68,17 @@ def test_a_kill_while_a_table_is_created_costs_nothing(place: Place, left: list[
     check(place.spark, place.lake, expected)
 
 
+def test_a_kill_while_the_first_batch_is_planned_costs_nothing(place: Place) -> None:
+    place.once(*place.layers())  # nothing has landed: the checkpoints are made, and hold no batch
+    for layer in ("bronze", "silver", "gold", "gold-aggregates"):
+        offsets = Path(place.lake, "checkpoints", layer, "offsets")
+        offsets.mkdir(exist_ok=True)
+        (offsets / ".0.5a6ecb50-e408-45fd-bbbc-6ef2f7722d72.tmp").write_bytes(b"v1")
+    expected = land(place, list(Generator(3, mix=MIX).files(40, 20)))
+    place.once(*place.layers())
+    check(place.spark, place.lake, expected)
+
+
 def test_a_layer_alone_waits_for_the_tables_of_the_layer_before(place: Place) -> None:
     """It makes none of them: on S3 it may not, and two processes would make them at once."""
     only_silver = [stream for stream in place.layers() if stream.name == "silver"]
