@@ -65,7 +65,8 @@ def _freshness(lake: str, limits: Limits, now: datetime) -> Iterator[Check]:
         ("gold", "tweets", SILVER_TWEETS, GOLD_SENTIMENT, "rows"),
     ):
         since = measure.waits_since(lake, before, after, read)
-        waited = (now - since).total_seconds() if since else 0.0
+        # What was written since this look began has not waited.
+        waited = max(0.0, (now - since).total_seconds()) if since else 0.0
         says = f"seconds that the oldest of the {rows} has waited that {name} has to read" if since else "none waits"
         yield at_most(f"freshness of {name}", waited, limits.freshness_seconds, says)
 
