@@ -34,6 +34,8 @@ COPY --from=build /opt/tweet-sentiment /opt/tweet-sentiment
 COPY docker/spark-entrypoint.sh /opt/entrypoint.sh
 ENV SPARK_HOME=/opt/spark PATH=/opt/venv/bin:$PATH HOME=/tmp \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYSPARK_PYTHON=/opt/venv/bin/python
+# The JVM has many threads: each would keep a heap of glibc's own.
+ENV MALLOC_ARENA_MAX=2
 WORKDIR /tmp
 USER 185:185
 ENTRYPOINT ["/usr/bin/tini", "-g", "--", "/opt/entrypoint.sh"]

@@ -56,7 +56,7 @@ driver:
   cores: {{ .values.driver.cores }}
   coreRequest: {{ .values.driver.cpuRequest }}
   memory: {{ .values.driver.memory }}
-  memoryOverhead: {{ .values.driver.memoryOverhead }}
+  memoryOverhead: {{ include "tweets.memoryOverhead" (dict "root" $root "given" .values.driver.memoryOverhead) }}
   serviceAccount: {{ .layer }}
   labels:
     app.kubernetes.io/name: {{ .name }}
@@ -104,7 +104,7 @@ executor:
   cores: {{ .values.executor.cores }}
   coreRequest: {{ .values.executor.cpuRequest }}
   memory: {{ .values.executor.memory }}
-  memoryOverhead: {{ .values.executor.memoryOverhead }}
+  memoryOverhead: {{ include "tweets.memoryOverhead" (dict "root" $root "given" .values.executor.memoryOverhead) }}
   serviceAccount: {{ .layer }}
   labels:
     app.kubernetes.io/name: {{ .name }}
@@ -136,4 +136,18 @@ tolerations: {{ toJson . }}
 {{- with .values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
+{{- end }}
+
+{{/* What a driver or executor takes beside its heap: .given, and the client of S3. */}}
+{{- define "tweets.memoryOverhead" -}}
+{{- $s3 := .root.Values.storage.s3.memoryOverhead }}
+{{- if eq .root.Values.storage.type "s3" -}}
+{{ add (include "tweets.mebibytes" .given) (include "tweets.mebibytes" $s3) }}m
+{{- else -}}
+{{ .given }}
+{{- end }}
+{{- end }}
+
+{{- define "tweets.mebibytes" -}}
+{{ trimSuffix "m" (trimSuffix "g" .) | int | mul (ternary 1024 1 (hasSuffix "g" .)) }}
 {{- end }}
