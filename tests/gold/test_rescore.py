@@ -267,6 +267,7 @@ def test_what_cannot_work_is_named(place: Place) -> None:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.timeout(600)
 def test_the_command(place: Place, contrary: str, tmp_path: Path) -> None:
     done = run("rescore", "--lake", place.lake, "--since", "yesterday")
     assert done.returncode == 2 and "--since yesterday: write a day such as 2026-01-31" in done.stderr
