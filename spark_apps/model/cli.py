@@ -59,8 +59,7 @@ def _fetched(registry: str | None, *names: str) -> Iterator[list[str]]:
     from spark_apps.model.registry import Registry as Registered
     from spark_apps.model.source import fetched
 
-    settings = load(registry=registry)
-    found = Registered(settings.registry, settings.registry_timeout) if settings.registry else None
+    found = Registered.of(load(registry=registry))
     with ExitStack() as stack:
         yield [stack.enter_context(fetched(name, found)) for name in names]
 
@@ -262,7 +261,7 @@ def release(
 
         limits, who = load_limits(), by or getpass.getuser()
         with _fetched(registry, model or str(BUNDLED), data) as (folder, tweets):
-            found = put(_registry(registry), Path(folder), Path(tweets), split, limits, who, why, _console)
+            found = put(required_registry(registry), Path(folder), Path(tweets), split, limits, who, why, _console)
         if as_json:
             print(json.dumps(found.to_dict()))
     _tell_release(found, as_json)
@@ -301,7 +300,7 @@ def rollback(
     with clear_errors():
         from spark_apps.model.release import rollback as take_back
 
-        before, now = take_back(_registry(registry), to, by or getpass.getuser(), why)
+        before, now = take_back(required_registry(registry), to, by or getpass.getuser(), why)
         if as_json:
             print(json.dumps({"before": before, "production": now}))
         else:
@@ -317,7 +316,7 @@ def first(
     with clear_errors():
         from spark_apps.model.registry import BUNDLED, RegistryError
 
-        found, until = _registry(registry), time.monotonic() + wait
+        found, until = required_registry(registry), time.monotonic() + wait
         while True:
             try:
                 version = found.ensure_production(BUNDLED)
@@ -336,7 +335,7 @@ def list_versions(registry: Registry = None, as_json: AsJson = False) -> None:
     with clear_errors():
         from spark_apps.model.view import render_versions
 
-        versions = _registry(registry).versions()
+        versions = required_registry(registry).versions()
         if as_json:
             print(json.dumps([found.to_dict() for found in versions]))
         else:
@@ -355,7 +354,7 @@ def describe(
         from spark_apps.model.view import render_version
         from spark_apps.scoring.description import Description
 
-        found = _registry(registry)
+        found = required_registry(registry)
         known = found.version(version)
         with version_folder(found, known.version) as folder:
             description = Description.read(folder)
@@ -365,7 +364,8 @@ def describe(
             Console(highlight=False).print(render_version(known, description))
 
 
-def _registry(uri: str | None) -> Any:
+def required_registry(uri: str | None) -> Any:
+    """Open the registry of the option or the environment; `SettingsError` where there is none."""
     from spark_apps.model.registry import Registry as Registered
 
     settings = load(registry=uri)

@@ -27,7 +27,7 @@ def measure_split(
 
     With `predictions`, a file for the labels found, the split may be without labels.
     """
-    registry = Registry(settings.registry, settings.registry_timeout) if settings.registry else None
+    registry = Registry.of(settings)
     with _run(settings, "evaluate") as run, model_folder(model, registry) as folder:
         found = evaluate(folder, data, split, os.cpu_count() or 1, console, labels_wanted=predictions is None)
         if predictions:

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from spark_apps.model.tracking import connect, experiment
 from spark_apps.scoring.description import DESCRIPTION_FILE, Description, ModelError
-from spark_apps.settings import MODEL_NAME, PRODUCTION
+from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings
 
 BUNDLED = Path(__file__).parents[2] / "models" / MODEL_NAME
 
@@ -90,6 +90,11 @@ class Registry:
         # The sqlite store opens no socket, yet may wait for a lock: a thread bounds both.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="registry")
         self._asked: Future[Any] | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Registry | None":
+        """Return the registry that `settings` name; None where they name none."""
+        return cls(settings.registry, settings.registry_timeout) if settings.registry else None
 
     def production(self) -> str:
         """Return the version that the alias `production` names.

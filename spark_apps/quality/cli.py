@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from spark_apps.model.cli import AsJson, By, Registry, clear_errors
+from spark_apps.model.cli import AsJson, By, Registry, clear_errors, required_registry
 from spark_apps.settings import load
 
 app = typer.Typer(no_args_is_help=True, help="Watch a stream: freshness, throughput, quarantine, drift.")
@@ -38,8 +38,7 @@ def check(lake: Lake = None, registry: Registry = None, as_json: AsJson = False)
 
         limits, settings = load_limits(), load(lake=lake, registry=registry)
         (tables,) = settings.require("lake")
-        kept = Registered(settings.registry, settings.registry_timeout) if settings.registry else None
-        found = watch(tables, kept, limits)
+        found = watch(tables, Registered.of(settings), limits)
         if as_json:
             print(json.dumps(found.to_dict(), ensure_ascii=False))
         else:
@@ -68,12 +67,9 @@ def acknowledge(
     What passes and comes back has to be acknowledged anew.
     """
     with clear_errors():
-        from spark_apps.model.registry import Registry as Registered
         from spark_apps.quality.findings import acknowledge as take_note
 
-        settings = load(registry=registry)
-        (uri,) = settings.require("registry")
-        found = take_note(Registered(uri, settings.registry_timeout), names or [], by or getpass.getuser(), why)
+        found = take_note(required_registry(registry), names or [], by or getpass.getuser(), why)
         if as_json:
             print(json.dumps([finding.name for finding in found]))
         else:
