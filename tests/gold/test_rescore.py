@@ -1,7 +1,6 @@
 """A rescore of a small history: labels, times, sums, what a kill leaves behind, and the streams afterwards."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,7 +38,7 @@ def contrary(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A registry whose version in production, 2, calls negative what the bundled model calls positive, and so on."""
     home = tmp_path_factory.mktemp("registry")
     folder = home / "contrary"
-    shutil.copytree(BUNDLED, folder, copy_function=os.link)
+    shutil.copytree(BUNDLED, folder)
     description = Description.read(folder)
     (folder / "description.json").unlink()
     # Without what would tell that it is not the model that it says it is.
