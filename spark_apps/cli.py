@@ -1,29 +1,19 @@
 """The `tweet-sentiment` command."""
 
 import json
-import logging
 import threading
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
-from rich.markup import escape
 
-from spark_apps.errors import UserError
+from spark_apps.command import AsJson, Lake, Landing, clear_errors, console, fail
 from spark_apps.model.cli import app as model_app
 from spark_apps.quality.cli import app as quality_app
-from spark_apps.settings import LAYERS, Settings, SettingsError, load
+from spark_apps.settings import LAYERS, load
 from spark_apps.tables import REASONS
-
-if TYPE_CHECKING:
-    from spark_apps.gold.rescore import Rescored
-    from spark_apps.status import LakeStatus
-
-T = TypeVar("T")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,30 +25,10 @@ app = typer.Typer(
 app.add_typer(model_app, name="model")
 app.add_typer(quality_app, name="quality")
 
-# Progress and errors go to stderr: stdout carries only what was asked for.
-_console = Console(stderr=True, highlight=False)
-
-Landing = Annotated[
-    str | None, typer.Option(help="Folder or s3a://bucket/prefix of the landed files. [TWEETS_LANDING]")
-]
-Lake = Annotated[str | None, typer.Option(help="Folder or s3a://bucket/prefix of the Delta tables. [TWEETS_LAKE]")]
-Registry = Annotated[
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the dashboard.")]
+ModelRegistry = Annotated[
     str | None, typer.Option(help="MLflow registry; without one, the bundled model scores. [TWEETS_REGISTRY]")
 ]
-Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the dashboard.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    _console.print(f"[bold red]error[/]: {escape(message)}", soft_wrap=True)
-    raise typer.Exit(code)
-
-
-def _settings(**flags: Any) -> Settings:
-    try:
-        return load(**flags)
-    except SettingsError as error:
-        _fail(str(error), 2)
 
 
 @app.command(
@@ -70,7 +40,7 @@ def run(
     ] = None,
     landing: Landing = None,
     lake: Lake = None,
-    registry: Registry = None,
+    registry: ModelRegistry = None,
     once: Annotated[bool, typer.Option("--once", help="Do all that is there, then exit.")] = False,
     trigger: Annotated[
         str | None, typer.Option(help="Pause between micro-batches, default '60 seconds'. [TWEETS_TRIGGER]")
@@ -82,53 +52,29 @@ def run(
     Exit codes: 0 done or stopped, 1 a stream failed, 2 settings or surroundings that cannot work.
     """
     if unknown := sorted(set(layers or []) - set(LAYERS)):
-        _fail(f"{', '.join(unknown)}: no layer has this name; there are {', '.join(LAYERS)}", 2)
+        fail(f"{', '.join(unknown)}: no layer has this name; there are {', '.join(LAYERS)}")
     if once and trigger:
-        _fail("--once and --trigger contradict each other: --once does all that is there without a pause", 2)
-    settings = _settings(landing=landing, lake=lake, registry=registry, trigger=trigger)
-
-    def work() -> dict[str, Any]:
+        fail("--once and --trigger contradict each other: --once does all that is there without a pause")
+    with clear_errors():
+        settings = load(landing=landing, lake=lake, registry=registry, trigger=trigger)
         from spark_apps.run import run as run_streams
 
-        return run_streams(layers or [], settings, once, lambda report: _console.print(str(report)))
-
-    result = _guarded(work)
+        result = run_streams(layers or [], settings, once, lambda report: console.print(str(report)))
     if as_json:
         print(json.dumps(result, ensure_ascii=False))
     else:
         quarantined = sum(result["quarantine"].values())
-        _console.print(
+        console.print(
             f"{result['bronze']:,} documents landed; from {result['documents']:,} documents: "
             f"{result['silver']:,} new tweets, {result['duplicates']:,} duplicates, "
             f"{quarantined:,} in quarantine; {result['gold']:,} scored, in {result['seconds']} s"
         )
 
 
-def _guarded(work: Callable[[], T]) -> T:
-    """Run `work`; turn what can go wrong into one sentence and an exit code."""
-    # Warnings, such as that of a registry which does not answer, belong to what a person wants to see.
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_handler()])
-    logging.getLogger("spark_apps").setLevel(logging.INFO)
-    # It tells of each exception that it hands on; the one who gets it decides what is told.
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)
-    try:
-        return work()
-    except UserError as error:
-        _fail(str(error), error.exit_code)
-    except OSError as error:
-        _fail(str(error), 2)
-    except ModuleNotFoundError as error:
-        _fail(f"{error.name} is not installed: run `uv sync --all-extras`", 2)
-
-
-def _handler() -> logging.Handler:
-    return RichHandler(console=_console, show_path=False, show_level=True, log_time_format="%H:%M:%S")
-
-
 @app.command(epilog="Example: tweet-sentiment rescore --lake ./lake --since 2026-01-31")
 def rescore(
     lake: Lake = None,
-    registry: Registry = None,
+    registry: ModelRegistry = None,
     since: Annotated[
         str | None, typer.Option(help="Only tweets of this day and later, as 2026-01-31; all by default.")
     ] = None,
@@ -142,19 +88,16 @@ def rescore(
     try:
         first = date.fromisoformat(since) if since else None
     except ValueError:
-        _fail(f"--since {since}: write a day such as 2026-01-31", 2)
-    settings = _settings(lake=lake, registry=registry)
-
-    def work() -> "Rescored":
+        fail(f"--since {since}: write a day such as 2026-01-31")
+    with clear_errors():
+        settings = load(lake=lake, registry=registry)
         from spark_apps.gold.rescore import run as run_rescore
 
-        return run_rescore(settings, first, lambda part: _console.print(str(part)))
-
-    done = _guarded(work)
+        done = run_rescore(settings, first, lambda part: console.print(str(part)))
     if as_json:
         print(json.dumps(vars(done)))
     else:
-        _console.print(f"{done.tweets:,} tweets are labelled by version {done.model_version}, in {done.seconds} s")
+        console.print(f"{done.tweets:,} tweets are labelled by version {done.model_version}, in {done.seconds} s")
 
 
 @app.command(epilog="Example: tweet-sentiment replay recorded/*.json.gz --landing ./landing --speed 60")
@@ -166,19 +109,15 @@ def replay(
     ] = None,
 ) -> None:
     """Feed recorded files to the landing as a stream."""
-    settings = _settings(landing=landing)
-
-    def work() -> int:
+    with clear_errors():
         from spark_apps.demo.replay import replay as feed
         from spark_apps.signals import until_signal
 
-        (target,) = settings.require("landing")
+        (target,) = load(landing=landing).require("landing")
         stop = threading.Event()
         with until_signal(stop):
-            return feed(files, target, speed, lambda name, size: _console.print(f"{name}: {size:,} bytes"), stop)
-
-    landed = _guarded(work)
-    _console.print(f"{landed:,} files landed in {settings.landing}")
+            landed = feed(files, target, speed, lambda name, size: console.print(f"{name}: {size:,} bytes"), stop)
+    console.print(f"{landed:,} files landed in {target}")
 
 
 @app.command(epilog="Example: tweet-sentiment generate --landing ./landing --rate 20")
@@ -191,21 +130,17 @@ def generate(
     seed: Annotated[int, typer.Option(help="With --tweets: the same tweets for the same seed.")] = 0,
 ) -> None:
     """Land made-up tweets with a known truth; with --tweets, print as JSON what must become of them."""
-    settings = _settings(landing=landing)
-
-    def work() -> None:
+    with clear_errors():
         from spark_apps.demo.feed import feed, land
         from spark_apps.signals import until_signal
 
-        (target,) = settings.require("landing")
+        (target,) = load(landing=landing).require("landing")
         if tweets is not None:
             print(json.dumps(vars(land(target, tweets, seed))))
             return
         stop = threading.Event()
         with until_signal(stop):
             feed(target, rate, lambda _: None, stop)
-
-    _guarded(work)
 
 
 @app.command(epilog="Example: tweet-sentiment follow --landing ./landing --lake ./lake --seconds 120")
@@ -218,33 +153,23 @@ def follow(
 
     Exit codes: 0 it arrived, 1 it did not, 2 settings or surroundings that cannot work.
     """
-    settings = _settings(landing=landing, lake=lake)
-
-    def work() -> str:
+    with clear_errors():
         from spark_apps.follow import follow as land_and_wait
 
-        target, tables = settings.require("landing", "lake")
-        return str(land_and_wait(target, tables, seconds))
-
-    print(_guarded(work))
+        target, tables = load(landing=landing, lake=lake).require("landing", "lake")
+        print(land_and_wait(target, tables, seconds))
 
 
 @app.command(epilog="Example: tweet-sentiment tables --lake ./lake --json")
 def tables(lake: Lake = None, as_json: AsJson = False) -> None:
     """Show the tables of a lake: rows, size, versions, newest row, lag between layers, quarantine by reason."""
-    settings = _settings(lake=lake)
+    with clear_errors():
+        from spark_apps.status import render, status
 
-    def work() -> "LakeStatus":
-        from spark_apps.status import status
-
-        return status(*settings.require("lake"))
-
-    found = _guarded(work)
+        found = status(*load(lake=lake).require("lake"))
     if as_json:
         print(json.dumps(found.to_dict(), ensure_ascii=False, default=lambda time: time.isoformat()))
         return
-    from spark_apps.status import render
-
     output = Console(highlight=False)
     output.print(render(found))
     for reason, count in found.quarantine.items():
@@ -254,7 +179,7 @@ def tables(lake: Lake = None, as_json: AsJson = False) -> None:
 @app.command(epilog="Example: tweet-sentiment dashboard --lake s3a://tweets/lake --port 8501")
 def dashboard(
     lake: Lake = None,
-    registry: Registry = None,
+    registry: ModelRegistry = None,
     landing: Annotated[
         str | None, typer.Option(help="Where typed tweets land; none: no box to type. [TWEETS_LANDING]")
     ] = None,
@@ -262,16 +187,13 @@ def dashboard(
     address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
 ) -> None:
     """Serve the dashboard over the Gold tables of a lake."""
-    settings = _settings(lake=lake, registry=registry, landing=landing)
-
-    def work() -> None:
+    with clear_errors():
+        settings = load(lake=lake, registry=registry, landing=landing)
         from spark_apps.dashboard.launch import check_port, serve
 
         settings.require("lake")
         check_port(address, port)
         serve(settings, address, port)
-
-    _guarded(work)
 
 
 @app.command(epilog="Example: tweet-sentiment demo --home .demo --rate 20")
@@ -285,13 +207,10 @@ def demo(
 
     Ctrl-C finishes the batch in flight and stops; started again, the demo goes on where it was.
     """
-
-    def work() -> None:
+    with clear_errors():
         from spark_apps.demo.app import run_demo
 
-        run_demo(home, rate, port, browser, _console)
-
-    _guarded(work)
+        run_demo(home, rate, port, browser, console)
 
 
 def main() -> None:

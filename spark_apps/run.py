@@ -9,6 +9,7 @@ from typing import Any
 
 from spark_apps import landing as landings
 from spark_apps.bronze import app as bronze
+from spark_apps.checkpoint import last_error
 from spark_apps.gold import app as gold
 from spark_apps.monitoring.log import line
 from spark_apps.monitoring.progress import Listener, Progress
@@ -18,7 +19,7 @@ from spark_apps.settings import LAYERS, Settings, SettingsError
 from spark_apps.signals import until_signal
 from spark_apps.silver import app as silver
 from spark_apps.status import status
-from spark_apps.stream import BatchReport, Streams, last_error
+from spark_apps.stream import BatchReport, Streams
 
 _APPS = {"bronze": bronze.streams, "silver": silver.streams, "gold": gold.streams}
 
@@ -63,7 +64,7 @@ def run(
         with until_signal(runner.stopping):
             streams = [stream for layer in chosen for stream in _APPS[layer](spark, settings)]
             if settings.monitor_port is not None:
-                progress.error = last_error(spark, lake, streams)
+                progress.error = last_error(spark, lake, [stream.name for stream in streams])
             runner.run(streams, None if once else settings.trigger)
         after = _totals(lake)
     return _report(before, after) | {"seconds": round(time.monotonic() - began, 1), "tables": _report({}, after)}

@@ -1,35 +1,30 @@
 """The only maker of streaming queries: names, checkpoints, triggers, one batch at a time, stopping, progress."""
 
-import json
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import pyarrow as pa
-from pyspark.errors import StreamingQueryException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
+from spark_apps import checkpoint
 from spark_apps import lake as lakes
 from spark_apps.commits import LakeError
 from spark_apps.errors import UserError
-from spark_apps.lake import TableWriter
 from spark_apps.settings import seconds
 from spark_apps.tables import Table
+from spark_apps.turn import Stopped, Turn
+from spark_apps.writer import TableWriter
 
 _log = logging.getLogger(__name__)
 # Spark ends a Python worker that was idle for 60 s, and with it the model that the worker has loaded.
 _KEEP_ALIVE_SECONDS = 25.0
 # A batch that takes longer to stop is broken off; it is done again, whole and once, at the next start.
 _STOP_SECONDS = 10.0
-# How long the next stream may take to see what the one before it has written, and to plan its batch.
-_HANDOVER_SECONDS = 0.4
 # How often a batch that waits for what it cannot do without looks for it.
 _PREPARE_SECONDS = 2.0
 
@@ -112,70 +107,6 @@ class StreamError(UserError):
     exit_code = 1
 
 
-class Stopped(Exception):  # noqa: N818 - no error: the batch is done again at the next start
-    """Raised by a batch that gave up waiting since `stopping` was set; nothing of it was written."""
-
-
-class _Turn:
-    """Lets one micro-batch at a time work, so that what one has written flows through all the others at once.
-
-    Batches that share the cores of one machine only delay each other. And a stream plans its batch before it waits
-    for its turn, so the turn goes to the next stream of the flow, which is given a moment to plan with what has just
-    been written; then to what else was planned, from the end of the flow; and to the first stream only when all
-    others have nothing left to do. In another order each tweet would wait a whole round at every layer.
-    """
-
-    def __init__(self, streams: Sequence[Stream], stopping: threading.Event) -> None:
-        self._order = [stream.name for stream in streams]
-        # A stream that has a pause of its own is not waited for: most turns, it has nothing to do.
-        self._prompt = {stream.name for stream in streams if not seconds(stream.trigger)}
-        self._stopping = stopping
-        self._condition = threading.Condition()
-        self._waiting: list[str] = []
-        self._busy = False
-        self._next = ""
-        self._freed = time.monotonic()
-
-    @contextmanager
-    def take(self, name: str) -> Iterator[None]:
-        """Wait for the turn of the stream `name`, and hand it on to the stream after it.
-
-        Raises `Stopped` as soon as `stopping` is set: Spark cannot stop a query whose batch waits here.
-        """
-        with self._condition:
-            self._waiting.append(name)
-            try:
-                while not self._is_due(name):
-                    self._condition.wait(_HANDOVER_SECONDS / 4)
-                    if self._stopping.is_set():
-                        raise Stopped
-            finally:
-                self._waiting.remove(name)
-            self._busy = True
-        try:
-            yield
-        finally:
-            with self._condition:
-                self._busy = False
-                following = next(iter(self._order[self._order.index(name) + 1 :]), "")
-                self._next = following if following in self._prompt else ""
-                self._freed = time.monotonic()
-                self._condition.notify_all()
-
-    def wait_until_idle(self, timeout: float) -> None:
-        """Wait at most `timeout` seconds for the batch in flight."""
-        with self._condition:
-            self._condition.wait_for(lambda: not self._busy, timeout)
-
-    def _is_due(self, name: str) -> bool:
-        if self._busy:
-            return False
-        if self._next in self._waiting:
-            return name == self._next
-        is_over = time.monotonic() - self._freed > _HANDOVER_SECONDS
-        return (is_over or not self._next) and name == max(self._waiting, key=self._order.index)
-
-
 class Streams:
     """The streaming queries of one process."""
 
@@ -193,7 +124,7 @@ class Streams:
         self._on_batch = on_batch
         self._on_wait = on_wait
         self._stop = stop or threading.Event()
-        self._turn = _Turn([], self._stop)
+        self._turn = Turn([], set(), self._stop)
         self._gave_up: set[str] = set()
 
     @property
@@ -216,7 +147,8 @@ class Streams:
             for table in stream.reads:
                 if table.name not in written and not self._wait_for(table, stream.name, once=trigger is None):
                     return
-        self._turn = _Turn(streams, self._stop)
+        prompt = {stream.name for stream in streams if not seconds(stream.trigger)}
+        self._turn = Turn([stream.name for stream in streams], prompt, self._stop)
         if trigger is None:
             # One after the other: each finds all that the one before has written.
             for stream in streams:
@@ -245,9 +177,9 @@ class Streams:
         return True
 
     def _start(self, stream: Stream, trigger: str | None) -> StreamingQuery:
-        checkpoint = f"{self._lake}/checkpoints/{stream.name}"
-        app_id = f"{stream.name}:{self._checkpoint_identity(checkpoint, stream)}"
-        lakes.clear_unfinished(self._spark, f"{checkpoint}/offsets")
+        identity = checkpoint.identity(self._spark, self._lake, stream.name, stream.reads + stream.writes)
+        app_id = f"{stream.name}:{identity}"
+        checkpoint.clear_unfinished(self._spark, self._lake, stream.name)
         writers = {table.name: TableWriter(self._lake, table, stream.name, app_id) for table in stream.writes}
 
         def process(rows: DataFrame, batch_id: int) -> None:
@@ -277,36 +209,13 @@ class Streams:
         writer = (
             stream.source()
             .writeStream.queryName(stream.name)
-            .option("checkpointLocation", checkpoint)
+            .option("checkpointLocation", checkpoint.location(self._lake, stream.name))
             .foreachBatch(process)
         )
         writer = (
             writer.trigger(availableNow=True) if trigger is None else writer.trigger(processingTime=_spelled(trigger))
         )
         return writer.start()
-
-    def _checkpoint_identity(self, checkpoint: str, stream: Stream) -> str:
-        """Return the id of the checkpoint; refuse one that was made with other tables.
-
-        A stream that goes on from such a checkpoint would pass over all that it has read for those other tables.
-        """
-        file = f"{checkpoint}/identity.json"
-        tables = {table.name: lakes.table_id(self._spark, self._lake, table) for table in stream.reads + stream.writes}
-        text = lakes.read_text(self._spark, file)
-        if not text:  # a kill may leave the file empty, before the query has read anything
-            if lakes.exists(self._spark, f"{checkpoint}/offsets"):
-                raise LakeError(f"{checkpoint} is a checkpoint of another program: choose another lake")
-            identity = {"id": uuid.uuid4().hex, "tables": tables}
-            lakes.write_text(self._spark, file, json.dumps(identity))
-            return str(identity["id"])
-        found = json.loads(text)
-        other = sorted(name for name, its_id in tables.items() if found["tables"].get(name) != its_id)
-        if other:
-            raise LakeError(
-                f"{checkpoint} belongs to other tables than those in {self._lake} ({', '.join(other)} made anew or "
-                f"moved): put the tables back, or delete {checkpoint} to read all input again"
-            )
-        return str(found["id"])
 
     def _watch(self, queries: list[StreamingQuery]) -> None:
         touched = time.monotonic()
@@ -330,32 +239,8 @@ class Streams:
             error = query.exception()
             if error is not None and query.name not in self._gave_up:
                 self._stop.set()
-                raise StreamError(self._record(str(query.name), error)) from error
-
-    def _record(self, name: str, error: StreamingQueryException) -> str:
-        text = str(error).strip()
-        file = f"{self._lake}/checkpoints/{name}.error.json"
-        record = {"stream": name, "time": datetime.now(UTC).isoformat(), "error": text}
-        lakes.write_text(self._spark, file, json.dumps(record, ensure_ascii=False))
-        return f"stream {name} failed: {_last_cause(text)} (all of it: {file})"
-
-
-def last_error(spark: SparkSession, lake: str, streams: Sequence[Stream]) -> str | None:
-    """Return the newest error that one of `streams` has left in the lake, with its time; None where there is none."""
-    texts = [lakes.read_text(spark, f"{lake}/checkpoints/{stream.name}.error.json") for stream in streams]
-    records = [json.loads(text) for text in texts if text]
-    if not records:
-        return None
-    newest = max(records, key=lambda record: str(record["time"]))
-    return f"{newest['time']} {newest['stream']}: {_last_cause(newest['error'])}"
-
-
-def _last_cause(text: str) -> str:
-    """Return the line of a Spark error that says what happened."""
-    frames = ("at ", "File ", "...")
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith(frames)]
-    causes = [line for line in lines if "Error" in line or "Exception" in line]
-    return (causes or lines or ["no message"])[-1][:500]
+                name = str(query.name)
+                raise StreamError(checkpoint.keep_error(self._spark, self._lake, name, str(error))) from error
 
 
 def _touch_workers(spark: SparkSession) -> None:

@@ -13,14 +13,15 @@ from delta.tables import DeltaTable
 from spark_apps import lake as lakes
 from spark_apps import tables
 from spark_apps.bronze import app as bronze
+from spark_apps.checkpoint import last_error
 from spark_apps.commits import LakeError
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected, LandedFile
-from spark_apps.lake import TableWriter
 from spark_apps.silver import app as silver
 from spark_apps.status import status
-from spark_apps.stream import BatchReport, StreamError, Streams, last_error
+from spark_apps.stream import BatchReport, StreamError, Streams
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Column
+from spark_apps.writer import TableWriter
 from tests.conftest import Place
 from tests.exactness import check
 from tests.waiting import until
@@ -125,7 +126,9 @@ def test_a_failure_around_any_write_costs_nothing(place: Place, monkeypatch: pyt
                 place.once(*place.layers())
         stream = "gold-aggregates" if table in WRITES[-2:] else table.partition("/")[0]
         error = json.loads(Path(place.lake, "checkpoints", f"{stream}.error.json").read_text())
-        assert f"struck {when} {table}" in (last_error(place.spark, place.lake, place.layers()) or "")
+        assert f"struck {when} {table}" in (
+            last_error(place.spark, place.lake, [stream.name for stream in place.layers()]) or ""
+        )
         assert f"struck {when} {table}" in error["error"]
     place.once(*place.layers())
     check(place.spark, place.lake, expected)

@@ -18,12 +18,12 @@ from threading import Event
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_apps import files
 from spark_apps import lake as lakes
 from spark_apps.commits import LakeError, open_table
 from spark_apps.errors import UserError
 from spark_apps.gold.app import aggregates
 from spark_apps.gold.transform import mentions, trends
-from spark_apps.lake import TableWriter
 from spark_apps.model.production import open_model
 from spark_apps.monitoring.log import event
 from spark_apps.scoring.description import ModelVersion
@@ -33,6 +33,7 @@ from spark_apps.settings import Settings
 from spark_apps.signals import until_signal
 from spark_apps.stream import Streams
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
+from spark_apps.writer import TableWriter
 
 _log = logging.getLogger(__name__)
 _QUERY = "rescore"
@@ -135,14 +136,14 @@ def rescore(
     # It stands there from the first part until the aggregates follow the new labels.
     unfinished = f"{lake}/checkpoints/rescore.json"
     if parts:
-        lakes.write_text(spark, unfinished, json.dumps({"model_version": model.version, "parts": len(parts)}))
+        files.write_text(spark, unfinished, json.dumps({"model_version": model.version, "parts": len(parts)}))
     for number in range(len(parts)):
         _check(stop, f"with {len(parts) - number} of {len(parts)} parts to go")
         on_part(_write(spark, writer, model, parts, number))
-    if lakes.exists(spark, unfinished):
+    if files.exists(spark, unfinished):
         _check(stop, "before the aggregates followed the new labels")
         _rebuild(spark, lake, writer.own_version())
-        lakes.remove(spark, unfinished)
+        files.remove(spark, unfinished)
     tweets = sum(part.tweets for part in parts)
     return Rescored(model.version, tweets, len(parts), round(time.monotonic() - began, 1))
 

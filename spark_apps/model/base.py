@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from spark_apps.model.data import LABELS, our_labels
+from spark_apps.scoring.description import ModelError
 
 _HUB_SECONDS = 10
 
@@ -30,7 +31,7 @@ class Base:
 def load_base(base: str) -> Base:
     """Load the checkpoint `base`, a folder or an id of the Hugging Face Hub.
 
-    A new head has random weights: seed torch first. `ValueError` names what is wrong, and the remedy.
+    A new head has random weights: seed torch first. `ModelError` names what is wrong, and the remedy.
     """
     source = _locate(base)
     try:
@@ -47,7 +48,7 @@ def load_base(base: str) -> Base:
         model, head = _classifier(source, config)
     except (OSError, ValueError, TypeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(
+        raise ModelError(
             f"{base} cannot be trained from: {reason}; wanted are config.json, weights and tokenizer of a RoBERTa"
         ) from error
     model.config.id2label = dict(enumerate(LABELS))
@@ -61,12 +62,12 @@ def _locate(base: str) -> str:
     if folder.is_dir():
         return str(folder)
     if base.startswith((".", "/", "~")) or base.count("/") > 1:
-        raise ValueError(f"--base {base}: there is no such folder")
+        raise ModelError(f"--base {base}: there is no such folder")
     try:
         # Asked once, with a limit: transformers itself would try for half a minute for each file.
         HfApi().model_info(base, timeout=_HUB_SECONDS)
     except RepositoryNotFoundError:
-        raise ValueError(
+        raise ModelError(
             f"--base {base}: neither a folder nor a public model of the Hugging Face Hub "
             "(for a private one, set HF_TOKEN)"
         ) from None
@@ -74,7 +75,7 @@ def _locate(base: str) -> str:
         try:
             return snapshot_download(base, local_files_only=True)
         except (LocalEntryNotFoundError, OSError):
-            raise ValueError(
+            raise ModelError(
                 f"--base {base}: no such folder, and the Hugging Face Hub cannot be reached: connect to the network, "
                 "or give the folder of a downloaded checkpoint"
             ) from None

@@ -5,8 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from spark_apps.errors import UserError
+
 # The order of the model's outputs, and of the numbers in a labels file.
 LABELS = ("negative", "neutral", "positive")
+
+
+class DataError(UserError):
+    """Labelled tweets that cannot be used; the text names the file, and what is wanted."""
 
 
 def our_labels(id2label: Mapping[int, str]) -> tuple[str, ...] | None:
@@ -49,32 +55,32 @@ def has_labels(folder: Path, name: str) -> bool:
 
 
 def read_texts(folder: Path, name: str) -> list[str]:
-    """Read the texts of one split; a `ValueError` names the file that is missing or not UTF-8."""
+    """Read the texts of one split; a `DataError` names the file that is missing or not UTF-8."""
     file, label_file = _files(folder, name)
     if not file.is_file():
-        raise ValueError(f"{file} is missing: --data wants a folder with {file.name} and {label_file.name}")
+        raise DataError(f"{file} is missing: --data wants a folder with {file.name} and {label_file.name}")
     try:
         # A tweet may hold any of the separators that str.splitlines() knows: only \n ends a line here.
         texts = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{file} is not UTF-8 ({error.reason} at byte {error.start}): convert it") from error
+        raise DataError(f"{file} is not UTF-8 ({error.reason} at byte {error.start}): convert it") from error
     if texts == [""]:
-        raise ValueError(f"{file} is empty: one tweet a line is wanted")
+        raise DataError(f"{file} is empty: one tweet a line is wanted")
     return texts
 
 
 def read_split(folder: Path, name: str) -> Split:
-    """Read one split; a `ValueError` names the file and the line that is wrong."""
+    """Read one split; a `DataError` names the file and the line that is wrong."""
     text_file, label_file = _files(folder, name)
     texts = read_texts(folder, name)
     if not label_file.is_file():
-        raise ValueError(f"{label_file} is missing: --data wants a folder with {text_file.name} and {label_file.name}")
+        raise DataError(f"{label_file} is missing: --data wants a folder with {text_file.name} and {label_file.name}")
     lines = label_file.read_text(encoding="utf-8", errors="replace").split()
     if len(texts) != len(lines):
-        raise ValueError(f"{text_file} has {len(texts)} lines, {label_file} has {len(lines)}: they must be equal")
+        raise DataError(f"{text_file} has {len(texts)} lines, {label_file} has {len(lines)}: they must be equal")
     wrong = next((number for number, line in enumerate(lines, 1) if line not in {"0", "1", "2"}), None)
     if wrong:
-        raise ValueError(f"{label_file}, line {wrong}: {lines[wrong - 1]!r} is no label; 0, 1 and 2 are")
+        raise DataError(f"{label_file}, line {wrong}: {lines[wrong - 1]!r} is no label; 0, 1 and 2 are")
     return Split(texts, [int(line) for line in lines])
 
 

@@ -61,7 +61,7 @@ def evaluate(
 ) -> Evaluation:
     """Score one split of `data` with the model in `folder` on `threads` cores, with progress on `console`.
 
-    Where `labels_wanted` is false, a split without labels has no quality; else it is a `ValueError`, as is any file
+    Where `labels_wanted` is false, a split without labels has no quality; else it is a `DataError`, as is any file
     that is missing or wrong. `ModelError` when the model cannot be used.
     """
     texts = read_texts(data, split)

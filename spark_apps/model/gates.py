@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from spark_apps.model.data import LABELS
+from spark_apps.model.data import LABELS, DataError
 from spark_apps.model.evaluate import Evaluation
 from spark_apps.model.metrics import macro_recall
 from spark_apps.model.smoke import SMOKE
@@ -60,7 +60,7 @@ def quality_gates(found: Evaluation, limits: Limits) -> list[Gate]:
     """Judge a version by its own figures on labelled tweets."""
     quality = found.quality
     if quality is None:
-        raise ValueError(f"the {found.data.split} split of {found.data.name} has no labels: a release needs them")
+        raise DataError(f"the {found.data.split} split of {found.data.name} has no labels: a release needs them")
     weakest, figures = min(quality.classes.items(), key=lambda item: item[1].recall)
     agreement = float(found.model.metrics.get("agreement_with_torch", 0))
     wanted = limits.agreement_int8 if found.model.precision == "int8" else limits.agreement

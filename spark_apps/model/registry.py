@@ -96,6 +96,12 @@ class Registry:
         """Return the registry that `settings` name; None where they name none."""
         return cls(settings.registry, settings.registry_timeout) if settings.registry else None
 
+    @classmethod
+    def required(cls, settings: Settings) -> "Registry":
+        """Return the registry that `settings` name; `SettingsError` where they name none."""
+        (uri,) = settings.require("registry")
+        return cls(uri, settings.registry_timeout)
+
     def production(self) -> str:
         """Return the version that the alias `production` names.
 

@@ -8,8 +8,14 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
+from spark_apps.errors import UserError
+
 _AVERAGE_FILE = "average.pt"
 _STATE_FILE = "training.json"
+
+
+class TrainingError(UserError):
+    """A folder in which this training can neither begin nor go on."""
 
 
 def last_complete(checkpoints: Path) -> Path | None:
@@ -67,14 +73,14 @@ class TrainingState:
     """`training.json` in the folder of a training: its settings, its MLflow run and, at the end, its figures."""
 
     def __init__(self, out: Path, settings: dict[str, Any]) -> None:
-        """Look at the training in `out`, if one is there; `ValueError` where `out` holds anything else."""
+        """Look at the training in `out`, if one is there; `TrainingError` where `out` holds anything else."""
         self._file = out / _STATE_FILE
         if self._file.is_file():
             self._fields = json.loads(self._file.read_text(encoding="utf-8"))
             _refuse_others(out, self._fields["settings"], settings)
             return
         if out.is_file() or (out.is_dir() and any(out.iterdir())):
-            raise ValueError(f"--out {out} holds something that is no training of this command: give a new folder")
+            raise TrainingError(f"--out {out} holds something that is no training of this command: give a new folder")
         self._fields = {"settings": settings}
 
     def begin(self) -> None:
@@ -110,7 +116,7 @@ class TrainingState:
 def _refuse_others(out: Path, had: dict[str, Any], wanted: dict[str, Any]) -> None:
     other = [f"{name} {had.get(name)}, not {wanted[name]}" for name in wanted if had.get(name) != wanted[name]]
     if other:
-        raise ValueError(
+        raise TrainingError(
             f"--out {out} holds a training of other settings ({'; '.join(other)}): "
             "give a new folder, or the same settings"
         )

@@ -3,7 +3,7 @@
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from spark_apps.model.registry import BUNDLED, Registry
@@ -30,6 +30,13 @@ def fetched(name: str, registry: Registry | None) -> Iterator[str]:
         raise ModelError(f"{name} is of an MLflow run: name its registry by --registry (or TWEETS_REGISTRY)")
     with tempfile.TemporaryDirectory(prefix=f"{MODEL_NAME}-") as scratch:
         yield str(registry.artifacts(name, Path(scratch)))
+
+
+@contextmanager
+def all_fetched(registry: Registry | None, *names: str) -> Iterator[list[str]]:
+    """Give what `fetched` gives, of several names."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(fetched(name, registry)) for name in names]
 
 
 @contextmanager

@@ -8,13 +8,14 @@ import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 
 from spark_apps.commits import LakeError, open_table
+from spark_apps.errors import UserError
 from spark_apps.model.data import LABELS
 from spark_apps.model.evaluate import PERCENTILES
 from spark_apps.model.metrics import BINS, Quality
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS, Table
 
 
-class StreamFiguresError(ValueError):
+class StreamFiguresError(UserError):
     """A lake on which nothing can be measured; the text says why."""
 
 

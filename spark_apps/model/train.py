@@ -14,7 +14,7 @@ from transformers import DataCollatorWithPadding, EvalPrediction, Trainer, Train
 from transformers.trainer_callback import PrinterCallback
 
 from spark_apps.model.base import Base, load_base
-from spark_apps.model.data import DataVersion, Split, data_version, read_split
+from spark_apps.model.data import DataError, DataVersion, Split, data_version, read_split
 from spark_apps.model.follow import Follow
 from spark_apps.model.metrics import Quality, macro_recall
 from spark_apps.model.objective import balanced_loss, optimiser
@@ -54,8 +54,8 @@ def train(
     them. A second call on the same `out` goes on from the last checkpoint of a run that was cut off, and ends with the
     same weights as one that was not (bit by bit on a CPU with as many threads; CUDA's sums have no fixed order); where
     the run had ended it returns its figures. `registry` is the URI of an MLflow
-    that keeps the run. Raises `ValueError` for data, base or `out` that cannot be used, `TrackingError` when MLflow
-    does not answer at the start.
+    that keeps the run. Raises `DataError`, `ModelError` and `TrainingError` for data, base and `out` that cannot be
+    used, `TrackingError` when MLflow does not answer at the start.
     """
     console = console or Console(stderr=True, highlight=False)
     transformers.logging.set_verbosity_error()
@@ -63,7 +63,7 @@ def train(
     versions = [data_version(data, name) for name in SPLITS]
     missing = set(range(3)) - set(splits["train"].labels)
     if missing:
-        raise ValueError(f"{data}: no tweet of the train split has the label {min(missing)}; all three are needed")
+        raise DataError(f"{data}: no tweet of the train split has the label {min(missing)}; all three are needed")
     state = TrainingState(out, _settings(base, versions, recipe))
     if state.figures:
         console.print(f"{out} holds this training already, from its start to its end: nothing to do")

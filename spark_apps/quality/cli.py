@@ -8,18 +8,15 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from spark_apps.model.cli import AsJson, By, Registry, clear_errors, required_registry
+from spark_apps.command import AsJson, By, Lake, RegistryUri, clear_errors, console
+from spark_apps.model.registry import Registry
 from spark_apps.settings import load
 
 app = typer.Typer(no_args_is_help=True, help="Watch a stream: freshness, throughput, quarantine, drift.")
-# What goes wrong goes to stderr: stdout carries only what was asked for.
-_console = Console(stderr=True, highlight=False)
-
-Lake = Annotated[str | None, typer.Option(help="Folder or s3a://bucket/prefix of the Delta tables. [TWEETS_LAKE]")]
 
 
 @app.command(epilog="Example: tweet-sentiment quality check --lake ./lake --registry http://127.0.0.1:5000")
-def check(lake: Lake = None, registry: Registry = None, as_json: AsJson = False) -> None:
+def check(lake: Lake = None, registry: RegistryUri = None, as_json: AsJson = False) -> None:
     """Measure what was written in the last hour; fail while something is over its limit and not acknowledged.
 
     How long rows wait, how many tweets come, which share is in quarantine and, with a registry, how far labels and
@@ -31,20 +28,19 @@ def check(lake: Lake = None, registry: Registry = None, as_json: AsJson = False)
     and …_LEAST_TWEETS.
     """
     with clear_errors():
-        from spark_apps.model.registry import Registry as Registered
         from spark_apps.quality.limits import load_limits
         from spark_apps.quality.view import render
         from spark_apps.quality.watch import watch
 
         limits, settings = load_limits(), load(lake=lake, registry=registry)
         (tables,) = settings.require("lake")
-        found = watch(tables, Registered.of(settings), limits)
+        found = watch(tables, Registry.of(settings), limits)
         if as_json:
             print(json.dumps(found.to_dict(), ensure_ascii=False))
         else:
             Console(highlight=False).print(render(found))
     for finding in found.open:
-        _console.print(f"[bold red]found[/] {escape(str(finding))}", soft_wrap=True)
+        console.print(f"[bold red]found[/] {escape(str(finding))}", soft_wrap=True)
     if found.open:
         raise typer.Exit(3)
 
@@ -59,7 +55,7 @@ def acknowledge(
         list[str] | None, typer.Argument(help="Findings, such as 'quarantine share'; all that stand by default.")
     ] = None,
     by: By = None,
-    registry: Registry = None,
+    registry: RegistryUri = None,
     as_json: AsJson = False,
 ) -> None:
     """Take note of what was found: it neither fails `quality check` nor stops a release, as long as it stands.
@@ -69,7 +65,7 @@ def acknowledge(
     with clear_errors():
         from spark_apps.quality.findings import acknowledge as take_note
 
-        found = take_note(required_registry(registry), names or [], by or getpass.getuser(), why)
+        found = take_note(Registry.required(load(registry=registry)), names or [], by or getpass.getuser(), why)
         if as_json:
             print(json.dumps([finding.name for finding in found]))
         else:

@@ -19,11 +19,11 @@ from spark_apps.demo.malformed import Expected
 from spark_apps.gold import app
 from spark_apps.gold import rescore as module
 from spark_apps.gold.rescore import PartReport, Rescored, RescoreError, rescore
-from spark_apps.lake import TableWriter
 from spark_apps.model.registry import BUNDLED, Registry
 from spark_apps.scoring.description import EMBEDDINGS_FILE, MODEL_FILE, Description
 from spark_apps.status import status
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
+from spark_apps.writer import TableWriter
 from tests.conftest import Place
 from tests.exactness import check
 from tests.process import Running, run
