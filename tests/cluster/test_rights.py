@@ -50,22 +50,34 @@ SECURITY = {
 }
 
 
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        ({}, ""),
-        ({"serviceAccountName": "silver"}, "of its own service account only"),
-        ({"volumes": [{"name": "loot", "secret": {"secretName": "prey"}}]}, "may not mount Secrets"),
-        (
-            {"volumes": [{"name": "loot", "projected": {"sources": [{"secret": {"name": "prey"}}]}}]},
-            "may not mount Secrets",
-        ),
-        ({"env": [{"name": "LOOT", "valueFrom": {"secretKeyRef": {"name": "prey", "key": "k"}}}]}, "not read Secrets"),
-        ({"envFrom": [{"secretRef": {"name": "prey"}}]}, "not read Secrets"),
-    ],
-)
+BY_DRIVERS = [
+    ({}, ""),
+    ({"volumes": [{"name": "loot", "secret": {"secretName": "prey"}}]}, "may not mount Secrets"),
+    (
+        {"volumes": [{"name": "loot", "projected": {"sources": [{"secret": {"name": "prey"}}]}}]},
+        "may not mount Secrets",
+    ),
+    ({"env": [{"name": "LOOT", "valueFrom": {"secretKeyRef": {"name": "prey", "key": "k"}}}]}, "not read Secrets"),
+    ({"envFrom": [{"secretRef": {"name": "prey"}}]}, "not read Secrets"),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), [*BY_DRIVERS, ({"serviceAccountName": "silver"}, "of its own service")])
 def test_a_driver_cannot_steal(product: Product, change: dict[str, object], says: str) -> None:
     """What a driver that was broken into would try, with its own rights; the first pod is an honest one."""
+    said = create(product, change, {}, f"--as=system:serviceaccount:{product.streams}:gold")
+    assert (says in said and "denied" in said) if says else "created" in said, said
+
+
+@pytest.mark.parametrize(("change", "says"), [*BY_DRIVERS, ({"serviceAccountName": "default"}, "account of its layer")])
+def test_the_operator_makes_no_pod_that_steals(product: Product, change: dict[str, object], says: str) -> None:
+    """What an application that somebody has edited would have it make; Spark gives each pod this label."""
+    said = create(product, change, {"spark-role": "driver"})
+    assert (says in said and "denied" in said) if says else "created" in said, said
+
+
+def create(product: Product, change: dict[str, object], labels: dict[str, str], *options: str) -> str:
+    """Try to create a pod of gold that was changed; return what is said to it."""
     container: dict[str, object] = {
         "name": "thief",
         "image": "localhost/x:1",
@@ -75,12 +87,10 @@ def test_a_driver_cannot_steal(product: Product, change: dict[str, object], says
     spec: dict[str, object] = {"serviceAccountName": "gold", "containers": [container]}
     container |= {key: value for key, value in change.items() if key.startswith("env")}
     spec |= {key: value for key, value in change.items() if not key.startswith("env")}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "thief"}, "spec": spec}
-    said = product.kubectl(
-        "create", "--dry-run=server", "-f", "-", f"--as=system:serviceaccount:{product.streams}:gold",
-        stdin=json.dumps(pod), check=False,
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "thief", "labels": labels}, "spec": spec}
+    return product.kubectl(
+        "create", "--dry-run=server", "-f", "-", *options, stdin=json.dumps(pod), check=False
     )  # fmt: skip
-    assert (says in said and "denied" in said) if says else "created" in said, said
 
 
 THEFTS = [

@@ -103,3 +103,17 @@ http://mlflow.{{ .Release.Namespace }}:5000
 - {name: TWEETS_MONITOR_PORT, value: "8090"}
 - {name: TWEETS_STUCK_SECONDS, value: {{ .Values.streams.stuckSeconds | quote }}}
 {{- end }}
+
+{{/* What a pod may not reach, for a policy whose variables are the pod and the names of the Secrets that it may read. */}}
+{{- define "tweets.noSecrets" -}}
+- expression: >-
+    variables.pod.spec.?volumes.orValue([]).all(volume, !has(volume.secret) && !has(volume.hostPath) && !has(volume.csi)
+    && (!has(volume.projected) || volume.projected.sources.all(source, !has(source.secret))))
+  message: {{ .who }} may not mount Secrets or folders of the node
+- expression: >-
+    (variables.pod.spec.containers + variables.pod.spec.?initContainers.orValue([])).all(container,
+    container.?envFrom.orValue([]).all(source, !has(source.secretRef))
+    && container.?env.orValue([]).all(env, !has(env.valueFrom) || !has(env.valueFrom.secretKeyRef)
+    || env.valueFrom.secretKeyRef.name in variables.secrets))
+  message: {{ .who }} may not read Secrets but that of the storage
+{{- end }}
