@@ -7,8 +7,9 @@ ARG UV_VERSION=0.13.9
 RUN pip install --quiet --no-cache-dir uv==${UV_VERSION}
 WORKDIR /opt/tweet-sentiment
 ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
-COPY pyproject.toml uv.lock README.md ./
+COPY pyproject.toml uv.lock ./
 RUN uv sync --quiet --frozen --no-dev --no-install-project --extra dashboard
+COPY README.md ./
 COPY spark_apps spark_apps
 RUN uv sync --quiet --frozen --no-dev --inexact --extra dashboard
 

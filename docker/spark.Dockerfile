@@ -9,18 +9,15 @@ ARG UV_VERSION=0.13.9
 RUN pip install --quiet --no-cache-dir uv==${UV_VERSION}
 WORKDIR /opt/tweet-sentiment
 ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
-COPY pyproject.toml uv.lock README.md ./
-# cpu, or gpu: the same scorer on CUDA.
+COPY pyproject.toml uv.lock ./
+# cpu, or gpu: the same scorer on CUDA. Both are in the lock; they fill one folder.
 ARG ACCELERATOR=cpu
-RUN uv sync --quiet --frozen --no-dev --no-install-project --extra streams \
- && if [ "$ACCELERATOR" = gpu ]; then \
-      release=$(/opt/venv/bin/python -c 'import onnxruntime; print(onnxruntime.__version__)') \
-      && uv pip uninstall --quiet --python /opt/venv/bin/python onnxruntime \
-      && uv pip install --quiet --python /opt/venv/bin/python "onnxruntime-gpu[cuda,cudnn]==$release"; \
-    fi
+RUN if [ "$ACCELERATOR" = gpu ]; then echo --extra gpu --no-install-package onnxruntime; fi > /tmp/accelerator \
+ && uv sync --quiet --frozen --no-dev --no-install-project --extra streams $(cat /tmp/accelerator)
+COPY README.md ./
 COPY spark_apps spark_apps
 COPY models models
-RUN uv sync --quiet --frozen --no-dev --inexact --extra streams
+RUN uv sync --quiet --frozen --no-dev --inexact --extra streams $(cat /tmp/accelerator)
 # The jars go where Spark looks by itself, so that no setting has to name them.
 RUN TWEETS_JARS=/opt/jars /opt/venv/bin/python -m spark_apps.session --s3 \
  && spark=$(/opt/venv/bin/python -c 'import pyspark; print(pyspark.__path__[0])') \
@@ -36,6 +33,8 @@ ENV SPARK_HOME=/opt/spark PATH=/opt/venv/bin:$PATH HOME=/tmp \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYSPARK_PYTHON=/opt/venv/bin/python
 # The JVM has many threads: each would keep a heap of glibc's own.
 ENV MALLOC_ARENA_MAX=2
+# What the runtime of a node with GPUs puts in.
+ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
 WORKDIR /tmp
 USER 185:185
 ENTRYPOINT ["/usr/bin/tini", "-g", "--", "/opt/entrypoint.sh"]

@@ -35,23 +35,30 @@ class Scorer:
         self.precision = self.description.precision
         self._columns = [self.description.labels.index(label) for label in LABELS]
         self._tokenise_ahead = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
-        checked = FALLBACK_FILE in self.description.checksums
-        # int8 products are for processors: a GPU would hand each of them back.
-        in_float = checked and _CUDA in onnxruntime.get_available_providers()
-        if in_float:
-            self.precision = "fp16"
         try:
-            self._session = open_session(folder / (FALLBACK_FILE if in_float else MODEL_FILE), threads)
             self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
             self._tokenizer.no_padding()
             self._tokenizer.enable_truncation(self.description.max_length)
-            if checked and not in_float:
-                self._fall_back_unless_right(folder, threads)
-            else:
-                # The first call of a session costs more than those after it: no tweet waits for that.
-                self.score(check.TEXTS)
+            self._open(folder, threads)
         except Exception as error:  # both libraries raise types of their own, some no more than Exception
             raise ModelError(f"the model in {folder} cannot be loaded ({error}): export it again") from error
+
+    def _open(self, folder: Path, threads: int) -> None:
+        """Open the model and warm it up: a session's first call costs more than those after it, and no tweet waits."""
+        checked = FALLBACK_FILE in self.description.checksums
+        if checked and _CUDA in onnxruntime.get_available_providers():
+            # int8 products are for processors: a GPU would hand each of them back.
+            self._session = open_session(folder / FALLBACK_FILE, threads)
+            if _CUDA in self._session.get_providers():
+                self.precision = "fp16"
+                self.score(check.TEXTS)
+                return
+        # Also where the library is made for a GPU, and the machine has none.
+        self._session = open_session(folder / MODEL_FILE, threads)
+        if checked:
+            self._fall_back_unless_right(folder, threads)
+        else:
+            self.score(check.TEXTS)
 
     def _fall_back_unless_right(self, folder: Path, threads: int) -> None:
         """Score the check set of an int8 model, and go on in float where the figures are others than its own."""
@@ -108,4 +115,7 @@ def open_session(model: Path | bytes, threads: int) -> onnxruntime.InferenceSess
     options.enable_mem_pattern = False
     wanted = (_CUDA, "CPUExecutionProvider")
     providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
+    if _CUDA in providers:
+        # CUDA's libraries come as packages of Python, where the system does not look for them.
+        onnxruntime.preload_dlls()
     return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=providers)

@@ -183,12 +183,15 @@ def test_the_settings_of_the_layers() -> None:
             "streams.silver.sparkConf.spark\\.x=1",
             "streams.gold.nodeSelector.pool=gpu",
             "streams.gold.tolerations[0].key=gpu",
+            "streams.gold.gpus=2",
             "streams.bronze.priorityClassName=high",
         )
     )
     specs = {name: application["spec"] for name, application in found.items()}
     assert all(spec["sparkConf"]["spark.dynamicAllocation.enabled"] == "true" for spec in specs.values())
     assert [name for name, spec in specs.items() if "spark.x" in spec["sparkConf"]] == ["silver"]
+    assert specs["gold"]["executor"]["gpu"] == {"name": "nvidia.com/gpu", "quantity": 2}
+    assert "gpu" not in specs["gold"]["driver"] and "gpu" not in specs["silver"]["executor"]
     for role in ("driver", "executor"):
         assert specs["gold"][role]["nodeSelector"] == {"pool": "gpu"}
         assert specs["gold"][role]["tolerations"] == [{"key": "gpu"}]

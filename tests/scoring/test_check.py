@@ -68,6 +68,15 @@ def test_the_float_file_is_what_is_scored_with(folder: Path) -> None:
         Scorer(folder, 1)
 
 
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_library_for_gpus_scores_int8_where_there_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: providers)
+    preloaded: list[bool] = []
+    monkeypatch.setattr("onnxruntime.preload_dlls", lambda: preloaded.append(True))
+    assert Scorer(folder, 1).precision == "int8" and preloaded
+
+
 def test_a_difference_within_rounding_changes_nothing(folder: Path) -> None:
     _tamper(folder, [0.005, -0.005, 0.0])
     assert Scorer(folder, 1).precision == "int8"

@@ -39,11 +39,6 @@ sparkConf:
   {{- if $v.storage.s3.webIdentity }}
   spark.hadoop.fs.s3a.aws.credentials.provider: software.amazon.awssdk.auth.credentials.WebIdentityTokenFileCredentialsProvider
   {{- end }}
-  {{- if gt (int (.values.gpus | default 0)) 0 }}
-  spark.executor.resource.gpu.amount: {{ .values.gpus | quote }}
-  spark.executor.resource.gpu.vendor: nvidia.com
-  spark.executor.resource.gpu.discoveryScript: /opt/spark/examples/src/main/scripts/getGpusResources.sh
-  {{- end }}
   {{- range $key, $value := merge (deepCopy (.values.sparkConf | default dict)) $v.streams.sparkConf }}
   {{ $key }}: {{ $value | quote }}
   {{- end }}
@@ -112,6 +107,9 @@ executor:
   {{- with include "tweets.s3Env" $root }}
   env:
     {{- . | nindent 4 }}
+  {{- end }}
+  {{- with .values.gpus }}
+  gpu: {name: nvidia.com/gpu, quantity: {{ . }}}
   {{- end }}
   {{- include "tweets.streamPod" . | nindent 2 }}
 {{- end }}
