@@ -38,6 +38,13 @@ class Airflow:
         command = ["exec", "-i", "airflow-0", "-c", "scheduler", "--", "python", "-c", _CALL]
         return json.loads(self.product.kubectl(*command, platform=True, stdin=given))
 
+    def answers(self) -> bool:
+        """Tell whether it is there, and its scheduler works."""
+        try:
+            return bool(self.ask("/api/v2/monitor/health")["scheduler"]["status"] == "healthy")
+        except AssertionError:  # no pod, or nothing that listens in it
+            return False
+
     def trigger(self, dag: str, **conf: str) -> str:
         """Start a run; return its id."""
         found = self.ask(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})

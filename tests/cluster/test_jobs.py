@@ -46,10 +46,14 @@ def uploads(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_a_release_switches_gold(product: Product, airflow: Airflow, known: Known, uploads: dict[str, str]) -> None:
+    """Although Airflow is killed while its first job runs."""
     before = product.versions()
     run = airflow.trigger(
         "release_model", model=uploads["trained"], data=uploads["tweets"], precision="fp32", why="knows these tweets"
     )
+    until(lambda: product.get("pods", "-l", "app.kubernetes.io/name=model-jobs", platform=True)["items"], 300, "a job")
+    product.kubectl("delete", "pod", "airflow-0", "--grace-period=0", "--force", platform=True)
+    until(airflow.answers, 300, "Airflow, after it was killed")
     assert airflow.finish("release_model", run, 900) == "success", airflow.log("release_model", run, "released")
     driver = product.uid("gold")
     known.land(60)

@@ -48,7 +48,7 @@ def test_streams_outlive_the_registry_and_its_database(product: Product, known: 
     assert drivers(product) == before
     for what in ("deployment/mlflow", "statefulset/postgres", "statefulset/airflow"):
         product.kubectl("rollout", "status", what, "--timeout=300s", platform=True)
-    until(lambda: airflow.ask("/api/v2/monitor/health")["scheduler"]["status"] == "healthy", 120, "Airflow's scheduler")
+    until(airflow.answers, 120, "Airflow's scheduler")
 
 
 def test_a_node_is_drained(product: Product, known: Known) -> None:
