@@ -110,5 +110,6 @@ clean: ## remove the demo's data and what the set-up made
 
 .venv/.train: .venv/.test
 	@echo "setting up: torch and transformers, once (about 5 GB)"
-	@$(SYNC) --all-extras
+	@# onnxruntime-gpu would be put over onnxruntime.
+	@$(SYNC) --all-extras --no-extra gpu
 	@touch $@
