@@ -87,7 +87,8 @@ def test_binary_keeps_its_bytes() -> None:
     assert "UTF-16" in str(cut('{"id":1}'.encode("utf-16"))[0].detail)
 
 
-@pytest.mark.parametrize("data", [b"", b"\n\n  \n", gzip.compress(b"")])
+# Without the time, which would give the case another name in each process that collects it.
+@pytest.mark.parametrize("data", [b"", b"\n\n  \n", gzip.compress(b"", mtime=0)])
 def test_an_empty_file_holds_no_document(data: bytes) -> None:
     assert cut(data) == []
 
