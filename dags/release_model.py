@@ -59,7 +59,7 @@ with DAG(
             type="string",
             minLength=3,
             title="Model",
-            description="runs:/… of an uploaded model, or the Hugging Face id of a RoBERTa classifier",
+            description="runs:/… of an uploaded model, or the Hugging Face id of a classifier with our three labels",
         ),
         "data": Param(
             "",
@@ -69,7 +69,13 @@ with DAG(
             description="runs:/… of an uploaded folder, with a split val and the split below",
         ),
         "split": Param("val", type="string", pattern="^[A-Za-z0-9_]+$", title="Split on which it is judged"),
-        "precision": Param("int8", type="string", enum=["int8", "fp16", "fp32"], title="Precision"),
+        "precision": Param(
+            "int8",
+            type="string",
+            enum=["int8", "fp16", "fp32"],
+            title="Precision",
+            description="int8 is the fastest; RoBERTas only",
+        ),
         "why": Param("", type="string", minLength=3, title="Reason", description="stands on the version and its moves"),
     },
 ) as dag:

@@ -18,7 +18,7 @@ from spark_apps.scoring.text import normalise
 
 MAX_LENGTH = 128
 # Those whose layers are RoBERTa's, weight for weight.
-_FAMILIES = ("roberta", "xlm-roberta")
+_ROBERTAS = ("roberta", "xlm-roberta")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,14 @@ class Checkpoint:
     max_length: int
 
     @property
+    def is_roberta(self) -> bool:
+        """Whether `graph.py` writes its network; that of another is traced."""
+        config = self.network.config
+        return config.model_type in _ROBERTAS and config.hidden_act == "gelu"
+
+    @property
     def shape(self) -> Shape:
+        """The sizes of a RoBERTa."""
         config = self.network.config
         return Shape(config.num_hidden_layers, config.num_attention_heads, config.layer_norm_eps, config.pad_token_id)
 
@@ -52,7 +59,9 @@ class Checkpoint:
                 max_length=self.max_length,
                 return_tensors="pt",
             )
-            found[rows] = self.network(**batch).logits.softmax(dim=1).numpy()
+            # Some tokenizers give segments as well, also for networks that know none: a tweet is one.
+            logits = self.network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+            found[rows] = logits.softmax(dim=1).numpy()
         return found[:, [self.labels.index(label) for label in LABELS]]
 
 
@@ -64,11 +73,6 @@ def load(source: str | Path) -> Checkpoint:
         config = AutoConfig.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise ModelError(_not_had(source, error)) from error
-    if config.model_type not in _FAMILIES or config.hidden_act != "gelu":
-        raise ModelError(
-            f"{source} is a {config.model_type} with {getattr(config, 'hidden_act', 'another activation')}; "
-            f"{' and '.join(_FAMILIES)} with gelu can be exported"
-        )
     labels = our_labels(config.id2label)
     if labels is None:
         raise ModelError(
@@ -80,8 +84,8 @@ def load(source: str | Path) -> Checkpoint:
         tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True)
     except (OSError, ValueError) as error:
         raise ModelError(_not_had(source, error)) from error
-    # The first places of the embeddings, up to the padding's number, are of no token.
-    longest = config.max_position_embeddings - config.pad_token_id - 1
+    # The first places of RoBERTa's embeddings, up to the padding's number, are of no token.
+    longest = getattr(config, "max_position_embeddings", 2 * MAX_LENGTH) - (config.pad_token_id or 0) - 1
     return Checkpoint(network, tokenizer, labels, min(MAX_LENGTH, longest))
 
 

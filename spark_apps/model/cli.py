@@ -79,7 +79,10 @@ def export(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the exported model.")],
     precision: Annotated[
-        str, typer.Option(help="fp32; fp16: float16 storage, half the size; int8: fastest, falls back to float32.")
+        str,
+        typer.Option(
+            help="fp32; fp16: float16 storage, half the size; int8: fastest, falls back to float32; RoBERTas only."
+        ),
     ] = "fp16",
     registry: RegistryUri = None,
     as_json: AsJson = False,

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from spark_apps.model.checkpoint import Checkpoint, load
 from spark_apps.model.graph import Network, float_dense, fold_biases
 from spark_apps.model.quantise import activation_ranges, int8_model
+from spark_apps.model.traced import traced
 from spark_apps.scoring import check
 from spark_apps.scoring.batches import batches
 from spark_apps.scoring.description import (
@@ -46,13 +47,18 @@ def export(
     """Write a checkpoint, of a folder or of the Hugging Face hub, to the folder `out`, and return its description.
 
     `fp16` halves the file: weights are stored in float16 and widened when the session is made; the arithmetic stays
-    float32. `int8` is faster, and comes with a check set and the fp16 file, to which the scorer falls back where the
-    check set shows other figures. The exported model scores `texts` beside torch; `ModelError` with the figures when
-    the labels agree on less than MIN_AGREEMENT of them. `out` appears whole or not at all.
+    float32. `int8`, for RoBERTas alone, is faster, and comes with a check set and the fp16 file, to which the scorer
+    falls back where the check set shows other figures. The exported model scores `texts` beside torch; `ModelError`
+    with the figures when the labels agree on less than MIN_AGREEMENT of them. `out` appears whole or not at all.
     """
     if precision not in MIN_AGREEMENT:
         raise ModelError(f"precision {precision!r} is unknown: use {', '.join(MIN_AGREEMENT)}")
     checkpoint = load(model)
+    if precision == "int8" and not checkpoint.is_roberta:
+        raise ModelError(
+            f"{model} is a {checkpoint.network.config.model_type}: only RoBERTa and XLM-RoBERTa with gelu can be "
+            "exported in int8, use fp16 or fp32"
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
         half = Path(scratch) / "model"
@@ -100,6 +106,12 @@ def _networks(checkpoint: Checkpoint, folder: Path, precision: str, calibration:
         # The hub has tokenizers as vocab.json and merges.txt too; the fast one writes itself as one file.
         checkpoint.tokenizer.save_pretrained(scratch)
         (folder / TOKENIZER_FILE).write_bytes((Path(scratch) / TOKENIZER_FILE).read_bytes())
+    if not checkpoint.is_roberta:
+        network = traced(checkpoint.network)
+        if precision == "fp16":
+            _store_in_float16(network.graph)
+        yield network
+        return
     shape, labels = checkpoint.shape, len(checkpoint.labels)
     weights = fold_biases(checkpoint.weights(), shape.layers)
     network = Network(weights, shape, float_dense(weights)).model(labels)

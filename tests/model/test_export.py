@@ -104,11 +104,49 @@ def test_other_labels_and_other_networks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="has the labels joy, anger, fear: negative, neutral, positive"):
         export(joy, tmp_path / "out", "fp32", _tweets(4), {})
     relu = _checkpoint(tmp_path / "relu", LABELS, hidden_act="relu")
-    with pytest.raises(ModelError, match="is a roberta with relu"):
-        export(relu, tmp_path / "out", "fp32", _tweets(4), {})
+    with pytest.raises(ModelError, match="only RoBERTa and XLM-RoBERTa with gelu can be exported in int8, use fp16"):
+        export(relu, tmp_path / "out", "int8", _tweets(4), {})
     with pytest.raises(ModelError, match="precision 'fp8' is unknown: use fp32, fp16, int8"):
         export(joy, tmp_path / "out", "fp8", _tweets(4), {})
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "deberta-v2", "roberta"])
+def test_other_networks_are_traced(kind: str, tmp_path: Path) -> None:
+    """Of random weights; the RoBERTa is one whose activation is not ours."""
+    from spark_apps.model.checkpoint import load
+    from spark_apps.model.export import export
+
+    sample = _tweets(60)
+    model = _checkpoint(tmp_path / "model", LABELS, hidden_act="relu") if kind == "roberta" else _other(kind, tmp_path)
+    export(model, tmp_path / "out", "fp32", sample, {})
+    wanted = load(model).probabilities(sample)
+    np.testing.assert_allclose(Scorer(tmp_path / "out", 1).score(sample), wanted, atol=1e-4)
+    assert np.ptp(wanted, axis=0).max() > 0.01  # far enough apart that one text would not be taken for another
+    full = (tmp_path / "out" / MODEL_FILE).stat().st_size
+    export(model, tmp_path / "out", "fp16", sample, {})
+    assert (tmp_path / "out" / MODEL_FILE).stat().st_size < 0.7 * full
+
+
+def _other(kind: str, folder: Path) -> Path:
+    """Write a classifier of another family, with a vocabulary of whole words."""
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification, BertTokenizerFast, set_seed
+
+    set_seed(3)
+    words = sorted({word for text in _tweets(300) for word in text.lower().split()})
+    vocabulary = folder / "vocab.txt"
+    vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]), encoding="utf-8")
+    sizes: dict[str, Any] = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 2_000}
+    config = AutoConfig.for_model(kind, **sizes, intermediate_size=96, id2label=dict(enumerate(LABELS)))
+    network = AutoModelForSequenceClassification.from_config(config)
+    with torch.no_grad():
+        for weight in network.parameters():
+            if weight.dim() == 2:
+                weight.mul_(4)
+    network.save_pretrained(folder / "model")
+    BertTokenizerFast(vocab_file=str(vocabulary)).save_pretrained(folder / "model")
+    return folder / "model"
 
 
 def test_a_hub_id_without_a_network_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
