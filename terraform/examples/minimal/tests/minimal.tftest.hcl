@@ -15,7 +15,7 @@ run "defaults" {
     error_message = "the places, as the programs write them"
   }
   assert {
-    condition     = output.database == null && keys(output.node_groups) == ["system"] && length(output.service_accounts) == 8
+    condition     = output.database == null && keys(output.node_groups) == ["system"] && length(output.service_accounts) == 9 && contains(keys(output.service_accounts), "demo")
     error_message = "Postgres in the cluster, one group of nodes, the demo has a role"
   }
 }
