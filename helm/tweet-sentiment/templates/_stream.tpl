@@ -89,10 +89,10 @@ driver:
             failureThreshold: 48
           livenessProbe:
             httpGet: {path: /healthz, port: 8090}
-            periodSeconds: 15
+            periodSeconds: 10
             timeoutSeconds: 10
             failureThreshold: 3
-            terminationGracePeriodSeconds: 10
+            terminationGracePeriodSeconds: 5
   {{- end }}
 executor:
   instances: {{ .values.executor.instances }}
