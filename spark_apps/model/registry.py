@@ -9,28 +9,21 @@ then reads the tags again: of two releases at one instant the higher version win
 import getpass
 import json
 import os
-import shutil
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from spark_apps.model.log_model import log_model
 from spark_apps.model.tracking import connect, experiment
+from spark_apps.model.versions import MOVED, PASSED, STAGING, WITHDRAWN, Version
 from spark_apps.scoring.description import DESCRIPTION_FILE, Description, ModelError
 from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings
 
 BUNDLED = Path(__file__).parents[2] / "models" / MODEL_NAME
-
-STAGING = "staging"
-PASSED, WITHDRAWN, REFUSED = "passed", "withdrawn", "refused"
-# Followed by the time, since a version may be moved to more than once.
-_MOVED = "production "
 
 # A download is 60 MB; the alias is a few bytes.
 _DOWNLOAD_TIMEOUT_FACTOR = 24
@@ -46,36 +39,6 @@ class RegistryError(ModelError):
 
 class NoProduction(RegistryError):  # noqa: N818 - the word of the domain
     """The registry answers, and no version of the model is in production there."""
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version of the registered model; `run_id` is that of the MLflow run in which it was registered."""
-
-    version: str
-    aliases: list[str]
-    created: datetime
-    tags: dict[str, str]
-    run_id: str
-
-    @property
-    def has_passed(self) -> bool:
-        return PASSED in self.tags
-
-    @property
-    def may_be_production(self) -> bool:
-        """Whether it passed its gates and was not withdrawn."""
-        return self.has_passed and WITHDRAWN not in self.tags
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what `list --json` prints: times in ISO 8601."""
-        return {**asdict(self), "created": self.created.isoformat(), "moves": self.moves}
-
-    @property
-    def moves(self) -> list[dict[str, Any]]:
-        """The moves of `production` to this version, oldest first: at, from, to, by and why of each."""
-        keys = sorted(key for key in self.tags if key.startswith(_MOVED))
-        return [{"at": key.removeprefix(_MOVED), **json.loads(self.tags[key])} for key in keys]
 
 
 class Registry:
@@ -187,7 +150,7 @@ class Registry:
                 return winner.version
             before = next((version.version for version in versions if PRODUCTION in version.aliases), None)
             move = {"from": before, "to": winner.version, "by": by, "why": why}
-            self.tag(winner.version, f"{_MOVED}{_now()}", move)
+            self.tag(winner.version, f"{MOVED}{_now()}", move)
             self.set_alias(PRODUCTION, winner.version)
 
     def log(self, version: str, figures: Mapping[str, float], report: object) -> None:
@@ -235,23 +198,7 @@ class Registry:
         """
         description = Description.read(folder)
         description.check_model(folder)
-        import mlflow
-
-        mlflow.set_experiment(experiment_id=self._ask(experiment))
-        with _quiet(), tempfile.TemporaryDirectory() as scratch, mlflow.start_run(run_name="register"):
-            files = Path(scratch) / "model"
-            files.mkdir()
-            for file in description.files():
-                shutil.copyfile(folder / file, files / file)
-            logged = mlflow.pyfunc.log_model(
-                name="model",
-                python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-                artifacts={"model": str(files)},
-                signature=_signature(),
-                pip_requirements=[f"{name}=={_version(name)}" for name in ("onnxruntime", "tokenizers", "numpy")],
-                registered_model_name=MODEL_NAME,
-            )
-        version = str(logged.registered_model_version)
+        version = log_model(self._ask(experiment), description, folder)
         self.tag(version, "sha256", description.sha256)
         self.set_alias(STAGING, version)
         return version
@@ -296,37 +243,5 @@ def _download(uri: str, folder: Path) -> str:
     return str(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep MLflow's remarks from the terminal; what goes wrong is raised."""
-    from mlflow.utils.logging_utils import disable_logging, enable_logging
-
-    disable_logging()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        enable_logging()
-
-
-def _signature() -> Any:
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
-
-    columns = ["label", "negative", "neutral", "positive"]
-    types = [DataType.string, DataType.float, DataType.float, DataType.float]
-    return ModelSignature(
-        Schema([ColSpec(DataType.string, "text")]),
-        Schema([ColSpec(type_, name) for type_, name in zip(types, columns, strict=True)]),
-    )
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import version
-
-    return version(package)

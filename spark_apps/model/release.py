@@ -11,8 +11,9 @@ from rich.console import Console
 from spark_apps.model.data import read_split
 from spark_apps.model.evaluate import evaluate
 from spark_apps.model.gates import Gate, Limits, comparison_gate, findings_gate, quality_gates, smoke_gate
-from spark_apps.model.registry import REFUSED, NoProduction, Registry, RegistryError
+from spark_apps.model.registry import NoProduction, Registry, RegistryError
 from spark_apps.model.source import version_folder
+from spark_apps.model.versions import REFUSED
 from spark_apps.quality.findings import standing, unacknowledged
 from spark_apps.scoring.scorer import Scorer
 

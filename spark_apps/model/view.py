@@ -12,7 +12,7 @@ from spark_apps.model.data import LABELS
 from spark_apps.model.evaluate import Evaluation
 from spark_apps.model.gates import Gate
 from spark_apps.model.metrics import Quality
-from spark_apps.model.registry import REFUSED, WITHDRAWN, Version
+from spark_apps.model.versions import REFUSED, WITHDRAWN, Version
 from spark_apps.scoring.description import Description
 
 if TYPE_CHECKING:  # deltalake is needed for a lake only

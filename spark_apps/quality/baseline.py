@@ -6,7 +6,8 @@ It is recorded once a language, as tags of the version: a later one would take a
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from spark_apps.model.registry import Registry, Version
+from spark_apps.model.registry import Registry
+from spark_apps.model.versions import Version
 from spark_apps.quality.check import Check, at_most
 from spark_apps.quality.limits import Limits
 from spark_apps.quality.profile import Profile, most_moved, psi

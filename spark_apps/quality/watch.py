@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from spark_apps.commits import LakeError, open_table
-from spark_apps.model.registry import Registry, Version
+from spark_apps.model.registry import Registry
+from spark_apps.model.versions import Version
 from spark_apps.quality import baseline, measure
 from spark_apps.quality.check import Check, at_most
 from spark_apps.quality.findings import Finding, keep, over, unacknowledged

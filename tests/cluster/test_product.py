@@ -32,7 +32,8 @@ def test_an_install_with_no_values_labels_tweets(product: Product) -> None:
 
 def test_every_known_tweet_arrives_once(known: Known) -> None:
     known.land(500)
-    print(f"\n500 tweets in Gold and its aggregates: {known.settle():.0f} s", flush=True)
+    labelled, took = known.settle()
+    print(f"\n500 tweets in Gold: {labelled:.0f} s, with the aggregates {took:.0f} s", flush=True)
 
 
 def test_helm_test_follows_a_tweet(product: Product, known: Known) -> None:

@@ -13,7 +13,8 @@ from typer.testing import CliRunner, Result
 
 from spark_apps.cli import app
 from spark_apps.model.gates import comparison_gate
-from spark_apps.model.registry import BUNDLED, PASSED, Registry
+from spark_apps.model.registry import BUNDLED, Registry
+from spark_apps.model.versions import PASSED
 from spark_apps.quality.check import at_most
 from spark_apps.quality.findings import acknowledge, keep
 from spark_apps.scoring.description import TOKENIZER_FILE, Description, sha256
