@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -137,9 +138,21 @@ class Streams:
 
         The first stream is triggered; the others follow as soon as there is something for them: with a trigger of a
         minute, a tweet passes all of them within that minute. A query that fails leaves its error in the lake
-        (`checkpoints/<name>.error.json`) and raises `StreamError`. Tables that the streams write are made and evolved;
-        for those that another process writes this waits, or without a trigger raises `LakeError`.
+        (`checkpoints/<name>.error.json`) and raises `StreamError`; what keeps a stream from beginning does so under the
+        name of the first. Tables that the streams write are made and evolved; for those that another process writes
+        this waits, or without a trigger raises `LakeError`.
         """
+        try:
+            self._run(streams, trigger)
+        except StreamError:
+            raise
+        except Exception as error:
+            # Of a pod, nothing else is left a second later. Where the lake is the trouble, the lake cannot keep it.
+            with suppress(Exception):
+                checkpoint.keep_error(self._spark, self._lake, streams[0].name, str(error))
+            raise
+
+    def _run(self, streams: Sequence[Stream], trigger: str | None) -> None:
         written = {table.name: table for stream in streams for table in stream.writes}
         for table in written.values():
             lakes.ensure(self._spark, self._lake, table)

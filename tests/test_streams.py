@@ -191,6 +191,9 @@ def test_a_checkpoint_of_other_tables_is_refused(place: Place, tmp_path: Path) -
     Path(place.lake, "silver", "tweets").rename(tmp_path / "away")
     with pytest.raises(LakeError, match=r"checkpoints/silver belongs to other tables .*silver/tweets made anew"):
         place.once(*two_layers(place))
+    # Whoever looks after the process is gone finds why it never began.
+    left = last_error(place.spark, place.lake, ["bronze", "silver"])
+    assert left and "bronze: " in left and "belongs to other tables" in left
 
 
 def test_a_second_process_on_a_table_ends_the_first(place: Place) -> None:

@@ -50,6 +50,10 @@ class Airflow:
         found = self.ask(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})
         return str(found["dag_run_id"])
 
+    def operate(self, stream: str, action: str, reason: str) -> str:
+        """Stop or start a stream, as a person does."""
+        return self.trigger("operate_stream", stream=stream, action=action, reason=reason)
+
     def state(self, dag: str, run: str) -> str:
         return str(self.ask(f"/api/v2/dags/{dag}/dagRuns/{run}")["state"])
 
@@ -66,6 +70,12 @@ class Airflow:
         path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}"
         found = self.ask(f"{path}/logs/{self.ask(path)['try_number']}")["content"]
         return "\n".join(line if isinstance(line, str) else json.dumps(line) for line in found)
+
+    def has_seen(self, words: str) -> bool:
+        """Tell whether `keep_streams_running` has logged what matches."""
+        logs = "/logs/dag_id=keep_streams_running"
+        command = ["exec", "airflow-0", "-c", "scheduler", "--", "grep", "-rlE", "--", words, logs]
+        return self.product.kubectl(*command, platform=True, check=False).startswith(logs)
 
     def finish(self, dag: str, run: str, seconds: float) -> str:
         """Wait until a run has ended; return its state."""

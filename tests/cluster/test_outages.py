@@ -8,11 +8,14 @@ import time
 import pytest
 
 from tests.cluster.airflow import Airflow
-from tests.cluster.known import KILLED, SETTINGS, Known, healed
+from tests.cluster.known import CHANGED, KILLED, SETTINGS, Known, healed
 from tests.cluster.product import CHART, LAYERS, Product, call
 from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
+
+# The second failure within an hour is one too many: for the last of these tests.
+IMPATIENT = ["--set", "streams.failuresPerHour=1"]
 
 
 def drivers(product: Product) -> list[str]:
@@ -77,7 +80,24 @@ def test_a_reinstall_goes_on_where_it_was(product: Product, known: Known) -> Non
     until(lambda: not product.get("sparkapplications")["items"], 60, "no application of the streams")
     until(lambda: not product.get("pods", "-l", "spark-role")["items"], 120, "no pods of the streams")
     began = time.monotonic()
-    product.helm("install", str(CHART), *SETTINGS, "--wait", "--timeout", "10m")
+    product.helm("install", str(CHART), *SETTINGS, *IMPATIENT, "--wait", "--timeout", "10m")
     known.land()
     known.settle(900)
     print(f"\nreinstalled, and tweets in Gold: {time.monotonic() - began:.0f} s", flush=True)
+
+
+def test_a_stream_that_goes_on_failing_is_left_down(product: Product, known: Known, airflow: Airflow) -> None:
+    """Until a person has mended the cause, which Airflow names, and starts it."""
+    identity = "/lake/tables/checkpoints/silver/identity.json"
+
+    def move(*names: str) -> None:
+        product.kubectl("exec", "bronze-driver", "-c", "spark-kubernetes-driver", "--", "mv", *names)
+
+    move(identity, f"{identity}.away")
+    product.kubectl("delete", "pod", "silver-driver", "--grace-period=0", "--force", "--wait=false")
+    says = "silver: failed 2 times within an hour: left down; .*is a checkpoint of another program"
+    until(lambda: airflow.has_seen(says), 600, "silver left down")
+    until(lambda: product.driver("silver") is None, 120, "no driver of silver")
+    known.land()
+    move(f"{identity}.away", identity)
+    healed(known, lambda: airflow.operate("silver", "start", "put back"), CHANGED, "silver, left down, started again")

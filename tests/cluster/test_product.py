@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.cluster.airflow import Airflow
 from tests.cluster.known import CHANGED, KILLED, SETTINGS, Known, healed
 from tests.cluster.product import CHART, LAYERS, Product, call
 from tests.waiting import until
@@ -45,34 +46,19 @@ def test_helm_test_follows_a_tweet(product: Product, known: Known) -> None:
     known.settle()
 
 
-def test_a_person_stops_a_stream_and_starts_it(product: Product, known: Known) -> None:
+def test_a_person_stops_a_stream_and_starts_it(product: Product, known: Known, airflow: Airflow) -> None:
     """Nobody else starts it meanwhile, not even where its application is deleted."""
     why = f"a look at the tables, {time.time():.0f}"
-    operate(product, "silver", "stop", why)
+    airflow.operate("silver", "stop", why)
     until(lambda: product.driver("silver") is None, 180, "silver stopped")
     known.land()
-    until(lambda: seen_by_the_dag(product, f"silver: held by operate-stream.*{why}"), 150, "a look at it")
+    until(lambda: airflow.has_seen(f"silver: held by operate-stream.*{why}"), 150, "a look at it")
     product.kubectl("delete", "sparkapplication", "silver")
-    until(lambda: seen_by_the_dag(product, f"silver: held by.*{why}.*no application"), 150, "a look where it was")
+    until(lambda: airflow.has_seen(f"silver: held by.*{why}.*no application"), 150, "a look where it was")
     assert not product.get("pods", "-l", "sparkoperator.k8s.io/app-name=silver")["items"]
     notes = product.get("configmap", "stream-applications")["metadata"]["annotations"]
     assert why in notes["tweet-sentiment/hold-silver"]
-    healed(known, lambda: operate(product, "silver", "start", "looked"), CHANGED, "silver started by a person")
-
-
-def operate(product: Product, stream: str, action: str, reason: str) -> None:
-    given = json.dumps({"stream": stream, "action": action, "reason": reason})
-    in_airflow(product, "airflow", "dags", "trigger", "operate_stream", "--conf", given)
-
-
-def seen_by_the_dag(product: Product, words: str) -> bool:
-    """Tell whether `keep_streams_running` has logged what matches."""
-    logs = "/logs/dag_id=keep_streams_running"
-    return in_airflow(product, "grep", "-rlE", "--", words, logs, check=False).startswith(logs)
-
-
-def in_airflow(product: Product, *command: str, **options: bool) -> str:
-    return product.kubectl("exec", "airflow-0", "-c", "scheduler", "--", *command, platform=True, **options)
+    healed(known, lambda: airflow.operate("silver", "start", "looked"), CHANGED, "silver started by a person")
 
 
 def test_an_upgrade_restarts_only_the_stream_concerned(product: Product, known: Known) -> None:

@@ -82,6 +82,8 @@ driver:
         - name: spark-kubernetes-driver
           ports:
             - {name: monitor, containerPort: 8090}
+          # What it says last, before it has a lake to leave its error in, is then what Airflow shows.
+          terminationMessagePolicy: FallbackToLogsOnError
           # The first answer comes once Spark has started and the tables are there.
           startupProbe:
             httpGet: {path: /healthz, port: 8090}
