@@ -56,11 +56,17 @@ def _troubles(pod: Object | None) -> Iterator[str]:
             # What made it end stands under lastState once it waits to be tried again.
             ended = get(container, "state", "terminated") or get(container, "lastState", "terminated") or {}
             if ended.get("exitCode"):
-                said = f"{ended.get('reason') or 'Error'} {ended.get('message') or ''}".strip()
+                said = f"{ended.get('reason') or 'Error'} {_last_line(ended.get('message') or '')}".strip()
                 yield f"the container {container.get('name')} ended with {ended['exitCode']}: {said}"
             waiting = get(container, "state", "waiting") or {}
             if waiting.get("reason") and waiting["reason"] not in _NOT_YET:
                 yield f"{waiting['reason']} {waiting.get('message') or ''}".strip()
+
+
+def _last_line(message: str) -> str:
+    """Return the line that says why: a message may be the end of a log, with what Java called until then."""
+    lines = [line.strip() for line in message.splitlines()]
+    return next((line for line in reversed(lines) if line and not line.startswith("at ")), "")
 
 
 def _condition(pod: Object, kind: str) -> str:

@@ -19,6 +19,10 @@ INIT_FAILED: dict[str, Any] = {
         {"type": "Initialized", "status": "False", "message": "containers with incomplete status: [landing]"}
     ],
 }
+# What the kubelet takes from the end of a log, where a container has left no message.
+LOG = (
+    "12:00:00 ERROR Utils: uncaught\nerror: no lake is set: set TWEETS_LAKE\n\tat org.apache.Spark.run(Spark.java:1)\n"
+)
 
 
 def container(state: dict[str, Any], last: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -50,6 +54,10 @@ def container(state: dict[str, Any], last: dict[str, Any] | None = None) -> dict
         (
             {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}]},
             "0/1 nodes are available",
+        ),
+        (
+            {"containerStatuses": [container({"terminated": {"exitCode": 2, "reason": "Error", "message": LOG}})]},
+            "the container spark ended with 2: Error error: no lake is set: set TWEETS_LAKE",
         ),
         ({"containerStatuses": [container({"waiting": {"reason": "ContainerCreating"}})]}, "starting"),
         ({}, "starting"),
