@@ -20,9 +20,7 @@ INIT_FAILED: dict[str, Any] = {
     ],
 }
 # What the kubelet takes from the end of a log, where a container has left no message.
-LOG = (
-    "12:00:00 ERROR Utils: uncaught\nerror: no lake is set: set TWEETS_LAKE\n\tat org.apache.Spark.run(Spark.java:1)\n"
-)
+LOG = "12:00:00 ERROR Utils\nerror: no lake is set: set TWEETS_LAKE\n\tat org.apache.Spark.run(Spark.java:1)\n"
 
 
 def container(state: dict[str, Any], last: dict[str, Any] | None = None) -> dict[str, Any]:
