@@ -110,7 +110,7 @@ def _look(stream: str) -> tuple[Cluster, Seen, Action, Memory]:
     seen = cluster.see(stream)
     action, memory = decide(seen, settings.limits())
     _log.info("%s: %s (%s)", stream, action.says, action.kind.value)
-    if memory.error:
+    if memory.error and memory.failures:
         _log.warning("%s: the last error of its driver: %s", stream, memory.error)
     return cluster, seen, action, memory
 

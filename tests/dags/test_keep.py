@@ -279,3 +279,16 @@ def test_a_lost_driver_is_not_restarted_by_a_person_either(api: Api) -> None:
     with pytest.raises(AirflowFailException, match="may still write"):
         keep.applied("gold")
     assert to_the_stream(api) == []
+
+
+def test_the_last_error_is_told_for_as_long_as_failures_count(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    from tweet_dags import keep
+
+    often(api)
+    keep.behind("gold")
+    assert "gold: the last error of its driver: no room on the disk" in caplog.text
+    memory = {"submission": "one", "asked": "app/1", "failures": [], "error": "no room on the disk"}
+    api.objects[MAP]["metadata"]["annotations"] = {"tweet-sentiment/memory-gold": json.dumps(memory)}
+    caplog.clear()
+    keep.behind("gold")
+    assert caplog.messages and "no room on the disk" not in caplog.text
