@@ -138,6 +138,8 @@ _SPARK = {
     "spark.hadoop.fs.s3a.multipart.size": "16M",
     # Batches are small and their plans are known: re-planning between stages costs more than it saves.
     "spark.sql.adaptive.enabled": "false",
+    # The plans of three layers are some 250 classes: with room for 100, the default, each batch compiles its own anew.
+    "spark.sql.codegen.cache.maxEntries": "1000",
     "spark.sql.streaming.noDataMicroBatches.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     # A batch that is being stopped may finish its Python work in peace.
