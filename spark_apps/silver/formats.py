@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+from spark_apps.silver.fields import Invalid, Json, Tweet
 from spark_apps.silver.json_text import Rejected, clean, dumps, values
-from spark_apps.silver.shapes import Invalid, Tweet, is_tweet, tweet
+from spark_apps.silver.shapes import is_tweet, tweet
 
 __all__ = ["Rejected", "Tweet", "field", "read"]
-
-Json = dict[str, Any]
 
 _MANY = ("statuses", "results", "tweet_create_events", "users", "lists", "direct_messages", "dm_events")
 _ONE = ("tweet", "status", "message")
