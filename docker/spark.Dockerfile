@@ -37,4 +37,5 @@ ENV MALLOC_ARENA_MAX=2
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
 WORKDIR /tmp
 USER 185:185
-ENTRYPOINT ["/usr/bin/tini", "-g", "--", "/opt/entrypoint.sh"]
+# Only the main process is told to end: of a driver, Python ends the JVM once the batch in flight is written.
+ENTRYPOINT ["/usr/bin/tini", "--", "/opt/entrypoint.sh"]

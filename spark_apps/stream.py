@@ -148,8 +148,9 @@ class Streams:
             raise
         except Exception as error:
             # Of a pod, nothing else is left a second later. Where the lake is the trouble, the lake cannot keep it.
-            with suppress(Exception):
-                checkpoint.keep_error(self._spark, self._lake, streams[0].name, str(error))
+            if not self._stop.is_set():
+                with suppress(Exception):
+                    checkpoint.keep_error(self._spark, self._lake, streams[0].name, str(error))
             raise
 
     def _run(self, streams: Sequence[Stream], trigger: str | None) -> None:
