@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +102,18 @@ class Product:
                 yield f"http://127.0.0.1:{found[1]}"
             finally:
                 process.terminate()
+
+    def exit_codes(self, pod: str, end: Callable[[], object]) -> set[str]:
+        """Return what the first container of a pod ended with while `end` was done."""
+        path = "jsonpath={.status.containerStatuses[0].state.terminated.exitCode}{'\\n'}"
+        command = ["kubectl", "-n", self.streams, "get", "pod", pod, "--watch", "-o", path]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                end()
+            finally:
+                process.terminate()
+            assert process.stdout is not None
+            return set(process.stdout.read().split())
 
     def driver(self, layer: str) -> dict[str, Any] | None:
         found = self.get("pods", "-l", f"sparkoperator.k8s.io/app-name={layer},spark-role=driver")["items"]
