@@ -144,10 +144,9 @@ class Streams:
         """
         try:
             self._run(streams, trigger)
-        except StreamError:
-            raise
         except Exception as error:
             # Of a pod, nothing else is left a second later. Where the lake is the trouble, the lake cannot keep it.
+            # Once a query has failed, which has left its error, or was asked to end, `_stop` is set.
             if not self._stop.is_set():
                 with suppress(Exception):
                     checkpoint.keep_error(self._spark, self._lake, streams[0].name, str(error))

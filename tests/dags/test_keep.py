@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -30,8 +31,8 @@ def to_the_stream(api: Api) -> list[tuple[str, str, bool]]:
     return [(verb, name, dry) for verb, name, _, dry in api.writes if name != "stream-applications"]
 
 
-def often(api: Api) -> None:
-    at = [(datetime.now(UTC) - timedelta(seconds=seconds)).isoformat() for seconds in (900, 600, 300, 10)]
+def often(api: Api, ago: Sequence[int] = (900, 600, 300, 10)) -> None:
+    at = [(datetime.now(UTC) - timedelta(seconds=seconds)).isoformat() for seconds in ago]
     memory = {"submission": "one", "asked": "app/1", "failures": at, "error": "no room on the disk"}
     api.objects[MAP]["metadata"]["annotations"] = {"tweet-sentiment/memory-gold": json.dumps(memory)}
 
@@ -287,8 +288,7 @@ def test_the_last_error_is_told_for_as_long_as_failures_count(api: Api, caplog: 
     often(api)
     keep.behind("gold")
     assert "gold: the last error of its driver: no room on the disk" in caplog.text
-    memory = {"submission": "one", "asked": "app/1", "failures": [], "error": "no room on the disk"}
-    api.objects[MAP]["metadata"]["annotations"] = {"tweet-sentiment/memory-gold": json.dumps(memory)}
+    often(api, ago=())
     caplog.clear()
     keep.behind("gold")
     assert caplog.messages and "no room on the disk" not in caplog.text
