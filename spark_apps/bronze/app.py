@@ -1,6 +1,6 @@
 """Bronze: files of the landing → bronze/tweets, each document as it came."""
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_apps.bronze.transform import documents
@@ -8,7 +8,7 @@ from spark_apps.settings import Settings
 from spark_apps.stream import Batch, Outcome, Stream, newest
 from spark_apps.tables import BRONZE_TWEETS
 
-# What Spark's binaryFile source offers; content is never selected, so the source only lists.
+# What Spark's binaryFile source offers.
 _FILES = "path STRING, modificationTime TIMESTAMP, length BIGINT, content BINARY"
 
 
@@ -19,8 +19,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
 
     def process(batch: Batch) -> Outcome:
         # Few tasks of many files: a task costs more than a small file.
-        files = batch.rows.select("path", "modificationTime").coalesce(cores)
-        rows = documents(files, settings.max_document_mb << 20).persist()
+        rows = documents(batch.rows.coalesce(cores), settings.max_document_mb << 20).persist()
         try:
             # A file that holds no document is not among them.
             files_read = F.count_if(F.col("position") == 0)
@@ -43,4 +42,10 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         # The default passes over files that are a week older than the newest: a replay's would be lost.
         .option("maxFileAge", "36500d")
     )
-    return [Stream("bronze", lambda: source.load(landing), (), (BRONZE_TWEETS,), process)]
+
+    def files() -> DataFrame:
+        # Selected here, the source only lists. A selection inside of `process` comes too late: a batch is handed
+        # over as the source read it, and each file would pass through the JVM whole.
+        return source.load(landing).select("path", "modificationTime")
+
+    return [Stream("bronze", files, (), (BRONZE_TWEETS,), process)]

@@ -32,7 +32,7 @@ _DDL = ", ".join(f"{column.name} {column.type}" for column in BRONZE_TWEETS.colu
 
 def documents(files: DataFrame, max_document_bytes: int) -> DataFrame:
     """Read `files` (path STRING, modificationTime TIMESTAMP, one row a file) into rows of BRONZE_TWEETS."""
-    rows = files.select("path", "modificationTime").mapInArrow(_reader(max_document_bytes), _DDL)
+    rows = files.mapInArrow(_reader(max_document_bytes), _DDL)
     return rows.withColumn("ingest_date", F.to_date("ingested_at")).select(BRONZE_TWEETS.column_names)
 
 

@@ -75,6 +75,18 @@ def test_a_file_that_vanishes_late_is_a_row(place: Place, tmp_path: Path) -> Non
     assert (row["raw"], row["problem"]) == (None, "vanished")
 
 
+def test_the_source_lists_and_never_reads(place: Place) -> None:
+    place.land("long.json", '{"id": 1}\n{"id": 2}\n')
+    # Spark refuses to read a longer file whole; a landed one may be of any length.
+    most = "spark.sql.sources.binaryFile.maxLength"
+    place.spark.conf.set(most, 1)
+    try:
+        place.once(*app.streams(place.spark, place.settings))
+    finally:
+        place.spark.conf.unset(most)
+    assert [raw for raw, _, _ in bronze(place)] == ['{"id": 1}', '{"id": 2}']
+
+
 def test_large_documents_pass_and_larger_ones_are_refused(place: Place) -> None:
     place.settings.max_document_mb = 8
     place.land("line.json", '{"id": 1, "x": "' + "x" * (5 << 20) + '"}\n{"id": 2}\n')
