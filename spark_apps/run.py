@@ -60,7 +60,7 @@ def run(
             spark.streams.addListener(Listener(progress))
             progress.ui = spark.sparkContext.uiWebUrl
         before = _totals(lake)
-        runner = Streams(spark, lake, report, stop, progress.on_wait)
+        runner = Streams(spark, lake, report, stop, progress.on_wait, progress.touch)
         with until_signal(runner.stopping):
             streams = [stream for layer in chosen for stream in _APPS[layer](spark, settings)]
             if settings.monitor_port is not None:

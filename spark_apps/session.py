@@ -136,6 +136,9 @@ _SPARK = {
     # S3A would buffer uploads through the local file system that the two settings above replace.
     "spark.hadoop.fs.s3a.fast.upload.buffer": "bytebuffer",
     "spark.hadoop.fs.s3a.multipart.size": "16M",
+    # A task reads so many bytes at most, and many small files: it ends soon, which shows that its batch advances.
+    "spark.sql.files.maxPartitionBytes": "64m",
+    "spark.sql.files.openCostInBytes": "64k",
     # Batches are small and their plans are known: re-planning between stages costs more than it saves.
     "spark.sql.adaptive.enabled": "false",
     # The plans of three layers are some 250 classes: with room for 100, the default, each batch compiles its own anew.

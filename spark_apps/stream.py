@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 _KEEP_ALIVE_SECONDS = 25.0
 # A batch that takes longer to stop is broken off; it is done again, whole and once, at the next start.
 _STOP_SECONDS = 10.0
+# How often a batch in flight is asked whether tasks of it have ended.
+_LOOK_SECONDS = 5.0
 # How often a batch that waits for what it cannot do without looks for it.
 _PREPARE_SECONDS = 2.0
 
@@ -118,12 +120,18 @@ class Streams:
         on_batch: Callable[[BatchReport], None],
         stop: threading.Event | None = None,
         on_wait: Callable[[str], None] = lambda _: None,
+        on_task: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`on_batch` hears of each batch that had rows, `on_wait` the name of a stream that waits to begin one."""
+        """`on_batch` hears of each batch that had rows.
+
+        `on_wait` hears the name of a stream that waits to begin a batch, `on_task` that of one of whose batch tasks
+        have ended meanwhile: a batch that takes long is no batch that hangs.
+        """
         self._spark = spark
         self._lake = lake
         self._on_batch = on_batch
         self._on_wait = on_wait
+        self._on_task = on_task
         self._stop = stop or threading.Event()
         self._turn = Turn([], set(), self._stop)
         self._gave_up: set[str] = set()
@@ -231,12 +239,17 @@ class Streams:
         return writer.start()
 
     def _watch(self, queries: list[StreamingQuery]) -> None:
-        touched = time.monotonic()
+        touched = looked = time.monotonic()
+        ended = _tasks_ended(self._spark)
         try:
             while any(query.isActive for query in queries):
                 failed = next((query for query in queries if query.exception() is not None), None)
                 if failed or self._stop.wait(0.2):
                     break
+                if time.monotonic() - looked > _LOOK_SECONDS:
+                    looked, before, ended = time.monotonic(), ended, _tasks_ended(self._spark)
+                    if ended != before and (stream := self._turn.holder):
+                        self._on_task(stream)
                 if time.monotonic() - touched > _KEEP_ALIVE_SECONDS:
                     _touch_workers(self._spark)
                     touched = time.monotonic()
@@ -254,6 +267,13 @@ class Streams:
                 self._stop.set()
                 name = str(query.name)
                 raise StreamError(checkpoint.keep_error(self._spark, self._lake, name, str(error))) from error
+
+
+def _tasks_ended(spark: SparkSession) -> dict[int, int]:
+    """Count the tasks that have ended well, in each stage that is at work now."""
+    tracker = spark.sparkContext.statusTracker()
+    stages = {stage: tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()}
+    return {stage: info.numCompletedTasks for stage, info in stages.items() if info is not None}
 
 
 def _touch_workers(spark: SparkSession) -> None:

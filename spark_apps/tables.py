@@ -189,5 +189,6 @@ REASONS = {
     "missing_time": "a tweet without a time",
     "bad_id": "an id that is no id",
     "bad_text": "a text that is no string",
+    "long_text": "a text longer than any tweet's",
     "bad_time": "a time that cannot be read",
 }

@@ -30,7 +30,8 @@ class Turn:
         self._stopping = stopping
         self._condition = threading.Condition()
         self._waiting: list[str] = []
-        self._busy = False
+        # The stream whose batch is in flight; empty, when none is.
+        self.holder = ""
         self._next = ""
         self._freed = time.monotonic()
 
@@ -49,12 +50,12 @@ class Turn:
                         raise Stopped
             finally:
                 self._waiting.remove(name)
-            self._busy = True
+            self.holder = name
         try:
             yield
         finally:
             with self._condition:
-                self._busy = False
+                self.holder = ""
                 following = next(iter(self._order[self._order.index(name) + 1 :]), "")
                 self._next = following if following in self._prompt else ""
                 self._freed = time.monotonic()
@@ -63,10 +64,10 @@ class Turn:
     def wait_until_idle(self, timeout: float) -> None:
         """Wait at most `timeout` seconds for the batch in flight."""
         with self._condition:
-            self._condition.wait_for(lambda: not self._busy, timeout)
+            self._condition.wait_for(lambda: not self.holder, timeout)
 
     def _is_due(self, name: str) -> bool:
-        if self._busy:
+        if self.holder:
             return False
         if self._next in self._waiting:
             return name == self._next

@@ -9,6 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_apps.commits import LakeError, Note, commits, open_table
 from spark_apps.tables import Table
 
+# A micro-batch of the stream that reads the table takes at least one file, and must not take for ever.
+_ROWS_PER_FILE = 4_000
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 
@@ -62,6 +64,7 @@ class TableWriter:
             rows.select(self.table.column_names)
             .write.format("delta")
             .mode("append")
+            .option("maxRecordsPerFile", _ROWS_PER_FILE)
             .option("userMetadata", str(note))
             .save(self.table.path(self.lake))
         )

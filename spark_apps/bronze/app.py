@@ -15,11 +15,9 @@ _FILES = "path STRING, modificationTime TIMESTAMP, length BIGINT, content BINARY
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     """Return the one stream of this layer."""
     (landing,) = settings.require("landing")
-    cores = spark.sparkContext.defaultParallelism
 
     def process(batch: Batch) -> Outcome:
-        # Few tasks of many files: a task costs more than a small file.
-        rows = documents(batch.rows.coalesce(cores), settings.max_document_mb << 20).persist()
+        rows = documents(batch.rows, settings.max_document_mb << 20).persist()
         try:
             # A file that holds no document is not among them.
             files_read = F.count_if(F.col("position") == 0)

@@ -87,6 +87,7 @@ _REJECTED: tuple[tuple[str, Callable[[Draft], bytes]], ...] = (
     ("missing_time", _with(timestamp=None)),
     ("bad_id", _with(id="not-a-number")),
     ("bad_text", _with(full_text={"html": "<b>hi</b>"})),
+    ("long_text", _with(full_text="so very " * 15_000)),
     ("bad_time", _with(timestamp="2024-02-31T25:61:00Z")),
 )
 

@@ -28,7 +28,7 @@ class _Query:
 class Progress:
     """The state of the queries of `layers`, fed by `Listener`, `on_batch` and `on_wait`, read by the server.
 
-    A query advances when Spark has finished a batch of it, or has looked for news and found none.
+    A query advances when Spark has finished a batch of it or tasks of one, or has looked for news and found none.
     """
 
     def __init__(self, layers: Sequence[str]) -> None:

@@ -9,9 +9,12 @@ import re
 _MENTION = re.compile(r"(?<![\w@])@\w+")
 _LINK = re.compile(r"https?://\S+|www\.\S+", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
+# A model reads some hundred tokens of a text, which are far fewer characters than these; what follows only takes time
+# and memory.
+_READ = 5_000
 
 
 def normalise(text: str) -> str:
-    """Return `text` as the model reads it: entities decoded, @user, http, single spaces."""
+    """Return `text` as the model reads it: entities decoded, @user, http, single spaces, at most 5,000 characters."""
     decoded = html.unescape(text)
-    return _SPACE.sub(" ", _MENTION.sub("@user", _LINK.sub("http", decoded))).strip()
+    return _SPACE.sub(" ", _MENTION.sub("@user", _LINK.sub("http", decoded))).strip()[:_READ]

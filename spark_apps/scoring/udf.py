@@ -1,6 +1,7 @@
 """Scoring inside Spark: rows with a text → the same rows with their sentiment."""
 
 import hashlib
+import math
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ from spark_apps.model.data import LABELS
 from spark_apps.scoring import worker
 from spark_apps.scoring.description import DESCRIPTION_FILE, TOKENIZER_FILE, Description, ModelVersion
 
+# A task of more would show for minutes nothing of its batch's advance: a table that is read anew has large files.
+_TASK_ROWS = 4_000
 _ADDED = (
     "label STRING, score FLOAT, negative FLOAT, neutral FLOAT, positive FLOAT, "
     "model STRING, model_version STRING, scored_at TIMESTAMP, cached BOOLEAN"
@@ -35,7 +38,8 @@ def scored(tweets: DataFrame, model: ModelVersion) -> DataFrame:
     spark = tweets.sparkSession
     archive = _distribute(spark, model)
     threads = int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))
-    tasks = max(1, spark.sparkContext.defaultParallelism // threads)
+    sessions = max(1, spark.sparkContext.defaultParallelism // threads)
+    tasks = max(sessions, math.ceil(tweets.count() / _TASK_ROWS))
     schema = StructType([*tweets.schema, *cast(StructType, StructType.fromDDL(_ADDED))])
     spread = tweets.repartition(tasks, F.xxhash64("full_text"))
     rows = spread.mapInArrow(_scoring(archive, threads), schema)

@@ -68,6 +68,8 @@ _TRUTHS = {
 }
 _AT = re.compile(r"(?<![\w@])[@＠](\w{1,30})")
 _ID = re.compile(r"\d{1,20}")
+# Four times what the longest tweet may have; one that is longer would take the memory of whatever shows or scores it.
+_LONGEST_TEXT = 100_000
 # Ids are snowflakes since 4 November 2010; before, they were counted up and say nothing of the time.
 _FIRST_SNOWFLAKE = 29_700_859_247
 _SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
@@ -122,6 +124,8 @@ def _text(value: Any) -> str:
         raise Invalid("missing_text")
     if not isinstance(value, str):
         raise Invalid("bad_text", f"{_excerpt(value)} is no text")
+    if len(value) > _LONGEST_TEXT:
+        raise Invalid("long_text", f"{len(value)} characters; the limit is {_LONGEST_TEXT}")
     return clean(value)
 
 

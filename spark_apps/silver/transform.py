@@ -74,10 +74,11 @@ def _reader(
         rows: list[dict[str, Any]] = []
         for batch in batches:
             for document in batch.to_pylist():
-                rows.extend(_records(document, paths))
-                if len(rows) >= _ROWS:
-                    yield pa.RecordBatch.from_pylist(rows, schema)
-                    rows = []
+                for record in _records(document, paths):
+                    rows.append(record)
+                    if len(rows) >= _ROWS:
+                        yield pa.RecordBatch.from_pylist(rows, schema)
+                        rows = []
         if rows:
             yield pa.RecordBatch.from_pylist(rows, schema)
 

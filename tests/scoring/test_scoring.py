@@ -111,6 +111,7 @@ def test_a_cache_of_any_size_answers_right(calls: list[list[str]], size: int) ->
         ("@Ann look https://t.co/x&amp;y now", "@user look http now"),
         ("mail ann@example.com &lt;3", "mail ann@example.com <3"),
         ("WWW.example.com  two\n lines ", "http two lines"),
+        ("a " * 10_000, "a " * 2_500),
         ("RT @a_b: hi @c!", "RT @user: hi @user!"),
     ],
 )

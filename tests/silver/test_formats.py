@@ -181,6 +181,7 @@ def test_what_is_no_tweet_says_why(text: str, expected: list[str]) -> None:
         ({"full_text": ""}, "missing_text"),
         ({"full_text": None}, "missing_text"),
         ({"full_text": 7}, "bad_text"),
+        ({"full_text": "x" * 100_001}, "long_text"),
         ({"timestamp": None}, "missing_time"),
         ({"timestamp": "2024-02-31T00:00:00Z"}, "bad_time"),
     ],
