@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pyarrow as pa
@@ -49,13 +50,13 @@ def test_a_batch_advances_while_its_tasks_end(
     heard: list[float] = []
     stop, began = threading.Event(), threading.Event()
 
-    def slow(batch: Batch) -> Outcome:
-        def wait(batches: object) -> object:
+    def slow(_: Batch) -> Outcome:
+        def wait(_: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             time.sleep(seconds)
             yield pa.RecordBatch.from_pydict({"id": [1]})
 
         began.set()
-        place.spark.range(20, numPartitions=20).mapInArrow(wait, "id LONG").collect()  # type: ignore[arg-type]
+        place.spark.range(20, numPartitions=20).mapInArrow(wait, "id LONG").collect()
         return Outcome({}, 0)
 
     running = Streams(place.spark, place.lake, lambda _: None, stop, on_task=lambda _: heard.append(time.monotonic()))

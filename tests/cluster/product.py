@@ -54,6 +54,10 @@ class Product:
         found: dict[str, Any] = json.loads(said.splitlines()[-1])
         return found
 
+    def run_python(self, code: str) -> str:
+        """Run `code` in the dashboard's pod; return what it prints."""
+        return self.kubectl("exec", "deploy/dashboard", "--", "python", "-c", code)
+
     def tables(self) -> dict[str, Any]:
         """Return the state of the tables; empty while it cannot be told."""
         said = self.kubectl("exec", "deploy/dashboard", "--", "tweet-sentiment", "tables", "--json", check=False)
@@ -87,7 +91,7 @@ class Product:
             "columns = pa.table(found).columns\n"
             "print(json.dumps(dict(zip(*(column.to_pylist() for column in columns)))))"
         )
-        found: dict[str, int] = json.loads(self.kubectl("exec", "deploy/dashboard", "--", "python", "-c", code))
+        found: dict[str, int] = json.loads(self.run_python(code))
         return found
 
     @contextmanager
@@ -114,6 +118,11 @@ class Product:
                 process.terminate()
             assert process.stdout is not None
             return set(process.stdout.read().split())
+
+    def pods(self) -> set[str]:
+        """Return the uids of all drivers and executors."""
+        found = self.get("pods", "-l", "spark-role")["items"]
+        return {pod["metadata"]["uid"] for pod in found if pod["status"]["phase"] == "Running"}
 
     def driver(self, layer: str) -> dict[str, Any] | None:
         found = self.get("pods", "-l", f"sparkoperator.k8s.io/app-name={layer},spark-role=driver")["items"]

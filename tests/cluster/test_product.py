@@ -24,10 +24,9 @@ def test_an_install_with_no_values_labels_tweets(product: Product) -> None:
     print(
         f"first tweet in gold/sentiment: {time.monotonic() - began:.0f} s after the start of helm install", flush=True
     )
-    found = product.kubectl(
-        "exec", "deploy/dashboard", "--", "python", "-c",
-        "import urllib.request as r; print(r.urlopen('http://localhost:8501/_stcore/health').read().decode())",
-    )  # fmt: skip
+    found = product.run_python(
+        "import urllib.request as r; print(r.urlopen('http://localhost:8501/_stcore/health').read().decode())"
+    )
     assert found.strip() == "ok"
 
 
@@ -35,6 +34,29 @@ def test_every_known_tweet_arrives_once(known: Known) -> None:
     known.land(500)
     labelled, took = known.settle()
     print(f"\n500 tweets in Gold: {labelled:.0f} s, with the aggregates {took:.0f} s", flush=True)
+
+
+def test_the_largest_documents_fit_into_the_memory_of_the_pods(product: Product, known: Known) -> None:
+    """One of a timeline, one of a text that is no tweet's, and one that is over the limit, beside a small one."""
+    before, first = product.pods(), int(time.time() * 1e6)
+    product.run_python(
+        "import json; from spark_apps.landing import put\n"
+        "def land(name, document):\n"
+        f"    put('/lake/landing', f'{first}-{{name}}.json', document.encode())\n"
+        "def tweet(id_, text):\n"
+        "    return {'id': id_, 'full_text': text, 'timestamp': '2026-01-01T00:00:00Z'}\n"
+        f"land('timeline', json.dumps([tweet({first} + n, f'text {{n % 100:0>119}}') for n in range(40_000)]))\n"
+        f"land('text', json.dumps(tweet({first} + 50_000, 'so ' * 2_700_000)))\n"
+        "land('huge', json.dumps({'x': 'y' * (100 << 20)}))\n"
+        f"land('small', json.dumps(tweet({first} + 60_000, 'small')))"
+    )
+    known.totals["documents"] += 4
+    known.totals["quarantine"] += 2
+    for name in ("tweets", "gold", "rows", "trends"):
+        known.totals[name] += 40_001
+    labelled, took = known.settle(600)
+    print(f"\na timeline of 40,000: {labelled:.0f} s, with the aggregates {took:.0f} s", flush=True)
+    assert product.pods() == before
 
 
 def test_helm_test_follows_a_tweet(product: Product, known: Known) -> None:

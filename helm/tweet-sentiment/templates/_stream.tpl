@@ -59,6 +59,9 @@ driver:
   terminationGracePeriodSeconds: {{ $v.streams.gracePeriodSeconds }}
   env:
     {{- include "tweets.driverEnv" $root | nindent 4 }}
+    {{- with .values.maxDocumentMb }}
+    - {name: TWEETS_MAX_DOCUMENT_MB, value: {{ . | quote }}}
+    {{- end }}
     {{- with .values.env }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
