@@ -110,11 +110,16 @@ def _span(lake: str, filters: Filters) -> tuple[datetime, float] | None:
 
     A few tweets that come late, by hours or years, would else press all others into one step.
     """
-    sql = f"""SELECT approx_percentile_cont_with_weight(tweets, {_LATE}) WITHIN GROUP
-                       (ORDER BY CAST(extract(epoch FROM minute) AS BIGINT)) AS first,
-                     CAST(max(extract(epoch FROM minute)) AS BIGINT) AS last
-              FROM t WHERE {filters.where("minute")}"""
-    found = _query(lake, GOLD_TRENDS, sql)
+    # Where the charts read the tweets themselves, those are there half a minute before their aggregates.
+    table, time, percentile = (
+        (GOLD_SENTIMENT, "timestamp", f"approx_percentile_cont({_LATE})")
+        if filters.close
+        else (GOLD_TRENDS, "minute", f"approx_percentile_cont_with_weight(tweets, {_LATE})")
+    )
+    sql = f"""SELECT {percentile} WITHIN GROUP (ORDER BY CAST(extract(epoch FROM {time}) AS BIGINT)) AS first,
+                     CAST(max(extract(epoch FROM {time})) AS BIGINT) AS last
+              FROM t WHERE {filters.where(time)}"""
+    found = _query(lake, table, sql)
     if not len(found) or pd.isna(found["first"][0]):
         return None
     first = datetime.fromtimestamp(int(found["first"][0]), UTC)

@@ -10,7 +10,8 @@ import pytest
 from spark_apps.dashboard import data
 from spark_apps.dashboard.data import Filters
 from spark_apps.status import status
-from tests.dashboard.lakes import fill
+from spark_apps.tables import GOLD_SENTIMENT
+from tests.dashboard.lakes import fill, gold, put
 
 SPANS = {"close": timedelta(minutes=30), "far": timedelta(days=2), "ever": None}
 
@@ -54,6 +55,12 @@ def test_freshness_and_latest(lake: tuple[str, pd.DataFrame]) -> None:
     assert list(newest["id"]) == list(frame.sort_values("timestamp")["id"][::-1][:5])
     assert data.model_versions(newest) == ["7"]
     assert data.languages(folder)[0] == "en"
+
+
+def test_tweets_are_charted_before_their_aggregates_are_there(tmp_path: Path) -> None:
+    put(tmp_path, GOLD_SENTIMENT, gold(300, timedelta(minutes=5)), rows=300)
+    charted, _ = data.sentiment_over_time(str(tmp_path), Filters(datetime.now(UTC) - timedelta(minutes=15)))
+    assert charted["tweets"].sum() > 250
 
 
 def test_a_lake_without_tables_has_no_figures(tmp_path: Path) -> None:
