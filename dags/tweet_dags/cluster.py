@@ -2,8 +2,8 @@
 
 A write carries the version of what was read: where that has changed meanwhile, `ChangedError` is raised and nothing
 is written. Needs in the namespace of the streams: get on the map `stream-applications` and patch of its annotations;
-get, create, patch and delete on the SparkApplications; list on pods, delete on the drivers; get on the log of
-`rescore-driver`.
+get, create, patch and delete on the SparkApplications; list on pods, delete on the drivers and on executors that are
+over; get on the log of `rescore-driver`.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
-from tweet_dags import driver
+from tweet_dags import driver, pods
 from tweet_dags.drift import MANAGER
 from tweet_dags.notes import Hold, Memory, Pardon, standing
 from tweet_dags.seen import Object, Seen, get
@@ -63,12 +63,14 @@ class Cluster:
         rendered = self._rendered(applications, stream)
         live = self._live(stream)
         notes = applications.metadata.annotations or {}
+        found = self._pods(stream)
         pardon = Pardon.of(notes.get(_PARDON + stream))
         seen = Seen(
             now=datetime.now(UTC),
             rendered=rendered,
             live=live,
-            pods=self._pods(stream),
+            pods=tuple(pod for pod in found if not pods.ended(pod)),
+            ended=tuple(pod for pod in found if pods.ended(pod)),
             held=standing(notes.get(_HOLD + stream), get(live, "metadata", "annotations", _HOLD_COPY), pardon),
             pardon=pardon,
             memory=Memory.of(notes.get(_MEMORY + stream)),
@@ -130,11 +132,13 @@ class Cluster:
 
     def end_driver(self, seen: Seen) -> None:
         """Delete the driver pod that was seen; it finishes its batch if it can, and the operator submits again."""
-        name = get(seen.driver, "metadata", "name")
-        with unless_gone(), writing(f"the pod {name}"):
-            self.core.delete_namespaced_pod(
-                name, self.namespace, body=as_it_was(seen.driver), _request_timeout=_SECONDS
-            )
+        self._end(seen.driver)
+
+    def clear(self, seen: Seen) -> None:
+        """Delete the executors that are over and that nobody else takes away."""
+        for pod in seen.ended:
+            if pods.left_over(pod, seen.driver, seen.now):
+                self._end(pod)
 
     def last_lines(self, seen: Seen, lines: int) -> str:
         """Return the last lines of the log of the driver that was seen; '' where there is none to be read."""
@@ -211,6 +215,11 @@ class Cluster:
                 f"the ConfigMap {applications.metadata.name} in {self.namespace} has no {name}.yaml: is the chart "
                 "installed, and its streams.namespace the one of TWEETS_STREAMS_NAMESPACE?"
             ) from None
+
+    def _end(self, pod: Object | None) -> None:
+        name = get(pod, "metadata", "name")
+        with unless_gone(), writing(f"the pod {name}"):
+            self.core.delete_namespaced_pod(name, self.namespace, body=as_it_was(pod), _request_timeout=_SECONDS)
 
     def _live(self, stream: str) -> Object | None:
         with unless_gone():

@@ -42,6 +42,11 @@ def applied(stream: str) -> str:
         if not _being_made_anew(seen, action) or time.monotonic() - began > _PATIENCE:
             break
         time.sleep(_PAUSE)
+    try:
+        cluster.clear(seen)
+    except (ChangedError, RefusedError) as error:
+        # They are in nobody's way.
+        _log.warning("%s", error)
     return "; then ".join(dict.fromkeys(said))
 
 

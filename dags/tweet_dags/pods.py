@@ -7,6 +7,8 @@ from tweet_dags.seen import Object, get
 
 # A kubelet that lives ends a pod within its grace; some seconds more are its own.
 _OVERDUE = timedelta(seconds=60)
+# How long what an executor has said last can be read.
+_KEPT = timedelta(minutes=5)
 # These say only that it has not begun.
 _NOT_YET = {"PodInitializing", "ContainerCreating"}
 
@@ -30,6 +32,26 @@ def lost(pod: Object, now: datetime) -> str:
     if ends and now - datetime.fromisoformat(ends) > _OVERDUE:
         return f"{name} should have ended at {ends}, and {node} has not done it"
     return ""
+
+
+def ended(pod: Object) -> bool:
+    """Tell whether `pod` is an executor that is over: it writes no more, and nothing waits for it to go."""
+    executor = get(pod, "metadata", "labels", "spark-role") == "executor"
+    over = get(pod, "status", "phase") in {"Succeeded", "Failed"} and get(pod, "status", "reason") != "NodeLost"
+    return executor and over
+
+
+def left_over(pod: Object, driver: Object | None, now: datetime) -> bool:
+    """Tell whether nobody takes an executor away that is over: its driver would, and was killed.
+
+    The cluster does not either, since the operator makes the application its owner too.
+    """
+    owners = {owner.get("uid") for owner in get(pod, "metadata", "ownerReferences") or []}
+    over = [
+        get(status, "state", "terminated", "finishedAt") for status in get(pod, "status", "containerStatuses") or []
+    ]
+    is_old = all(at and now - datetime.fromisoformat(at) > _KEPT for at in over)
+    return is_old and (driver is None or get(driver, "metadata", "uid") not in owners)
 
 
 def pending(pod: Object) -> str:

@@ -43,15 +43,16 @@ class Answer:
 class Seen:
     """What stands on the cluster for one stream at one instant.
 
-    `rendered` is the manifest of the chart, `live` the application, `pods` its pods, those that are going included;
-    `answer` is that of the driver, None where it has no address yet. `held`, `pardon` and `memory` stand on the
-    chart's map, whose version is `notes_version`.
+    `rendered` is the manifest of the chart, `live` the application, `pods` its pods, those that are going included, and
+    `ended` its executors that are over; `answer` is that of the driver, None where it has no address yet. `held`,
+    `pardon` and `memory` stand on the chart's map, whose version is `notes_version`.
     """
 
     now: datetime
     rendered: Object
     live: Object | None = None
     pods: tuple[Object, ...] = ()
+    ended: tuple[Object, ...] = ()
     answer: Answer | None = None
     held: Hold | None = None
     pardon: Pardon = field(default_factory=Pardon)

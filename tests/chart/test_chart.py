@@ -230,8 +230,9 @@ def test_airflow_may_rescore_as_gold_and_see_how_that_ended() -> None:
     assert named_applications["resourceNames"] == ["bronze", "silver", "gold", "rescore"]
     (logs,) = [rule for rule in rules if "pods/log" in rule["resources"]]
     assert (logs["resourceNames"], logs["verbs"]) == (["rescore-driver"], ["get"])
-    (pods,) = [rule for rule in rules if rule["verbs"] == ["delete"]]
-    assert "rescore-driver" not in pods["resourceNames"]
+    conditions = named("ValidatingAdmissionPolicy", "tweets-jobs")["spec"]["matchConditions"]
+    (drivers,) = [found["expression"] for found in conditions if found["name"] == "not-the-end-of-a-driver"]
+    assert "'gold-driver'" in drivers and "rescore" not in drivers
     policy = named("ValidatingAdmissionPolicy", "tweets-streams-applications")["spec"]
     assert policy["variables"] == [
         {"name": "account", "expression": "object.metadata.name == 'rescore' ? 'gold' : object.metadata.name"}

@@ -22,6 +22,14 @@ def drivers(product: Product) -> list[str]:
     return [product.uid(layer) for layer in LAYERS]
 
 
+def test_what_killed_drivers_have_left_is_taken_away(product: Product) -> None:
+    def left() -> list[str]:
+        pods = product.get("pods", "-l", "spark-role=executor")["items"]
+        return [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] in {"Succeeded", "Failed"}]
+
+    until(lambda: not left(), 480, f"the end of {left()}")
+
+
 def test_streams_need_no_airflow(product: Product, known: Known) -> None:
     """It is away for two minutes; an application that is deleted meanwhile is back after its return."""
     before = drivers(product)

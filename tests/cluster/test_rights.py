@@ -120,7 +120,7 @@ def test_a_job_of_airflow_cannot_steal(product: Product, job: str, change: dict[
 
 
 def test_airflow_ends_and_changes_no_pods_but_its_own(product: Product) -> None:
-    """And the drivers, which keep_streams_running ends where they stand still."""
+    """And the drivers, which keep_streams_running ends where they stand still; executors only once they are over."""
     options = ["--dry-run=server", f"--as=system:serviceaccount:{product.platform}:airflow"]
 
     def refused(*command: str, platform: bool = False) -> bool:
@@ -132,6 +132,9 @@ def test_airflow_ends_and_changes_no_pods_but_its_own(product: Product) -> None:
     label = json.dumps({"metadata": {"labels": {"a": "b"}}})
     assert refused("patch", "pod", "postgres-0", "-p", label, platform=True)
     assert not refused("delete", "pod", "gold-driver")
+    executors = product.get("pods", "-l", "spark-role=executor")["items"]
+    running = [pod["metadata"]["name"] for pod in executors if pod["status"]["phase"] == "Running"]
+    assert running and refused("delete", "pod", running[0])
 
 
 def test_airflow_cannot_have_a_stream_of_its_own_making(product: Product) -> None:

@@ -61,6 +61,22 @@ def driver(spec_hash: str = "aaaa", uid: str = "pod", deleted: str | None = None
     return {"metadata": metadata | ({"deletionTimestamp": deleted} if deleted else {}), "status": status}
 
 
+def executor(phase: str = "Running", owner: str = "pod", ended: float | None = None) -> dict[str, Any]:
+    """Return an executor of the driver with the uid `owner`; `ended` is the seconds since it has ended."""
+    labels = {"spark-role": "executor", APP_NAME: "gold"}
+    owners = [
+        {"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication", "name": "gold", "uid": "app"},
+        {"apiVersion": "v1", "kind": "Pod", "name": "gold-driver", "uid": owner},
+    ]
+    over = {"exitCode": 0, "finishedAt": f"{ago(ended or 0):%Y-%m-%dT%H:%M:%SZ}"}
+    container = {"name": "spark", "image": "", "imageID": "", "ready": False, "restartCount": 0}
+    status = {
+        "phase": phase,
+        "containerStatuses": [] if ended is None else [container | {"state": {"terminated": over}}],
+    }
+    return {"metadata": {"name": "gold-exec-1", "labels": labels, "ownerReferences": owners}, "status": status}
+
+
 def answer(seconds: float = 1, batch: int = 7, error: str = "") -> Answer:
     return Answer(Heard.ANSWER, {"gold": batch}, {"gold": seconds}, error)
 

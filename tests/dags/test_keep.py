@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.dags.api import APP, MAP, POD, Api, note
-from tests.dags.facts import driver
+from tests.dags.api import APP, CORE, MAP, POD, Api, note
+from tests.dags.facts import driver, executor
 
 pytestmark = pytest.mark.airflow
 
@@ -292,3 +292,25 @@ def test_the_last_error_is_told_for_as_long_as_failures_count(api: Api, caplog: 
     caplog.clear()
     keep.behind("gold")
     assert caplog.messages and "no room on the disk" not in caplog.text
+
+
+def test_the_executors_of_killed_drivers_are_taken_away(api: Api) -> None:
+    from tweet_dags import keep
+
+    left, kept = f"{CORE}/pods/gold-exec-1", f"{CORE}/pods/gold-exec-2"
+    uid = api.objects[POD]["metadata"]["uid"]
+    # The clock of the tests of facts stands in the past.
+    api.put(left, executor("Succeeded", owner="killed", ended=0))
+    api.put(kept, executor("Failed", owner=uid, ended=0))
+    keep.applied("gold")
+    assert left not in api.objects and kept in api.objects
+
+
+def test_an_executor_that_may_not_be_taken_away_is_in_nobodys_way(api: Api) -> None:
+    from tweet_dags import keep
+
+    left = f"{CORE}/pods/gold-exec-1"
+    api.put(left, executor("Succeeded", owner="killed", ended=0))
+    api.before["DELETE"] = lambda: api.touch(left)
+    keep.applied("gold")
+    assert left in api.objects

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.dags.facts import NOW, driver
-from tweet_dags.pods import lost, pending, trouble
+from tests.dags.facts import NOW, driver, executor
+from tweet_dags.pods import ended, left_over, lost, pending, trouble
 
 INIT_FAILED: dict[str, Any] = {
     "initContainerStatuses": [
@@ -95,3 +95,35 @@ def test_a_pod_to_which_nobody_sees(pod: dict[str, Any], found: bool) -> None:
 def test_a_gate_of_somebody_else_is_no_lost_node() -> None:
     pod = driver(conditions=conditions("False", "True")) | {"spec": {"readinessGates": [{"conditionType": "x"}]}}
     assert lost(pod, NOW) == ""
+
+
+@pytest.mark.parametrize(
+    ("pod", "found"),
+    [
+        (executor(), False),
+        (executor("Succeeded"), True),
+        (executor("Failed"), True),
+        # The cluster writes so, and what it runs may still be at work.
+        (executor("Failed") | {"status": {"phase": "Failed", "reason": "NodeLost"}}, False),
+        (driver(phase="Succeeded"), False),
+    ],
+)
+def test_which_executors_are_over(pod: dict[str, Any], found: bool) -> None:
+    assert ended(pod) is found
+
+
+@pytest.mark.parametrize(
+    ("pod", "found"),
+    [
+        # Its driver takes it away, or has kept it to be looked at.
+        (executor("Failed", owner="pod", ended=900), False),
+        (executor("Succeeded", owner="killed", ended=900), True),
+        (executor("Succeeded", owner="killed", ended=60), False),
+    ],
+)
+def test_which_executors_nobody_takes_away(pod: dict[str, Any], found: bool) -> None:
+    assert left_over(pod, driver(), NOW) is found
+
+
+def test_without_a_driver_all_that_are_over_are_left() -> None:
+    assert left_over(executor("Succeeded", ended=900), None, NOW)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.dags.api import APP, CORE, GROUP, MAP, POD, Api
-from tests.dags.facts import APP_NAME, driver
+from tests.dags.facts import APP_NAME, driver, executor
 
 pytestmark = pytest.mark.airflow
 
@@ -67,8 +67,9 @@ def test_from_beginning_to_end(api: Api) -> None:
     assert "suspended" in rescore.held("one version for all", "ann")
     assert (hold(api)["owner"], hold(api)["reason"]) == ("rescore-gold", "one version for all (ann)")
     assert api.objects[APP]["spec"]["suspend"] is True
-    # The state comes before the end of the pods.
+    # The state comes before the end of the pods. An executor that a killed driver has left is no such pod.
     state(api, APP, "SUSPENDED")
+    api.put(f"{CORE}/pods/gold-exec-1", executor("Succeeded", owner="killed"))
     assert rescore.quiet() is False
     del api.objects[POD]
     assert rescore.quiet() is True
