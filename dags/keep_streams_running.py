@@ -5,7 +5,8 @@ Looks at each stream once a minute and does at most one thing about it.
 
 - `applied` applies the SparkApplication that the chart has rendered: where it is missing, changed by an upgrade,
   edited by hand, or where the operator has forgotten it. It is deleted to be made anew only where the cluster would
-  take it again, and never written while the operator submits it.
+  take it again, and never written while the operator submits it. Executors that a killed driver has left are taken
+  away five minutes after their end: until then, their logs can be read.
 - `advancing` asks the driver whether its micro-batches advance; where they do, `healed` is skipped.
 - `healed` ends a driver whose batches stand still or that keeps silent, so that it is started again; a stream that
   fails and has failed too often within an hour is left down. What an upgrade, an edit or a person has brought about is

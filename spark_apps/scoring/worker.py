@@ -28,5 +28,4 @@ def score(archive: str, threads: int, texts: Sequence[str]) -> tuple[Probabiliti
         # The new one is made before the old one goes: when it cannot be loaded, the old one still stands.
         _scorer = (archive, Scorer(Path(SparkFiles.get(archive)), threads))
     normalised = [normalise(text) for text in texts]
-    known = _cache.known(archive, normalised)
-    return _cache.score(archive, normalised, _scorer[1].score_normalised), known
+    return _cache.score(archive, normalised, _scorer[1].score_normalised)

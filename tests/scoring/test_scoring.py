@@ -82,8 +82,10 @@ def test_the_cache_asks_once_for_each_text_and_version() -> None:
         asked.extend(texts)
         return _ones(texts)
 
-    assert cache.score("1", ["a", "bb", "a"], score)[:, 0].tolist() == [1, 2, 1]
-    assert cache.score("1", ["bb", "ccc"], score)[:, 0].tolist() == [2, 3]
+    found, known = cache.score("1", ["a", "bb", "a"], score)
+    assert found[:, 0].tolist() == [1, 2, 1] and known == [False, False, True]
+    found, known = cache.score("1", ["bb", "ccc"], score)
+    assert found[:, 0].tolist() == [2, 3] and known == [True, False]
     assert asked == ["a", "bb", "ccc"]
     cache.score("2", ["a"], score)
     assert asked[-1] == "a" and len(cache) == 1
@@ -98,9 +100,9 @@ def test_a_cache_of_any_size_answers_right(calls: list[list[str]], size: int) ->
         return _ones(texts)
 
     for texts in calls:
-        known = cache.known("v", texts)
         asked.clear()
-        assert cache.score("v", texts, score)[:, 0].tolist() == [len(text) for text in texts]
+        found, known = cache.score("v", texts, score)
+        assert found[:, 0].tolist() == [len(text) for text in texts]
         assert asked == [text for text, is_known in zip(texts, known, strict=True) if not is_known]
         assert len(cache) <= size
 
