@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -128,6 +129,8 @@ _SPARK = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.session.timeZone": "UTC",
+    # Nothing is kept there, but Spark makes the folder, by default where the user happens to be.
+    "spark.sql.warehouse.dir": tempfile.gettempdir(),
     # Reading a table's log with the default of 50 tasks is most of a small micro-batch's time.
     "spark.databricks.delta.snapshotPartitions": "2",
     # The checksum files of the default local file system double the number of files, and break on a colon in a name.
