@@ -132,6 +132,15 @@ class Product:
         driver = self.driver(layer)
         return str(driver["metadata"]["uid"]) if driver else ""
 
+    def signal(self, layer: str, name: str) -> None:
+        """Send a signal to the Python of a driver, which cannot answer it where it is STOP or KILL."""
+        send = (
+            "for p in /proc/[0-9]*; do case $(tr '\\0' ' ' <$p/cmdline) in "
+            f"/opt/venv/bin/python*'tweet-sentiment run {layer}'*) kill -{name} ${{p#/proc/}};; esac; done"
+        )
+        driver = (f"{layer}-driver", "-c", "spark-kubernetes-driver")
+        self.kubectl("exec", *driver, "--", "bash", "-c", send, check=False)
+
     def runs(self, layer: str) -> bool:
         """Tell whether the stream's driver is ready and not going."""
         driver = self.driver(layer) or {"metadata": {}, "status": {}}

@@ -90,9 +90,9 @@ def test_a_rescore_outlives_an_upgrade(product: Product, airflow: Airflow, known
     """
     assert product.versions()["1"] > 0
     before = product.uid("gold")
-    product.kubectl("delete", "pod", "gold-driver", "--grace-period=0", "--force")
+    product.signal("gold", "KILL")
     until(lambda: product.uid("gold") != before and product.runs("gold"), 120, "the next driver of gold")
-    assert executors(product, "Succeeded")
+    until(lambda: executors(product, "Succeeded") or executors(product, "Failed"), 60, "an executor that is over")
     run = airflow.trigger("rescore_gold", reason="one version for all")
     until(lambda: product.get("pods", "-l", "sparkoperator.k8s.io/app-name=rescore")["items"], 300, "the rescore")
     assert product.driver("gold") is None and not executors(product, "Running")

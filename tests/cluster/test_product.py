@@ -136,12 +136,7 @@ def test_an_application_is_edited_by_hand(product: Product, known: Known) -> Non
 
 def test_a_driver_freezes(product: Product, known: Known) -> None:
     before = product.uid("gold")
-    freeze = (
-        "for p in /proc/[0-9]*; do case $(tr '\\0' ' ' <$p/cmdline) in "
-        "/opt/venv/bin/python*'tweet-sentiment run gold'*) kill -STOP ${p#/proc/};; esac; done"
-    )
-    stop = ["exec", "gold-driver", "-c", "spark-kubernetes-driver", "--", "bash", "-c", freeze]
-    healed(known, lambda: product.kubectl(*stop, check=False), CHANGED, "driver of gold frozen")
+    healed(known, lambda: product.signal("gold", "STOP"), CHANGED, "driver of gold frozen")
     assert product.uid("gold") != before
 
 
