@@ -33,7 +33,7 @@ def scored(tweets: DataFrame, model: ModelVersion) -> DataFrame:
 
     A column `cached` tells whether the model was not asked, since the text was scored before.
     Each core scores by a session of its own: for short texts two sessions of one thread do more than one of two.
-    Identical texts meet in one task, so they are scored once.
+    Identical texts meet in one task, so they are scored once. The rows are counted first, to have tasks that end soon.
     """
     spark = tweets.sparkSession
     archive = _distribute(spark, model)
