@@ -95,7 +95,10 @@ def _span(step: int) -> str:
 
 
 def _format(step: int) -> str:
-    return "%d %b" if step >= 21600 else "%d %b %H:%M" if step >= 1800 else "%H:%M"
+    for least, format_ in ((21600, "%d %b"), (1800, "%d %b %H:%M"), (30, "%H:%M")):
+        if step >= least:
+            return format_
+    return "%H:%M:%S"
 
 
 def ago(time: datetime, now: datetime) -> str:
