@@ -1,6 +1,7 @@
 """Bronze rows → records: tweets as Silver keeps them, and rejects with their reason."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -71,15 +72,8 @@ def _reader(
     schema: pa.Schema, paths: Mapping[str, str]
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        rows: list[dict[str, Any]] = []
-        for batch in batches:
-            for document in batch.to_pylist():
-                for record in _records(document, paths):
-                    rows.append(record)
-                    if len(rows) >= _ROWS:
-                        yield pa.RecordBatch.from_pylist(rows, schema)
-                        rows = []
-        if rows:
+        found = (record for batch in batches for document in batch.to_pylist() for record in _records(document, paths))
+        while rows := list(islice(found, _ROWS)):
             yield pa.RecordBatch.from_pylist(rows, schema)
 
     return read
