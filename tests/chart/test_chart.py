@@ -231,7 +231,7 @@ def test_airflow_may_rescore_as_gold_and_see_how_that_ended() -> None:
     (logs,) = [rule for rule in rules if "pods/log" in rule["resources"]]
     assert (logs["resourceNames"], logs["verbs"]) == (["rescore-driver"], ["get"])
     conditions = named("ValidatingAdmissionPolicy", "tweets-jobs")["spec"]["matchConditions"]
-    (drivers,) = [found["expression"] for found in conditions if found["name"] == "not-the-end-of-a-driver"]
+    (drivers,) = [found["expression"] for found in conditions if found["name"] == "not-the-healing-of-a-stream"]
     assert "'gold-driver'" in drivers and "rescore" not in drivers
     policy = named("ValidatingAdmissionPolicy", "tweets-streams-applications")["spec"]
     assert policy["variables"] == [

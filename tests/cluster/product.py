@@ -119,10 +119,10 @@ class Product:
             assert process.stdout is not None
             return set(process.stdout.read().split())
 
-    def pods(self) -> set[str]:
-        """Return the uids of all drivers and executors."""
-        found = self.get("pods", "-l", "spark-role")["items"]
-        return {pod["metadata"]["uid"] for pod in found if pod["status"]["phase"] == "Running"}
+    def pods(self, *phases: str, which: str = "spark-role") -> dict[str, str]:
+        """Return the uid of each driver and executor of `which` that is in one of the phases."""
+        found = self.get("pods", "-l", which)["items"]
+        return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in found if pod["status"]["phase"] in phases}
 
     def driver(self, layer: str) -> dict[str, Any] | None:
         found = self.get("pods", "-l", f"sparkoperator.k8s.io/app-name={layer},spark-role=driver")["items"]

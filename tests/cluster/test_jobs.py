@@ -78,24 +78,20 @@ def test_a_refused_release_leaves_production(
     assert set(product.versions()) == {"1", "2"}
 
 
-def executors(product: Product, phase: str) -> list[str]:
-    pods = product.get("pods", "-l", "sparkoperator.k8s.io/app-name=gold,spark-role=executor")["items"]
-    return [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] == phase]
-
-
 def test_a_rescore_outlives_an_upgrade(product: Product, airflow: Airflow, known: Known) -> None:
     """What landed meanwhile is labelled afterwards; the trends follow, exact as before.
 
     An executor that a killed driver has left is no reason to wait.
     """
     assert product.versions()["1"] > 0
+    executors = "sparkoperator.k8s.io/app-name=gold,spark-role=executor"
     before = product.uid("gold")
     product.signal("gold", "KILL")
     until(lambda: product.uid("gold") != before and product.runs("gold"), 120, "the next driver of gold")
-    until(lambda: executors(product, "Succeeded") or executors(product, "Failed"), 60, "an executor that is over")
+    until(lambda: product.pods("Succeeded", "Failed", which=executors), 60, "an executor that is over")
     run = airflow.trigger("rescore_gold", reason="one version for all")
     until(lambda: product.get("pods", "-l", "sparkoperator.k8s.io/app-name=rescore")["items"], 300, "the rescore")
-    assert product.driver("gold") is None and not executors(product, "Running")
+    assert product.driver("gold") is None and not product.pods("Running", which=executors)
     known.land(60)
     # It starts Airflow anew.
     product.helm("upgrade", str(CHART), *SETTINGS, "--set", "airflow.parallelism=5", "--wait", "--timeout", "10m")

@@ -22,14 +22,6 @@ def drivers(product: Product) -> list[str]:
     return [product.uid(layer) for layer in LAYERS]
 
 
-def test_what_killed_drivers_have_left_is_taken_away(product: Product) -> None:
-    def left() -> list[str]:
-        pods = product.get("pods", "-l", "spark-role=executor")["items"]
-        return [pod["metadata"]["name"] for pod in pods if pod["status"]["phase"] in {"Succeeded", "Failed"}]
-
-    until(lambda: not left(), 480, f"the end of {left()}")
-
-
 def test_streams_need_no_airflow(product: Product, known: Known) -> None:
     """It is away for two minutes; an application that is deleted meanwhile is back after its return."""
     before = drivers(product)
@@ -60,6 +52,11 @@ def test_streams_outlive_the_registry_and_its_database(product: Product, known: 
     for what in ("deployment/mlflow", "statefulset/postgres", "statefulset/airflow"):
         product.kubectl("rollout", "status", what, "--timeout=300s", platform=True)
     until(airflow.answers, 120, "Airflow's scheduler")
+
+
+def test_what_killed_drivers_have_left_is_taken_away(product: Product) -> None:
+    """Five minutes after its end, most of which have passed with the tests before."""
+    until(lambda: not product.pods("Succeeded", "Failed", which="spark-role=executor"), 480, "no executor that is over")
 
 
 def test_a_node_is_drained(product: Product, known: Known) -> None:

@@ -132,9 +132,8 @@ def test_airflow_ends_and_changes_no_pods_but_its_own(product: Product) -> None:
     label = json.dumps({"metadata": {"labels": {"a": "b"}}})
     assert refused("patch", "pod", "postgres-0", "-p", label, platform=True)
     assert not refused("delete", "pod", "gold-driver")
-    executors = product.get("pods", "-l", "spark-role=executor")["items"]
-    running = [pod["metadata"]["name"] for pod in executors if pod["status"]["phase"] == "Running"]
-    assert running and refused("delete", "pod", running[0])
+    executor = next(iter(product.pods("Running", which="spark-role=executor")))
+    assert refused("delete", "pod", executor)
 
 
 def test_airflow_cannot_have_a_stream_of_its_own_making(product: Product) -> None:
