@@ -19,7 +19,8 @@ from spark_apps.settings import LAYERS, Settings, SettingsError
 from spark_apps.signals import until_signal
 from spark_apps.silver import app as silver
 from spark_apps.status import status
-from spark_apps.stream import BatchReport, Streams
+from spark_apps.stream import BatchReport
+from spark_apps.streams import Streams
 
 _APPS = {"bronze": bronze.streams, "silver": silver.streams, "gold": gold.streams}
 

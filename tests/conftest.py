@@ -14,7 +14,8 @@ from spark_apps.gold import app as gold
 from spark_apps.session import make_session
 from spark_apps.settings import Settings
 from spark_apps.silver import app as silver
-from spark_apps.stream import BatchReport, Stream, Streams
+from spark_apps.stream import BatchReport, Stream
+from spark_apps.streams import Streams
 from spark_apps.tables import Table
 
 

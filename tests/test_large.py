@@ -9,12 +9,13 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from spark_apps import stream as streams
+from spark_apps import streams
 from spark_apps.bronze import app as bronze
 from spark_apps.commits import open_table
 from spark_apps.scoring import udf
 from spark_apps.status import status
-from spark_apps.stream import Batch, Outcome, Streams
+from spark_apps.stream import Batch, Outcome
+from spark_apps.streams import Streams
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
 from tests.conftest import Place
 from tests.waiting import until

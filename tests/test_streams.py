@@ -19,7 +19,8 @@ from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected, LandedFile
 from spark_apps.silver import app as silver
 from spark_apps.status import status
-from spark_apps.stream import BatchReport, StreamError, Streams
+from spark_apps.stream import BatchReport
+from spark_apps.streams import StreamError, Streams
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Column
 from spark_apps.writer import TableWriter
 from tests.conftest import Place

@@ -1,6 +1,5 @@
 """The charts, as altair describes them."""
 
-from datetime import datetime
 from typing import Any
 
 import altair as alt
@@ -99,14 +98,3 @@ def _format(step: int) -> str:
         if step >= least:
             return format_
     return "%H:%M:%S"
-
-
-def ago(time: datetime, now: datetime) -> str:
-    """Return how long ago `time` was, in words."""
-    seconds = max(0, round((now - time).total_seconds()))
-    if seconds < 90:
-        return f"{seconds} s ago"
-    for unit, name in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= unit * 1.5:
-            return f"{round(seconds / unit)} {name} ago"
-    return f"{seconds} s ago"

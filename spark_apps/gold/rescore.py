@@ -31,7 +31,7 @@ from spark_apps.scoring.udf import scored
 from spark_apps.session import make_session
 from spark_apps.settings import Settings
 from spark_apps.signals import until_signal
-from spark_apps.stream import Streams
+from spark_apps.streams import Streams
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
 from spark_apps.writer import TableWriter
 

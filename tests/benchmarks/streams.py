@@ -29,7 +29,8 @@ from spark_apps.scoring.udf import scored
 from spark_apps.session import make_session
 from spark_apps.settings import Settings, load
 from spark_apps.silver import app as silver
-from spark_apps.stream import BatchReport, Streams
+from spark_apps.stream import BatchReport
+from spark_apps.streams import Streams
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
 from tests.benchmarks.result import Line, Result
 from tests.benchmarks.texts import texts
