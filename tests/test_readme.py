@@ -13,7 +13,7 @@ import typer
 from spark_apps.cli import app
 from spark_apps.demo.generator import Generator
 from spark_apps.tables import GOLD_SENTIMENT
-from tests.process import COMMAND
+from tests.process import COMMAND, ENVIRONMENT
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "models" / "tweet-sentiment" / "README.md"]
@@ -62,7 +62,7 @@ def test_the_examples_for_ones_own_tweets_run(tmp_path: Path) -> None:
             if line.startswith("uv run tweet-sentiment ")
             else shlex.split(line),
             cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=os.environ | ENVIRONMENT | {"PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             check=False,
