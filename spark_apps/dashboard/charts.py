@@ -50,10 +50,11 @@ def sentiment_over_time(found: pd.DataFrame, spikes: pd.DataFrame, step: int) ->
         tooltip=[alt.Tooltip("says:N", title="spike"), alt.Tooltip("time:T", format="%d %b %H:%M:%S")],
     )
     shape = marks.mark_point(shape="triangle-down", filled=True, size=130, opacity=1, yOffset=-12)
-    words = marks.mark_text(dy=-26, fontSize=12, fontWeight="bold").encode(text="says:N")
+    says = marks.encode(text="says:N")
+    style: dict[str, Any] = {"dy": -26, "fontSize": 12, "fontWeight": "bold"}
     # A spike stands beside a higher one at times: its words are read on that one's area too.
-    halo = words.mark_text(dy=-26, fontSize=12, fontWeight="bold", stroke="white", strokeWidth=4)
-    return _styled(area + shape + halo + words, 290)
+    halo = says.mark_text(**style, stroke="white", strokeWidth=4)
+    return _styled(area + shape + halo + says.mark_text(**style), 290)
 
 
 def mentions(found: pd.DataFrame) -> Any:

@@ -11,7 +11,8 @@ INK = COLOURS | {"neutral": "#6c7884"}
 
 def badge(label: str) -> str:
     """Return a label on its colour."""
-    return f'<span class="mood" style="background:{INK[label]}">{html.escape(label)}</span>'
+    colour = INK.get(label, INK["neutral"])
+    return f'<span class="mood" style="background:{colour}">{html.escape(label)}</span>'
 
 
 def kpi(value: str, label: str, colour: str = "inherit") -> str:

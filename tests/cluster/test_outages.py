@@ -55,7 +55,7 @@ def test_streams_outlive_the_registry_and_its_database(product: Product, known: 
 
 
 def test_what_killed_drivers_have_left_is_taken_away(product: Product) -> None:
-    """Five minutes after its end, most of which have passed with the tests before."""
+    """An executor goes five minutes after its end; most of that has passed with the tests before."""
     until(lambda: not product.pods("Succeeded", "Failed", which="spark-role=executor"), 480, "no executor that is over")
 
 
