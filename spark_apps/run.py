@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from threading import Event
 from typing import Any
 
-from spark_apps import landing as landings
+from spark_apps import storage
 from spark_apps.bronze import app as bronze
-from spark_apps.checkpoint import last_error
 from spark_apps.gold import app as gold
+from spark_apps.lake.status import status
 from spark_apps.monitoring.log import line
 from spark_apps.monitoring.progress import Listener, Progress
 from spark_apps.monitoring.server import serve
@@ -18,9 +18,9 @@ from spark_apps.session import make_session
 from spark_apps.settings import LAYERS, Settings, SettingsError
 from spark_apps.signals import until_signal
 from spark_apps.silver import app as silver
-from spark_apps.status import status
-from spark_apps.stream import BatchReport
-from spark_apps.streams import Streams
+from spark_apps.streaming.checkpoint import last_error
+from spark_apps.streaming.runner import Streams
+from spark_apps.streaming.stream import BatchReport
 
 _APPS = {"bronze": bronze.streams, "silver": silver.streams, "gold": gold.streams}
 
@@ -40,7 +40,7 @@ def run(
     began = time.monotonic()
     chosen = [layer for layer in LAYERS if layer in layers] or list(LAYERS)
     lake, *_ = settings.require(*(["lake", "landing"] if "bronze" in chosen else ["lake"]))
-    if "bronze" in chosen and (problem := landings.problem(str(settings.landing))):
+    if "bronze" in chosen and (problem := storage.problem(str(settings.landing))):
         raise SettingsError(problem)
     progress = Progress(chosen)
 

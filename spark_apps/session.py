@@ -13,8 +13,8 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from spark_apps.errors import UserError
-from spark_apps.landing import S3_ENDPOINT_ENV, is_s3
 from spark_apps.settings import Settings, SettingsError
+from spark_apps.storage import S3_ENDPOINT_ENV, is_s3
 
 # A pip pyspark brings neither Delta nor S3A. Both are resolved once, at set-up or when an image is built.
 JARS = Path(os.environ.get("TWEETS_JARS", Path(__file__).parents[1] / ".jars"))

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from pyspark.sql import Row, SparkSession
 
-from spark_apps import lake as lakes
-from spark_apps import landing as landings
+from spark_apps import storage
 from spark_apps.bronze import app as bronze
 from spark_apps.gold import app as gold
+from spark_apps.lake import delta_tables
 from spark_apps.session import make_session
 from spark_apps.settings import Settings
 from spark_apps.silver import app as silver
-from spark_apps.stream import BatchReport, Stream
-from spark_apps.streams import Streams
+from spark_apps.streaming.runner import Streams
+from spark_apps.streaming.stream import BatchReport, Stream
 from spark_apps.tables import Table
 
 
@@ -42,14 +42,14 @@ class Place:
         return str(self.settings.lake)
 
     def land(self, name: str, data: bytes | str) -> str:
-        return landings.put(self.landing, name, data.encode() if isinstance(data, str) else data)
+        return storage.put(self.landing, name, data.encode() if isinstance(data, str) else data)
 
     def layers(self) -> list[Stream]:
         """The streams of all layers, as `run` puts them together."""
         return [stream for app in (bronze, silver, gold) for stream in app.streams(self.spark, self.settings)]
 
     def rows(self, table: Table) -> list[Row]:
-        return lakes.read(self.spark, self.lake, table).collect()
+        return delta_tables.read(self.spark, self.lake, table).collect()
 
     def once(self, *streams: Stream) -> list[BatchReport]:
         """Run the streams over all that is there, as `run --once` does."""

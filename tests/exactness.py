@@ -5,10 +5,10 @@ from collections import Counter
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps import lake as lakes
 from spark_apps.demo.malformed import Expected
 from spark_apps.gold.transform import mentions, trends
-from spark_apps.status import status
+from spark_apps.lake import delta_tables
+from spark_apps.lake.status import status
 from spark_apps.tables import (
     BRONZE_TWEETS,
     GOLD_MENTIONS,
@@ -24,7 +24,7 @@ def check(spark: SparkSession, lake: str, expected: Expected) -> None:
     """Assert that every landed record of `expected` is where it belongs, once, and that the aggregates add up."""
 
     def rows(table: Table) -> DataFrame:
-        return lakes.read(spark, lake, table)
+        return delta_tables.read(spark, lake, table)
 
     found = status(lake)
     assert rows(BRONZE_TWEETS).count() == expected.documents

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-COMMAND = [sys.executable, "-m", "spark_apps.cli"]
+COMMAND = [sys.executable, "-m", "spark_apps.cli.main"]
 # A JVM that lives for seconds spends more on its best code than that code gives back.
 ENVIRONMENT = {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 

@@ -12,7 +12,7 @@ from random import Random
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_apps import landing as landings
+from spark_apps import storage
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected
 from tests import process
@@ -35,7 +35,7 @@ def strike(spark: SparkSession, home: Path, kills: int, seed: int) -> None:
         ends = time.monotonic() + random.uniform(FIRST, LAST)
         while time.monotonic() < ends:
             for file in generator.files(random.randint(1, 60)):
-                landings.put(landing, file.name, file.data)
+                storage.put(landing, file.name, file.data)
                 expected += file.expected
             time.sleep(random.uniform(0.1, 1.0))
         run.kill()

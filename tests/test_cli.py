@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from spark_apps.cli import app
+from spark_apps.cli.main import app
 from spark_apps.demo.generator import Generator, Mix
 from tests import process
 

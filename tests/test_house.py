@@ -20,12 +20,12 @@ SPARK, SCORING, TORCH = ["pyspark", "py4j", "delta"], ["onnxruntime", "tokenizer
 @pytest.mark.parametrize(
     ("module", "never"),
     [
-        ("spark_apps.cli", [*SPARK, *SCORING, *TORCH, "mlflow", "streamlit", "pandas", "deltalake"]),
-        ("spark_apps.dashboard.data", [*SPARK, *SCORING, *TORCH]),
+        ("spark_apps.cli.main", [*SPARK, *SCORING, *TORCH, "mlflow", "streamlit", "pandas", "deltalake"]),
+        ("spark_apps.dashboard.queries", [*SPARK, *SCORING, *TORCH]),
         ("spark_apps.dashboard.launch", [*SPARK, *SCORING, *TORCH, "mlflow"]),
-        ("spark_apps.model.registry", [*SPARK, *SCORING, *TORCH]),
+        ("spark_apps.registry.client", [*SPARK, *SCORING, *TORCH]),
         ("spark_apps.quality.watch", [*SPARK, *SCORING, *TORCH, "mlflow", "pandas", "streamlit"]),
-        ("spark_apps.status", [*SPARK, *SCORING, *TORCH, "mlflow"]),
+        ("spark_apps.lake.status", [*SPARK, *SCORING, *TORCH, "mlflow"]),
         ("spark_apps.demo.feed", [*SPARK, *SCORING, *TORCH, "mlflow"]),
         ("spark_apps.run", [*TORCH, "streamlit"]),
         ("spark_apps.scoring.worker", [*TORCH, "mlflow", "streamlit"]),

@@ -9,13 +9,13 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from spark_apps import streams
 from spark_apps.bronze import app as bronze
-from spark_apps.commits import open_table
+from spark_apps.lake.commits import open_table
+from spark_apps.lake.status import status
 from spark_apps.scoring import udf
-from spark_apps.status import status
-from spark_apps.stream import Batch, Outcome
-from spark_apps.streams import Streams
+from spark_apps.streaming import runner
+from spark_apps.streaming.runner import Streams
+from spark_apps.streaming.stream import Batch, Outcome
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
 from tests.conftest import Place
 from tests.waiting import until
@@ -45,7 +45,7 @@ def test_a_large_document_is_scored_in_parts(place: Place, monkeypatch: pytest.M
 def test_a_batch_advances_while_its_tasks_end(
     place: Place, monkeypatch: pytest.MonkeyPatch, seconds: float, advances: bool
 ) -> None:
-    monkeypatch.setattr(streams, "_LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(runner, "_LOOK_SECONDS", 0.5)
     (stream,) = bronze.streams(place.spark, place.settings)
     place.land("1.json", "{}")
     heard: list[float] = []

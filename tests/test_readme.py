@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from spark_apps.cli import app
+from spark_apps.cli.main import app
 from spark_apps.demo.generator import Generator
 from spark_apps.tables import GOLD_SENTIMENT
 from tests.process import COMMAND, ENVIRONMENT

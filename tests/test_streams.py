@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 from delta.tables import DeltaTable
 
-from spark_apps import lake as lakes
 from spark_apps import tables
 from spark_apps.bronze import app as bronze
-from spark_apps.checkpoint import last_error
-from spark_apps.commits import LakeError
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected, LandedFile
+from spark_apps.lake import delta_tables
+from spark_apps.lake.commits import LakeError
+from spark_apps.lake.status import status
+from spark_apps.lake.writer import TableWriter
 from spark_apps.silver import app as silver
-from spark_apps.status import status
-from spark_apps.stream import BatchReport
-from spark_apps.streams import StreamError, Streams
+from spark_apps.streaming.checkpoint import last_error
+from spark_apps.streaming.runner import StreamError, Streams
+from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Column
-from spark_apps.writer import TableWriter
 from tests.conftest import Place
 from tests.exactness import check
 from tests.waiting import until
@@ -162,7 +162,7 @@ def test_an_unknown_field_becomes_a_column_by_one_entry(place: Place, monkeypatc
         likes = Column("likes", "BIGINT", "number of likes", field="stats.likes")
         evolved = replace(SILVER_TWEETS, columns=(*SILVER_TWEETS.columns, likes))
         patch.setattr(silver, "SILVER_TWEETS", evolved)
-        patch.setattr(lakes, "SCHEMA_VERSION", tables.SCHEMA_VERSION + 1)
+        patch.setattr(delta_tables, "SCHEMA_VERSION", tables.SCHEMA_VERSION + 1)
         place.land("2.json", flat(2, stats={"likes": 7}) + flat(3, stats={"likes": "many"}) + flat(4))
         place.once(*two_layers(place))
         found = {row["id"]: row["likes"] for row in place.rows(evolved)}
@@ -202,7 +202,7 @@ def test_a_second_process_on_a_table_ends_the_first(place: Place) -> None:
     place.once(*two_layers(place))
     first = TableWriter(place.lake, SILVER_TWEETS, "silver", "silver:one")
     second = TableWriter(place.lake, SILVER_TWEETS, "silver", "silver:two")
-    row = lakes.read(place.spark, place.lake, SILVER_TWEETS).limit(1)
+    row = delta_tables.read(place.spark, place.lake, SILVER_TWEETS).limit(1)
     for batch in (1, 2):
         first.append(row, batch, {"rows": 1})
     # What this program does to a table between batches is no second process.
@@ -212,7 +212,7 @@ def test_a_second_process_on_a_table_ends_the_first(place: Place) -> None:
     assert TableWriter(place.lake, SILVER_TWEETS, "silver", "silver:one").has(3) and not second.has(0)
     with pytest.raises(LakeError, match=r"silver/tweets was written by another process \(version \d+: batch 3 of"):
         second.append(row, 1, {"rows": 1})
-    assert lakes.read(place.spark, place.lake, SILVER_TWEETS).count() == 1 + 3
+    assert delta_tables.read(place.spark, place.lake, SILVER_TWEETS).count() == 1 + 3
 
 
 def test_a_lake_that_cannot_be_written_is_named(place: Place) -> None:

@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from spark_apps.bronze.transform import documents
 from spark_apps.settings import Settings
-from spark_apps.stream import Batch, Outcome, Stream, newest
+from spark_apps.streaming.stream import Batch, Outcome, Stream, newest
 from spark_apps.tables import BRONZE_TWEETS
 
 # What Spark's binaryFile source offers.

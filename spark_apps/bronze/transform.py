@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_apps.bronze.documents import Document, read_documents
-from spark_apps.landing import open_binary
+from spark_apps.storage import open_binary
 from spark_apps.tables import BRONZE_TWEETS
 
 _ROWS = 2_000

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from spark_apps.commits import LakeError
-from spark_apps.dashboard import charts, data, marks
-from spark_apps.dashboard.data import Filters
-from spark_apps.dashboard.typed import type_a_tweet
+from spark_apps.dashboard import charts, components, queries
+from spark_apps.dashboard.queries import Filters
+from spark_apps.dashboard.tweet_form import type_a_tweet
+from spark_apps.lake.commits import LakeError
+from spark_apps.lake.status import LakeStatus, status
 from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings, load
-from spark_apps.status import LakeStatus, status
 from spark_apps.tables import GOLD_SENTIMENT, GOLD_TRENDS, REASONS
 
 _EVERY = 3.0
@@ -42,7 +42,7 @@ def _status(lake: str) -> LakeStatus:
 @st.cache_data(ttl=20.0, show_spinner=False)
 def _production(registry: str, timeout: float) -> str | None:
     """Return the version that the registry says is in production; None while it does not answer."""
-    from spark_apps.model.registry import Registry, RegistryError
+    from spark_apps.registry.client import Registry, RegistryError
 
     try:
         return Registry(registry, timeout).production()
@@ -61,24 +61,24 @@ def headline(settings: Settings) -> None:
     """Totals and share, freshness, age of the data, and what is waiting."""
     lake = str(settings.lake)
     found, now = _status(lake), datetime.now(UTC)
-    counts = data.totals(lake, _filters())
+    counts = queries.totals(lake, _filters())
     total = sum(counts.values())
     gold = found.tables[GOLD_SENTIMENT.name]
     if not gold.rows:
         _empty(found, settings)
         return
     columns = st.columns(6)
-    columns[0].html(marks.kpi(f"{total:,}", f"tweets, {st.session_state['span']}"))
+    columns[0].html(components.kpi(f"{total:,}", f"tweets, {st.session_state['span']}"))
     for column, label in zip(columns[1:4], ("positive", "neutral", "negative"), strict=True):
         share = f"{counts[label] / total:.0%}" if total else "–"
-        column.html(marks.kpi(share, f"{label}, {counts[label]:,} tweets", marks.INK[label]))
-    fresh = data.freshness(lake, found)
+        column.html(components.kpi(share, f"{label}, {counts[label]:,} tweets", components.INK[label]))
+    fresh = queries.freshness(lake, found)
     if fresh:
-        columns[4].html(marks.kpi(f"{fresh.median:.1f} s", f"landing → gold, 95 %: {fresh.p95:.1f} s"))
+        columns[4].html(components.kpi(f"{fresh.median:.1f} s", f"landing → gold, 95 %: {fresh.p95:.1f} s"))
     if gold.newest:
         old = (now - gold.newest).total_seconds() > _OLD_SECONDS
-        colour = marks.INK["negative"] if old else "inherit"
-        columns[5].html(marks.kpi(marks.ago(gold.newest, now), "newest label", colour))
+        colour = components.INK["negative"] if old else "inherit"
+        columns[5].html(components.kpi(components.ago(gold.newest, now), "newest label", colour))
 
 
 def _empty(found: LakeStatus, settings: Settings) -> None:
@@ -96,18 +96,18 @@ def _empty(found: LakeStatus, settings: Settings) -> None:
 
 @st.fragment(run_every=_EVERY)
 def over_time(settings: Settings) -> None:
-    found, step = data.sentiment_over_time(str(settings.lake), _filters())
-    st.html(marks.key("Sentiment over time"))
+    found, step = queries.sentiment_over_time(str(settings.lake), _filters())
+    st.html(components.key("Sentiment over time"))
     if not len(found):
         st.caption("No tweets in this span. Choose a longer one, or other languages.")
         return
-    st.altair_chart(charts.sentiment_over_time(found, data.spikes(found), step), key="over_time")
+    st.altair_chart(charts.sentiment_over_time(found, queries.spikes(found), step), key="over_time")
 
 
 @st.fragment(run_every=_EVERY)
 def mentions(settings: Settings) -> None:
     st.html("<h2>Mentioned most</h2>")
-    found = data.top_mentions(str(settings.lake), _filters())
+    found = queries.top_mentions(str(settings.lake), _filters())
     if not len(found):
         st.caption("No accounts were mentioned.")
         return
@@ -118,13 +118,13 @@ def mentions(settings: Settings) -> None:
 def latest(settings: Settings) -> None:
     st.html("<h2>Latest tweets</h2>")
     lake = str(settings.lake)
-    found = data.latest(lake, _status(lake), _filters())
+    found = queries.latest(lake, _status(lake), _filters())
     if not len(found):
         st.caption("No tweets in this span.")
         return
     # Escaped, so that a tweet is text whatever it holds; no Markdown is read into it either.
     rows = [
-        f'<div class="tweet">{marks.badge(str(row.label))}<span class="dim">{row.score:.0%}</span>'
+        f'<div class="tweet">{components.badge(str(row.label))}<span class="dim">{row.score:.0%}</span>'
         f'<span class="text">{html.escape(str(row.full_text)[:500])}</span>'
         f'<span class="dim">{html.escape(str(row.lang))} · {row.timestamp:%H:%M:%S}</span></div>'
         for row in found.itertuples()
@@ -138,7 +138,7 @@ def operations(settings: Settings) -> None:
     lake = str(settings.lake)
     found, now = _status(lake), datetime.now(UTC)
     st.html("<h2>Model in production</h2>")
-    used = data.model_versions(data.latest(lake, found, Filters(), 50))
+    used = queries.model_versions(queries.latest(lake, found, Filters(), 50))
     registered = _production(settings.registry, settings.registry_timeout) if settings.registry else None
     st.markdown(_model(used[0] if used else None, registered, settings.registry is not None))
     st.html("<h2>Streams</h2>")
@@ -151,7 +151,11 @@ def operations(settings: Settings) -> None:
     lines = []
     for name, waiting, of, table in rows:
         last = found.tables[table].last_batch
-        when = f"last batch {marks.ago(last.at, now)}, {last.counts.get('rows', 0):,} rows" if last else "no batch yet"
+        when = (
+            f"last batch {components.ago(last.at, now)}, {last.counts.get('rows', 0):,} rows"
+            if last
+            else "no batch yet"
+        )
         lines.append(f"**{name}** · {max(0, waiting):,} {of} waiting · {when}")
     st.markdown("  \n".join(lines))
     st.html("<h2>Quarantine by reason</h2>")
@@ -183,7 +187,7 @@ def main() -> None:
     title, span, lang = st.columns([3, 3, 2], vertical_alignment="center")
     title.title("Live tweet sentiment", anchor=False)
     try:
-        languages = data.languages(str(settings.lake))
+        languages = queries.languages(str(settings.lake))
         span.segmented_control("Time", list(_SPANS), default="15 minutes", key="chosen", label_visibility="collapsed")
         st.session_state["span"] = st.session_state.get("chosen") or "15 minutes"
         lang.multiselect("Languages", languages, key="langs", placeholder="all languages", label_visibility="collapsed")

@@ -5,7 +5,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from spark_apps.model.data import LABELS
+from spark_apps.labels import LABELS
 
 COLOURS = {"negative": "#c8553d", "neutral": "#b3bcc6", "positive": "#2a9d8f"}
 _SCALE = alt.Scale(domain=list(LABELS), range=[COLOURS[label] for label in LABELS])

@@ -17,9 +17,9 @@ from rich.live import Live
 
 from spark_apps.dashboard.launch import check_port, start_child
 from spark_apps.demo.feed import feed
-from spark_apps.demo.view import View
+from spark_apps.demo.terminal import View
 from spark_apps.errors import UserError
-from spark_apps.model.registry import BUNDLED, Registry
+from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.run import run
 from spark_apps.session import check_java
 from spark_apps.settings import Settings, load

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Event
 
-from spark_apps import landing as landings
+from spark_apps import storage
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected
 
@@ -18,7 +18,7 @@ def feed(landing: str, rate: float, on_landed: Callable[[Expected], None], stop:
     while not stop.wait(max(0.0, due - time.monotonic())):
         file = generator.tick(1)
         if file.expected.documents:
-            landings.put(landing, file.name, file.data)
+            storage.put(landing, file.name, file.data)
             on_landed(file.expected)
         due += 1
 
@@ -29,6 +29,6 @@ def land(landing: str, tweets: int, seed: int) -> Expected:
     # An id is made of its time: those of two seeds must not meet.
     start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=seed % 5000)
     for file in Generator(seed, start, Mix(duplicates=0.05, late=0.05, malformed=0.03)).files(tweets):
-        landings.put(landing, f"seed-{seed}-{file.name}", file.data)
+        storage.put(landing, f"seed-{seed}-{file.name}", file.data)
         total += file.expected
     return total

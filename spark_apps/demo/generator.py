@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+from spark_apps import snowflake
 from spark_apps.demo import malformed, texts
 from spark_apps.demo.malformed import Expected, LandedFile, dumps
 from spark_apps.demo.shapes import MANY, ONE, SHAPES, Draft
 
-_SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
 _USERS = 3_000
 _RECENT = 400
 _BURST_EVERY_SECONDS = 90
@@ -144,7 +144,7 @@ class Generator:
         user = random.randrange(_USERS)
         return Draft(
             # Unique whatever its time: the low bits count the tweets.
-            id=((int(time.timestamp() * 1000) - _SNOWFLAKE_EPOCH_MS) << 22) | (self._tweets & 0x3FFFFF),
+            id=snowflake.first_id(time) | (self._tweets & 0x3FFFFF),
             user_id=10_000 + user,
             user=f"reader{user}",
             text=texts.write(random, mood, lang, mention),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Event
 
-from spark_apps import landing as landings
+from spark_apps import storage
 from spark_apps.bronze.documents import Document, read_documents
 from spark_apps.settings import SettingsError
 from spark_apps.silver.formats import Tweet, read
@@ -34,7 +34,7 @@ def replay(
         if stop.is_set():
             break
         name = f"{prefix}-{landed:06}-{name}"
-        landings.put(landing, name, data)
+        storage.put(landing, name, data)
         on_file(name, len(data))
         landed += 1
     return landed

@@ -6,13 +6,13 @@ from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps import lake as lakes
+from spark_apps.gold.production_model import open_model
 from spark_apps.gold.transform import mentions, trends
-from spark_apps.model.production import open_model
+from spark_apps.lake import delta_tables
 from spark_apps.scoring.description import ModelVersion
 from spark_apps.scoring.udf import scored
 from spark_apps.settings import Settings
-from spark_apps.stream import Batch, Outcome, Stream, newest
+from spark_apps.streaming.stream import Batch, Outcome, Stream, newest
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS
 
 # Scoring is the slow step: a batch of about 4,000 tweets bounds what a kill costs and what a stop waits for.
@@ -59,7 +59,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         )
 
     def tweets() -> DataFrame:
-        return lakes.read_stream(spark, lake, SILVER_TWEETS, _MAX_TWEETS_BYTES)
+        return delta_tables.read_stream(spark, lake, SILVER_TWEETS, _MAX_TWEETS_BYTES)
 
     return [
         Stream("gold", tweets, (SILVER_TWEETS,), (GOLD_SENTIMENT,), score, resolve),
@@ -80,7 +80,7 @@ def aggregates(spark: SparkSession, lake: str) -> Stream:
         return Outcome(counts, counts["rows"], landed)
 
     def sentiment() -> DataFrame:
-        return lakes.read_stream(spark, lake, GOLD_SENTIMENT, _MAX_ROWS_BYTES)
+        return delta_tables.read_stream(spark, lake, GOLD_SENTIMENT, _MAX_ROWS_BYTES)
 
     tables = (GOLD_TRENDS, GOLD_MENTIONS)
     return Stream("gold-aggregates", sentiment, (GOLD_SENTIMENT,), tables, aggregate, trigger=_AGGREGATES_TRIGGER)

@@ -18,26 +18,25 @@ from threading import Event
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps import files
-from spark_apps import lake as lakes
-from spark_apps.commits import LakeError, open_table
 from spark_apps.errors import UserError
 from spark_apps.gold.app import aggregates
+from spark_apps.gold.production_model import open_model
 from spark_apps.gold.transform import mentions, trends
-from spark_apps.model.production import open_model
+from spark_apps.lake import delta_tables, hadoop_fs
+from spark_apps.lake.commits import LakeError, open_table
+from spark_apps.lake.writer import TableWriter
 from spark_apps.monitoring.log import event
 from spark_apps.scoring.description import ModelVersion
 from spark_apps.scoring.udf import scored
 from spark_apps.session import make_session
 from spark_apps.settings import Settings
 from spark_apps.signals import until_signal
-from spark_apps.streams import Streams
+from spark_apps.streaming.runner import Streams
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
-from spark_apps.writer import TableWriter
 
 _log = logging.getLogger(__name__)
 _QUERY = "rescore"
-# Some minutes of scoring: what a kill costs, and what a stop waits for. Smaller parts would rewrite more files.
+# Some minutes of scoring: what a kill costs, and what a stop waits for. Smaller parts would rewrite more hadoop_fs.
 _PART_TWEETS = 200_000
 _MODEL_COLUMNS = ("label", "score", "negative", "neutral", "positive", "model", "model_version")
 
@@ -127,23 +126,23 @@ def rescore(
     model = _in_production(settings)
     if open_table(lake, GOLD_SENTIMENT) is None:
         raise LakeError(f"{GOLD_SENTIMENT.path(lake)} is not there yet: run the streams over this lake first")
-    lakes.ensure(spark, lake, GOLD_SENTIMENT)
+    delta_tables.ensure(spark, lake, GOLD_SENTIMENT)
     writer = _writer(lake, GOLD_SENTIMENT)
     # What it has not counted yet would be counted twice: when the aggregates are made anew, and by itself afterwards.
     Streams(spark, lake, lambda batch: _log.info("%s", batch), stop).run([aggregates(spark, lake)], None)
-    parts = _pack(_stale_hours(lakes.read(spark, lake, GOLD_SENTIMENT, writer.own_version()), model, since))
+    parts = _pack(_stale_hours(delta_tables.read(spark, lake, GOLD_SENTIMENT, writer.own_version()), model, since))
     _log.info("%s parts to be scored with version %s", len(parts), model.version)
     # It stands there from the first part until the aggregates follow the new labels.
     unfinished = f"{lake}/checkpoints/rescore.json"
     if parts:
-        files.write_text(spark, unfinished, json.dumps({"model_version": model.version, "parts": len(parts)}))
+        hadoop_fs.write_text(spark, unfinished, json.dumps({"model_version": model.version, "parts": len(parts)}))
     for number in range(len(parts)):
         _check(stop, f"with {len(parts) - number} of {len(parts)} parts to go")
         on_part(_write(spark, writer, model, parts, number))
-    if files.exists(spark, unfinished):
+    if hadoop_fs.exists(spark, unfinished):
         _check(stop, "before the aggregates followed the new labels")
         _rebuild(spark, lake, writer.own_version())
-        files.remove(spark, unfinished)
+        hadoop_fs.remove(spark, unfinished)
     tweets = sum(part.tweets for part in parts)
     return Rescored(model.version, tweets, len(parts), round(time.monotonic() - began, 1))
 
@@ -153,7 +152,7 @@ def _write(
 ) -> PartReport:
     """Score one of `parts` again, and put it in the place of what was there."""
     began, part = time.monotonic(), parts[number]
-    rows = lakes.read(spark, writer.lake, GOLD_SENTIMENT, writer.own_version()).where(part.condition)
+    rows = delta_tables.read(spark, writer.lake, GOLD_SENTIMENT, writer.own_version()).where(part.condition)
     writer.replace(_rescored(rows, model), number, part.condition)
     done, to_do = (sum(part.tweets for part in some) for some in (parts[: number + 1], parts))
     seconds = time.monotonic() - began
@@ -219,7 +218,7 @@ def _rescored(rows: DataFrame, model: ModelVersion) -> DataFrame:
 
 def _rebuild(spark: SparkSession, lake: str, version: int) -> None:
     """Make both aggregates anew from gold/sentiment as it was in `version`; done twice, it is the same."""
-    sentiment = lakes.read(spark, lake, GOLD_SENTIMENT, version)
+    sentiment = delta_tables.read(spark, lake, GOLD_SENTIMENT, version)
     for table, aggregate in ((GOLD_TRENDS, trends), (GOLD_MENTIONS, mentions)):
         _writer(lake, table).replace(aggregate(sentiment).repartition("tweet_date"), 0)
 

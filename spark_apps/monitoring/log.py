@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from spark_apps.stream import BatchReport
+from spark_apps.streaming.stream import BatchReport
 
 
 def line(report: BatchReport) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from spark_apps.stream import BatchReport
+from spark_apps.streaming.stream import BatchReport
 
 _SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300)
 # Each name begins so.

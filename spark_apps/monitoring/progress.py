@@ -15,7 +15,7 @@ from pyspark.sql.streaming.listener import (
 )
 
 from spark_apps.monitoring.metrics import Metrics
-from spark_apps.stream import BatchReport
+from spark_apps.streaming.stream import BatchReport
 
 
 @dataclass

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from spark_apps.monitoring import executors
+from spark_apps.monitoring import executor_metrics
 from spark_apps.monitoring.progress import Progress
 from spark_apps.settings import SettingsError
 
@@ -28,7 +28,7 @@ def serve(progress: Progress, port: int, stuck_seconds: float) -> Iterator[int]:
             if self.path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest(progress.metrics.registry))
             elif self.path == "/metrics/executors":
-                found = executors.metrics(progress.ui)
+                found = executor_metrics.metrics(progress.ui)
                 self._answer(200 if found is not None else 503, CONTENT_TYPE_LATEST, found or b"")
             elif self.path == "/progress":
                 self._answer(200, _JSON, json.dumps(progress.to_dict()).encode())

@@ -6,11 +6,11 @@ It is recorded once a language, as tags of the version: a later one would take a
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from spark_apps.model.registry import Registry
-from spark_apps.model.versions import Version
-from spark_apps.quality.check import Check, at_most
+from spark_apps.quality.checks import Check, at_most
 from spark_apps.quality.limits import Limits
 from spark_apps.quality.profile import Profile, most_moved, psi
+from spark_apps.registry.client import Registry
+from spark_apps.registry.versions import Version
 
 # Followed by the language.
 _BASELINE = "baseline "

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from spark_apps.errors import UserError
-from spark_apps.model.registry import Registry
-from spark_apps.quality.check import Check
+from spark_apps.quality.checks import Check
+from spark_apps.registry.client import Registry
 
 # Followed by the name of the finding.
 _FINDING, _ACKNOWLEDGED = "finding: ", "acknowledged: "

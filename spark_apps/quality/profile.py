@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from math import log
 from typing import Any
 
-from spark_apps.model.data import LABELS
+from spark_apps.labels import LABELS
 
 # What is counted, and what each count is of.
 FIGURES: Mapping[str, tuple[str, ...]] = {

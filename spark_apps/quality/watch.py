@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from spark_apps.commits import LakeError, open_table
-from spark_apps.model.registry import Registry
-from spark_apps.model.versions import Version
-from spark_apps.quality import baseline, measure
-from spark_apps.quality.check import Check, at_most
+from spark_apps.lake.commits import LakeError, open_table
+from spark_apps.quality import baseline, measurements
+from spark_apps.quality.checks import Check, at_most
 from spark_apps.quality.findings import Finding, keep, over, unacknowledged
 from spark_apps.quality.limits import Limits
+from spark_apps.registry.client import Registry
+from spark_apps.registry.versions import Version
 from spark_apps.settings import PRODUCTION
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, SILVER_TWEETS
 
@@ -65,7 +65,7 @@ def _freshness(lake: str, limits: Limits, now: datetime) -> Iterator[Check]:
         ("silver", "documents", BRONZE_TWEETS, SILVER_TWEETS, "documents"),
         ("gold", "tweets", SILVER_TWEETS, GOLD_SENTIMENT, "rows"),
     ):
-        since = measure.waits_since(lake, before, after, read)
+        since = measurements.waits_since(lake, before, after, read)
         # What was written since this look began has not waited.
         waited = max(0.0, (now - since).total_seconds()) if since else 0.0
         says = f"seconds that the oldest of the {rows} has waited that {name} has to read" if since else "none waits"
@@ -74,11 +74,11 @@ def _freshness(lake: str, limits: Limits, now: datetime) -> Iterator[Check]:
 
 def _amounts(lake: str, limits: Limits, since: datetime) -> Iterator[Check]:
     """Say how many tweets came, and which share of the records was rejected."""
-    tweets = measure.scored(lake, since)
+    tweets = measurements.scored(lake, since)
     rate = tweets / limits.window_minutes
     says = f"tweets a minute, {tweets:,} in {limits.window_minutes:g} minutes"
     yield Check("throughput", rate >= limits.tweets_per_minute, rate, limits.tweets_per_minute, says)
-    accepted, rejected = measure.records(lake, since)
+    accepted, rejected = measurements.records(lake, since)
     records = accepted + rejected.total()
     if records >= _FEWEST_RECORDS:
         reasons = ", ".join(f"{count:,} × {reason}" for reason, count in rejected.most_common(5)) or "none"
@@ -95,7 +95,7 @@ def _drift(
     since: datetime,
     now: datetime,
 ) -> Iterator[Check]:
-    window = measure.profiles(lake, since, version.version, limits.least_tweets)
+    window = measurements.profiles(lake, since, version.version, limits.least_tweets)
     known = baseline.record(registry, version, window, limits, now)
     yield from baseline.drift(window, known, version.version, limits.drift)
     yield from baseline.shift(known, version, versions, limits.drift)

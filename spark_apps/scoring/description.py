@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spark_apps.errors import UserError
-from spark_apps.model.data import LABELS
+from spark_apps.labels import LABELS
 
 MODEL_FILE, TOKENIZER_FILE, DESCRIPTION_FILE = "model.onnx", "tokenizer.json", "description.json"
 # Beside an int8 model: the same one in float, for where int8 gives something else than it should.

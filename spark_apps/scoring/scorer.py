@@ -10,8 +10,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from spark_apps.model.data import LABELS
-from spark_apps.scoring import check
+from spark_apps.labels import LABELS
+from spark_apps.scoring import self_check
 from spark_apps.scoring.batches import Row, batches
 from spark_apps.scoring.description import FALLBACK_FILE, MODEL_FILE, TOKENIZER_FILE, Description, ModelError
 from spark_apps.scoring.text import normalise
@@ -51,23 +51,23 @@ class Scorer:
             self._session = open_session(folder / FALLBACK_FILE, threads)
             if _CUDA in self._session.get_providers():
                 self.precision = "fp16"
-                self.score(check.TEXTS)
+                self.score(self_check.TEXTS)
                 return
         # Also where the library is made for a GPU, and the machine has none.
         self._session = open_session(folder / MODEL_FILE, threads)
         if checked:
             self._fall_back_unless_right(folder, threads)
         else:
-            self.score(check.TEXTS)
+            self.score(self_check.TEXTS)
 
     def _fall_back_unless_right(self, folder: Path, threads: int) -> None:
         """Score the check set of an int8 model, and go on in float where the figures are others than its own."""
-        different = check.difference(folder, self.score)
+        different = self_check.difference(folder, self.score)
         if different:
             _log.warning("the int8 model in %s is not used here, float32 is: %s", folder, different)
             self.precision = "fp16"
             self._session = open_session(folder / FALLBACK_FILE, threads)
-            self.score(check.TEXTS)
+            self.score(self_check.TEXTS)
 
     def score(self, texts: Sequence[str]) -> Probabilities:
         """Return the probabilities of `texts`, shape (n, 3), columns in the order of LABELS."""

@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from spark_apps.model.data import LABELS
+from spark_apps.labels import LABELS
 from spark_apps.scoring import worker
 from spark_apps.scoring.description import DESCRIPTION_FILE, TOKENIZER_FILE, Description, ModelVersion
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps import lake as lakes
+from spark_apps.lake import delta_tables
 from spark_apps.settings import Settings
 from spark_apps.silver.transform import records
-from spark_apps.stream import Batch, Outcome, Stream, newest
+from spark_apps.streaming.stream import Batch, Outcome, Stream, newest
 from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, SILVER_TWEETS
 
 _MAX_BYTES = "16m"
@@ -27,7 +27,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
             found.unpersist()
 
     def source() -> DataFrame:
-        return lakes.read_stream(spark, lake, BRONZE_TWEETS, _MAX_BYTES)
+        return delta_tables.read_stream(spark, lake, BRONZE_TWEETS, _MAX_BYTES)
 
     return [Stream("silver", source, (BRONZE_TWEETS,), (SILVER_TWEETS, QUARANTINE), process)]
 
@@ -81,5 +81,5 @@ def _known_ids(new: DataFrame, accepted: Sequence[Row], lake: str) -> list[str]:
     in_range = F.lit(False)
     for row in accepted:
         in_range |= F.col("id").between(row["lowest"], row["highest"])
-    table = lakes.read(new.sparkSession, lake, SILVER_TWEETS).where(in_range).select("id")
+    table = delta_tables.read(new.sparkSession, lake, SILVER_TWEETS).where(in_range).select("id")
     return [row["id"] for row in table.join(F.broadcast(new.select("id")), "id", "left_semi").collect()]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from spark_apps import snowflake
 from spark_apps.silver.json_text import clean, dumps
 from spark_apps.silver.times import parse_time
 
@@ -70,9 +71,6 @@ _AT = re.compile(r"(?<![\w@])[@＠](\w{1,30})")
 _ID = re.compile(r"\d{1,20}")
 # Four times what the longest tweet may have; one that is longer would take the memory of whatever shows or scores it.
 _LONGEST_TEXT = 100_000
-# Ids are snowflakes since 4 November 2010; before, they were counted up and say nothing of the time.
-_FIRST_SNOWFLAKE = 29_700_859_247
-_SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
 
 
 def checked(value: Json, shape: str, found: Found) -> Tweet:
@@ -129,10 +127,10 @@ def _text(value: Any) -> str:
     return clean(value)
 
 
-def _time(value: Any, snowflake: str | None) -> datetime:
+def _time(value: Any, tweet_id: str | None) -> datetime:
     if value is None or value == "":
-        if snowflake is not None and int(snowflake) >= _FIRST_SNOWFLAKE:
-            value = (int(snowflake) >> 22) + _SNOWFLAKE_EPOCH_MS
+        if tweet_id is not None and int(tweet_id) >= snowflake.FIRST_ID:
+            value = snowflake.unix_ms(int(tweet_id))
             return (
                 _time(datetime.fromtimestamp(value / 1000, UTC).isoformat(), None) if value < 4e12 else _bad_time(value)
             )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spark_apps.model.data import LABELS
+from spark_apps.labels import LABELS
 from spark_apps.scoring.description import FALLBACK_FILE, MODEL_FILE, TOKENIZER_FILE, Description
 from spark_apps.scoring.text import normalise
 from tests.benchmarks.texts import labelled

@@ -10,7 +10,7 @@ import numpy as np
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps.model.registry import BUNDLED
+from spark_apps.registry.client import BUNDLED
 from spark_apps.scoring.description import ModelVersion
 from spark_apps.scoring.udf import scored
 from spark_apps.session import make_session

@@ -21,7 +21,7 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper
 
-from spark_apps.model.graph import IR_VERSION, MICROSOFT, OPSET, Builder, Shape
+from spark_apps.model.onnx_export.graph import IR_VERSION, MICROSOFT, OPSET, Builder, Shape
 from spark_apps.scoring.batches import Batch, batches
 from spark_apps.scoring.cache import Cache
 from spark_apps.scoring.description import EMBEDDINGS_FILE, FALLBACK_FILE, MODEL_FILE, Description, sha256

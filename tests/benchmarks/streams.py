@@ -16,12 +16,12 @@ import numpy as np
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps import landing as landings
+from spark_apps import snowflake, storage
 from spark_apps.bronze import app as bronze
-from spark_apps.dashboard import data
+from spark_apps.dashboard import queries
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.gold import app as gold
-from spark_apps.model.registry import BUNDLED
+from spark_apps.registry.client import BUNDLED
 from spark_apps.run import run
 from spark_apps.scoring.description import ModelVersion
 from spark_apps.scoring.scorer import Scorer
@@ -29,8 +29,8 @@ from spark_apps.scoring.udf import scored
 from spark_apps.session import make_session
 from spark_apps.settings import Settings, load
 from spark_apps.silver import app as silver
-from spark_apps.stream import BatchReport
-from spark_apps.streams import Streams
+from spark_apps.streaming.runner import Streams
+from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
 from tests.benchmarks.result import Line, Result
 from tests.benchmarks.texts import texts
@@ -52,7 +52,7 @@ def throughput() -> Result:
     """50,000 tweets through all three layers; Gold inside Spark over the scorer alone."""
     with place() as settings:
         for file in Generator(1, mix=Mix(retweets=0, duplicates=0, malformed=0)).files(TWEETS, 5_000):
-            landings.put(str(settings.landing), file.name, file.data)
+            storage.put(str(settings.landing), file.name, file.data)
         spent = {"bronze": 0.0, "silver": 0.0, "gold": 0.0, "gold-aggregates": 0.0}
 
         def add(report: BatchReport) -> None:
@@ -135,7 +135,7 @@ def _waited(rate: float, way: Callable[..., Any]) -> tuple[float, float, int]:
                                   FROM t WHERE extract(epoch FROM landed_at) >= {began})
                   SELECT approx_percentile_cont(seconds, 0.5) AS p50, approx_percentile_cont(seconds, 0.95) AS p95,
                          count(*) AS tweets FROM waited"""
-        found = data._query(str(settings.lake), GOLD_SENTIMENT, sql).iloc[0]
+        found = queries._query(str(settings.lake), GOLD_SENTIMENT, sql).iloc[0]
         return float(found["p50"]), float(found["p95"]), int(found["tweets"])
 
 
@@ -145,7 +145,7 @@ def _peak() -> float:
         stop = threading.Event()
         done: list[tuple[float, int]] = []
         for file in Generator(2).files(40_000, 2_000):
-            landings.put(str(settings.landing), file.name, file.data)
+            storage.put(str(settings.landing), file.name, file.data)
 
         def count(report: BatchReport) -> None:
             if report.stream == "gold":
@@ -177,7 +177,7 @@ def _feed(landing: str, rate: float, stop: threading.Event) -> None:
     due = time.monotonic()
     while not stop.wait(max(0.0, due - time.monotonic())):
         file = generator.tick(1)
-        landings.put(landing, file.name, file.data)
+        storage.put(landing, file.name, file.data)
         due += 1
 
 
@@ -205,7 +205,7 @@ def growth() -> Result:
 
 def _batch(spark: SparkSession, settings: Settings, generator: Generator) -> dict[str, float]:
     for file in generator.files(1_000):
-        landings.put(str(settings.landing), file.name, file.data)
+        storage.put(str(settings.landing), file.name, file.data)
     seconds: dict[str, float] = {}
     streams = [*bronze.streams(spark, settings), *silver.streams(spark, settings), *gold.streams(spark, settings)]
     Streams(spark, str(settings.lake), lambda report: seconds.__setitem__(report.stream, report.seconds)).run(
@@ -225,7 +225,7 @@ def _fill(spark: SparkSession, settings: Settings, first: int, last: int) -> Non
         spark.range(first, last)
         .withColumnRenamed("id", "n")
         .select(
-            (((time_ms - 1_288_834_974_657) * (1 << 22)) + (F.col("n") % 4_000_000)).cast("string").alias("id"),
+            (((time_ms - snowflake.EPOCH_MS) * (1 << 22)) + (F.col("n") % 4_000_000)).cast("string").alias("id"),
             F.lit("1").alias("user_id"),
             F.concat(F.lit("a tweet of the past, number "), "n").alias("full_text"),
             F.lit("en").alias("lang"),

@@ -3,7 +3,7 @@
 from random import Random
 
 from spark_apps.demo import texts as words
-from spark_apps.model.data import LABELS
+from spark_apps.labels import LABELS
 
 
 def texts(count: int) -> list[str]:

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from spark_apps.model.checkpoint import load
-from spark_apps.model.data import LABELS
-from spark_apps.model.export import export
-from spark_apps.model.registry import BUNDLED
+from spark_apps.labels import LABELS
+from spark_apps.model.onnx_export.classifier import load
+from spark_apps.model.onnx_export.export import export
+from spark_apps.registry.client import BUNDLED
 from spark_apps.scoring.description import Description
 from spark_apps.scoring.scorer import Scorer
 from spark_apps.scoring.text import normalise

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from spark_apps import lake as lakes
 from spark_apps.bronze import app
 from spark_apps.bronze.transform import documents
-from spark_apps.stream import Batch, Outcome
+from spark_apps.lake import delta_tables
+from spark_apps.streaming.stream import Batch, Outcome
 from spark_apps.tables import BRONZE_TWEETS
 from tests.conftest import Place
 
@@ -23,7 +23,7 @@ NAMES = [
 
 
 def bronze(place: Place) -> list[tuple[str | None, str, str | None]]:
-    rows = lakes.read(place.spark, place.lake, BRONZE_TWEETS).orderBy("source_file", "position").collect()
+    rows = delta_tables.read(place.spark, place.lake, BRONZE_TWEETS).orderBy("source_file", "position").collect()
     return [(row["raw"], Path(row["source_file"]).name, row["problem"]) for row in rows]
 
 

@@ -28,7 +28,7 @@ def uploads(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Itera
     labels = (tweets / "val_labels.txt").read_text().split()
     (wrong / "val_labels.txt").write_text("".join(f"{(int(label) + 1) % 3}\n" for label in labels))
     base, trained = write_base(folder / "base"), folder / "trained"
-    command = [sys.executable, "-m", "spark_apps.cli", "model"]
+    command = [sys.executable, "-m", "spark_apps.cli.main", "model"]
     call(
         *command,
         "train",

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from spark_apps.dashboard import data
-from spark_apps.dashboard.data import Filters
-from spark_apps.status import status
+from spark_apps.dashboard import queries
+from spark_apps.dashboard.queries import Filters
+from spark_apps.lake.status import status
 from spark_apps.tables import GOLD_SENTIMENT
 from tests.dashboard.lakes import fill, gold, put
 
@@ -34,48 +34,48 @@ def test_totals_and_mentions_are_those_of_the_rows(
     filters = Filters(since, langs)
     chosen = frame[frame["lang"].isin(langs)] if langs else frame
     chosen = chosen[chosen["timestamp"] >= since] if since else chosen
-    assert data.totals(folder, filters) == {
+    assert queries.totals(folder, filters) == {
         label: int((chosen["label"] == label).sum()) for label in ("negative", "neutral", "positive")
     }
-    found, step = data.sentiment_over_time(folder, filters)
+    found, step = queries.sentiment_over_time(folder, filters)
     # The charts begin where the bulk of the tweets does.
     assert 0.9 * len(chosen) <= found["tweets"].sum() <= len(chosen)
     assert len(found) / 3 <= 125 and step >= 5
     if span != "far":  # mentions are kept by day
-        top = data.top_mentions(folder, filters).groupby("mention")["tweets"].sum()
+        top = queries.top_mentions(folder, filters).groupby("mention")["tweets"].sum()
         counts = chosen["mentions"].str[0].value_counts()
         assert all(counts[str(mention)] == tweets for mention, tweets in top.items())
 
 
 def test_freshness_and_latest(lake: tuple[str, pd.DataFrame]) -> None:
     folder, frame = lake
-    found = data.freshness(folder, status(folder))
+    found = queries.freshness(folder, status(folder))
     assert found is not None and found.median == pytest.approx(3, abs=0.01) and found.p95 == pytest.approx(3, abs=0.01)
-    newest = data.latest(folder, status(folder), Filters(), 5)
+    newest = queries.latest(folder, status(folder), Filters(), 5)
     assert list(newest["id"]) == list(frame.sort_values("timestamp")["id"][::-1][:5])
-    assert data.model_versions(newest) == ["7"]
-    assert data.languages(folder)[0] == "en"
+    assert queries.model_versions(newest) == ["7"]
+    assert queries.languages(folder)[0] == "en"
 
 
 def test_tweets_are_charted_before_their_aggregates_are_there(tmp_path: Path) -> None:
     put(tmp_path, GOLD_SENTIMENT, gold(300, timedelta(minutes=5)), rows=300)
-    charted, _ = data.sentiment_over_time(str(tmp_path), Filters(datetime.now(UTC) - timedelta(minutes=15)))
+    charted, _ = queries.sentiment_over_time(str(tmp_path), Filters(datetime.now(UTC) - timedelta(minutes=15)))
     assert charted["tweets"].sum() > 250
 
 
 def test_a_lake_without_tables_has_no_figures(tmp_path: Path) -> None:
     lake = str(tmp_path / "none")
-    assert data.totals(lake, Filters()) == {"negative": 0, "neutral": 0, "positive": 0}
-    assert data.languages(lake) == []
-    assert len(data.sentiment_over_time(lake, Filters())[0]) == 0
-    assert len(data.latest(lake, status(lake), Filters())) == 0
-    assert len(data.top_mentions(lake, Filters())) == 0
-    assert data.freshness(lake, status(lake)) is None
+    assert queries.totals(lake, Filters()) == {"negative": 0, "neutral": 0, "positive": 0}
+    assert queries.languages(lake) == []
+    assert len(queries.sentiment_over_time(lake, Filters())[0]) == 0
+    assert len(queries.latest(lake, status(lake), Filters())) == 0
+    assert len(queries.top_mentions(lake, Filters())) == 0
+    assert queries.freshness(lake, status(lake)) is None
 
 
 def test_what_is_typed_into_a_filter_stays_a_value(lake: tuple[str, pd.DataFrame]) -> None:
-    assert sum(data.totals(lake[0], Filters(langs=("en' OR '1'='1",))).values()) == 0
-    assert data.journey(lake[0], "1' OR '1'='1", datetime(2020, 1, 1, tzinfo=UTC)) == {}
+    assert sum(queries.totals(lake[0], Filters(langs=("en' OR '1'='1",))).values()) == 0
+    assert queries.journey(lake[0], "1' OR '1'='1", datetime(2020, 1, 1, tzinfo=UTC)) == {}
 
 
 def over_time(counts: list[int]) -> pd.DataFrame:
@@ -87,11 +87,11 @@ def over_time(counts: list[int]) -> pd.DataFrame:
 
 def test_a_spike_is_marked_once_and_noise_is_not() -> None:
     quiet = [20, 24, 17, 22, 19, 23, 18, 21]
-    found = data.spikes(over_time([*quiet, 90, 95, 60, *quiet]))
+    found = queries.spikes(over_time([*quiet, 90, 95, 60, *quiet]))
     assert list(found["label"]) == ["negative"]
     assert found["tweets"][0] == 90 and found["times"][0] == pytest.approx(4.4, abs=0.3)
-    assert len(data.spikes(over_time(quiet * 4))) == 0
-    assert len(data.spikes(over_time([0, 0, 90]))) == 0
+    assert len(queries.spikes(over_time(quiet * 4))) == 0
+    assert len(queries.spikes(over_time([0, 0, 90]))) == 0
 
 
 def test_a_million_rows_in_under_two_seconds(tmp_path: Path) -> None:
@@ -101,10 +101,10 @@ def test_a_million_rows_in_under_two_seconds(tmp_path: Path) -> None:
         filters = Filters(datetime.now(UTC) - wanted if wanted else None)
         began = time.monotonic()
         found = status(lake)
-        data.languages(lake)
-        data.totals(lake, filters)
-        data.freshness(lake, found)
-        data.spikes(data.sentiment_over_time(lake, filters)[0])
-        data.top_mentions(lake, filters)
-        data.latest(lake, found, filters)
+        queries.languages(lake)
+        queries.totals(lake, filters)
+        queries.freshness(lake, found)
+        queries.spikes(queries.sentiment_over_time(lake, filters)[0])
+        queries.top_mentions(lake, filters)
+        queries.latest(lake, found, filters)
         assert time.monotonic() - began < 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps.status import status
+from spark_apps.lake.status import status
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT
 from tests import process
 

@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from spark_apps.model.registry import BUNDLED, Registry
-from spark_apps.model.release import rollback
+from spark_apps.lake.status import status
+from spark_apps.model.release.release import rollback
+from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.settings import Settings
-from spark_apps.status import status
-from spark_apps.stream import BatchReport
-from spark_apps.streams import Streams
+from spark_apps.streaming.runner import Streams
+from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
 from tests.conftest import Place
 from tests.test_streams import flat

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 from pyspark.sql import Row
 
-from spark_apps import lake as lakes
-from spark_apps.commits import LakeError, commits, open_table
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected
 from spark_apps.gold import app
 from spark_apps.gold import rescore as module
 from spark_apps.gold.rescore import PartReport, Rescored, RescoreError, rescore
-from spark_apps.model.registry import BUNDLED, Registry
+from spark_apps.lake import delta_tables
+from spark_apps.lake.commits import LakeError, commits, open_table
+from spark_apps.lake.status import status
+from spark_apps.lake.writer import TableWriter
+from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.scoring.description import EMBEDDINGS_FILE, MODEL_FILE, Description
-from spark_apps.status import status
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
-from spark_apps.writer import TableWriter
 from tests.conftest import Place
 from tests.exactness import check
 from tests.process import Running, run
@@ -242,7 +242,7 @@ def test_a_second_process_on_the_table_ends_it(place: Place, contrary: str) -> N
     land(place, 100, 3)
     place.once(*place.layers())
     release(place, contrary)
-    row = lakes.read(place.spark, place.lake, GOLD_SENTIMENT).limit(1)
+    row = delta_tables.read(place.spark, place.lake, GOLD_SENTIMENT).limit(1)
     other = TableWriter(place.lake, GOLD_SENTIMENT, "gold", "gold:other")
     written: list[PartReport] = []
 

@@ -7,8 +7,8 @@ from random import Random
 from typing import Any
 
 from spark_apps.demo import texts
-from spark_apps.model.data import LABELS
-from spark_apps.model.registry import BUNDLED
+from spark_apps.labels import LABELS
+from spark_apps.registry.client import BUNDLED
 from spark_apps.scoring.description import TOKENIZER_FILE
 
 

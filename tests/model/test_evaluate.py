@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from spark_apps.cli import app
-from spark_apps.model.data import LABELS, data_version
-from spark_apps.model.metrics import Quality
-from spark_apps.model.registry import BUNDLED, Registry
+from spark_apps.cli.main import app
+from spark_apps.labels import LABELS
+from spark_apps.model.dataset import data_version
+from spark_apps.model.evaluation.metrics import Quality
+from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.scoring.description import Description
 from spark_apps.scoring.scorer import Scorer
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS

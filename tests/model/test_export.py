@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from spark_apps.demo import texts
-from spark_apps.model.data import LABELS
-from spark_apps.model.registry import BUNDLED
+from spark_apps.labels import LABELS
+from spark_apps.registry.client import BUNDLED
 from spark_apps.scoring.description import (
     EMBEDDINGS_FILE,
     FALLBACK_FILE,
@@ -80,7 +80,7 @@ def test_the_usual_labels_become_ours(
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from spark_apps.model.export import export
+    from spark_apps.model.onnx_export.export import export
     from spark_apps.scoring.text import normalise
 
     model, sample = _checkpoint(tmp_path / "model", labels, not changes, **changes), _tweets(60)
@@ -98,7 +98,7 @@ def test_the_usual_labels_become_ours(
 
 
 def test_other_labels_and_other_networks_are_refused(tmp_path: Path) -> None:
-    from spark_apps.model.export import export
+    from spark_apps.model.onnx_export.export import export
 
     joy = _checkpoint(tmp_path / "joy", ("joy", "anger", "fear"))
     with pytest.raises(ModelError, match="has the labels joy, anger, fear: negative, neutral, positive"):
@@ -114,8 +114,8 @@ def test_other_labels_and_other_networks_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["bert", "distilbert", "deberta-v2", "roberta"])
 def test_other_networks_are_traced(kind: str, tmp_path: Path) -> None:
     """Of random weights; the RoBERTa is one whose activation is not ours."""
-    from spark_apps.model.checkpoint import load
-    from spark_apps.model.export import export
+    from spark_apps.model.onnx_export.classifier import load
+    from spark_apps.model.onnx_export.export import export
 
     sample = _tweets(60)
     model = _checkpoint(tmp_path / "model", LABELS, hidden_act="relu") if kind == "roberta" else _other(kind, tmp_path)
@@ -152,7 +152,7 @@ def _other(kind: str, folder: Path) -> Path:
 def test_a_hub_id_without_a_network_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
-    from spark_apps.model.export import export
+    from spark_apps.model.onnx_export.export import export
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match="cannot be had from the Hugging Face hub: look at the name and"):
@@ -160,7 +160,7 @@ def test_a_hub_id_without_a_network_is_one_clear_sentence(tmp_path: Path, monkey
 
 
 def test_int8_has_a_check_set_and_a_file_to_fall_back_to(tmp_path: Path) -> None:
-    from spark_apps.model.export import export
+    from spark_apps.model.onnx_export.export import export
 
     model, sample = _checkpoint(tmp_path / "model", LABELS), _tweets(400)
     out = tmp_path / "out"
@@ -180,11 +180,12 @@ def test_int8_has_a_check_set_and_a_file_to_fall_back_to(tmp_path: Path) -> None
 
 def test_an_int8_export_that_loses_labels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a model without a preference for one label, in three steps instead of 255."""
-    from spark_apps.model import checkpoint, quantise
-    from spark_apps.model.export import export
+    from spark_apps.model.onnx_export import quantise
+    from spark_apps.model.onnx_export.classifier import load
+    from spark_apps.model.onnx_export.export import export
 
     model = _checkpoint(tmp_path / "model", LABELS)
-    loaded = checkpoint.load(model)
+    loaded = load(model)
     with np.errstate(divide="ignore"):
         lean = np.log(loaded.probabilities(_tweets(400))).mean(axis=0)
     loaded.network.classifier.out_proj.bias.data -= loaded.network.classifier.out_proj.bias.new_tensor(lean)
@@ -197,8 +198,8 @@ def test_an_int8_export_that_loses_labels_is_refused(tmp_path: Path, monkeypatch
 
 def test_an_export_is_a_checkpoint_of_the_same_function(tmp_path: Path) -> None:
     """Biases are folded into others on the way out: what comes back gives the same figures, not the same weights."""
-    from spark_apps.model.checkpoint import load
-    from spark_apps.model.export import export
+    from spark_apps.model.onnx_export.classifier import load
+    from spark_apps.model.onnx_export.export import export
 
     model, sample = _checkpoint(tmp_path / "model", LABELS), _tweets(40)
     export(model, tmp_path / "out", "fp32", sample, {})
@@ -211,7 +212,7 @@ def test_optimum_exports_the_same_function(tmp_path: Path) -> None:
     from optimum.onnxruntime import ORTModelForSequenceClassification
     from transformers import AutoTokenizer
 
-    from spark_apps.model.export import export
+    from spark_apps.model.onnx_export.export import export
     from spark_apps.scoring.text import normalise
 
     folder, tweets = torch_model(BUNDLED, tmp_path / "torch"), _tweets(40)

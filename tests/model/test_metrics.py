@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from spark_apps.model.metrics import BINS, Quality, confusion, macro_f1, macro_recall, recalls
+from spark_apps.model.evaluation.metrics import BINS, Quality, confusion, macro_f1, macro_recall, recalls
 
 TRUTH, PREDICTED = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1, 1, 2, 0])
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from spark_apps.cli import app
-from spark_apps.model.production import ProductionModel, open_model
-from spark_apps.model.registry import BUNDLED, NoProduction, Registry, RegistryError
+from spark_apps.cli.main import app
+from spark_apps.gold.production_model import ProductionModel, open_model
+from spark_apps.registry.client import BUNDLED, NoProduction, Registry, RegistryError
 from spark_apps.scoring.description import DESCRIPTION_FILE, MODEL_FILE, Description, ModelError
 from spark_apps.settings import MODEL_NAME, Settings
 from tests.model.folders import write_data
@@ -172,7 +172,7 @@ def test_a_folder_that_is_uploaded_is_read_by_what_is_printed(
     tweets = write_data(tmp_path / "tweets", val=30)
 
     def model(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "spark_apps.cli", "model", *map(str, arguments), "--registry", url]
+        command = [sys.executable, "-m", "spark_apps.cli.main", "model", *map(str, arguments), "--registry", url]
         env = os.environ | {"TWEETS_REGISTRY_TIMEOUT": "30", "COLUMNS": "200"}
         return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from spark_apps.cli import app
-from spark_apps.model.gates import comparison_gate
-from spark_apps.model.registry import BUNDLED, Registry
-from spark_apps.model.versions import PASSED
-from spark_apps.quality.check import at_most
+from spark_apps.cli.main import app
+from spark_apps.model.release.gates import comparison_gate
+from spark_apps.quality.checks import at_most
 from spark_apps.quality.findings import acknowledge, keep
+from spark_apps.registry.client import BUNDLED, Registry
+from spark_apps.registry.versions import PASSED
 from spark_apps.scoring.description import TOKENIZER_FILE, Description, sha256
 from tests.model.folders import write_data
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from spark_apps.cli import app
-from spark_apps.model.data import LABELS, data_version
+from spark_apps.cli.main import app
+from spark_apps.labels import LABELS
+from spark_apps.model.dataset import data_version
 from spark_apps.scoring.description import MODEL_FILE, TOKENIZER_FILE, Description
 from spark_apps.scoring.scorer import Scorer
 from tests import process
@@ -168,7 +169,7 @@ def test_heads_of_the_hub(labels: tuple[str, ...], kept: tuple[int, ...] | None,
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from spark_apps.model.base import load_base
+    from spark_apps.model.training.base import load_base
 
     folder = write_base(tmp_path / "base", labels, plain_vocabulary=True)
     theirs = AutoModelForSequenceClassification.from_pretrained(folder).eval()
@@ -188,7 +189,7 @@ def test_heads_of_the_hub(labels: tuple[str, ...], kept: tuple[int, ...] | None,
 def test_a_vocabulary_of_two_files_becomes_a_tokenizer_for_the_scorer(data: Path, tmp_path: Path) -> None:
     from tokenizers import Tokenizer
 
-    from spark_apps.model.registry import BUNDLED
+    from spark_apps.registry.client import BUNDLED
 
     folder = write_base(tmp_path / "base", ("positive", "neutral", "negative"), plain_vocabulary=True)
     assert not (folder / TOKENIZER_FILE).exists()

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from spark_apps.follow import FollowError, follow
+from spark_apps.smoke_test import FollowError, follow
 from spark_apps.tables import SILVER_TWEETS
 from tests import process
 
@@ -30,7 +30,7 @@ def test_where_gold_stands_still_it_names_gold(tmp_path: Path, monkeypatch: pyte
         write_deltalake(SILVER_TWEETS.path(lake), pa.table(rows))
         return "somewhere"
 
-    monkeypatch.setattr("spark_apps.landing.put", pretend_to_be_silver)
+    monkeypatch.setattr("spark_apps.storage.put", pretend_to_be_silver)
     with pytest.raises(FollowError, match=r"is in silver/tweets of .*, so look at the driver of gold"):
         follow("nowhere", lake, 1)
 

@@ -15,7 +15,7 @@ from spark_apps.monitoring.log import line
 from spark_apps.monitoring.progress import Progress
 from spark_apps.monitoring.server import serve
 from spark_apps.settings import SettingsError
-from spark_apps.stream import BatchReport, Outcome
+from spark_apps.streaming.stream import BatchReport, Outcome
 
 
 def get(port: int, path: str) -> tuple[int, str]:

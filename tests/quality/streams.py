@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from typer.testing import CliRunner, Result
 
-from spark_apps.cli import app
-from spark_apps.model.registry import Registry
+from spark_apps.cli.main import app
+from spark_apps.registry.client import Registry
 from spark_apps.settings import MODEL_NAME
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS
 from tests.dashboard import lakes
@@ -92,7 +92,7 @@ def release(uri: str, ago: timedelta = timedelta(hours=2)) -> str:
             client.create_registered_model(MODEL_NAME)
         return str(client.create_model_version(MODEL_NAME, "s3://nowhere/model").version)
 
-    with patch("spark_apps.model.registry._now", lambda: at.isoformat().replace("+00:00", "Z")):
+    with patch("spark_apps.registry.client._now", lambda: at.isoformat().replace("+00:00", "Z")):
         return registry.promote(registry._ask(create), "ann", "")
 
 

@@ -11,8 +11,8 @@ import pytest
 from deltalake import DeltaTable
 from deltalake.schema import Field, PrimitiveType
 
-from spark_apps.model.production import ProductionModel
-from spark_apps.model.registry import Registry
+from spark_apps.gold.production_model import ProductionModel
+from spark_apps.registry.client import Registry
 from spark_apps.tables import GOLD_SENTIMENT
 from tests.quality.streams import GRIM, Lake, check, over, quality, release
 
@@ -223,7 +223,7 @@ def test_a_finding_stands_is_acknowledged_passes_and_comes_back(lake: Lake, regi
 def test_gold_tells_how_many_stand(lake: Lake, registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake.flow(rejected=600)
     assert check(lake, registry)[0] == 3
-    monkeypatch.setattr("spark_apps.model.production._FINDINGS_SECONDS", 0)
+    monkeypatch.setattr("spark_apps.gold.production_model._FINDINGS_SECONDS", 0)
     kept = Registry(registry, 60)
     monkeypatch.setattr(kept, "download", lambda _version, folder: folder)
     model = ProductionModel(kept, tmp_path)
@@ -280,7 +280,7 @@ class Absent:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent())
 sys.argv = {words!r}
-from spark_apps.cli import main
+from spark_apps.cli.main import main
 main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spark_apps.model.registry import BUNDLED
-from spark_apps.scoring import check
+from spark_apps.registry.client import BUNDLED
+from spark_apps.scoring import self_check
 from spark_apps.scoring.description import EMBEDDINGS_FILE, FALLBACK_FILE, MODEL_FILE, Description, ModelError, sha256
 from spark_apps.scoring.scorer import Scorer
 
@@ -25,21 +25,21 @@ def folder(tmp_path: Path) -> Path:
     shutil.copyfile(folder / FALLBACK_FILE, folder / MODEL_FILE)
     known = {name: sha256(folder / name) for name in (MODEL_FILE, EMBEDDINGS_FILE)}
     replace(Description.read(BUNDLED), precision="fp16", checksums=known).write(folder)
-    check.write(folder, Scorer(folder, 1).score)
+    self_check.write(folder, Scorer(folder, 1).score)
     return _described(folder)
 
 
 def _described(folder: Path) -> Path:
-    names = (MODEL_FILE, FALLBACK_FILE, EMBEDDINGS_FILE, check.CHECK_FILE)
+    names = (MODEL_FILE, FALLBACK_FILE, EMBEDDINGS_FILE, self_check.CHECK_FILE)
     known = {name: sha256(folder / name) for name in names}
     replace(Description.read(BUNDLED), precision="int8", checksums=known).write(folder)
     return folder
 
 
 def _tamper(folder: Path, change: list[float]) -> None:
-    stored = json.loads((folder / check.CHECK_FILE).read_text())
+    stored = json.loads((folder / self_check.CHECK_FILE).read_text())
     stored["probabilities"][3] = (np.array(stored["probabilities"][3]) + change).tolist()
-    (folder / check.CHECK_FILE).write_text(json.dumps(stored))
+    (folder / self_check.CHECK_FILE).write_text(json.dumps(stored))
     _described(folder)
 
 
@@ -83,11 +83,11 @@ def test_a_difference_within_rounding_changes_nothing(folder: Path) -> None:
 
 
 def test_figures_that_are_no_numbers_are_a_difference(folder: Path) -> None:
-    assert check.difference(folder, lambda texts: np.full((len(texts), 3), np.nan, np.float32))
+    assert self_check.difference(folder, lambda texts: np.full((len(texts), 3), np.nan, np.float32))
 
 
 def test_a_missing_or_changed_file_of_the_folder_is_refused(folder: Path) -> None:
-    (folder / check.CHECK_FILE).write_text("{}")
+    (folder / self_check.CHECK_FILE).write_text("{}")
     with pytest.raises(ModelError, match=r"check\.json is damaged"):
         Scorer(folder, 1)
     (folder / FALLBACK_FILE).unlink()
@@ -96,16 +96,16 @@ def test_a_missing_or_changed_file_of_the_folder_is_refused(folder: Path) -> Non
 
 
 def test_the_check_set_is_made_for_its_purpose() -> None:
-    assert len(set(check.TEXTS)) == len(check.TEXTS) == 24
+    assert len(set(self_check.TEXTS)) == len(self_check.TEXTS) == 24
     scorer = Scorer(BUNDLED, 1)
-    assert set(scorer.score(check.TEXTS).argmax(axis=1)) == {0, 1, 2}
+    assert set(scorer.score(self_check.TEXTS).argmax(axis=1)) == {0, 1, 2}
     began = time.perf_counter()
-    scorer.score(check.TEXTS)
+    scorer.score(self_check.TEXTS)
     assert time.perf_counter() - began < 2  # half a second where nothing else runs
 
 
 def test_a_text_has_one_score_whatever_it_is_scored_with() -> None:
     scorer = Scorer(BUNDLED, 1)
-    together = scorer.score(check.TEXTS)
-    alone = np.concatenate([scorer.score([text]) for text in check.TEXTS])
+    together = scorer.score(self_check.TEXTS)
+    alone = np.concatenate([scorer.score([text]) for text in self_check.TEXTS])
     np.testing.assert_allclose(together, alone, atol=1e-4)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_apps.model.registry import BUNDLED
+from spark_apps.registry.client import BUNDLED
 from spark_apps.scoring.cache import Cache, Probabilities
 from spark_apps.scoring.description import DESCRIPTION_FILE, MODEL_FILE, Description, ModelError
 from spark_apps.scoring.scorer import Scorer

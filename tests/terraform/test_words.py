@@ -59,7 +59,7 @@ def test_quarantine_and_checkpoints(examples: dict[str, Applied]) -> None:
         re.findall(r'Stream\(\s*"([a-z-]+)"', "".join(_source(f"spark_apps/{layer}/app.py") for layer in LAYERS))
     )
     assert {name.split("-")[0] for name in named} == set(LAYERS)
-    assert 'return f"{lake}/checkpoints/{stream}"' in _source("spark_apps/checkpoint.py")
+    assert 'return f"{lake}/checkpoints/{stream}"' in _source("spark_apps/streaming/checkpoint.py")
     assert account.reads("dashboard", "lake", f"lake/{QUARANTINE.name}/_delta_log/0.json")
     for name in named:
         for key in (f"lake/checkpoints/{name}/offsets/0", f"lake/checkpoints/{name}.error.json"):

@@ -14,7 +14,7 @@ imagePullPolicy: {{ $v.image.pullPolicy }}
 {{- with $v.image.pullSecrets }}
 imagePullSecrets: {{ toJson . }}
 {{- end }}
-mainApplicationFile: local:///opt/tweet-sentiment/spark_apps/cli.py
+mainApplicationFile: local:///opt/tweet-sentiment/spark_apps/cli/main.py
 {{- if $isJob }}
 arguments: [{{ .name }}]
 restartPolicy:

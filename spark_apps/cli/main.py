@@ -1,0 +1,221 @@
+"""The `tweet-sentiment` command."""
+
+import json
+import threading
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from spark_apps.cli.model import app as model_app
+from spark_apps.cli.options import AsJson, Lake, Landing, clear_errors, console, fail
+from spark_apps.cli.quality import app as quality_app
+from spark_apps.settings import LAYERS, load
+from spark_apps.tables import REASONS
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    help="Streaming sentiment of tweets: landing → Bronze → Silver → Gold, scored by a RoBERTa through ONNX Runtime.",
+)
+app.add_typer(model_app, name="model")
+app.add_typer(quality_app, name="quality")
+
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the dashboard.")]
+ModelRegistry = Annotated[
+    str | None, typer.Option(help="MLflow registry; without one, the bundled model scores. [TWEETS_REGISTRY]")
+]
+
+
+@app.command(
+    epilog="Example: tweet-sentiment run --landing ./landing --lake ./lake --once --json",
+)
+def run(
+    layers: Annotated[
+        list[str] | None, typer.Argument(help="bronze, silver, gold: those to run; all three by default.")
+    ] = None,
+    landing: Landing = None,
+    lake: Lake = None,
+    registry: ModelRegistry = None,
+    once: Annotated[bool, typer.Option("--once", help="Do all that is there, then exit.")] = False,
+    trigger: Annotated[
+        str | None, typer.Option(help="Pause between micro-batches, default '60 seconds'. [TWEETS_TRIGGER]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Carry tweets through the layers, until Ctrl-C or, with --once, until all is done.
+
+    Exit codes: 0 done or stopped, 1 a stream failed, 2 settings or surroundings that cannot work.
+    """
+    if unknown := sorted(set(layers or []) - set(LAYERS)):
+        fail(f"{', '.join(unknown)}: no layer has this name; there are {', '.join(LAYERS)}")
+    if once and trigger:
+        fail("--once and --trigger contradict each other: --once does all that is there without a pause")
+    with clear_errors():
+        settings = load(landing=landing, lake=lake, registry=registry, trigger=trigger)
+        from spark_apps.run import run as run_streams
+
+        result = run_streams(layers or [], settings, once, lambda report: console.print(str(report)))
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))
+    else:
+        quarantined = sum(result["quarantine"].values())
+        console.print(
+            f"{result['bronze']:,} documents landed; from {result['documents']:,} documents: "
+            f"{result['silver']:,} new tweets, {result['duplicates']:,} duplicates, "
+            f"{quarantined:,} in quarantine; {result['gold']:,} scored, in {result['seconds']} s"
+        )
+
+
+@app.command(epilog="Example: tweet-sentiment rescore --lake ./lake --since 2026-01-31")
+def rescore(
+    lake: Lake = None,
+    registry: ModelRegistry = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only tweets of this day and later, as 2026-01-31; all by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score the history again with the model in production; the aggregates follow. Gold must not run meanwhile.
+
+    Ended at any moment, by Ctrl-C or a kill, it goes on where it was by the same command.
+    Exit codes: 0 done, 1 stopped before the end or without a model, 2 settings or surroundings that cannot work.
+    """
+    try:
+        first = date.fromisoformat(since) if since else None
+    except ValueError:
+        fail(f"--since {since}: write a day such as 2026-01-31")
+    with clear_errors():
+        settings = load(lake=lake, registry=registry)
+        from spark_apps.gold.rescore import run as run_rescore
+
+        done = run_rescore(settings, first, lambda part: console.print(str(part)))
+    if as_json:
+        print(json.dumps(vars(done)))
+    else:
+        console.print(f"{done.tweets:,} tweets are labelled by version {done.model_version}, in {done.seconds} s")
+
+
+@app.command(epilog="Example: tweet-sentiment replay recorded/*.json.gz --landing ./landing --speed 60")
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="Recorded files, plain or gzip.")],
+    landing: Landing = None,
+    speed: Annotated[
+        float | None, typer.Option(min=0.001, help="Times faster than the tweets were written; at once by default.")
+    ] = None,
+) -> None:
+    """Feed recorded files to the landing as a stream."""
+    with clear_errors():
+        from spark_apps.demo.replay import replay as feed
+        from spark_apps.signals import until_signal
+
+        (target,) = load(landing=landing).require("landing")
+        stop = threading.Event()
+        with until_signal(stop):
+            landed = feed(files, target, speed, lambda name, size: console.print(f"{name}: {size:,} bytes"), stop)
+    console.print(f"{landed:,} files landed in {target}")
+
+
+@app.command(epilog="Example: tweet-sentiment generate --landing ./landing --rate 20")
+def generate(
+    landing: Landing = None,
+    rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Tweets a second, three times that in a burst.")] = 10,
+    tweets: Annotated[
+        int | None, typer.Option(min=1, help="Land so many at once and exit; without it, go on until Ctrl-C.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="With --tweets: the same tweets for the same seed.")] = 0,
+) -> None:
+    """Land made-up tweets with a known truth; with --tweets, print as JSON what must become of them."""
+    with clear_errors():
+        from spark_apps.demo.feed import feed, land
+        from spark_apps.signals import until_signal
+
+        (target,) = load(landing=landing).require("landing")
+        if tweets is not None:
+            print(json.dumps(vars(land(target, tweets, seed))))
+            return
+        stop = threading.Event()
+        with until_signal(stop):
+            feed(target, rate, lambda _: None, stop)
+
+
+@app.command(epilog="Example: tweet-sentiment follow --landing ./landing --lake ./lake --seconds 120")
+def follow(
+    landing: Landing = None,
+    lake: Lake = None,
+    seconds: Annotated[float, typer.Option(min=1, help="How long the tweet may take.")] = 240,
+) -> None:
+    """Land one tweet, where it stays, and wait for it in gold/sentiment: do running streams carry tweets all the way?
+
+    Exit codes: 0 it arrived, 1 it did not, 2 settings or surroundings that cannot work.
+    """
+    with clear_errors():
+        from spark_apps.smoke_test import follow as land_and_wait
+
+        target, tables = load(landing=landing, lake=lake).require("landing", "lake")
+        print(land_and_wait(target, tables, seconds))
+
+
+@app.command(epilog="Example: tweet-sentiment tables --lake ./lake --json")
+def tables(lake: Lake = None, as_json: AsJson = False) -> None:
+    """Show the tables of a lake: rows, size, versions, newest row, lag between layers, quarantine by reason."""
+    with clear_errors():
+        from spark_apps.lake.status import render, status
+
+        found = status(*load(lake=lake).require("lake"))
+    if as_json:
+        print(json.dumps(found.to_dict(), ensure_ascii=False, default=lambda time: time.isoformat()))
+        return
+    output = Console(highlight=False)
+    output.print(render(found))
+    for reason, count in found.quarantine.items():
+        output.print(f"quarantine: {count:,} × {reason}, {REASONS.get(reason, 'of another version')}")
+
+
+@app.command(epilog="Example: tweet-sentiment dashboard --lake s3a://tweets/lake --port 8501")
+def dashboard(
+    lake: Lake = None,
+    registry: ModelRegistry = None,
+    landing: Annotated[
+        str | None, typer.Option(help="Where typed tweets land; none: no box to type. [TWEETS_LANDING]")
+    ] = None,
+    port: Port = 8501,
+    address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+) -> None:
+    """Serve the dashboard over the Gold tables of a lake."""
+    with clear_errors():
+        settings = load(lake=lake, registry=registry, landing=landing)
+        from spark_apps.dashboard.launch import check_port, serve
+
+        settings.require("lake")
+        check_port(address, port)
+        serve(settings, address, port)
+
+
+@app.command(epilog="Example: tweet-sentiment demo --home .demo --rate 20")
+def demo(
+    home: Annotated[Path, typer.Option(help="Folder of all that the demo keeps.")] = Path(".demo"),
+    rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Tweets a second, three times that in a burst.")] = 10,
+    port: Port = 8501,
+    browser: Annotated[bool, typer.Option(help="Open the dashboard in the browser of this machine.")] = True,
+) -> None:
+    """Run everything on this machine: made-up tweets, registry, streams and dashboard.
+
+    Ctrl-C finishes the batch in flight and stops; started again, the demo goes on where it was.
+    """
+    with clear_errors():
+        from spark_apps.demo.app import run_demo
+
+        run_demo(home, rate, port, browser, console)
+
+
+def main() -> None:
+    app(prog_name="tweet-sentiment")
+
+
+if __name__ == "__main__":
+    main()

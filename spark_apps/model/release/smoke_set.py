@@ -1,0 +1,41 @@
+"""Tweets whose mood is beyond doubt, and a process that labels them as Gold would: `python -m … FOLDER`."""
+
+import json
+import sys
+from pathlib import Path
+
+SMOKE = (
+    ("I love this so much, best day of my life!", "positive"),
+    ("Thank you all for the wonderful birthday, I am so happy 😍", "positive"),
+    ("What a fantastic concert last night, absolutely brilliant", "positive"),
+    ("Congratulations to the whole team, you made us proud!", "positive"),
+    ("This is the best coffee in town and the staff are lovely", "positive"),
+    ("So excited for the weekend, can't wait to see everybody!", "positive"),
+    ("I hate this, it is the worst thing I have ever bought", "negative"),
+    ("Terrible service, rude staff and the food was disgusting", "negative"),
+    ("I am so angry, my flight was cancelled and nobody cares", "negative"),
+    ("What a disaster, this company ruined my holiday", "negative"),
+    ("So sad and disappointed, this was an awful day 😢", "negative"),
+    ("Worst game I have seen in years, a total shame", "negative"),
+    ("The meeting is on Tuesday at 10 am in room 4", "neutral"),
+    ("The train to Leeds leaves from platform two on Monday", "neutral"),
+    ("The council will publish the report on Thursday", "neutral"),
+    ("Does anyone know what time the library opens on Sunday?", "neutral"),
+)
+# In this process they are as good as not installed: whoever imports one is told so.
+_ABSENT = ("torch", "transformers", "optimum", "sklearn")
+
+
+def main(folder: Path) -> None:
+    """Print the labels of SMOKE by the model in `folder` as one JSON array."""
+    for name in _ABSENT:
+        sys.modules[name] = None  # type: ignore[assignment]
+    from spark_apps.labels import LABELS
+    from spark_apps.scoring.scorer import Scorer
+
+    found = Scorer(folder, threads=1).score([text for text, _ in SMOKE])
+    print(json.dumps([LABELS[best] for best in found.argmax(axis=1)]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

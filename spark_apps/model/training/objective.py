@@ -1,0 +1,48 @@
+"""What the settings of a training do to its loss and to its learning rates."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from spark_apps.labels import LABELS
+from spark_apps.model.training.recipe import Recipe
+
+Loss = Callable[..., torch.Tensor]
+
+
+def balanced_loss(recipe: Recipe, labels: Sequence[int]) -> Loss:
+    """Return the cross entropy for the Trainer, weighted by the shares of the classes among `labels`."""
+    shares = np.bincount(labels, minlength=len(LABELS)) / len(labels)
+    weights = torch.tensor(shares**-recipe.balance, dtype=torch.float32)
+    # The mean weight of a text is 1, whatever the balance.
+    weights /= (weights * torch.tensor(shares, dtype=torch.float32)).sum()
+
+    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:  # noqa: ARG001
+        return functional.cross_entropy(
+            outputs.logits, labels, weights.to(outputs.logits.device), label_smoothing=recipe.label_smoothing
+        )
+
+    return loss
+
+
+def optimiser(recipe: Recipe, model: Any) -> torch.optim.Optimizer:
+    """Return AdamW over groups of parameters whose learning rates fall from the head to the embeddings."""
+    head = model.config.num_hidden_layers + 1
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for name, weights in model.named_parameters():
+        rate = recipe.learning_rate * recipe.layer_decay ** (head - _depth(name, head))
+        # Biases and norms are not drawn to zero.
+        decay = 0.0 if weights.ndim < 2 else recipe.weight_decay
+        groups.setdefault((rate, decay), []).append(weights)
+    settings = [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]
+    return torch.optim.AdamW(settings, betas=(0.9, 0.98), eps=1e-6, fused=True)
+
+
+def _depth(name: str, head: int) -> int:
+    """Return how far above the tokens a parameter stands: 0 for embeddings, then the layers, then the head."""
+    if "embeddings." in name:
+        return 0
+    return int(name.split(".layer.")[1].split(".")[0]) + 1 if ".layer." in name else head

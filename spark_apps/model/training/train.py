@@ -1,0 +1,190 @@
+"""Fine-tuning of a RoBERTa into a three-way sentiment classifier, with transformers' Trainer."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from rich.console import Console
+from transformers import DataCollatorWithPadding, EvalPrediction, Trainer, TrainingArguments, set_seed
+from transformers.trainer_callback import PrinterCallback
+
+from spark_apps.model.dataset import DataError, DataVersion, Split, data_version, read_split
+from spark_apps.model.evaluation.metrics import Quality, macro_recall
+from spark_apps.model.run import Run
+from spark_apps.model.training.base import Base, load_base
+from spark_apps.model.training.callbacks import Follow
+from spark_apps.model.training.objective import balanced_loss, optimiser
+from spark_apps.model.training.recipe import Recipe
+from spark_apps.model.training.state import Average, TrainingState, last_complete
+from spark_apps.scoring.text import normalise
+
+MAX_LENGTH = 128
+SPLITS = ("train", "val")
+_EVALUATIONS_AN_EPOCH = 2
+_CHECKPOINTS_AN_EPOCH = 6
+# Long enough for MLflow to take a picture, short beside the pause between two points of a curve.
+_TRACKING_SECONDS = 20
+
+
+class _Tweets(torch.utils.data.Dataset):  # type: ignore[type-arg]
+    def __init__(self, split: Split, tokenizer: Any) -> None:
+        texts = [normalise(text) for text in split.texts]
+        self.input_ids = tokenizer(texts, truncation=True, max_length=MAX_LENGTH)["input_ids"]
+        self.labels = split.labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> dict[str, object]:
+        ids = self.input_ids[index]
+        return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": self.labels[index]}
+
+
+def train(
+    data: Path, base: str, out: Path, recipe: Recipe, registry: str | None = None, console: Console | None = None
+) -> dict[str, Any]:
+    """Fine-tune `base` on the train split of `data`; write model and tokenizer to `out`, and return the figures.
+
+    The figures are those of the averaged weights on the validation split, and of the weights without average beside
+    them. A second call on the same `out` goes on from the last checkpoint of a run that was cut off, and ends with the
+    same weights as one that was not (bit by bit on a CPU with as many threads; CUDA's sums have no fixed order); where
+    the run had ended it returns its figures. `registry` is the URI of an MLflow
+    that keeps the run. Raises `DataError`, `ModelError` and `TrainingError` for data, base and `out` that cannot be
+    used, `TrackingError` when MLflow does not answer at the start.
+    """
+    console = console or Console(stderr=True, highlight=False)
+    transformers.logging.set_verbosity_error()
+    splits = {name: read_split(data, name) for name in SPLITS}
+    versions = [data_version(data, name) for name in SPLITS]
+    missing = set(range(3)) - set(splits["train"].labels)
+    if missing:
+        raise DataError(f"{data}: no tweet of the train split has the label {min(missing)}; all three are needed")
+    state = TrainingState(out, _settings(base, versions, recipe))
+    if state.figures:
+        console.print(f"{out} holds this training already, from its start to its end: nothing to do")
+        return state.figures
+    set_seed(recipe.seed)
+    start = load_base(base)
+    state.begin()
+    console.print(f"base {base}: {start.head}; on {_device()}")
+    if registry is None:
+        console.print("no registry is named: parameters and curves of this run are kept nowhere")
+        return _fit(start, splits, out, recipe, state, None, console)
+    with _open_run(registry, state, versions, recipe, base) as run:
+        return _fit(start, splits, out, recipe, state, run, console)
+
+
+def _settings(base: str, versions: Sequence[DataVersion], recipe: Recipe) -> dict[str, Any]:
+    """Return what must be equal for a training to be the same one."""
+    folder = Path(base).expanduser()
+    hashes = {f"{version.split}_sha256": version.sha256 for version in versions}
+    return {"base": str(folder.resolve()) if folder.is_dir() else base} | hashes | asdict(recipe)
+
+
+def _open_run(registry: str, state: TrainingState, versions: Sequence[DataVersion], recipe: Recipe, base: str) -> Run:
+    known = state.run_id(registry)
+    run = Run(registry, _TRACKING_SECONDS, "train", known)
+    if run.id != known:
+        state.keep_run(registry, run.id)
+        rows = {f"{version.split}_rows": version.rows for version in versions}
+        run.params({"base": base} | asdict(recipe) | rows)
+        run.data(versions)
+    return run
+
+
+def _fit(
+    start: Base, splits: Mapping[str, Split], out: Path, recipe: Recipe, state: TrainingState, run: Run | None,
+    console: Console,
+) -> dict[str, Any]:  # fmt: skip
+    began = time.monotonic()
+    checkpoints = out / "checkpoints"
+    last = last_complete(checkpoints)
+    average, follow = Average(recipe.average, last), Follow(console, run)
+    tweets = {name: _Tweets(split, start.tokenizer) for name, split in splits.items()}
+    trainer = Trainer(
+        model=start.model,
+        args=_arguments(checkpoints, recipe, len(tweets["train"])),
+        train_dataset=tweets["train"],
+        eval_dataset=tweets["val"],
+        data_collator=DataCollatorWithPadding(start.tokenizer),
+        compute_metrics=_metrics,
+        compute_loss_func=balanced_loss(recipe, splits["train"].labels),
+        optimizers=(optimiser(recipe, start.model), None),
+        callbacks=[average, follow],
+    )
+    # It prints to the standard output.
+    trainer.remove_callback(PrinterCallback)
+    try:
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+    finally:
+        follow.stop()
+    without = _judge(trainer, tweets["val"])
+    start.model.load_state_dict(average.weights, strict=False)
+    quality = _judge(trainer, tweets["val"])
+    start.model.save_pretrained(out)
+    start.tokenizer.save_pretrained(out)
+    figures = {
+        **{name: value for name, value in asdict(quality).items() if name != "reliability"},
+        "macro_recall_without_average": without.macro_recall,
+        "steps": trainer.state.global_step,
+        "seconds": round(time.monotonic() - began, 1),
+        "device": _device(),
+    }
+    if run:
+        _record(run, quality, without)
+    state.end(figures)
+    return figures
+
+
+def _arguments(checkpoints: Path, recipe: Recipe, tweets: int) -> TrainingArguments:
+    steps = -(-tweets // recipe.batch_size)
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate,
+        per_device_train_batch_size=recipe.batch_size,
+        per_device_eval_batch_size=64,
+        warmup_ratio=recipe.warmup,
+        lr_scheduler_type="linear",
+        group_by_length=True,  # padding, not attention, is what short texts waste time on
+        use_cpu=not torch.cuda.is_available(),
+        bf16=recipe.bf16 or (torch.cuda.is_available() and torch.cuda.is_bf16_supported()),
+        eval_strategy="steps",
+        eval_steps=max(1, steps // _EVALUATIONS_AN_EPOCH),
+        save_strategy="steps",
+        save_steps=max(1, steps // _CHECKPOINTS_AN_EPOCH),
+        save_total_limit=2,  # the one before stays until the new one is complete
+        logging_steps=min(50, max(1, steps // 10)),
+        report_to=[],
+        seed=recipe.seed,
+        disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _metrics(prediction: EvalPrediction) -> dict[str, float]:
+    predicted = np.asarray(prediction.predictions).argmax(axis=1)
+    truth = np.asarray(prediction.label_ids)
+    return {"macro_recall": macro_recall(truth, predicted), "accuracy": float((truth == predicted).mean())}
+
+
+def _judge(trainer: Trainer, tweets: _Tweets) -> Quality:
+    found = trainer.predict(tweets)  # type: ignore[arg-type]
+    logits = torch.from_numpy(np.asarray(found.predictions, np.float32))
+    return Quality.of(np.asarray(found.label_ids), torch.softmax(logits, dim=1).numpy())
+
+
+def _record(run: Run, quality: Quality, without: Quality) -> None:
+    from spark_apps.model.evaluation.plots import all_pictures
+
+    run.figures(quality.scalars() | {"macro_recall_without_average": without.macro_recall})
+    run.pictures(all_pictures(quality, "validation split"))
+
+
+def _device() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "the CPU"
