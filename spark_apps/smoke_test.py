@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from spark_apps import snowflake, storage
-from spark_apps.dashboard.queries import journey
 from spark_apps.errors import UserError
 from spark_apps.lake.commits import LakeError
+from spark_apps.lake.journey import journey
 
 _EVERY_SECONDS = 1.0
 # The clock of the store may be behind this one.

@@ -14,7 +14,7 @@ from deltalake import QueryBuilder
 from spark_apps.labels import LABELS
 from spark_apps.lake.commits import open_table
 from spark_apps.lake.status import LakeStatus
-from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS, Table
+from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
 
 # Up to this span the tweets themselves are read, above it the aggregates of minutes and days.
 _CLOSE = timedelta(hours=2)
@@ -218,23 +218,6 @@ def freshness(lake: str, status: LakeStatus) -> Freshness | None:
 def _recent(status: LakeStatus, span: timedelta) -> str:
     newest = status.tables[GOLD_SENTIMENT.name].newest
     return f"scored_at >= {_instant(newest - span)}" if newest else "true"
-
-
-def journey(lake: str, id_: str, since: datetime) -> dict[str, datetime | str | float]:
-    """Return where the tweet `id_`, landed after `since`, has come: what silver and gold say of it, if they do."""
-    found: dict[str, datetime | str | float] = {}
-    wanted = f"id = {_text(id_)} AND ingested_at >= {_instant(since)}"
-    silver = _query(lake, SILVER_TWEETS, f"SELECT ingested_at FROM t WHERE {wanted}")
-    if len(silver):
-        found["silver"] = silver["ingested_at"][0].to_pydatetime()
-    gold = _query(lake, GOLD_SENTIMENT, f"SELECT label, score, scored_at FROM t WHERE {wanted}")
-    if len(gold):
-        found |= {
-            "gold": gold["scored_at"][0].to_pydatetime(),
-            "label": str(gold["label"][0]),
-            "score": float(gold["score"][0]),
-        }
-    return found
 
 
 def model_versions(found: pd.DataFrame) -> Sequence[str]:

@@ -8,7 +8,8 @@ from typing import Any
 import streamlit as st
 
 from spark_apps import snowflake, storage
-from spark_apps.dashboard import components, queries
+from spark_apps.dashboard import components
+from spark_apps.lake.journey import journey
 from spark_apps.settings import Settings
 
 
@@ -35,7 +36,7 @@ def _send(landing: str, text: str) -> dict[str, Any]:
 def _travel(settings: Settings) -> None:
     typed = st.session_state["typed"]
     if "gold" not in typed["way"]:
-        typed["way"] = queries.journey(str(settings.lake), typed["id"], typed["at"] - timedelta(minutes=1))
+        typed["way"] = journey(str(settings.lake), typed["id"], typed["at"] - timedelta(minutes=1))
     way = typed["way"]
 
     def step(name: str, key: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from spark_apps.dashboard import queries
 from spark_apps.dashboard.queries import Filters
+from spark_apps.lake.journey import journey
 from spark_apps.lake.status import status
 from spark_apps.tables import GOLD_SENTIMENT
 from tests.dashboard.lakes import fill, gold, put
@@ -75,7 +76,7 @@ def test_a_lake_without_tables_has_no_figures(tmp_path: Path) -> None:
 
 def test_what_is_typed_into_a_filter_stays_a_value(lake: tuple[str, pd.DataFrame]) -> None:
     assert sum(queries.totals(lake[0], Filters(langs=("en' OR '1'='1",))).values()) == 0
-    assert queries.journey(lake[0], "1' OR '1'='1", datetime(2020, 1, 1, tzinfo=UTC)) == {}
+    assert journey(lake[0], "1' OR '1'='1", datetime(2020, 1, 1, tzinfo=UTC)) == {}
 
 
 def over_time(counts: list[int]) -> pd.DataFrame:
