@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from spark_apps.dashboard.launch import start_child
 from spark_apps.settings import Settings
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
-from tests.dashboard.lakes import fill, gold, put
+from tests.lakes import fill, gold, put
 
 APP = Path(__file__).parents[2] / "spark_apps" / "dashboard" / "app.py"
 EVIL = "<script>document.title = 'owned'</script> **bold** $x^2$ :tada: [link](http://example.com) <b>b</b>"

@@ -12,7 +12,7 @@ from spark_apps.dashboard.queries import Filters
 from spark_apps.lake.journey import journey
 from spark_apps.lake.status import status
 from spark_apps.tables import GOLD_SENTIMENT
-from tests.dashboard.lakes import fill, gold, put
+from tests.lakes import fill, gold, put
 
 SPANS = {"close": timedelta(minutes=30), "far": timedelta(days=2), "ever": None}
 

@@ -19,7 +19,7 @@ from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.scoring.description import Description
 from spark_apps.scoring.scorer import Scorer
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
-from tests.dashboard.lakes import gold, put
+from tests.lakes import gold, put
 from tests.model.folders import write_data
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -14,7 +14,7 @@ from spark_apps.cli.main import app
 from spark_apps.registry.client import Registry
 from spark_apps.settings import MODEL_NAME
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS
-from tests.dashboard import lakes
+from tests import lakes
 
 MIXED = (0.3, 0.4, 0.3)
 GRIM = (0.9, 0.05, 0.05)
