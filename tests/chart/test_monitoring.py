@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.chart.test_chart import helm, render
+from tests.chart.rendering import helm, render
 from tests.monitoring.questions import alerts, dashboards, questions
 
 pytestmark = pytest.mark.chart

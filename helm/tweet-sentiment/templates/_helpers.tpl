@@ -1,20 +1,88 @@
-{{- define "tweets.namespace" -}}
+{{/* Name of the chart, or nameOverride: the value of the label app.kubernetes.io/part-of. */}}
+{{- define "tweets.name" -}}
+{{ .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Name of the release; the name of the chart is appended unless the name of the release contains it. */}}
+{{- define "tweets.fullname" -}}
+{{- $name := include "tweets.name" . }}
+{{- $default := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- .Values.fullnameOverride | default $default | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/*
+Name of an object outside the namespace of the release (cluster-scoped, or in the streams namespace): root, suffix.
+Two releases in two namespaces must not collide. A namespace cannot contain a dot, so "namespace.fullname" is unique.
+
+These names stay short, because an upgrade must not orphan data, break an address or break a contract:
+- Services and PersistentVolumeClaims are addresses and data; StatefulSets own claims such as data-postgres-0.
+- Secrets hold passwords that open existing volumes.
+- Service accounts are named in IAM trust policies (Terraform) and in the admission policies.
+- The ConfigMaps stream-applications and job-pods are read by the DAGs.
+- Deployments and the smoke test keep the name that operators type.
+All of them are namespaced: a second release in the same namespace is refused (checks.yaml).
+*/}}
+{{- define "tweets.qualifiedName" -}}
+{{ .root.Release.Namespace }}.{{ include "tweets.fullname" .root }}-{{ .suffix }}
+{{- end }}
+
+{{/* Namespace of drivers, executors, dashboard and demo. */}}
+{{- define "tweets.streamsNamespace" -}}
 {{ .Values.streams.namespace | default (printf "%s-streams" .Release.Namespace) }}
 {{- end }}
 
+{{/* Image of the project: root, name. */}}
 {{- define "tweets.image" -}}
 {{ printf "%s/tweet-sentiment-%s:%s" .root.Values.image.registry .name (.root.Values.image.tag | default .root.Chart.AppVersion) }}
 {{- end }}
 
-{{- define "tweets.labels" -}}
-app.kubernetes.io/name: {{ .name }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
-app.kubernetes.io/part-of: tweet-sentiment
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+{{/* Value of app.kubernetes.io/component: the role that the object `name` has in the product. */}}
+{{- define "tweets.component" -}}
+{{- $components := dict
+  "bronze" "stream" "silver" "stream" "gold" "stream" "rescore" "stream" "streams" "stream"
+  "lake" "storage"
+  "airflow" "orchestrator" "airflow-migrate" "orchestrator" "airflow-clean" "orchestrator" "jobs" "orchestrator"
+  "model-jobs" "model-release"
+  "quality" "data-quality"
+  "mlflow" "model-registry" "first-model" "model-registry"
+  "postgres" "database"
+  "dashboard" "dashboard"
+  "demo" "tweet-generator"
+  "monitoring" "monitoring"
+  "network" "network"
+  "smoke-test" "smoke-test"
+}}
+{{- get $components .name | required (printf "tweets.component in _helpers.tpl has no entry for %s" .name) }}
 {{- end }}
 
-{{- define "tweets.selector" -}}
+{{/* Labels of every object and pod of the chart: root, name. */}}
+{{- define "tweets.labels" -}}
+{{ include "tweets.podLabels" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/*
+Labels of drivers and executors: root, name. They carry no version: the labels are part of the specification of a
+stream, and a new version of the chart alone must not restart the stream.
+*/}}
+{{- define "tweets.podLabels" -}}
+{{ include "tweets.selectorLabels" . }}
+app.kubernetes.io/part-of: {{ include "tweets.name" .root }}
+{{- end }}
+
+{{/* Selector of Services and NetworkPolicies: root, name. */}}
+{{- define "tweets.selectorLabels" -}}
+{{ include "tweets.workloadSelector" . }}
+app.kubernetes.io/component: {{ include "tweets.component" . }}
+{{- end }}
+
+{{/*
+Selector of Deployments and StatefulSets: root, name. Kubernetes forbids changing it, and installed releases have these
+two labels; with the component added, `helm upgrade` would fail. Each component has a name of its own, so the two suffice.
+*/}}
+{{- define "tweets.workloadSelector" -}}
 app.kubernetes.io/name: {{ .name }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end }}
@@ -42,7 +110,8 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{- define "tweets.registry" -}}
+{{/* URI of the MLflow registry; empty without a registry. */}}
+{{- define "tweets.registryUri" -}}
 {{- if .Values.mlflow.enabled -}}
 http://mlflow.{{ .Release.Namespace }}:5000
 {{- else -}}
@@ -58,16 +127,17 @@ http://mlflow.{{ .Release.Namespace }}:5000
 {{ .Values.airflow.existingSecret | default "airflow" }}
 {{- end }}
 
-{{/* Namespace and name of the service account under which the DAGs run; the name is empty where there are none. */}}
+{{/* Namespace of the service account of the DAGs' tasks. */}}
 {{- define "tweets.dagsNamespace" -}}
 {{ if .Values.airflow.enabled }}{{ .Release.Namespace }}{{ else }}{{ .Values.airflow.serviceAccount.namespace | default .Release.Namespace }}{{ end }}
 {{- end }}
 
+{{/* Name of the service account of the DAGs' tasks; empty without Airflow. */}}
 {{- define "tweets.dagsAccount" -}}
 {{ if .Values.airflow.enabled }}airflow{{ else }}{{ .Values.airflow.serviceAccount.name }}{{ end }}
 {{- end }}
 
-{{- define "tweets.claim" -}}
+{{- define "tweets.lakeClaim" -}}
 {{ .Values.storage.volume.existingClaim | default "lake" }}
 {{- end }}
 
@@ -88,10 +158,11 @@ http://mlflow.{{ .Release.Namespace }}:5000
 {{- end }}
 {{- end }}
 
+{{/* Environment of every process that reads the lake and may write to the landing zone. */}}
 {{- define "tweets.env" -}}
 - {name: TWEETS_LANDING, value: {{ .Values.landing | quote }}}
 - {name: TWEETS_LAKE, value: {{ .Values.lake | quote }}}
-{{- with include "tweets.registry" . }}
+{{- with include "tweets.registryUri" . }}
 - {name: TWEETS_REGISTRY, value: {{ . | quote }}}
 {{- end }}
 {{- include "tweets.s3Env" . }}
@@ -104,16 +175,19 @@ http://mlflow.{{ .Release.Namespace }}:5000
 - {name: TWEETS_STUCK_SECONDS, value: {{ .Values.streams.stuckSeconds | quote }}}
 {{- end }}
 
-{{/* What a pod may not reach, for a policy whose variables are the pod and the names of the Secrets that it may read. */}}
-{{- define "tweets.noSecrets" -}}
+{{/*
+Rules of an admission policy that keep a pod from Secrets and from the host: subject, the subject of the messages.
+The policy defines the variables `pod`, and `secrets`: names of the Secrets that the pod may read as environment.
+*/}}
+{{- define "tweets.secretRules" -}}
 - expression: >-
     variables.pod.spec.?volumes.orValue([]).all(volume, !has(volume.secret) && !has(volume.hostPath) && !has(volume.csi)
     && (!has(volume.projected) || volume.projected.sources.all(source, !has(source.secret))))
-  message: {{ .who }} may not mount Secrets or folders of the node
+  message: {{ .subject }} may not mount Secrets, host paths or CSI volumes
 - expression: >-
     (variables.pod.spec.containers + variables.pod.spec.?initContainers.orValue([])).all(container,
     container.?envFrom.orValue([]).all(source, !has(source.secretRef))
     && container.?env.orValue([]).all(env, !has(env.valueFrom) || !has(env.valueFrom.secretKeyRef)
     || env.valueFrom.secretKeyRef.name in variables.secrets))
-  message: {{ .who }} may not read Secrets but that of the storage
+  message: {{ .subject }} may not read Secrets other than the storage Secret
 {{- end }}

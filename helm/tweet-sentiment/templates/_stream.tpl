@@ -1,5 +1,8 @@
-{{/* The spec of the SparkApplication .name, which runs .layer for ever, or is a job on its tables: .root, .values of the
-layer. A job comes to an end, and nobody but the one who has started it starts it again. */}}
+{{/*
+Specification of the SparkApplication `name`: root, name, layer, values (of the layer).
+Where name and layer are equal, the application is the stream of the layer, which runs until it is stopped. Otherwise it
+is a job on the tables of the layer: it ends, and only the DAG that started it starts it again.
+*/}}
 {{- define "tweets.streamSpec" -}}
 {{- $isJob := ne .name .layer }}
 {{- $root := .root }}
@@ -21,7 +24,7 @@ restartPolicy:
   type: Never
 {{- else }}
 arguments: [run, {{ .layer }}]
-# Both intervals are needed: without one, the operator waits for ever in FAILING.
+# Set both intervals: if one is missing, the Spark operator never leaves the state FAILING.
 restartPolicy:
   type: Always
   onFailureRetryInterval: 10
@@ -33,7 +36,7 @@ sparkConf:
   spark.executor.extraJavaOptions: -Dlog4j2.configurationFile=file:/opt/tweet-sentiment/spark_apps/log4j2.properties -XX:+ExitOnOutOfMemoryError
   spark.sql.shuffle.partitions: {{ mul .values.executor.instances .values.executor.cores | quote }}
   spark.ui.prometheus.enabled: "true"
-  # An executor that is gone is replaced within seconds, not after the two minutes of its heartbeat.
+  # Replace a lost executor within seconds instead of after its heartbeat timeout of two minutes.
   spark.kubernetes.executor.apiPollingInterval: 10s
   spark.kubernetes.allocation.batch.delay: 1s
   {{- if $v.storage.s3.webIdentity }}
@@ -45,7 +48,7 @@ sparkConf:
 volumes:
   - {name: tmp, emptyDir: {}}
   {{- if $volume }}
-  - {name: lake, persistentVolumeClaim: {claimName: {{ include "tweets.claim" $root }}}}
+  - {name: lake, persistentVolumeClaim: {claimName: {{ include "tweets.lakeClaim" $root }}}}
   {{- end }}
 driver:
   cores: {{ .values.driver.cores }}
@@ -54,8 +57,7 @@ driver:
   memoryOverhead: {{ include "tweets.memoryOverhead" (dict "root" $root "given" .values.driver.memoryOverhead) }}
   serviceAccount: {{ .layer }}
   labels:
-    app.kubernetes.io/name: {{ .name }}
-    app.kubernetes.io/part-of: tweet-sentiment
+    {{- include "tweets.podLabels" (dict "root" $root "name" .name) | nindent 4 }}
   terminationGracePeriodSeconds: {{ $v.streams.gracePeriodSeconds }}
   env:
     {{- include "tweets.driverEnv" $root | nindent 4 }}
@@ -70,7 +72,7 @@ driver:
   template:
     spec:
       {{- if and (eq .layer "bronze") $volume }}
-      # A new volume is empty, and Bronze reads only from a landing that is there.
+      # Bronze refuses to start without a landing zone, and a new volume is empty.
       initContainers:
         - name: landing
           image: {{ include "tweets.image" (dict "root" $root "name" "spark") }}
@@ -85,9 +87,9 @@ driver:
         - name: spark-kubernetes-driver
           ports:
             - {name: monitor, containerPort: 8090}
-          # What it says last, before it has a lake to leave its error in, is then what Airflow shows.
+          # Before the driver can record an error in the lake, Airflow shows the end of its log instead.
           terminationMessagePolicy: FallbackToLogsOnError
-          # The first answer comes once Spark has started and the tables are there.
+          # The driver answers once Spark has started and the tables exist.
           startupProbe:
             httpGet: {path: /healthz, port: 8090}
             periodSeconds: 5
@@ -107,8 +109,7 @@ executor:
   memoryOverhead: {{ include "tweets.memoryOverhead" (dict "root" $root "given" .values.executor.memoryOverhead) }}
   serviceAccount: {{ .layer }}
   labels:
-    app.kubernetes.io/name: {{ .name }}
-    app.kubernetes.io/part-of: tweet-sentiment
+    {{- include "tweets.podLabels" (dict "root" $root "name" .name) | nindent 4 }}
   {{- with include "tweets.s3Env" $root }}
   env:
     {{- . | nindent 4 }}
@@ -119,7 +120,7 @@ executor:
   {{- include "tweets.streamPod" . | nindent 2 }}
 {{- end }}
 
-{{/* What driver and executors share. */}}
+{{/* Pod settings that driver and executors share: root, values (of the layer). */}}
 {{- define "tweets.streamPod" -}}
 podSecurityContext:
   {{- include "tweets.podSecurity" (dict "id" 185) | nindent 2 }}
@@ -141,7 +142,7 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* What a driver or executor takes beside its heap: .given, and the client of S3. */}}
+{{/* Memory outside the heap of a driver or executor: root, given. On S3 the memory of the S3 client is added. */}}
 {{- define "tweets.memoryOverhead" -}}
 {{- $s3 := .root.Values.storage.s3.memoryOverhead }}
 {{- if eq .root.Values.storage.type "s3" -}}
@@ -151,6 +152,7 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
+{{/* Mebibytes of a JVM memory size such as 640m or 1g. */}}
 {{- define "tweets.mebibytes" -}}
 {{ trimSuffix "m" (trimSuffix "g" .) | int | mul (ternary 1024 1 (hasSuffix "g" .)) }}
 {{- end }}

@@ -1,0 +1,73 @@
+"""The SparkApplications of the chart: when a change restarts a stream, settings of the layers, the rescore job."""
+
+import pytest
+
+from tests.chart.rendering import EXISTING, S3, applications, objects, render
+
+pytestmark = pytest.mark.chart
+
+SPEC_HASH = "tweet-sentiment/spec-hash"
+
+
+def test_a_change_restarts_only_the_affected_streams() -> None:
+    def hashes(*settings: str) -> dict[str, str]:
+        streams = applications(render(*EXISTING, *settings))
+        for application in streams.values():
+            spec_hash = application["metadata"]["annotations"][SPEC_HASH]
+            assert application["spec"]["driver"]["labels"][SPEC_HASH] == spec_hash
+        return {name: stream["metadata"]["annotations"][SPEC_HASH] for name, stream in streams.items()}
+
+    def changed(*settings: str) -> set[str]:
+        return {name for name, spec_hash in hashes(*settings).items() if spec_hash != hashes()[name]}
+
+    assert changed() == set()
+    assert changed("demo.enabled=false", "airflow.parallelism=9", "dashboard.port=80") == set()
+    # A rescore runs with the settings of Gold.
+    assert changed("streams.gold.executor.memory=2g") == {"gold", "rescore"}
+    assert changed("streams.silver.executor.memory=2g") == {"silver"}
+    assert changed("streams.trigger=1 minute") == {"bronze", "silver", "gold", "rescore"}
+
+
+def test_settings_of_a_layer_apply_to_that_layer_only() -> None:
+    streams = applications(
+        render(
+            *EXISTING,
+            "streams.sparkConf.spark\\.dynamicAllocation\\.enabled=true",
+            "streams.silver.sparkConf.spark\\.x=1",
+            "streams.gold.nodeSelector.pool=gpu",
+            "streams.gold.tolerations[0].key=gpu",
+            "streams.gold.gpus=2",
+            "streams.bronze.priorityClassName=high",
+        )
+    )
+    specs = {name: application["spec"] for name, application in streams.items()}
+    assert all(spec["sparkConf"]["spark.dynamicAllocation.enabled"] == "true" for spec in specs.values())
+    assert [name for name, spec in specs.items() if "spark.x" in spec["sparkConf"]] == ["silver"]
+    assert specs["gold"]["executor"]["gpu"] == {"name": "nvidia.com/gpu", "quantity": 2}
+    assert "gpu" not in specs["gold"]["driver"] and "gpu" not in specs["silver"]["executor"]
+    for role in ("driver", "executor"):
+        assert specs["gold"][role]["nodeSelector"] == {"pool": "gpu"}
+        assert specs["gold"][role]["tolerations"] == [{"key": "gpu"}]
+        assert specs["bronze"][role]["priorityClassName"] == "high"
+        assert "nodeSelector" not in specs["bronze"][role]
+
+
+def test_rescore_is_a_job_with_the_settings_of_gold() -> None:
+    """The job runs once, is not restarted like a stream, and stays after its end so that its result can be read."""
+    documents = render(*EXISTING, *S3)
+    gold, rescore = (applications(documents)[name]["spec"] for name in ("gold", "rescore"))
+    assert (rescore["arguments"], rescore["restartPolicy"]) == (["rescore"], {"type": "Never"})
+    assert "template" not in rescore["driver"] and "timeToLiveSeconds" not in rescore
+    differences = {"arguments", "restartPolicy", "sparkConf", "driver", "executor"}
+    assert {key for key in gold if gold[key] != rescore[key]} == differences and gold.keys() == rescore.keys()
+    for role in ("driver", "executor"):
+        assert rescore[role]["serviceAccount"] == "gold"
+        assert rescore[role]["labels"]["app.kubernetes.io/name"] == "rescore"
+        assert {key for key in rescore[role] if rescore[role][key] != gold[role][key]} == {"labels"}
+
+
+def test_rescore_has_a_network_policy_and_is_not_kept_running() -> None:
+    documents = render(*EXISTING, *S3)
+    policy = objects(documents, "NetworkPolicy")["tweets.tweet-sentiment-rescore"]
+    assert policy["spec"]["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "rescore"}}
+    assert objects(documents, "ConfigMap")["airflow"]["data"]["TWEETS_STREAMS"] == "bronze,silver,gold"
