@@ -1,85 +1,97 @@
-"""Airflow on the cluster, as a person has it who clicks in its UI: through its API, from within its pod."""
+"""Airflow on the cluster, used as a person uses its UI: through its REST API, called from within its pod."""
 
+import base64
 import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.cluster.product import Product
+from tests.cluster.installation import Installation
 from tests.waiting import until
 
-_CALL = """
+_CALL_API = """
 import json, sys, urllib.error, urllib.request as r
-given = json.load(sys.stdin)
+request = json.load(sys.stdin)
 def call(path, body, **headers):
     data = None if body is None else json.dumps(body).encode()
-    asked = r.Request("http://localhost:8080" + path, data, {"Content-Type": "application/json", **headers})
+    http = r.Request("http://localhost:8080" + path, data, {"Content-Type": "application/json", **headers})
     try:
-        return json.load(r.urlopen(asked, timeout=30))
+        return json.load(r.urlopen(http, timeout=30))
     except urllib.error.HTTPError as error:
         sys.exit(f"{path}: {error} {error.read().decode()}")
-token = call("/auth/token", given["login"])["access_token"]
-print(json.dumps(call(given["path"], given["body"], Authorization=f"Bearer {token}")))
+token = call("/auth/token", request["login"])["access_token"]
+print(json.dumps(call(request["path"], request["body"], Authorization=f"Bearer {token}")))
 """
+_POLL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Airflow:
     """The Airflow of an installation."""
 
-    product: Product
+    installation: Installation
 
-    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Ask its API, as the user that the chart has made."""
-        import base64
-
-        secret = self.product.get("secret", "airflow", platform=True)["data"]["admin-password"]
+    def call_api(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Call the REST API as the user that the chart has created: GET, or POST with a body."""
+        secret = self.installation.get("secret", "airflow", platform=True)["data"]["admin-password"]
         login = {"username": "admin", "password": base64.b64decode(secret).decode()}
-        given = json.dumps({"login": login, "path": path, "body": body})
-        command = ["exec", "-i", "airflow-0", "-c", "scheduler", "--", "python", "-c", _CALL]
-        return json.loads(self.product.kubectl(*command, platform=True, stdin=given))
+        request = json.dumps({"login": login, "path": path, "body": body})
+        command = ["exec", "-i", "airflow-0", "-c", "scheduler", "--", "python", "-c", _CALL_API]
+        return json.loads(self.installation.kubectl(*command, platform=True, stdin=request))
 
-    def answers(self) -> bool:
-        """Tell whether it is there, and its scheduler works."""
+    def is_healthy(self) -> bool:
+        """Tell whether Airflow answers and its scheduler works."""
         try:
-            return bool(self.ask("/api/v2/monitor/health")["scheduler"]["status"] == "healthy")
-        except AssertionError:  # no pod, or nothing that listens in it
+            return bool(self.call_api("/api/v2/monitor/health")["scheduler"]["status"] == "healthy")
+        except AssertionError:  # the pod does not exist, or its API server does not listen yet
             return False
 
     def trigger(self, dag: str, **conf: str) -> str:
-        """Start a run; return its id."""
-        found = self.ask(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})
-        return str(found["dag_run_id"])
+        """Trigger a DAG; return the id of the run."""
+        run = self.call_api(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})
+        return str(run["dag_run_id"])
 
-    def operate(self, stream: str, action: str, reason: str) -> str:
-        """Stop or start a stream, as a person does."""
+    def operate_stream(self, stream: str, action: str, reason: str) -> str:
+        """Trigger `operate_stream`; return the id of the run."""
         return self.trigger("operate_stream", stream=stream, action=action, reason=reason)
 
-    def state(self, dag: str, run: str) -> str:
-        return str(self.ask(f"/api/v2/dags/{dag}/dagRuns/{run}")["state"])
+    def run_state(self, dag: str, run: str) -> str:
+        return str(self.call_api(f"/api/v2/dags/{dag}/dagRuns/{run}")["state"])
 
-    def tasks(self, dag: str, run: str) -> dict[str, str]:
-        """Return the state of each task."""
-        found = self.ask(f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
-        return {task["task_id"]: str(task["state"]) for task in found}
+    def task_states(self, dag: str, run: str) -> dict[str, str]:
+        """Return the state of each task of a run."""
+        tasks = self.call_api(f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
+        return {task["task_id"]: str(task["state"]) for task in tasks}
 
-    def tries(self, dag: str, run: str, task: str) -> int:
-        return int(self.ask(f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}")["try_number"])
+    def try_number(self, dag: str, run: str, task: str) -> int:
+        return int(self.call_api(f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}")["try_number"])
 
-    def log(self, dag: str, run: str, task: str) -> str:
+    def task_log(self, dag: str, run: str, task: str) -> str:
         """Return the log of the last try of a task."""
         path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances/{task}"
-        found = self.ask(f"{path}/logs/{self.ask(path)['try_number']}")["content"]
-        return "\n".join(line if isinstance(line, str) else json.dumps(line) for line in found)
+        content = self.call_api(f"{path}/logs/{self.call_api(path)['try_number']}")["content"]
+        return "\n".join(line if isinstance(line, str) else json.dumps(line) for line in content)
 
-    def has_seen(self, words: str) -> bool:
-        """Tell whether `keep_streams_running` has logged what matches."""
+    def has_logged(self, pattern: str) -> bool:
+        """Tell whether a task of `keep_streams_running` has logged a line that matches the extended regex."""
         logs = "/logs/dag_id=keep_streams_running"
-        command = ["exec", "airflow-0", "-c", "scheduler", "--", "grep", "-rlE", "--", words, logs]
-        return self.product.kubectl(*command, platform=True, check=False).startswith(logs)
+        command = ["exec", "airflow-0", "-c", "scheduler", "--", "grep", "-rlE", "--", pattern, logs]
+        return self.installation.kubectl(*command, platform=True, check=False).startswith(logs)
 
-    def finish(self, dag: str, run: str, seconds: float) -> str:
+    def wait_for_log(self, pattern: str, seconds: float) -> None:
+        """Wait until `keep_streams_running` has logged a line that matches."""
+        until(lambda: self.has_logged(pattern), seconds, f"a log line that matches {pattern!r}", every=2)
+
+    def wait_for_run(self, dag: str, run: str, seconds: float) -> str:
         """Wait until a run has ended; return its state."""
-        until(lambda: self.state(dag, run) in {"success", "failed"}, seconds, f"the end of {dag}", self.pause)
-        return self.state(dag, run)
+        ended = {"success", "failed"}
+        until(lambda: self.run_state(dag, run) in ended, seconds, f"the end of the run {run} of {dag}", _POLL_SECONDS)
+        return self.run_state(dag, run)
 
-    pause = 5.0
+    def scale(self, replicas: int) -> None:
+        """Set the number of Airflow's pods, and wait until 0 or 1 of them is there."""
+        kubectl = self.installation.kubectl
+        kubectl("scale", "statefulset/airflow", f"--replicas={replicas}", platform=True)
+        if replicas:
+            kubectl("rollout", "status", "statefulset/airflow", "--timeout=300s", platform=True)
+        else:
+            kubectl("wait", "pod/airflow-0", "--for=delete", "--timeout=120s", platform=True)

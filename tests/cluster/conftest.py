@@ -1,6 +1,6 @@
-"""One installation for all tests of the cluster, on the cluster of KUBECONFIG.
+"""One installation for all tests of the suite, on the cluster of KUBECONFIG.
 
-The Spark operator must be there and watch `<namespace>-streams`, and the images must be loaded: `make preflight` tells.
+The cluster needs the Spark operator, which watches `<namespace>-streams`, and the images: `make preflight` checks both.
 """
 
 import os
@@ -11,12 +11,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.airflow import Airflow
-from tests.cluster.known import SETTINGS, Known
-from tests.cluster.product import CHART, LAYERS, RELEASE, Product, call
+from tests.cluster.expected_totals import ExpectedTotals
+from tests.cluster.installation import CHART, LAYERS, RELEASE, TEST_VALUES, Installation, run_command
+from tests.cluster.models import TrainedModel
 from tests.waiting import until
 
-# Each builds on what the one before has left.
-ORDER = ["test_product", "test_jobs", "test_outages", "test_rights"]
+# Each module continues with the installation that the module before has left.
+ORDER = ["test_install", "test_failures", "test_jobs", "test_outages", "test_permissions", "test_endurance"]
 NAMESPACE = os.environ.get("TWEETS_TEST_NAMESPACE", "tweet-sentiment")
 
 
@@ -25,48 +26,62 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def product() -> Iterator[Product]:
+def installation() -> Iterator[Installation]:
+    """Two empty namespaces, into which the first test installs the chart."""
     missing = [tool for tool in ("kubectl", "helm") if shutil.which(tool) is None]
     if missing or "KUBECONFIG" not in os.environ:
-        pytest.fail(f"{' and '.join(missing) or 'KUBECONFIG'} missing: set KUBECONFIG, and have kubectl and helm")
-    found = Product(NAMESPACE, f"{NAMESPACE}-streams")
-    _remove(found)
-    for namespace in (found.platform, found.streams):
-        call("kubectl", "create", "namespace", namespace, check=False)
-        call("kubectl", "label", "--overwrite", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
-    yield found
+        pytest.fail(
+            f"{' and '.join(missing) or 'KUBECONFIG'} missing: set KUBECONFIG, and put kubectl and helm on PATH"
+        )
+    installation = Installation(NAMESPACE, f"{NAMESPACE}-streams")
+    _remove(installation)
+    enforce = "pod-security.kubernetes.io/enforce=restricted"
+    for namespace in (installation.platform, installation.streams):
+        run_command("kubectl", "create", "namespace", namespace, check=False)
+        run_command("kubectl", "label", "--overwrite", "namespace", namespace, enforce)
+    yield installation
     if os.environ.get("TWEETS_TEST_KEEP") != "true":
-        _remove(found)
+        _remove(installation)
 
 
 @pytest.fixture(scope="session")
-def known(product: Product) -> Iterator[Known]:
-    """Known totals, from a product whose own stream of tweets is off."""
-    product.helm("upgrade", str(CHART), *SETTINGS, "--wait", "--timeout", "10m")
-    until(lambda: all(product.runs(layer) for layer in LAYERS), 600, "all streams with the settings of the tests")
+def expected(installation: Installation) -> ExpectedTotals:
+    """Exact counts of the tables: the demo is off, and all of its tweets are in Gold."""
+    installation.helm("upgrade", "--install", str(CHART), *TEST_VALUES, "--wait", "--timeout", "10m")
+    until(lambda: all(installation.driver_ready_since(layer) for layer in LAYERS), 600, "the drivers of all layers", 2)
+    # A lake without the demo's tweets would look the same as a lake that cannot be read.
+    installation.land(60, seed=1)
     before: dict[str, int] = {}
 
-    def still() -> bool:
+    def all_in_gold() -> bool:
         nonlocal before
-        now = product.totals()
-        same = now == before and now["gold"] == now["tweets"] == now["trends"] > 0
+        now = installation.totals()
+        unchanged = now == before and now["gold"] == now["tweets"] == now["trends"] > 0
         before = now
-        if not same:
+        if not unchanged:
             time.sleep(5)
-        return same
+        return unchanged
 
-    until(still, 900, "all tweets of the demo in Gold")
-    yield Known(product)
+    until(all_in_gold, 900, "all tweets of the demo in Gold")
+    return ExpectedTotals(installation)
 
 
 @pytest.fixture(scope="session")
-def airflow(product: Product) -> Airflow:
-    return Airflow(product)
+def airflow(installation: Installation) -> Airflow:
+    return Airflow(installation)
 
 
-def _remove(product: Product) -> None:
-    """Take away an installation with its data, but not the namespace that the operator watches."""
-    call("helm", "uninstall", RELEASE, "--namespace", product.platform, "--wait", check=False)
+@pytest.fixture(scope="session")
+def trained_model(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainedModel]:
+    """A model that is trained and uploaded in the background, while the tests wait for the streams."""
+    with TrainedModel.in_background(installation, tmp_path_factory.mktemp("model")) as model:
+        yield model
+
+
+def _remove(installation: Installation) -> None:
+    """Remove an installation and its data, but keep the namespaces: the operator watches one of them."""
+    run_command("helm", "uninstall", RELEASE, "--namespace", installation.platform, "--wait", check=False)
     kinds = "sparkapplications,deployments,statefulsets,jobs,pods,persistentvolumeclaims,secrets,configmaps"
-    for namespace in (product.platform, product.streams):
-        call("kubectl", "-n", namespace, "delete", kinds, "--all", "--ignore-not-found", "--timeout=120s", check=False)
+    for namespace in (installation.platform, installation.streams):
+        delete = ["delete", kinds, "--all", "--ignore-not-found", "--timeout=120s"]
+        run_command("kubectl", "-n", namespace, *delete, check=False)

@@ -1,101 +1,89 @@
-"""The jobs of the DAGs on a real cluster: a release, one that is refused, a rescore with an upgrade in the middle.
-
-They run on the installation that the tests of the product have left.
-"""
-
-import shutil
-import sys
-from collections.abc import Iterator
-from pathlib import Path
+"""The jobs of the DAGs on a real cluster: a release during an outage of Airflow, and a rescore during an upgrade."""
 
 import pytest
 
 from tests.cluster.airflow import Airflow
-from tests.cluster.known import SETTINGS, Known
-from tests.cluster.product import CHART, LAYERS, Product, call
-from tests.model.folders import write_base, write_data
+from tests.cluster.expected_totals import ExpectedTotals
+from tests.cluster.faults import CHANGED, KILLED, Fault, FaultInjection, recover
+from tests.cluster.installation import CHART, LAYERS, TEST_VALUES, Installation
+from tests.cluster.models import TrainedModel
 from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
-
-@pytest.fixture(scope="module")
-def uploads(product: Product, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The runs:/… of labelled tweets, of tweets with the wrong labels, and of a model trained on the former."""
-    folder = tmp_path_factory.mktemp("uploads")
-    tweets = write_data(folder / "tweets", train=1_600, val=200)
-    wrong = Path(shutil.copytree(tweets, folder / "wrong"))
-    labels = (tweets / "val_labels.txt").read_text().split()
-    (wrong / "val_labels.txt").write_text("".join(f"{(int(label) + 1) % 3}\n" for label in labels))
-    base, trained = write_base(folder / "base"), folder / "trained"
-    command = [sys.executable, "-m", "spark_apps.cli.main", "model"]
-    call(
-        *command,
-        "train",
-        f"--data={tweets}",
-        f"--base={base}",
-        f"--out={trained}",
-        "--epochs=6",
-        "--learning-rate=4e-3",
-    )
-    with product.forwarded("mlflow", 5000) as registry:
-        yield {
-            found.name: call(*command, "upload", str(found), "--registry", registry).strip()
-            for found in (tweets, wrong, trained)
-        }
+_GOLD_EXECUTORS = "sparkoperator.k8s.io/app-name=gold,spark-role=executor"
 
 
-def test_a_release_switches_gold(product: Product, airflow: Airflow, known: Known, uploads: dict[str, str]) -> None:
-    """Although Airflow is killed while its first job runs."""
-    before = product.versions()
-    run = airflow.trigger(
-        "release_model", model=uploads["trained"], data=uploads["tweets"], precision="fp32", why="knows these tweets"
-    )
-    until(lambda: product.get("pods", "-l", "app.kubernetes.io/name=model-jobs", platform=True)["items"], 300, "a job")
-    product.kubectl("delete", "pod", "airflow-0", "--grace-period=0", "--force", platform=True)
-    until(airflow.answers, 300, "Airflow, after it was killed")
-    assert airflow.finish("release_model", run, 900) == "success", airflow.log("release_model", run, "released")
-    driver = product.uid("gold")
-    known.land(60)
-    known.settle()
-    after = product.versions()
-    assert after.pop("2") == known.totals["rows"] - sum(before.values()) and after == before
-    assert product.uid("gold") == driver
-
-
-def test_a_refused_release_leaves_production(
-    product: Product, airflow: Airflow, known: Known, uploads: dict[str, str]
+def test_a_release_survives_an_outage_of_airflow(
+    installation: Installation, expected: ExpectedTotals, airflow: Airflow, trained_model: TrainedModel
 ) -> None:
-    run = airflow.trigger(
-        "release_model", model=uploads["trained"], data=uploads["wrong"], precision="fp32", why="labels are wrong"
-    )
-    assert airflow.finish("release_model", run, 900) == "failed"
-    assert airflow.tasks("release_model", run)["released"] == "failed"
-    assert airflow.tries("release_model", run, "released") == 1
-    assert "refused by the gate macro recall" in airflow.log("release_model", run, "released")
-    known.land(60)
-    known.settle()
-    assert set(product.versions()) == {"1", "2"}
-
-
-def test_a_rescore_outlives_an_upgrade(product: Product, airflow: Airflow, known: Known) -> None:
-    """What landed meanwhile is labelled afterwards; the trends follow, exact as before.
-
-    An executor that a killed driver has left is no reason to wait.
+    """Airflow is killed while the first job of the release runs, and stays away until the streams have proved that they
+    do not need Airflow. An executor of Gold is killed and an application deleted meanwhile. After Airflow's return the
+    application is back, the release goes on, and Gold switches to the new version without a restart.
     """
-    assert product.versions()["1"] > 0
-    executors = "sparkoperator.k8s.io/app-name=gold,spark-role=executor"
-    before = product.uid("gold")
-    product.signal("gold", "KILL")
-    until(lambda: product.uid("gold") != before and product.runs("gold"), 120, "the next driver of gold")
-    until(lambda: product.pods("Succeeded", "Failed", which=executors), 60, "an executor that is over")
+    uploads = trained_model.uploads()
+    before, drivers = installation.rows_by_model_version(), installation.driver_uids()
+    data = {"data": uploads.tweets, "precision": "fp32"}
+    run = airflow.trigger("release_model", model=uploads.model, why="knows these tweets", **data)
+    model_jobs = ["pods", "-l", "app.kubernetes.io/name=model-jobs"]
+    until(lambda: installation.get(*model_jobs, platform=True)["items"], 300, "the pod of the first job", every=1)
+    installation.kubectl("scale", "statefulset/airflow", "--replicas=0", platform=True)
+    installation.kill_pods("airflow-0", platform=True)
+
+    kill = Fault("executor of gold killed", lambda: installation.kill_pods("-l", _GOLD_EXECUTORS), KILLED)
+    recover(installation, expected, kill)
+    assert installation.driver_uids() == drivers
+
+    installation.kubectl("delete", "sparkapplication", "bronze")
+    until(lambda: installation.driver("bronze") is None, 60, "the end of bronze's driver", every=1)
+    recover(installation, expected, Fault("Airflow back", lambda: airflow.scale(1), KILLED, "bronze"))
+    assert installation.driver_uids()[1:] == drivers[1:]
+
+    assert airflow.wait_for_run("release_model", run, 900) == "success", airflow.task_log(
+        "release_model", run, "released"
+    )
+    released = installation.rows_by_model_version()
+    expected.land()
+    expected.wait()
+    after = installation.rows_by_model_version()
+    assert set(after) == {"1", "2"} and after["1"] == released["1"] >= before["1"]
+    assert sum(after.values()) == expected.totals["rows"] > sum(released.values())
+    assert installation.driver_uids()[1:] == drivers[1:]
+
+
+def test_a_rescore_survives_an_upgrade(installation: Installation, expected: ExpectedTotals, airflow: Airflow) -> None:
+    """Tweets that land meanwhile are labelled afterwards, and the trends follow, as exact as before.
+
+    The process of Gold's driver is killed and Silver's application deleted just before. The rescore waits for Gold's
+    new driver to stop, but not for the executors that the killed driver has left.
+    """
+    assert installation.rows_by_model_version()["1"] > 0
+    gold = installation.driver_uid("gold")
+    faults = FaultInjection(installation, expected)
+    faults.inject(
+        Fault("process of gold's driver killed", lambda: installation.signal_driver("gold", "KILL"), KILLED, "gold"),
+        Fault(
+            "application of silver deleted",
+            lambda: installation.kubectl("delete", "sparkapplication", "silver", "--wait=false"),
+            CHANGED,
+            "silver",
+        ),
+    )
+    until(lambda: installation.driver_uid("gold") != gold, 120, "the next driver of gold", every=1)
+    until(lambda: installation.driver_ready_since("gold"), 120, "the next driver of gold to be ready", every=1)
+    until(lambda: installation.pods("Succeeded", "Failed", selector=_GOLD_EXECUTORS), 60, "an executor that has ended")
+
     run = airflow.trigger("rescore_gold", reason="one version for all")
-    until(lambda: product.get("pods", "-l", "sparkoperator.k8s.io/app-name=rescore")["items"], 300, "the rescore")
-    assert product.driver("gold") is None and not product.pods("Running", which=executors)
-    known.land(60)
-    # It starts Airflow anew.
-    product.helm("upgrade", str(CHART), *SETTINGS, "--set", "airflow.parallelism=5", "--wait", "--timeout", "10m")
-    assert airflow.finish("rescore_gold", run, 900) == "success", airflow.tasks("rescore_gold", run)
-    known.settle()
-    assert product.versions() == {"2": known.totals["rows"]}
-    assert {found["metadata"]["name"] for found in product.get("sparkapplications")["items"]} == set(LAYERS)
+    rescore_pods = ["pods", "-l", "sparkoperator.k8s.io/app-name=rescore"]
+    until(lambda: installation.get(*rescore_pods)["items"], 300, "the pods of the rescore", every=1)
+    assert installation.driver("gold") is None and not installation.pods("Running", selector=_GOLD_EXECUTORS)
+    expected.land()
+    # The upgrade restarts Airflow.
+    restart_airflow = ["--set", "airflow.parallelism=5", "--wait", "--timeout", "10m"]
+    installation.helm("upgrade", str(CHART), *TEST_VALUES, *restart_airflow)
+    state = airflow.wait_for_run("rescore_gold", run, 900)
+    assert state == "success", airflow.task_states("rescore_gold", run)
+    faults.wait()
+    assert installation.rows_by_model_version() == {"2": expected.totals["rows"]}
+    applications = installation.get("sparkapplications")["items"]
+    assert {application["metadata"]["name"] for application in applications} == set(LAYERS)

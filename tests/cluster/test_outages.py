@@ -1,108 +1,133 @@
-"""What the product leans on goes away and comes back: Airflow, MLflow and Postgres, the node, the release itself.
+"""Outages of the operator, the registry, the database, the node and the release; a stream that keeps failing."""
 
-They run on the installation that the tests of the product have left. Times run from the return.
-"""
-
+import json
 import time
 
 import pytest
 
 from tests.cluster.airflow import Airflow
-from tests.cluster.known import CHANGED, KILLED, SETTINGS, Known, healed
-from tests.cluster.product import CHART, LAYERS, Product, call
+from tests.cluster.expected_totals import ExpectedTotals
+from tests.cluster.faults import CHANGED, KILLED, Fault, recover, scale_operator
+from tests.cluster.installation import CHART, TEST_VALUES, Installation, run_command
+from tests.cluster.models import TrainedModel
 from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
-# The second failure within an hour is one too many: for the last of these tests.
-IMPATIENT = ["--set", "streams.failuresPerHour=1"]
+# The second failure within an hour is one too many: for the last test of this module.
+_ONE_FAILURE_PER_HOUR = ["--set", "streams.failuresPerHour=1"]
 
 
-def drivers(product: Product) -> list[str]:
-    return [product.uid(layer) for layer in LAYERS]
+def test_streams_run_without_operator_registry_and_database(
+    installation: Installation, expected: ExpectedTotals, airflow: Airflow
+) -> None:
+    """The operator is away; MLflow and Postgres restart; the largest documents fill the memory of the pods.
+
+    The same pods label all of it, Gold with the version that it has loaded. An edit of Silver's application, which the
+    operator never sees, is reverted once the operator is back.
+    """
+    pods = installation.pods("Running")
+    scale_operator(0)
+    try:
+        restart = ["delete", "pod", "-l", "app.kubernetes.io/name in (postgres,mlflow)", "--wait=false"]
+        fault = Fault("MLflow and Postgres restarted", lambda: installation.kubectl(*restart, platform=True), KILLED)
+        recover(installation, expected, fault, aggregates=False)
+        land_largest_documents(installation, expected)
+        labelled, complete = expected.wait(600)
+        print(f"\na timeline of 40,000 tweets: {labelled:.0f} s, with the aggregates {complete:.0f} s", flush=True)
+        assert installation.pods("Running") == pods
+        for workload in ("deployment/mlflow", "statefulset/postgres", "statefulset/airflow"):
+            installation.kubectl("rollout", "status", workload, "--timeout=300s", platform=True)
+        until(airflow.is_healthy, 120, "a healthy Airflow", every=2)
+        patch = json.dumps({"spec": {"sparkConf": {"spark.foreign": "1"}}})
+        installation.kubectl("patch", "sparkapplication", "silver", "--type=merge", "-p", patch)
+        airflow.wait_for_log("silver: edited by hand", 150)
+    finally:
+        scale_operator(1)
+    recover(installation, expected, Fault("operator back, with an edit meanwhile", lambda: None, KILLED, "silver"))
+    application = ("sparkapplication", "silver")
+    until(lambda: "spark.foreign" not in installation.get(*application)["spec"]["sparkConf"], 120, "the edit reverted")
 
 
-def test_streams_need_no_airflow(product: Product, known: Known) -> None:
-    """It is away for two minutes; an application that is deleted meanwhile is back after its return."""
-    before = drivers(product)
-    began = time.monotonic()
-    product.kubectl("scale", "statefulset/airflow", "--replicas=0", platform=True)
-    product.kubectl("wait", "pod/airflow-0", "--for=delete", "--timeout=120s", platform=True)
-    known.land()
-    known.settle()
-    assert drivers(product) == before
-    product.kubectl("delete", "sparkapplication", "bronze")
-    time.sleep(max(0, 120 - (time.monotonic() - began)))
-    assert product.uid("bronze") == ""
-    healed(known, lambda: airflow_is_back(product), KILLED, "Airflow back after two minutes, with a deletion meanwhile")
-    assert drivers(product)[1:] == before[1:]
+def land_largest_documents(installation: Installation, expected: ExpectedTotals) -> None:
+    """Land a timeline of 40,000 tweets, a text of 8 MB, a document over the limit of size, and a small tweet."""
+    first_id = int(time.time() * 1e6)
+    installation.run_python(
+        "import json; from spark_apps.storage import put\n"
+        "def land(name, document):\n"
+        f"    put('/lake/landing', f'{first_id}-{{name}}.json', document.encode())\n"
+        "def tweet(id_, text):\n"
+        "    return {'id': id_, 'full_text': text, 'timestamp': '2026-01-01T00:00:00Z'}\n"
+        f"timeline = [tweet({first_id} + n, f'text {{n % 100:0>119}}') for n in range(40_000)]\n"
+        "land('timeline', json.dumps(timeline))\n"
+        f"land('text', json.dumps(tweet({first_id} + 50_000, 'so ' * 2_700_000)))\n"
+        "land('huge', json.dumps({'x': 'y' * (100 << 20)}))\n"
+        f"land('small', json.dumps(tweet({first_id} + 60_000, 'small')))"
+    )
+    expected.add(documents=4, tweets=40_001, quarantine=2)
 
 
-def airflow_is_back(product: Product) -> None:
-    product.kubectl("scale", "statefulset/airflow", "--replicas=1", platform=True)
-    product.kubectl("rollout", "status", "statefulset/airflow", "--timeout=300s", platform=True)
+def test_executors_of_killed_drivers_are_removed(installation: Installation) -> None:
+    """Airflow removes an executor five minutes after its end, most of which have passed during the tests before."""
+    executors = "spark-role=executor"
+    until(lambda: not installation.pods("Succeeded", "Failed", selector=executors), 480, "no ended executor", every=2)
 
 
-def test_streams_outlive_the_registry_and_its_database(product: Product, known: Known, airflow: Airflow) -> None:
-    """Gold goes on with the version that it has; Airflow finds its database again."""
-    before = drivers(product)
-    kill = ["delete", "pod", "-l", "app.kubernetes.io/name in (postgres,mlflow)", "--wait=false"]
-    healed(known, lambda: product.kubectl(*kill, platform=True), KILLED, "MLflow and Postgres restarted")
-    assert drivers(product) == before
-    for what in ("deployment/mlflow", "statefulset/postgres", "statefulset/airflow"):
-        product.kubectl("rollout", "status", what, "--timeout=300s", platform=True)
-    until(airflow.answers, 120, "Airflow's scheduler")
-
-
-def test_what_killed_drivers_have_left_is_taken_away(product: Product) -> None:
-    """An executor goes five minutes after its end; most of that has passed with the tests before."""
-    until(lambda: not product.pods("Succeeded", "Failed", which="spark-role=executor"), 480, "no executor that is over")
-
-
-def test_a_node_is_drained(product: Product, known: Known) -> None:
-    """On one node this is a cold start of all that there is, the operator and the cluster's own DNS among it."""
-    driver = product.driver("gold")
+def test_a_drained_node_recovers(installation: Installation, expected: ExpectedTotals) -> None:
+    """With one node this is a cold start of everything, including the operator and the cluster's own DNS."""
+    driver = installation.driver("gold")
     assert driver
     node = driver["spec"]["nodeName"]
-    known.land()
+    expected.land()
     drain = ["--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=240s"]
     try:
-        call("kubectl", "drain", node, *drain)
-        assert product.uid("gold") != driver["metadata"]["uid"]
+        run_command("kubectl", "drain", node, *drain)
+        assert installation.driver_uid("gold") != driver["metadata"]["uid"]
     finally:
-        call("kubectl", "uncordon", node)
-    began = time.monotonic()
-    product.kubectl("rollout", "status", "deployment/dashboard", "--timeout=300s")
-    known.land()
-    known.settle(900)
-    print(f"\nhealed: node drained and back: {time.monotonic() - began:.0f} s", flush=True)
+        run_command("kubectl", "uncordon", node)
+    started = time.monotonic()
+    installation.kubectl("rollout", "status", "deployment/dashboard", "--timeout=300s")
+    expected.land()
+    expected.wait(900)
+    print(f"\nrecovered: node drained and back: {time.monotonic() - started:.0f} s", flush=True)
 
 
-def test_a_reinstall_goes_on_where_it_was(product: Product, known: Known) -> None:
+def test_a_new_installation_continues_with_the_data(installation: Installation, expected: ExpectedTotals) -> None:
     """`helm uninstall` ends the streams and keeps the lake, the databases and their Secrets."""
-    known.settle()
-    product.helm("uninstall", "--wait")
-    until(lambda: not product.get("sparkapplications")["items"], 60, "no application of the streams")
-    until(lambda: not product.get("pods", "-l", "spark-role")["items"], 120, "no pods of the streams")
-    began = time.monotonic()
-    product.helm("install", str(CHART), *SETTINGS, *IMPATIENT, "--wait", "--timeout", "10m")
-    known.land()
-    known.settle(900)
-    print(f"\nreinstalled, and tweets in Gold: {time.monotonic() - began:.0f} s", flush=True)
+    installation.helm("uninstall", "--wait")
+    until(lambda: not installation.get("sparkapplications")["items"], 60, "no application of the streams")
+    until(lambda: not installation.get("pods", "-l", "spark-role")["items"], 120, "no pods of the streams")
+    started = time.monotonic()
+    installation.helm("install", str(CHART), *TEST_VALUES, *_ONE_FAILURE_PER_HOUR, "--wait", "--timeout", "10m")
+    expected.land()
+    expected.wait(900)
+    print(f"\ninstalled again, tweets in Gold: {time.monotonic() - started:.0f} s", flush=True)
 
 
-def test_a_stream_that_goes_on_failing_is_left_down(product: Product, known: Known, airflow: Airflow) -> None:
-    """Until a person has mended the cause, and starts it."""
+def test_a_stream_that_keeps_failing_is_given_up(
+    installation: Installation, expected: ExpectedTotals, airflow: Airflow, trained_model: TrainedModel
+) -> None:
+    """Silver stays down until a person has repaired the cause and starts it.
+
+    A release that a gate refuses, and which needs no stream, runs meanwhile: production stays as it is.
+    """
+    uploads = trained_model.uploads()
+    data = {"data": uploads.wrong_labels, "precision": "fp32"}
+    release = airflow.trigger("release_model", model=uploads.model, why="labels are wrong", **data)
+
     identity = "/lake/tables/checkpoints/silver/identity.json"
+    installation.run_in_dashboard("mv", identity, f"{identity}.away")
+    installation.kill_pods("silver-driver")
+    airflow.wait_for_log("silver: failed [0-9]+ times within an hour: left down", 600)
+    until(lambda: installation.driver("silver") is None, 120, "the end of silver's driver", every=1)
+    expected.land()
 
-    def move(*names: str) -> None:
-        product.kubectl("exec", "bronze-driver", "-c", "spark-kubernetes-driver", "--", "mv", *names)
+    assert airflow.wait_for_run("release_model", release, 900) == "failed"
+    assert airflow.task_states("release_model", release)["released"] == "failed"
+    assert airflow.try_number("release_model", release, "released") == 1
+    assert "refused by the gate macro recall" in airflow.task_log("release_model", release, "released")
 
-    move(identity, f"{identity}.away")
-    product.kubectl("delete", "pod", "silver-driver", "--grace-period=0", "--force", "--wait=false")
-    says = "silver: failed [0-9]+ times within an hour: left down"
-    until(lambda: airflow.has_seen(says), 600, "silver left down")
-    until(lambda: product.driver("silver") is None, 120, "no driver of silver")
-    known.land()
-    move(f"{identity}.away", identity)
-    healed(known, lambda: airflow.operate("silver", "start", "put back"), CHANGED, "silver, left down, started again")
+    installation.run_in_dashboard("mv", f"{identity}.away", identity)
+    start = Fault("silver, given up, started", lambda: airflow.operate_stream("silver", "start", "repaired"), CHANGED)
+    recover(installation, expected, start)
+    assert installation.rows_by_model_version() == {"2": expected.totals["rows"]}

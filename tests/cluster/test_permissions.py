@@ -1,6 +1,6 @@
-"""What the streams and Airflow may do on a real cluster: no more than they need, and nothing by way of a pod.
+"""The streams and Airflow have only the permissions that they need, and cannot gain more by creating pods.
 
-Runs on the installation that the tests of the product have left.
+All requests are dry runs, so the installation of the tests before stays as it is.
 """
 
 import json
@@ -8,37 +8,26 @@ import json
 import pytest
 import yaml
 
-from tests.cluster.product import Product, call
+from tests.cluster.installation import Installation, run_command
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
 
 
-def test_roles_hold_only_what_is_used(product: Product) -> None:
-    def may(account: str, verb: str, what: str, namespace: str, *options: str) -> bool:
-        said = call(
-            "kubectl",
-            "auth",
-            "can-i",
-            verb,
-            what,
-            "-n",
-            namespace,
-            f"--as=system:serviceaccount:{account}",
-            *options,
-            check=False,
-        )
-        return said.strip().endswith("yes")
+def test_roles_grant_only_what_is_needed(installation: Installation) -> None:
+    def may(account: str, verb: str, resource: str, namespace: str, *options: str) -> bool:
+        question = ["auth", "can-i", verb, resource, "-n", namespace, f"--as=system:serviceaccount:{account}", *options]
+        return run_command("kubectl", *question, check=False).strip().endswith("yes")
 
-    gold, airflow = f"{product.streams}:gold", f"{product.platform}:airflow"
-    assert may(gold, "create", "pods", product.streams)
-    assert may(airflow, "patch", "sparkapplications/gold", product.streams)
-    for account in (gold, airflow, f"{product.streams}:dashboard", f"{product.platform}:mlflow"):
-        for namespace in (product.platform, product.streams, "kube-system", "spark-operator"):
+    gold, airflow = f"{installation.streams}:gold", f"{installation.platform}:airflow"
+    assert may(gold, "create", "pods", installation.streams)
+    assert may(airflow, "patch", "sparkapplications/gold", installation.streams)
+    for account in (gold, airflow, f"{installation.streams}:dashboard", f"{installation.platform}:mlflow"):
+        for namespace in (installation.platform, installation.streams, "kube-system", "spark-operator"):
             assert not may(account, "get", "secrets", namespace), (account, namespace)
-    assert not may(gold, "create", "pods", product.platform)
+    assert not may(gold, "create", "pods", installation.platform)
     assert not may(airflow, "create", "pods", "spark-operator")
-    assert not may(airflow, "create", "pods", product.streams, "--subresource=exec")
-    assert not may(f"{product.streams}:dashboard", "list", "pods", product.streams)
+    assert not may(airflow, "create", "pods", installation.streams, "--subresource=exec")
+    assert not may(f"{installation.streams}:dashboard", "list", "pods", installation.streams)
 
 
 SECURITY = {
@@ -50,36 +39,44 @@ SECURITY = {
 }
 
 
-BY_DRIVERS = [
+CHANGED_PODS = [
     ({}, ""),
-    ({"volumes": [{"name": "loot", "secret": {"secretName": "prey"}}]}, "may not mount Secrets"),
+    ({"volumes": [{"name": "secret", "secret": {"secretName": "other"}}]}, "may not mount Secrets"),
     (
-        {"volumes": [{"name": "loot", "projected": {"sources": [{"secret": {"name": "prey"}}]}}]},
+        {"volumes": [{"name": "secret", "projected": {"sources": [{"secret": {"name": "other"}}]}}]},
         "may not mount Secrets",
     ),
-    ({"env": [{"name": "LOOT", "valueFrom": {"secretKeyRef": {"name": "prey", "key": "k"}}}]}, "not read Secrets"),
-    ({"envFrom": [{"secretRef": {"name": "prey"}}]}, "not read Secrets"),
+    ({"env": [{"name": "SECRET", "valueFrom": {"secretKeyRef": {"name": "other", "key": "k"}}}]}, "not read Secrets"),
+    ({"envFrom": [{"secretRef": {"name": "other"}}]}, "not read Secrets"),
 ]
 
 
-@pytest.mark.parametrize(("change", "says"), [*BY_DRIVERS, ({"serviceAccountName": "silver"}, "of its own service")])
-def test_a_driver_cannot_steal(product: Product, change: dict[str, object], says: str) -> None:
-    """What a driver that was broken into would try, with its own rights; the first pod is an honest one."""
-    said = create(product, change, {}, f"--as=system:serviceaccount:{product.streams}:gold")
-    assert (says in said and "denied" in said) if says else "created" in said, said
+@pytest.mark.parametrize(
+    ("change", "message"), [*CHANGED_PODS, ({"serviceAccountName": "silver"}, "of its own service")]
+)
+def test_a_driver_cannot_read_secrets_through_a_pod(
+    installation: Installation, change: dict[str, object], message: str
+) -> None:
+    """Pods that a compromised driver could try to create; the first change is empty, and its pod is allowed."""
+    output = create_pod(installation, change, {}, f"--as=system:serviceaccount:{installation.streams}:gold")
+    assert (message in output and "denied" in output) if message else "created" in output, output
 
 
-@pytest.mark.parametrize(("change", "says"), [*BY_DRIVERS, ({"serviceAccountName": "default"}, "account of its layer")])
-def test_the_operator_makes_no_pod_that_steals(product: Product, change: dict[str, object], says: str) -> None:
-    """What an application that somebody has edited would have it make; Spark gives each pod this label."""
-    said = create(product, change, {"spark-role": "driver"})
-    assert (says in said and "denied" in said) if says else "created" in said, said
+@pytest.mark.parametrize(
+    ("change", "message"), [*CHANGED_PODS, ({"serviceAccountName": "default"}, "account of its layer")]
+)
+def test_the_operator_creates_no_pod_that_reads_secrets(
+    installation: Installation, change: dict[str, object], message: str
+) -> None:
+    """Pods that an edited application would make the operator create; Spark gives each of its pods this label."""
+    output = create_pod(installation, change, {"spark-role": "driver"})
+    assert (message in output and "denied" in output) if message else "created" in output, output
 
 
-def create(product: Product, change: dict[str, object], labels: dict[str, str], *options: str) -> str:
-    """Try to create a pod of gold that was changed; return what is said to it."""
+def create_pod(installation: Installation, change: dict[str, object], labels: dict[str, str], *options: str) -> str:
+    """Try to create a changed pod of Gold in a dry run; return the answer of the API server."""
     container: dict[str, object] = {
-        "name": "thief",
+        "name": "test-pod",
         "image": "localhost/x:1",
         "command": ["true"],
         "securityContext": SECURITY,
@@ -87,68 +84,78 @@ def create(product: Product, change: dict[str, object], labels: dict[str, str], 
     spec: dict[str, object] = {"serviceAccountName": "gold", "containers": [container]}
     container |= {key: value for key, value in change.items() if key.startswith("env")}
     spec |= {key: value for key, value in change.items() if not key.startswith("env")}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "thief", "labels": labels}, "spec": spec}
-    return product.kubectl(
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "test-pod", "labels": labels}, "spec": spec}
+    return installation.kubectl(
         "create", "--dry-run=server", "-f", "-", *options, stdin=json.dumps(pod), check=False
     )  # fmt: skip
 
 
-THEFTS = [
+CHANGED_JOBS = [
     ({}, ""),
     ({"serviceAccountName": "default"}, "pods of its jobs only"),
-    ({"volumes": [{"name": "loot", "secret": {"secretName": "airflow"}}], "volumeMounts": []}, "may not mount Secrets"),
-    ({"env": [{"name": "LOOT", "valueFrom": {"secretKeyRef": {"name": "postgres", "key": "k"}}}]}, "not read Secrets"),
+    (
+        {"volumes": [{"name": "secret", "secret": {"secretName": "airflow"}}], "volumeMounts": []},
+        "may not mount Secrets",
+    ),
+    (
+        {"env": [{"name": "SECRET", "valueFrom": {"secretKeyRef": {"name": "postgres", "key": "k"}}}]},
+        "not read Secrets",
+    ),
     ({"envFrom": [{"secretRef": {"name": "postgres"}}]}, "not read Secrets"),
     ({"image": "localhost/x:1"}, "the image of the chart"),
 ]
 
 
 @pytest.mark.parametrize("job", ["model-jobs", "quality"])
-@pytest.mark.parametrize(("change", "says"), THEFTS)
-def test_a_job_of_airflow_cannot_steal(product: Product, job: str, change: dict[str, object], says: str) -> None:
-    """The first pod is the one that the chart has rendered for the job."""
-    pod = yaml.safe_load(product.get("configmap", "job-pods")["data"][f"{job}.yaml"])
-    pod["metadata"]["name"] = "thief"
-    of_container = {"env", "envFrom", "image", "volumeMounts"}
-    pod["spec"] |= {key: value for key, value in change.items() if key not in of_container}
-    pod["spec"]["containers"][0] |= {key: value for key, value in change.items() if key in of_container}
-    account = f"--as=system:serviceaccount:{product.platform}:airflow"
-    said = call(
+@pytest.mark.parametrize(("change", "message"), CHANGED_JOBS)
+def test_a_job_of_airflow_cannot_read_secrets(
+    installation: Installation, job: str, change: dict[str, object], message: str
+) -> None:
+    """The first change is empty: its pod is the one that the chart renders for the job, and it is allowed."""
+    pod = yaml.safe_load(installation.get("configmap", "job-pods")["data"][f"{job}.yaml"])
+    pod["metadata"]["name"] = "test-pod"
+    container_keys = {"env", "envFrom", "image", "volumeMounts"}
+    pod["spec"] |= {key: value for key, value in change.items() if key not in container_keys}
+    pod["spec"]["containers"][0] |= {key: value for key, value in change.items() if key in container_keys}
+    account = f"--as=system:serviceaccount:{installation.platform}:airflow"
+    output = run_command(
         "kubectl", "create", "--dry-run=server", "-f", "-", account, stdin=json.dumps(pod), check=False
     )  # fmt: skip
-    assert (says in said and "denied" in said) if says else "created" in said, said
+    assert (message in output and "denied" in output) if message else "created" in output, output
 
 
-def test_airflow_ends_and_changes_no_pods_but_its_own(product: Product) -> None:
-    """And the drivers, which keep_streams_running ends where they stand still; executors only once they are over."""
-    options = ["--dry-run=server", f"--as=system:serviceaccount:{product.platform}:airflow"]
+def test_airflow_deletes_and_changes_only_its_own_pods(installation: Installation) -> None:
+    """It may delete drivers too, which keep_streams_running ends when they are stuck, and executors that have ended."""
+    options = ["--dry-run=server", f"--as=system:serviceaccount:{installation.platform}:airflow"]
 
     def refused(*command: str, platform: bool = False) -> bool:
-        return "pods of its jobs only" in product.kubectl(*command, *options, platform=platform, check=False)
+        return "pods of its jobs only" in installation.kubectl(*command, *options, platform=platform, check=False)
 
-    dashboard = product.get("pods", "-l", "app.kubernetes.io/name=dashboard")["items"][0]["metadata"]["name"]
+    dashboard = installation.get("pods", "-l", "app.kubernetes.io/name=dashboard")["items"][0]["metadata"]["name"]
     assert refused("delete", "pod", dashboard)
     assert refused("delete", "pod", "postgres-0", platform=True)
     label = json.dumps({"metadata": {"labels": {"a": "b"}}})
     assert refused("patch", "pod", "postgres-0", "-p", label, platform=True)
     assert not refused("delete", "pod", "gold-driver")
-    executor = next(iter(product.pods("Running", which="spark-role=executor")))
+    executor = next(iter(installation.pods("Running", selector="spark-role=executor")))
     assert refused("delete", "pod", executor)
 
 
-def test_airflow_cannot_have_a_stream_of_its_own_making(product: Product) -> None:
-    application = product.get("sparkapplication", "gold")
+def test_airflow_cannot_create_or_change_a_stream_at_will(installation: Installation) -> None:
+    application = installation.get("sparkapplication", "gold")
     application["metadata"] = {"name": "gold"}
-    account = f"--as=system:serviceaccount:{product.platform}:airflow"
-    for change, says in (
+    account = f"--as=system:serviceaccount:{installation.platform}:airflow"
+    for change, message in (
         ({"driver": {"serviceAccount": "default"}}, "service account of its name"),
-        ({"volumes": [{"name": "loot", "secret": {"secretName": "prey"}}]}, "may not mount Secrets"),
+        ({"volumes": [{"name": "secret", "secret": {"secretName": "other"}}]}, "may not mount Secrets"),
     ):
-        said = product.kubectl(
+        output = installation.kubectl(
             "patch", "sparkapplication", "gold", "--type=merge", "-p", json.dumps({"spec": change}), account,
             "--dry-run=server", check=False,
         )  # fmt: skip
-        assert says in said, said
+        assert message in output, output
     application["metadata"] = {"name": "another"}
-    said = product.kubectl("create", "-f", "-", account, "--dry-run=server", stdin=json.dumps(application), check=False)
-    assert "only the applications bronze, silver, gold and rescore" in said
+    output = installation.kubectl(
+        "create", "-f", "-", account, "--dry-run=server", stdin=json.dumps(application), check=False
+    )
+    assert "only the applications bronze, silver, gold and rescore" in output

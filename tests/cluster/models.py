@@ -1,0 +1,58 @@
+"""A small model, trained and uploaded to the registry of the installation while other tests run."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.installation import Installation, run_command
+from tests.model.folders import write_base, write_data
+
+_MODEL_COMMAND = [sys.executable, "-m", "spark_apps.cli.main", "model"]
+_TRAINING = ["--epochs=6", "--learning-rate=4e-3"]
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """The `runs:/…` URIs of labelled tweets, of the same tweets with wrong labels, and of a model."""
+
+    tweets: str
+    wrong_labels: str
+    model: str
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A training in the background."""
+
+    _uploads: "Future[Uploads]"
+
+    @classmethod
+    @contextmanager
+    def in_background(cls, installation: Installation, folder: Path) -> Iterator["TrainedModel"]:
+        """Start to train and upload; wait for the end when the context ends."""
+        with ThreadPoolExecutor(1) as executor:
+            yield cls(executor.submit(_train_and_upload, installation, folder))
+
+    def uploads(self) -> Uploads:
+        """Wait for the uploads, or raise the error that ended the training."""
+        return self._uploads.result(timeout=600)
+
+
+def _train_and_upload(installation: Installation, folder: Path) -> Uploads:
+    tweets = write_data(folder / "tweets", train=1_600, val=200)
+    wrong_labels = Path(shutil.copytree(tweets, folder / "wrong-labels"))
+    labels = (tweets / "val_labels.txt").read_text().split()
+    (wrong_labels / "val_labels.txt").write_text("".join(f"{(int(label) + 1) % 3}\n" for label in labels))
+    base, model = write_base(folder / "base"), folder / "trained"
+    # The streams need the processor more than the training does.
+    run_command("nice", *_MODEL_COMMAND, "train", f"--data={tweets}", f"--base={base}", f"--out={model}", *_TRAINING)
+    with installation.port_forward("mlflow", 5000) as registry:
+        uploads = [
+            run_command(*_MODEL_COMMAND, "upload", str(path), "--registry", registry).strip()
+            for path in (tweets, wrong_labels, model)
+        ]
+    return Uploads(*uploads)
