@@ -10,16 +10,16 @@ from typing import Any
 from spark_apps import storage
 from spark_apps.bronze import app as bronze
 from spark_apps.gold import app as gold
-from spark_apps.lake.status import status
-from spark_apps.monitoring.log import line
+from spark_apps.lake.status import read_status
+from spark_apps.monitoring.log import batch_line
 from spark_apps.monitoring.progress import Listener, Progress
 from spark_apps.monitoring.server import serve
 from spark_apps.session import make_session
 from spark_apps.settings import LAYERS, Settings, SettingsError
-from spark_apps.signals import until_signal
+from spark_apps.signals import set_on_signal
 from spark_apps.silver import app as silver
 from spark_apps.streaming.checkpoint import last_error
-from spark_apps.streaming.runner import Streams
+from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import BatchReport
 
 _APPS = {"bronze": bronze.streams, "silver": silver.streams, "gold": gold.streams}
@@ -40,7 +40,7 @@ def run(
     began = time.monotonic()
     chosen = [layer for layer in LAYERS if layer in layers] or list(LAYERS)
     lake, *_ = settings.require(*(["lake", "landing"] if "bronze" in chosen else ["lake"]))
-    if "bronze" in chosen and (problem := storage.problem(str(settings.landing))):
+    if "bronze" in chosen and (problem := storage.why_not_readable(str(settings.landing))):
         raise SettingsError(problem)
     progress = Progress(chosen)
 
@@ -49,7 +49,7 @@ def run(
         if settings.monitor_port is None:
             on_batch(done)
         else:
-            print(line(done), flush=True)
+            print(batch_line(done), flush=True)
 
     with ExitStack() as stack:
         if settings.monitor_port is not None:
@@ -61,8 +61,8 @@ def run(
             spark.streams.addListener(Listener(progress))
             progress.ui = spark.sparkContext.uiWebUrl
         before = _totals(lake)
-        runner = Streams(spark, lake, report, stop, progress.on_wait, progress.touch)
-        with until_signal(runner.stopping):
+        runner = StreamRunner(spark, lake, report, stop, progress.on_wait, progress.touch)
+        with set_on_signal(runner.stopping):
             streams = [stream for layer in chosen for stream in _APPS[layer](spark, settings)]
             if settings.monitor_port is not None:
                 progress.error = last_error(spark, lake, [stream.name for stream in streams])
@@ -72,7 +72,7 @@ def run(
 
 
 def _totals(lake: str) -> dict[str, Counter[str]]:
-    return {name: Counter(table.totals) for name, table in status(lake).tables.items()}
+    return {name: Counter(table.totals) for name, table in read_status(lake).tables.items()}
 
 
 def _report(before: dict[str, Counter[str]], after: dict[str, Counter[str]]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def load(**flags: Any) -> Settings:
         raise SettingsError("\n".join(lines)) from None
 
 
-def of_environment(kind: type[Kind]) -> Kind:
+def load_from_environment(kind: type[Kind]) -> Kind:
     """Read settings that have no flags; `SettingsError` names all that are wrong."""
     try:
         return kind()

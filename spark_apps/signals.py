@@ -7,7 +7,7 @@ from threading import Event
 
 
 @contextmanager
-def until_signal(stop: Event) -> Iterator[None]:
+def set_on_signal(stop: Event) -> Iterator[None]:
     """Let the first SIGINT or SIGTERM set `stop`; a second one ends the process at once, as by default."""
 
     def handle(number: int, _frame: object) -> None:

@@ -48,7 +48,7 @@ def open_binary(uri: str) -> IO[bytes]:
         raise
 
 
-def problem(landing: str) -> str | None:
+def why_not_readable(landing: str) -> str | None:
     """Return why nothing can be read from `landing`, or None where it is in order."""
     if not is_s3(landing):
         if local_path(landing).is_dir():

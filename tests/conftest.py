@@ -14,7 +14,7 @@ from spark_apps.lake import delta_tables
 from spark_apps.session import make_session
 from spark_apps.settings import Settings
 from spark_apps.silver import app as silver
-from spark_apps.streaming.runner import Streams
+from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import BatchReport, Stream
 from spark_apps.tables import Table
 
@@ -54,7 +54,7 @@ class Place:
     def once(self, *streams: Stream) -> list[BatchReport]:
         """Run the streams over all that is there, as `run --once` does."""
         reports: list[BatchReport] = []
-        Streams(self.spark, self.lake, reports.append).run(streams, None)
+        StreamRunner(self.spark, self.lake, reports.append).run(streams, None)
         return reports
 
 

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from spark_apps.demo.malformed import Expected
 from spark_apps.gold.transform import mentions, trends
 from spark_apps.lake import delta_tables
-from spark_apps.lake.status import status
+from spark_apps.lake.status import read_status
 from spark_apps.tables import (
     BRONZE_TWEETS,
     GOLD_MENTIONS,
@@ -26,7 +26,7 @@ def check(spark: SparkSession, lake: str, expected: Expected) -> None:
     def rows(table: Table) -> DataFrame:
         return delta_tables.read(spark, lake, table)
 
-    found = status(lake)
+    found = read_status(lake)
     assert rows(BRONZE_TWEETS).count() == expected.documents
     assert rows(SILVER_TWEETS).count() == rows(SILVER_TWEETS).select("id").distinct().count() == expected.tweets
     rejected = Counter({row["reason"]: row["count"] for row in rows(QUARANTINE).groupBy("reason").count().collect()})

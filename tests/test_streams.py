@@ -16,11 +16,11 @@ from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected, LandedFile
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import LakeError
-from spark_apps.lake.status import status
+from spark_apps.lake.status import read_status
 from spark_apps.lake.writer import TableWriter
 from spark_apps.silver import app as silver
 from spark_apps.streaming.checkpoint import last_error
-from spark_apps.streaming.runner import StreamError, Streams
+from spark_apps.streaming.runner import StreamError, StreamRunner
 from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Column
 from tests.conftest import Place
@@ -43,10 +43,10 @@ def test_every_record_ends_in_one_place_and_stays_there(place: Place) -> None:
     first, second = list(generator.files(900, 150)), list(generator.files(300, 100))
     expected = land(place, first + generator.troubles())
     place.once(*place.layers())
-    before = {name: table.version for name, table in status(place.lake).tables.items()}
+    before = {name: table.version for name, table in read_status(place.lake).tables.items()}
 
     assert place.once(*place.layers()) == []
-    assert {name: table.version for name, table in status(place.lake).tables.items()} == before
+    assert {name: table.version for name, table in read_status(place.lake).tables.items()} == before
 
     # All of it landed once more, under other names: nothing but duplicates and the same rejects again.
     again = Expected()
@@ -84,13 +84,13 @@ def test_a_kill_while_the_first_batch_is_planned_costs_nothing(place: Place) -> 
 def test_a_layer_alone_waits_for_the_tables_of_the_layer_before(place: Place) -> None:
     """It makes none of them: on S3 it may not, and two processes would make them at once."""
     only_silver = [stream for stream in place.layers() if stream.name == "silver"]
-    with pytest.raises(LakeError, match=r"bronze/tweets is not there yet: run the layer that writes it first"):
+    with pytest.raises(LakeError, match=r"bronze/tweets does not exist yet: run the layer that writes the table first"):
         place.once(*only_silver)
     assert not Path(BRONZE_TWEETS.path(place.lake)).exists()
 
     expected = land(place, list(Generator(3, mix=MIX).files(40, 20)))
     stop, waited, reports = threading.Event(), threading.Event(), list[BatchReport]()
-    waiting = Streams(place.spark, place.lake, reports.append, stop, on_wait=lambda _: waited.set())
+    waiting = StreamRunner(place.spark, place.lake, reports.append, stop, on_wait=lambda _: waited.set())
     run = threading.Thread(target=waiting.run, args=(only_silver, "0 seconds"))
     run.start()
     try:
@@ -167,7 +167,7 @@ def test_an_unknown_field_becomes_a_column_by_one_entry(place: Place, monkeypatc
         place.once(*two_layers(place))
         found = {row["id"]: row["likes"] for row in place.rows(evolved)}
         assert found == {"1": None, "2": 7, "3": None, "4": None}
-        assert status(place.lake).tables[SILVER_TWEETS.name].schema_version == tables.SCHEMA_VERSION + 1
+        assert read_status(place.lake).tables[SILVER_TWEETS.name].schema_version == tables.SCHEMA_VERSION + 1
     # What did not become a column is still whole in Bronze.
     assert any('"many"' in row["raw"] for row in place.rows(tables.BRONZE_TWEETS))
 
@@ -190,7 +190,7 @@ def test_a_checkpoint_of_other_tables_is_refused(place: Place, tmp_path: Path) -
     place.land("1.json", flat(1))
     place.once(*two_layers(place))
     Path(place.lake, "silver", "tweets").rename(tmp_path / "away")
-    with pytest.raises(LakeError, match=r"checkpoints/silver belongs to other tables .*silver/tweets made anew"):
+    with pytest.raises(LakeError, match=r"checkpoints/silver belongs to other tables .*silver/tweets recreated"):
         place.once(*two_layers(place))
     # Whoever looks after the process is gone finds why it never began.
     left = last_error(place.spark, place.lake, ["bronze", "silver"])
@@ -209,7 +209,7 @@ def test_a_second_process_on_a_table_ends_the_first(place: Place) -> None:
     DeltaTable.forPath(place.spark, SILVER_TWEETS.path(place.lake)).optimize().executeCompaction()
     first.append(row, 3, {"rows": 1})
     first.append(row, 3, {"rows": 1})
-    assert TableWriter(place.lake, SILVER_TWEETS, "silver", "silver:one").has(3) and not second.has(0)
+    assert TableWriter(place.lake, SILVER_TWEETS, "silver", "silver:one").is_committed(3) and not second.is_committed(0)
     with pytest.raises(LakeError, match=r"silver/tweets was written by another process \(version \d+: batch 3 of"):
         second.append(row, 1, {"rows": 1})
     assert delta_tables.read(place.spark, place.lake, SILVER_TWEETS).count() == 1 + 3
@@ -239,7 +239,7 @@ def test_ids_of_any_length_and_day_are_found_again(place: Place) -> None:
     place.land("2.json", "".join(flat(id_, timestamp="2026-03-03T00:00:00Z") for id_ in ids) + flat(8))
     place.once(*two_layers(place))
     assert sorted(int(row["id"]) for row in place.rows(SILVER_TWEETS)) == sorted([*ids, 8])
-    assert status(place.lake).tables[SILVER_TWEETS.name].totals["duplicates"] == len(ids)
+    assert read_status(place.lake).tables[SILVER_TWEETS.name].totals["duplicates"] == len(ids)
 
 
 def test_gold_scores_once_and_says_by_what(place: Place) -> None:

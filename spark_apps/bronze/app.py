@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from spark_apps.bronze.transform import documents
 from spark_apps.settings import Settings
-from spark_apps.streaming.stream import Batch, Outcome, Stream, newest
+from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest
 from spark_apps.tables import BRONZE_TWEETS
 
 # What Spark's binaryFile source offers.
@@ -16,7 +16,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     """Return the one stream of this layer."""
     (landing,) = settings.require("landing")
 
-    def process(batch: Batch) -> Outcome:
+    def process(batch: Batch) -> BatchResult:
         rows = documents(batch.rows, settings.max_document_mb << 20).persist()
         try:
             # A file that holds no document is not among them.
@@ -28,7 +28,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
             batch.writers[BRONZE_TWEETS.name].append(rows, batch.id, counts)
         finally:
             rows.unpersist()
-        return Outcome(counts, read, landed)
+        return BatchResult(counts, read, landed)
 
     source = (
         spark.readStream.format("binaryFile")
@@ -46,4 +46,4 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         # over as the source read it, and each file would pass through the JVM whole.
         return source.load(landing).select("path", "modificationTime")
 
-    return [Stream("bronze", files, (), (BRONZE_TWEETS,), process)]
+    return [Stream("bronze", files, (), (BRONZE_TWEETS,), always_ready(process))]

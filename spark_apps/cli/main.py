@@ -111,11 +111,11 @@ def replay(
     """Feed recorded files to the landing as a stream."""
     with clear_errors():
         from spark_apps.demo.replay import replay as feed
-        from spark_apps.signals import until_signal
+        from spark_apps.signals import set_on_signal
 
         (target,) = load(landing=landing).require("landing")
         stop = threading.Event()
-        with until_signal(stop):
+        with set_on_signal(stop):
             landed = feed(files, target, speed, lambda name, size: console.print(f"{name}: {size:,} bytes"), stop)
     console.print(f"{landed:,} files landed in {target}")
 
@@ -132,14 +132,14 @@ def generate(
     """Land made-up tweets with a known truth; with --tweets, print as JSON what must become of them."""
     with clear_errors():
         from spark_apps.demo.feed import feed, land
-        from spark_apps.signals import until_signal
+        from spark_apps.signals import set_on_signal
 
         (target,) = load(landing=landing).require("landing")
         if tweets is not None:
             print(json.dumps(vars(land(target, tweets, seed))))
             return
         stop = threading.Event()
-        with until_signal(stop):
+        with set_on_signal(stop):
             feed(target, rate, lambda _: None, stop)
 
 
@@ -164,9 +164,9 @@ def follow(
 def tables(lake: Lake = None, as_json: AsJson = False) -> None:
     """Show the tables of a lake: rows, size, versions, newest row, lag between layers, quarantine by reason."""
     with clear_errors():
-        from spark_apps.lake.status import render, status
+        from spark_apps.lake.status import read_status, render
 
-        found = status(*load(lake=lake).require("lake"))
+        found = read_status(*load(lake=lake).require("lake"))
     if as_json:
         print(json.dumps(found.to_dict(), ensure_ascii=False, default=lambda time: time.isoformat()))
         return

@@ -11,7 +11,7 @@ from spark_apps.dashboard import charts, components, queries
 from spark_apps.dashboard.queries import Filters
 from spark_apps.dashboard.tweet_form import type_a_tweet
 from spark_apps.lake.commits import LakeError
-from spark_apps.lake.status import LakeStatus, status
+from spark_apps.lake.status import LakeStatus, read_status
 from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings, load
 from spark_apps.tables import GOLD_SENTIMENT, GOLD_TRENDS, REASONS
 
@@ -36,7 +36,7 @@ def _settings() -> Settings:
 @st.cache_data(ttl=1.0, show_spinner=False, max_entries=4)
 def _status(lake: str) -> LakeStatus:
     """Look at the lake once a second for all panels and all browsers."""
-    return status(lake)
+    return read_status(lake)
 
 
 @st.cache_data(ttl=20.0, show_spinner=False)

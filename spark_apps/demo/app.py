@@ -23,7 +23,7 @@ from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.run import run
 from spark_apps.session import check_java
 from spark_apps.settings import Settings, load
-from spark_apps.signals import until_signal
+from spark_apps.signals import set_on_signal
 
 _REGISTRY_SECONDS = 60
 _CHILD_SECONDS = 3
@@ -53,7 +53,7 @@ def run_demo(home: Path, rate: float, port: int, browser: bool, console: Console
         url = f"http://127.0.0.1:{port}"
         view = View(str(settings.lake), url, began, console)
         with (
-            until_signal(stop),
+            set_on_signal(stop),
             _dashboard(settings, port, home / "dashboard.log"),
             Live(view, console=console, refresh_per_second=2, transient=True) if console.is_terminal else view.plain(),
         ):

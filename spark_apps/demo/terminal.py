@@ -12,7 +12,7 @@ from rich.text import Text
 
 from spark_apps.demo.malformed import Expected
 from spark_apps.lake.commits import LakeError
-from spark_apps.lake.status import LakeStatus, status
+from spark_apps.lake.status import LakeStatus, read_status
 from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS
 
@@ -66,7 +66,7 @@ class View:
         """Look at the lake every second until `stop`."""
         while not stop.wait(_EVERY_SECONDS):
             try:
-                self._status = status(self._lake)
+                self._status = read_status(self._lake)
             except LakeError:
                 continue  # a table that is just being made
             self._history.append((time.monotonic(), {table.name: self._rows(table.name) for _, table, *_ in _LAYERS}))

@@ -1,6 +1,7 @@
 """Gold: silver/tweets → gold/sentiment, each tweet scored once; gold/sentiment → gold/trends and gold/mentions."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -12,7 +13,7 @@ from spark_apps.lake import delta_tables
 from spark_apps.scoring.description import ModelVersion
 from spark_apps.scoring.udf import scored
 from spark_apps.settings import Settings
-from spark_apps.streaming.stream import Batch, Outcome, Stream, newest
+from spark_apps.streaming.stream import Batch, BatchResult, Process, Stream, always_ready, newest
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS
 
 # Scoring is the slow step: a batch of about 4,000 tweets bounds what a kill costs and what a stop waits for.
@@ -30,16 +31,12 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     (lake,) = settings.require("lake")
     models = open_model(settings)
 
-    # The version that each batch uses, resolved just before it.
-    production: list[tuple[ModelVersion, str]] = []
-
-    def resolve() -> bool:
+    def prepare() -> Process | None:
+        # Each batch uses the version that is in production just before the batch.
         model = models.current()
-        production[:] = [(model, models.problem)] if model else []
-        return model is not None
+        return partial(score, model, models.problem) if model else None
 
-    def score(batch: Batch) -> Outcome:
-        ((model, problem),) = production
+    def score(model: ModelVersion, problem: str, batch: Batch) -> BatchResult:
         rows = scored(batch.rows, model).persist()
         try:
             ((tweets, cached, landed),) = rows.agg(F.count("*"), F.count_if("cached"), newest("landed_at")).collect()
@@ -48,7 +45,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
             batch.writers[GOLD_SENTIMENT.name].append(new, batch.id, counts)
         finally:
             rows.unpersist()
-        return Outcome(
+        return BatchResult(
             counts,
             tweets,
             landed,
@@ -62,7 +59,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         return delta_tables.read_stream(spark, lake, SILVER_TWEETS, _MAX_TWEETS_BYTES)
 
     return [
-        Stream("gold", tweets, (SILVER_TWEETS,), (GOLD_SENTIMENT,), score, resolve),
+        Stream("gold", tweets, (SILVER_TWEETS,), (GOLD_SENTIMENT,), prepare),
         aggregates(spark, lake),
     ]
 
@@ -70,20 +67,22 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
 def aggregates(spark: SparkSession, lake: str) -> Stream:
     """Return the stream that counts the rows of gold/sentiment into gold/trends and gold/mentions."""
 
-    def aggregate(batch: Batch) -> Outcome:
+    def aggregate(batch: Batch) -> BatchResult:
         found = batch.rows.groupBy("tweet_date").agg(F.count("*").alias("tweets"), newest("landed_at").alias("landed"))
         days = {str(row["tweet_date"]): row for row in found.collect()}
         counts = {"rows": sum(row["tweets"] for row in days.values())}
         _add_trends(batch, lake, days, counts)
         _add_mentions(batch, lake, days, counts)
         landed = max((row["landed"] for row in days.values() if row["landed"] is not None), default=None)
-        return Outcome(counts, counts["rows"], landed)
+        return BatchResult(counts, counts["rows"], landed)
 
     def sentiment() -> DataFrame:
         return delta_tables.read_stream(spark, lake, GOLD_SENTIMENT, _MAX_ROWS_BYTES)
 
     tables = (GOLD_TRENDS, GOLD_MENTIONS)
-    return Stream("gold-aggregates", sentiment, (GOLD_SENTIMENT,), tables, aggregate, trigger=_AGGREGATES_TRIGGER)
+    return Stream(
+        "gold-aggregates", sentiment, (GOLD_SENTIMENT,), tables, always_ready(aggregate), trigger=_AGGREGATES_TRIGGER
+    )
 
 
 def _add_trends(batch: Batch, lake: str, days: Iterable[str], counts: Mapping[str, int]) -> None:

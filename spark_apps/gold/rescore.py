@@ -30,8 +30,8 @@ from spark_apps.scoring.description import ModelVersion
 from spark_apps.scoring.udf import scored
 from spark_apps.session import make_session
 from spark_apps.settings import Settings
-from spark_apps.signals import until_signal
-from spark_apps.streaming.runner import Streams
+from spark_apps.signals import set_on_signal
+from spark_apps.streaming.runner import StreamRunner
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
 
 _log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def run(settings: Settings, since: date | None, on_part: Callable[[PartReport], 
         spark = make_session(settings)
         stack.callback(spark.stop)
         # After Spark, which would have a Ctrl-C for itself.
-        stack.enter_context(until_signal(stop))
+        stack.enter_context(set_on_signal(stop))
         return rescore(spark, settings, since, report, stop)
 
 
@@ -126,11 +126,11 @@ def rescore(
     model = _in_production(settings)
     if open_table(lake, GOLD_SENTIMENT) is None:
         raise LakeError(f"{GOLD_SENTIMENT.path(lake)} is not there yet: run the streams over this lake first")
-    delta_tables.ensure(spark, lake, GOLD_SENTIMENT)
+    delta_tables.create_or_evolve(spark, lake, GOLD_SENTIMENT)
     writer = _writer(lake, GOLD_SENTIMENT)
     # What it has not counted yet would be counted twice: when the aggregates are made anew, and by itself afterwards.
-    Streams(spark, lake, lambda batch: _log.info("%s", batch), stop).run([aggregates(spark, lake)], None)
-    parts = _pack(_stale_hours(delta_tables.read(spark, lake, GOLD_SENTIMENT, writer.own_version()), model, since))
+    StreamRunner(spark, lake, lambda batch: _log.info("%s", batch), stop).run([aggregates(spark, lake)], None)
+    parts = _pack(_stale_hours(delta_tables.read(spark, lake, GOLD_SENTIMENT, writer.current_version()), model, since))
     _log.info("%s parts to be scored with version %s", len(parts), model.version)
     # It stands there from the first part until the aggregates follow the new labels.
     unfinished = f"{lake}/checkpoints/rescore.json"
@@ -141,7 +141,7 @@ def rescore(
         on_part(_write(spark, writer, model, parts, number))
     if hadoop_fs.exists(spark, unfinished):
         _check(stop, "before the aggregates followed the new labels")
-        _rebuild(spark, lake, writer.own_version())
+        _rebuild(spark, lake, writer.current_version())
         hadoop_fs.remove(spark, unfinished)
     tweets = sum(part.tweets for part in parts)
     return Rescored(model.version, tweets, len(parts), round(time.monotonic() - began, 1))
@@ -152,7 +152,7 @@ def _write(
 ) -> PartReport:
     """Score one of `parts` again, and put it in the place of what was there."""
     began, part = time.monotonic(), parts[number]
-    rows = delta_tables.read(spark, writer.lake, GOLD_SENTIMENT, writer.own_version()).where(part.condition)
+    rows = delta_tables.read(spark, writer.lake, GOLD_SENTIMENT, writer.current_version()).where(part.condition)
     writer.replace(_rescored(rows, model), number, part.condition)
     done, to_do = (sum(part.tweets for part in some) for some in (parts[: number + 1], parts))
     seconds = time.monotonic() - began

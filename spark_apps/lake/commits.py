@@ -1,7 +1,7 @@
-"""The commits of the lake's tables and the notes in them, read without Spark in a few milliseconds.
+"""Reads the commits of the lake's tables and their batch metadata, without Spark, in a few milliseconds.
 
-Each micro-batch leaves a note in the commit of its rows (`userMetadata`). Rows and note are one atomic commit: a batch
-whose note is there was written, whole, and counts are as exact as rows.
+Each micro-batch writes its rows and its metadata (`userMetadata`) in one atomic commit. A batch with metadata in the
+log was written completely, and the counts in the metadata are as exact as the rows.
 """
 
 import json
@@ -17,21 +17,26 @@ from spark_apps.errors import UserError
 from spark_apps.storage import S3_ENDPOINT_ENV, is_s3
 from spark_apps.tables import Table
 
-# Only maintenance commits carry no note of their own, so what is looked for is nearly always among these.
-_RECENT = 20
-# A commit is a file to be read: those of an hour are looked for among some hundreds, not among all.
-_FURTHER = 8
+# Number of commits to read first. Only maintenance commits lack batch metadata, so these nearly always suffice.
+_RECENT_COMMITS = 20
+# Each commit is one file to read. Growing the number by this factor finds the commits of an hour in some hundreds.
+_GROWTH = 8
 
 
 class LakeError(UserError):
-    """A lake that cannot be used as it is; the text says why and what to do."""
+    """A lake is not usable in its current state; the message names the reason and the remedy."""
 
 
 @dataclass(frozen=True)
-class Note:
-    """What a micro-batch says of itself: its query, the checkpoint (`app`), its id, what it counted.
+class BatchMetadata:
+    """The batch metadata in the commit of a micro-batch, stored as JSON with these keys.
 
-    `totals` sums the counts of all batches of the table up to this one.
+    Attributes:
+        query: name of the streaming query.
+        app: name of the query and id of its checkpoint; batch ids are unique per checkpoint.
+        batch: id of the micro-batch.
+        counts: rows of this batch by what happened to them.
+        totals: sum of the counts of all batches of the table, up to this batch.
     """
 
     query: str
@@ -46,15 +51,26 @@ class Note:
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit of a micro-batch: the version of the table that it made, when, and its note."""
+    """The commit of a micro-batch: the table version that it created, its time (UTC) and its batch metadata."""
 
     version: int
     at: datetime
-    note: Note
+    metadata: BatchMetadata
 
 
 def open_table(lake: str, table: Table) -> DeltaTable | None:
-    """Open one table of a lake; None where it is not there yet, `LakeError` where it cannot be read."""
+    """Open one table of a lake.
+
+    Args:
+        lake: folder or s3a:// URI of the Delta tables.
+        table: table to open.
+
+    Returns:
+        The table at its newest version; None if the table does not exist yet.
+
+    Raises:
+        LakeError: the table exists but is not readable, or S3 is not reachable.
+    """
     path = table.path(lake)
     options: dict[str, str] = {}
     if is_s3(path):
@@ -65,28 +81,34 @@ def open_table(lake: str, table: Table) -> DeltaTable | None:
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as error:
-        if not is_s3(path) and not os.path.exists(path):  # noqa: PTH110 - may be no path at all
+        if not is_s3(path) and not os.path.exists(path):  # noqa: PTH110 - Path rejects some strings
             return None
-        raise LakeError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        cause = str(error).splitlines()[0]
+        raise LakeError(f"{path} cannot be read: {cause}: check that the table is intact and readable") from error
 
 
-def commits(delta: DeltaTable, after: int | None = None) -> Iterator[Commit]:
-    """Yield the commits of micro-batches, newest first; with `after`, those above that version."""
-    seen = 0
-    for limit in _growing(delta.version() + 1) if after is None else (delta.version() - after,):
+def batch_commits(delta: DeltaTable, after: int | None = None) -> Iterator[Commit]:
+    """Yield the commits of micro-batches, newest first.
+
+    Args:
+        delta: table to read.
+        after: yield only commits above this version; None yields all of them.
+    """
+    done = 0
+    for limit in _growing_limits(delta.version() + 1) if after is None else (delta.version() - after,):
         history = delta.history(limit) if limit != 0 else []
-        for commit in history[seen:]:
+        for commit in history[done:]:
             text = commit.get("userMetadata")
-            # A compaction within a MERGE repeats the note of that MERGE.
+            # A compaction within a MERGE repeats the metadata of that MERGE.
             if text and commit["operation"] != "OPTIMIZE":
                 at = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC)
-                yield Commit(commit["version"], at, Note(**json.loads(text)))
-        seen = len(history)
+                yield Commit(commit["version"], at, BatchMetadata(**json.loads(text)))
+        done = len(history)
 
 
-def _growing(most: int) -> Iterator[int]:
-    limit = _RECENT
-    while limit < most:
+def _growing_limits(number_of_commits: int) -> Iterator[int]:
+    limit = _RECENT_COMMITS
+    while limit < number_of_commits:
         yield limit
-        limit *= _FURTHER
-    yield most
+        limit *= _GROWTH
+    yield number_of_commits

@@ -1,4 +1,4 @@
-"""The Delta tables of the lake through Spark: the only place that creates, evolves and reads them."""
+"""Creates, evolves and reads the Delta tables of the lake through Spark."""
 
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
@@ -6,117 +6,138 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_apps.lake.commits import LakeError
-from spark_apps.lake.hadoop_fs import hadoop
+from spark_apps.lake.hadoop_fs import file_system
 from spark_apps.tables import SCHEMA_VERSION, SCHEMA_VERSION_PROPERTY, Column, Table
 
 _PROPERTIES = {
     SCHEMA_VERSION_PROPERTY: str(SCHEMA_VERSION),
-    # Micro-batches write small files: Delta joins them after a commit, in the driver that owns the table.
+    # Micro-batches write small files. Delta compacts them after a commit, in the driver that writes the table.
     "delta.autoOptimize.autoCompact": "true",
-    # Readers without Spark (the dashboard) see plain Parquet; the tables that are merged into are small.
+    # Readers without Spark (the dashboard) need plain Parquet files. Rewriting files in a MERGE is cheap: the tables
+    # with MERGEs are small.
     "delta.enableDeletionVectors": "false",
 }
-# What a batch is looked up by; statistics of long texts would cost more than they prune.
-_STATISTICS = {"id", "timestamp", "minute", "mention", "scored_at", "ingested_at", "reason"}
+# Columns in the conditions of queries. Statistics of long texts would cost more than they prune.
+_STATISTICS_COLUMNS = {"id", "timestamp", "minute", "mention", "scored_at", "ingested_at", "reason"}
 
 
 def _sql_name(path: str) -> str:
     return f"delta.`{path.replace('`', '``')}`"
 
 
-def ensure(spark: SparkSession, lake: str, table: Table) -> None:
-    """Create `table` where it is missing, add the columns that an older version lacks, refuse what does not fit."""
+def create_or_evolve(spark: SparkSession, lake: str, table: Table) -> None:
+    """Create a table, or add the columns that an older version of the program did not write.
+
+    Args:
+        spark: session that writes the lake.
+        lake: folder or s3a:// URI of the Delta tables.
+        table: table to create or evolve.
+
+    Raises:
+        LakeError: the lake is not writable, or the existing table has a newer schema or other column types.
+    """
     path = table.path(lake)
     try:
         if not DeltaTable.isDeltaTable(spark, path):
-            _clear_half_made(spark, path)
+            _remove_incomplete_log(spark, path)
             _create(spark, path, table)
         else:
             _evolve(spark, path, table)
     except (Py4JJavaError, AnalysisException) as error:
         cause = str(getattr(error, "java_exception", None) or error).splitlines()[0]
-        raise LakeError(f"cannot create {path}: is {lake} a place that this user may write to? ({cause})") from error
+        raise LakeError(
+            f"cannot create {path} ({cause}): check that {lake} is the right place and that this user may write there"
+        ) from error
 
 
 def _create(spark: SparkSession, path: str, table: Table) -> None:
     builder = DeltaTable.createIfNotExists(spark).location(path).comment(table.comment).partitionedBy(table.partition)
     for column in table.columns:
         builder = builder.addColumn(column.name, column.type, comment=column.comment)
-    indexed = [name for name in table.column_names if name in _STATISTICS]
+    indexed = [name for name in table.column_names if name in _STATISTICS_COLUMNS]
     for key, value in (_PROPERTIES | {"delta.dataSkippingStatsColumns": ",".join(indexed)}).items():
         builder = builder.property(key, value)
     builder.execute()
 
 
-def _clear_half_made(spark: SparkSession, path: str) -> None:
-    """Remove the log that a process left which was killed before its first commit: Delta refuses to create over it.
+def _remove_incomplete_log(spark: SparkSession, path: str) -> None:
+    """Remove a Delta log without a commit, which a kill can leave: Delta refuses to create a table over it.
 
-    Nothing is lost, for such a log has no version; were one to appear in it meanwhile, its folder would not go.
+    Commits of another process survive: their files are not deleted, and the folder is deleted only when empty.
     """
-    files, log = hadoop(spark, f"{path}/_delta_log")
-    if files.exists(log):
-        for left in files.listStatus(log):
-            if not left.getPath().getName().endswith(".json"):
-                files.delete(left.getPath(), False)
-        files.delete(log, False)
+    fs, log = file_system(spark, f"{path}/_delta_log")
+    if fs.exists(log):
+        for status in fs.listStatus(log):
+            if not status.getPath().getName().endswith(".json"):
+                fs.delete(status.getPath(), False)
+        fs.delete(log, False)
 
 
-def not_ready(spark: SparkSession, lake: str, table: Table) -> str | None:
-    """Return why `table` cannot be read yet, None where it can; `LakeError` where it never will be.
+def why_not_readable(spark: SparkSession, lake: str, table: Table) -> str | None:
+    """Return why a table is not readable yet; None if the table is readable.
 
-    Only the layer that writes a table makes and changes it: on S3 nobody else may, and two would do it at once.
+    A reader waits and does not create the table itself. On S3 only the layer that writes a table has the permission,
+    and two processes could create the table at once.
+
+    Args:
+        spark: session that reads the lake.
+        lake: folder or s3a:// URI of the Delta tables.
+        table: table to read.
+
+    Raises:
+        LakeError: waiting does not help: the table has a newer schema or other column types.
     """
     path = table.path(lake)
     if not DeltaTable.isDeltaTable(spark, path):
-        return f"{path} is not there yet"
-    missing, _ = _compare(spark, path, table)
+        return f"{path} does not exist yet"
+    missing, _ = _missing_columns(spark, path, table)
     return f"{path} has no column {', '.join(column.name for column in missing)} yet" if missing else None
 
 
-def _compare(spark: SparkSession, path: str, table: Table) -> tuple[list[Column], int]:
-    """Return the columns that the table at `path` lacks, and the version of its schema."""
+def _missing_columns(spark: SparkSession, path: str, table: Table) -> tuple[list[Column], int]:
+    """Return the columns that the table at `path` lacks, and its schema version; raise if the schema does not fit."""
     properties = DeltaTable.forPath(spark, path).detail().select("properties").head()["properties"]  # type: ignore[index]
-    written = int(properties.get(SCHEMA_VERSION_PROPERTY, 0))
-    if written > SCHEMA_VERSION:
+    schema_version = int(properties.get(SCHEMA_VERSION_PROPERTY, 0))
+    if schema_version > SCHEMA_VERSION:
         raise LakeError(
-            f"{path} was written by a newer version of this program (schema {written}, this one knows "
-            f"{SCHEMA_VERSION}): run that version or a later one"
+            f"{path} was written by a newer version of this program (schema {schema_version}; this version supports "
+            f"up to {SCHEMA_VERSION}): run that version or a later one"
         )
-    found = dict(spark.read.format("delta").load(path).dtypes)
+    types = dict(spark.read.format("delta").load(path).dtypes)
     changed = [
-        f"{column.name} is {found[column.name].upper()}, not {column.type}"
+        f"{column.name} is {types[column.name].upper()}, not {column.type}"
         for column in table.columns
-        if column.name in found and found[column.name].lower() != column.type.lower()
+        if column.name in types and types[column.name].lower() != column.type.lower()
     ]
     if changed:
         raise LakeError(
-            f"{path} has columns of other types than tables.py says ({'; '.join(changed)}): give the new type a "
-            "column of a new name, or rebuild the table in another lake"
+            f"{path} has other column types than tables.py ({'; '.join(changed)}): add a column with a new name for "
+            "the new type, or rebuild the table in another lake"
         )
-    return [column for column in table.columns if column.name not in found], written
+    return [column for column in table.columns if column.name not in types], schema_version
 
 
 def _evolve(spark: SparkSession, path: str, table: Table) -> None:
-    missing, written = _compare(spark, path, table)
+    missing, schema_version = _missing_columns(spark, path, table)
     if missing:
-        added = ", ".join(f"`{column.name}` {column.type} COMMENT '{_quoted(column.comment)}'" for column in missing)
-        spark.sql(f"ALTER TABLE {_sql_name(path)} ADD COLUMNS ({added})")
-    if written < SCHEMA_VERSION:
+        columns = ", ".join(f"`{column.name}` {column.type} COMMENT '{_escaped(column.comment)}'" for column in missing)
+        spark.sql(f"ALTER TABLE {_sql_name(path)} ADD COLUMNS ({columns})")
+    if schema_version < SCHEMA_VERSION:
         spark.sql(f"ALTER TABLE {_sql_name(path)} SET TBLPROPERTIES ('{SCHEMA_VERSION_PROPERTY}' = '{SCHEMA_VERSION}')")
 
 
-def _quoted(text: str) -> str:
+def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("'", "\\'")
 
 
 def table_id(spark: SparkSession, lake: str, table: Table) -> str:
-    """Return the id that Delta gave the table when it was created: a table made anew has another."""
+    """Return the id that Delta assigned when the table was created; a recreated table has another id."""
     row = DeltaTable.forPath(spark, table.path(lake)).detail().select("id").head()
     return str(row["id"])  # type: ignore[index]
 
 
 def read(spark: SparkSession, lake: str, table: Table, version: int | None = None) -> DataFrame:
-    """Return the rows of `table` as it is, or as it was in `version`."""
+    """Return the rows of a table at its newest version, or at `version`."""
     reader = spark.read.format("delta")
     if version is not None:
         reader = reader.option("versionAsOf", version)
@@ -124,9 +145,15 @@ def read(spark: SparkSession, lake: str, table: Table, version: int | None = Non
 
 
 def read_stream(spark: SparkSession, lake: str, table: Table, max_bytes: str) -> DataFrame:
-    """Stream the appends to `table`, at most about `max_bytes` of its files a micro-batch.
+    """Return a streaming DataFrame of the rows appended to a table.
 
-    Commits that rewrite rows (a rescore, a deletion) are no new tweets and are passed over.
+    Commits that rewrite rows (a rescore, a deletion) contain no new tweets and are skipped.
+
+    Args:
+        spark: session that reads the lake.
+        lake: folder or s3a:// URI of the Delta tables.
+        table: table to read.
+        max_bytes: approximate size of the files per micro-batch, in Spark's notation such as "16m".
     """
     return (
         spark.readStream.format("delta")

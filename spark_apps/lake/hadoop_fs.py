@@ -1,14 +1,14 @@
-"""Small files beside the tables of a lake, through Spark's own file systems: a folder or S3 alike."""
+"""Reads and writes small files of the lake through Spark's Hadoop file systems: local folders and S3."""
 
 from pyspark.sql import SparkSession
 
 
 def read_text(spark: SparkSession, uri: str) -> str | None:
-    """Return a small text file of the lake, or None where there is none."""
-    files, path = hadoop(spark, uri)
-    if not files.exists(path):
+    """Return the content of a small UTF-8 file; None if the file does not exist."""
+    fs, path = file_system(spark, uri)
+    if not fs.exists(path):
         return None
-    stream = files.open(path)
+    stream = fs.open(path)
     try:
         text: str = spark._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8")  # type: ignore[union-attr]
         return text
@@ -17,8 +17,9 @@ def read_text(spark: SparkSession, uri: str) -> str | None:
 
 
 def write_text(spark: SparkSession, uri: str, text: str) -> None:
-    files, path = hadoop(spark, uri)
-    stream = files.create(path, True)
+    """Create or overwrite a UTF-8 file."""
+    fs, path = file_system(spark, uri)
+    stream = fs.create(path, True)
     try:
         stream.write(bytearray(text.encode()))
     finally:
@@ -26,16 +27,18 @@ def write_text(spark: SparkSession, uri: str, text: str) -> None:
 
 
 def remove(spark: SparkSession, uri: str) -> None:
-    files, path = hadoop(spark, uri)
-    files.delete(path, False)
+    """Delete a file; do nothing if the file does not exist."""
+    fs, path = file_system(spark, uri)
+    fs.delete(path, False)
 
 
 def exists(spark: SparkSession, uri: str) -> bool:
-    files, path = hadoop(spark, uri)
-    return bool(files.exists(path))
+    """Return whether a file or a folder exists."""
+    fs, path = file_system(spark, uri)
+    return bool(fs.exists(path))
 
 
-def hadoop(spark: SparkSession, uri: str):  # type: ignore[no-untyped-def]
-    """Return the Hadoop file system of `uri`, and its path there."""
+def file_system(spark: SparkSession, uri: str):  # type: ignore[no-untyped-def]
+    """Return the Hadoop `FileSystem` of `uri`, and `uri` as a Hadoop `Path`."""
     path = spark._jvm.org.apache.hadoop.fs.Path(uri)  # type: ignore[union-attr]
     return path.getFileSystem(spark._jsc.hadoopConfiguration()), path

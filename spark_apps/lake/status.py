@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rich.table import Table as RichTable
 
-from spark_apps.lake.commits import commits, open_table
+from spark_apps.lake.commits import batch_commits, open_table
 from spark_apps.tables import (
     BRONZE_TWEETS,
     GOLD_MENTIONS,
@@ -92,7 +92,7 @@ class LakeStatus:
         }
 
 
-def status(lake: str) -> LakeStatus:
+def read_status(lake: str) -> LakeStatus:
     """Look at all tables of `lake`, a folder or s3a:// URI; what is not there has no rows."""
     return LakeStatus(lake, {table.name: _table_status(lake, table) for table in TABLES})
 
@@ -103,7 +103,7 @@ def _table_status(lake: str, table: Table) -> TableStatus:
         return TableStatus(table.name)
     files = pa.table(delta.get_add_actions(flatten=True))
     properties = delta.metadata().configuration
-    last = next(commits(delta), None)
+    last = next(batch_commits(delta), None)
     return TableStatus(
         name=table.name,
         exists=True,
@@ -113,8 +113,8 @@ def _table_status(lake: str, table: Table) -> TableStatus:
         version=delta.version(),
         schema_version=int(properties.get(SCHEMA_VERSION_PROPERTY, 0)),
         newest=_newest(files, _WRITTEN[table.name]),
-        last_batch=LastBatch(last.note.query, last.note.batch, last.at, last.note.counts) if last else None,
-        totals=last.note.totals if last else {},
+        last_batch=LastBatch(last.metadata.query, last.metadata.batch, last.at, last.metadata.counts) if last else None,
+        totals=last.metadata.totals if last else {},
     )
 
 

@@ -1,119 +1,159 @@
-"""The only writer of tables. Each micro-batch is one commit, with a note by which a replayed batch is known."""
+"""Writes the tables of the lake: each micro-batch is one commit, and a replayed batch is recognised by its metadata."""
 
 from collections.abc import Mapping
-from itertools import islice
 
 from delta.tables import DeltaMergeBuilder
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_apps.lake.commits import LakeError, Note, commits, open_table
+from spark_apps.lake.commits import BatchMetadata, LakeError, batch_commits, open_table
 from spark_apps.tables import Table
 
-# A micro-batch of the stream that reads the table takes at least one file, and must not take for ever.
+# A stream that reads the table takes at least one file per micro-batch: this bounds the time of such a batch.
 _ROWS_PER_FILE = 4_000
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 
 class TableWriter:
-    """Writes one table for one streaming query, each micro-batch once.
+    """Writes one table for one streaming query, each micro-batch exactly once.
 
-    `app_id` names the query and its checkpoint. A batch is known by the note in its commit, not by Delta's own
-    `txnAppId`: to look that up, Delta rebuilds the state of the table by a Spark job before every write, which was a
-    third of a small batch's time. The note is as atomic, and a writer reads it once, when it starts. From then on it
-    is alone: a batch that somebody else has written meanwhile ends it with an error.
+    A committed batch is recognised by the batch metadata in its commit, not by Delta's own transaction identifiers
+    (`txnAppId`, `txnVersion`). To look up those, Delta rebuilds the state of the table in a Spark job before every
+    write: a third of a small batch's time. The metadata is as atomic, and a writer reads it once, when the stream
+    starts. From then on this writer is the only one: a commit by another process ends the stream with an error.
     """
 
     def __init__(self, lake: str, table: Table, query: str, app_id: str) -> None:
-        """`table` must be there already; `LakeError` when it cannot be read."""
+        """Open the table and read its newest commits.
+
+        Args:
+            lake: folder or s3a:// URI of the Delta tables.
+            table: table to write; it must exist.
+            query: name of the streaming query.
+            app_id: name of the query and id of its checkpoint.
+
+        Raises:
+            LakeError: the table does not exist or is not readable.
+        """
         self.table = table
         self.lake = lake
         self._query = query
         self._app_id = app_id
         delta = open_table(lake, table)
         if delta is None:
-            raise LakeError(f"{table.path(lake)} is not there any more: start again to have it made anew")
+            raise LakeError(f"{table.path(lake)} was removed while the stream started: start again to recreate it")
         self._delta = delta
-        found = list(islice(commits(delta), 1))
-        self._totals = dict(found[0].note.totals) if found else {}
-        # Looked for when it is asked for: of a writer that has none, in the whole log.
-        self._committed: int | None = None
+        newest = next(batch_commits(delta), None)
+        self._totals = dict(newest.metadata.totals) if newest else {}
+        # Read at the first use: for a query without any commit, the search reads the whole log.
+        self._last_batch: int | None = None
         self._version = delta.version()
-        self._own: list[int] = []
+        # The batch that this writer has committed after `_version`, if any.
+        self._own_batch: int | None = None
 
-    def has(self, batch: int) -> bool:
-        """Tell whether the commit of this batch is already there, left by a process that was killed after it."""
-        if self._committed is None:
-            ours = (commit.note.batch for commit in commits(self._delta) if commit.note.app == self._app_id)
-            self._committed = next(ours, -1)
-        return batch <= self._committed
+    def is_committed(self, batch: int) -> bool:
+        """Return whether this query has already committed the batch, before a kill."""
+        if self._last_batch is None:
+            batches = (commit.metadata for commit in batch_commits(self._delta) if commit.metadata.app == self._app_id)
+            self._last_batch = next((metadata.batch for metadata in batches), -1)
+        return batch <= self._last_batch
 
-    def own_version(self) -> int:
-        """Return the version of the table; `LakeError` where it holds what another process has written meanwhile."""
-        self._check_alone()
+    def current_version(self) -> int:
+        """Return the version of the table.
+
+        Raises:
+            LakeError: another process has written the table.
+        """
+        self._check_only_writer()
         return self._version
 
     def append(self, rows: DataFrame, batch: int, counts: Mapping[str, int]) -> None:
-        """Append `rows` as the commit of `batch`; a batch that counted nothing leaves no commit.
+        """Append rows in one commit; do nothing if the batch is already committed or all counts are zero.
 
-        Counts without rows are a commit: duplicates were dropped, and the sum must stay exact.
+        A batch with counts but without rows is committed too: it dropped duplicates, and the totals must stay exact.
+
+        Args:
+            rows: rows with at least the columns of the table.
+            batch: id of the micro-batch.
+            counts: rows of the batch by what happened to them.
+
+        Raises:
+            LakeError: another process has written the table.
         """
-        if self.has(batch) or not any(counts.values()):
+        if self.is_committed(batch) or not any(counts.values()):
             return
-        note = self._note(batch, counts)
+        metadata = self._metadata(batch, counts)
         (
             rows.select(self.table.column_names)
             .write.format("delta")
             .mode("append")
             .option("maxRecordsPerFile", _ROWS_PER_FILE)
-            .option("userMetadata", str(note))
+            .option("userMetadata", str(metadata))
             .save(self.table.path(self.lake))
         )
-        self._done(note)
+        self._committed(metadata)
 
     def merge(self, merge: DeltaMergeBuilder, session: SparkSession, batch: int, counts: Mapping[str, int]) -> None:
-        """Run `merge` as the commit of `batch`; `session` is that of the micro-batch."""
-        if self.has(batch) or not any(counts.values()):
+        """Execute a MERGE in one commit; do nothing if the batch is already committed or all counts are zero.
+
+        Args:
+            merge: complete MERGE into the table.
+            session: session of the micro-batch, which the MERGE uses.
+            batch: id of the micro-batch.
+            counts: rows of the batch by what happened to them.
+
+        Raises:
+            LakeError: another process has written the table.
+        """
+        if self.is_committed(batch) or not any(counts.values()):
             return
-        note = self._note(batch, counts)
-        # A MERGE takes its note from the session alone, which would give it to its next write too.
-        session.conf.set(_USER_METADATA, str(note))
+        metadata = self._metadata(batch, counts)
+        # A MERGE takes its metadata from the session only, where the next write would find it too.
+        session.conf.set(_USER_METADATA, str(metadata))
         try:
             merge.execute()
         finally:
             session.conf.unset(_USER_METADATA)
-        self._done(note)
+        self._committed(metadata)
 
     def replace(self, rows: DataFrame, batch: int, where: str | None = None) -> None:
-        """Write `rows` over those for which the condition `where` holds, or over all: one commit, and the totals stay.
+        """Replace rows in one commit. The totals stay: streams that read the table skip such commits.
 
-        `rows` are made from those of `own_version`, of which the condition must hold too. No tweets come or go by it:
-        streams pass over such a commit.
+        Args:
+            rows: replacement, computed from the rows of `current_version`; each row must satisfy `where`.
+            batch: id of the write.
+            where: SQL condition on the rows to replace; None replaces all rows.
+
+        Raises:
+            LakeError: another process has written the table.
         """
-        note = self._note(batch, {})
+        metadata = self._metadata(batch, {})
         writer = rows.select(self.table.column_names).write.format("delta").mode("overwrite")
         if where is not None:
             writer = writer.option("replaceWhere", where)
-        writer.option("userMetadata", str(note)).save(self.table.path(self.lake))
-        self._done(note)
-        # A row that somebody has added just before the commit would be gone by it: that is not left for the next one.
-        self._check_alone()
+        writer.option("userMetadata", str(metadata)).save(self.table.path(self.lake))
+        self._committed(metadata)
+        # This commit has overwritten a concurrent append: fail now instead of at the next batch.
+        self._check_only_writer()
 
-    def _note(self, batch: int, counts: Mapping[str, int]) -> Note:
-        self._check_alone()
+    def _metadata(self, batch: int, counts: Mapping[str, int]) -> BatchMetadata:
+        self._check_only_writer()
         totals = {key: self._totals.get(key, 0) + counts.get(key, 0) for key in self._totals.keys() | counts.keys()}
-        return Note(self._query, self._app_id, batch, dict(counts), totals)
+        return BatchMetadata(self._query, self._app_id, batch, dict(counts), totals)
 
-    def _check_alone(self) -> None:
+    def _check_only_writer(self) -> None:
         self._delta.update_incremental()
-        found = list(commits(self._delta, self._version))
-        others = [commit for commit in found if (commit.note.app, commit.note.batch) != (self._app_id, *self._own)]
-        if others or len(found) > len(self._own):
-            other = (others or found)[0]
+        new = list(batch_commits(self._delta, self._version))
+        own = (self._app_id, self._own_batch)
+        others = [commit for commit in new if (commit.metadata.app, commit.metadata.batch) != own]
+        # Two commits of one batch: another process runs the same query.
+        if others or len(new) > 1:
+            other = (others or new)[0]
             raise LakeError(
                 f"{self.table.path(self.lake)} was written by another process (version {other.version}: batch "
-                f"{other.note.batch} of {other.note.query}) while this one ran: one process at a time may write a table"
+                f"{other.metadata.batch} of {other.metadata.query}) while this process ran: stop one of the two, "
+                "because only one process at a time may write a table"
             )
-        self._version, self._own = self._delta.version(), []
+        self._version, self._own_batch = self._delta.version(), None
 
-    def _done(self, note: Note) -> None:
-        self._totals, self._committed, self._own = note.totals, note.batch, [note.batch]
+    def _committed(self, metadata: BatchMetadata) -> None:
+        self._totals, self._last_batch, self._own_batch = metadata.totals, metadata.batch, metadata.batch

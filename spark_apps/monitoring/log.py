@@ -8,12 +8,12 @@ from typing import Any
 from spark_apps.streaming.stream import BatchReport
 
 
-def line(report: BatchReport) -> str:
+def batch_line(report: BatchReport) -> str:
     """Return the batch as one JSON object: what `counts` holds, and seconds to the millisecond.
 
     Where a stream knows of none, `lag` and `model_version` are null, `quarantine_reasons` and `model_problem` empty.
     """
-    outcome = report.outcome
+    outcome = report.result
     return event(
         "batch",
         {

@@ -62,7 +62,7 @@ class Metrics:
         return Gauge(f"{_PREFIX}_{name}", text, ["stream", *labels], registry=self.registry)
 
     def on_batch(self, report: BatchReport) -> None:
-        stream, outcome = report.stream, report.outcome
+        stream, outcome = report.stream, report.result
         self._read.labels(stream).inc(outcome.read)
         for kind, count in outcome.counts.items():
             self._rows.labels(stream, kind).inc(count)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from spark_apps.settings import of_environment
+from spark_apps.settings import load_from_environment
 
 
 class Limits(BaseSettings):
@@ -27,4 +27,4 @@ class Limits(BaseSettings):
 
 def load_limits() -> Limits:
     """Read the limits from the environment; `SettingsError` names all that are wrong."""
-    return of_environment(Limits)
+    return load_from_environment(Limits)

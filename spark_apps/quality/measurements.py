@@ -14,7 +14,7 @@ import pyarrow as pa
 from deltalake import QueryBuilder
 from deltalake.exceptions import DeltaError
 
-from spark_apps.lake.commits import Commit, LakeError, commits, open_table
+from spark_apps.lake.commits import Commit, LakeError, batch_commits, open_table
 from spark_apps.quality.profile import Profile
 from spark_apps.tables import GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Table
 
@@ -61,9 +61,9 @@ def waits_since(lake: str, before: Table, after: Table, read: str) -> datetime |
     `read` is what `after` calls the rows that it has read in its notes. A quiet source is no fault: then nothing waits.
     """
     reader = open_table(lake, after)
-    last = next(commits(reader), None) if reader else None
-    done = last.note.totals.get(read, 0) if last else 0
-    waiting = takewhile(lambda commit: commit.note.totals.get("rows", 0) > done, _notes(lake, before))
+    last = next(batch_commits(reader), None) if reader else None
+    done = last.metadata.totals.get(read, 0) if last else 0
+    waiting = takewhile(lambda commit: commit.metadata.totals.get("rows", 0) > done, _notes(lake, before))
     oldest = deque(waiting, maxlen=1)
     return oldest[0].at if oldest else None
 
@@ -77,12 +77,12 @@ def scored(lake: str, since: datetime) -> int:
 def records(lake: str, since: datetime) -> tuple[int, Counter[str]]:
     """Return how many records Silver accepted since then, duplicates included, and by reason how many it rejected."""
     accepted = sum(
-        commit.note.counts.get("rows", 0) + commit.note.counts.get("duplicates", 0)
+        commit.metadata.counts.get("rows", 0) + commit.metadata.counts.get("duplicates", 0)
         for commit in _within(lake, SILVER_TWEETS, since)
     )
     rejected: Counter[str] = Counter()
     for commit in _within(lake, QUARANTINE, since):
-        rejected.update(commit.note.counts)
+        rejected.update(commit.metadata.counts)
     return accepted, rejected
 
 
@@ -104,7 +104,7 @@ def _within(lake: str, table: Table, since: datetime) -> Iterator[Commit]:
 
 def _notes(lake: str, table: Table) -> Iterator[Commit]:
     delta = open_table(lake, table)
-    return commits(delta) if delta else iter(())
+    return batch_commits(delta) if delta else iter(())
 
 
 def _query(lake: str, statements: tuple[str, ...], *parameters: str) -> list[dict[str, Any]]:

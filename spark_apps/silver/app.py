@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from spark_apps.lake import delta_tables
 from spark_apps.settings import Settings
 from spark_apps.silver.transform import records
-from spark_apps.streaming.stream import Batch, Outcome, Stream, newest
+from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest
 from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, SILVER_TWEETS
 
 _MAX_BYTES = "16m"
@@ -19,7 +19,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     """Return the one stream of this layer."""
     (lake,) = settings.require("lake")
 
-    def process(batch: Batch) -> Outcome:
+    def process(batch: Batch) -> BatchResult:
         found = records(batch.rows, SILVER_TWEETS.columns).persist()
         try:
             return _write(found, batch, lake)
@@ -29,10 +29,10 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     def source() -> DataFrame:
         return delta_tables.read_stream(spark, lake, BRONZE_TWEETS, _MAX_BYTES)
 
-    return [Stream("silver", source, (BRONZE_TWEETS,), (SILVER_TWEETS, QUARANTINE), process)]
+    return [Stream("silver", source, (BRONZE_TWEETS,), (SILVER_TWEETS, QUARANTINE), always_ready(process))]
 
 
-def _write(found: DataFrame, batch: Batch, lake: str) -> Outcome:
+def _write(found: DataFrame, batch: Batch, lake: str) -> BatchResult:
     groups = _groups(found)
     rejected = Counter({row["reason"]: row["records"] for row in groups if row["reason"]})
     accepted = [row for row in groups if not row["reason"]]
@@ -51,7 +51,7 @@ def _write(found: DataFrame, batch: Batch, lake: str) -> Outcome:
     }
     batch.writers[SILVER_TWEETS.name].append(new, batch.id, counts)
     landed = max((row["landed"] for row in groups if row["landed"] is not None), default=None)
-    return Outcome({**counts, "quarantine": rejected.total()}, counts["documents"], landed, rejected)
+    return BatchResult({**counts, "quarantine": rejected.total()}, counts["documents"], landed, rejected)
 
 
 def _groups(found: DataFrame) -> Sequence[Row]:

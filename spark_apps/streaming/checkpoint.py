@@ -1,4 +1,4 @@
-"""What a stream keeps beside Spark's own checkpoint: its identity, and the error with which it ended."""
+"""Files of a stream beside Spark's own checkpoint: the checkpoint's identity, and the error that ended the stream."""
 
 import json
 import uuid
@@ -13,73 +13,83 @@ from spark_apps.tables import Table
 
 
 def location(lake: str, stream: str) -> str:
-    """Return the checkpoint of a stream."""
+    """Return the URI of the checkpoint of a stream."""
     return f"{lake}/checkpoints/{stream}"
 
 
-def identity(spark: SparkSession, lake: str, stream: str, tables: Sequence[Table]) -> str:
-    """Return the id of the checkpoint of a stream that reads and writes `tables`; refuse one made with others.
+def ensure_identity(spark: SparkSession, lake: str, stream: str, tables: Sequence[Table]) -> str:
+    """Return the id of a stream's checkpoint; create the id for a new checkpoint.
 
-    A stream that goes on from such a checkpoint would pass over all that it has read for those other tables.
+    The identity file holds the checkpoint's id and Delta's ids of the tables. A checkpoint records the input that was
+    read. With other tables, a stream would skip that input.
+
+    Args:
+        spark: session that reads the lake.
+        lake: folder or s3a:// URI of the Delta tables.
+        stream: name of the stream.
+        tables: tables that the stream reads and writes; they must exist.
+
+    Raises:
+        LakeError: the checkpoint belongs to other tables, or to another program.
     """
     checkpoint = location(lake, stream)
     file = f"{checkpoint}/identity.json"
-    ids = {table.name: delta_tables.table_id(spark, lake, table) for table in tables}
+    table_ids = {table.name: delta_tables.table_id(spark, lake, table) for table in tables}
     text = hadoop_fs.read_text(spark, file)
-    if not text:  # a kill may leave the file empty, before the query has read anything
+    if not text:  # a kill can leave an empty file, before the query has read any input
         if hadoop_fs.exists(spark, f"{checkpoint}/offsets"):
-            raise LakeError(f"{checkpoint} is a checkpoint of another program: choose another lake")
-        made = uuid.uuid4().hex
-        hadoop_fs.write_text(spark, file, json.dumps({"id": made, "tables": ids}))
-        return made
-    found = json.loads(text)
-    other = sorted(name for name, its_id in ids.items() if found["tables"].get(name) != its_id)
-    if other:
+            raise LakeError(f"{checkpoint} is the checkpoint of another program: pass another --lake")
+        new_id = uuid.uuid4().hex
+        hadoop_fs.write_text(spark, file, json.dumps({"id": new_id, "tables": table_ids}))
+        return new_id
+    identity = json.loads(text)
+    changed = sorted(name for name, table_id in table_ids.items() if identity["tables"].get(name) != table_id)
+    if changed:
         raise LakeError(
-            f"{checkpoint} belongs to other tables than those in {lake} ({', '.join(other)} made anew or moved): put "
-            f"the tables back, or delete {checkpoint} to read all input again"
+            f"{checkpoint} belongs to other tables than those in {lake} ({', '.join(changed)} recreated or moved): "
+            f"restore the tables, or delete {checkpoint} to read all input again"
         )
-    return str(found["id"])
+    return str(identity["id"])
 
 
-def clear_unfinished(spark: SparkSession, lake: str, stream: str) -> None:
-    """Remove what a process has left that was killed before the first batch of the stream was written down.
+def remove_temporary_offsets(spark: SparkSession, lake: str, stream: str) -> None:
+    """Remove temporary files from a checkpoint without a batch; a kill during the first batch can leave them.
 
-    Spark writes a file beside its place, hidden, and then renames it. It refuses a checkpoint in which it finds one of
-    those and no batch.
+    Spark writes an offset file under a hidden name and then renames the file. Spark refuses a checkpoint that contains
+    only hidden offset files.
     """
-    system, folder = hadoop_fs.hadoop(spark, f"{location(lake, stream)}/offsets")
-    left = [found.getPath() for found in system.listStatus(folder)] if system.exists(folder) else []
-    if all(found.getName().startswith(".") for found in left):
-        for found in left:
-            system.delete(found, False)
+    file_system, folder = hadoop_fs.file_system(spark, f"{location(lake, stream)}/offsets")
+    paths = [status.getPath() for status in file_system.listStatus(folder)] if file_system.exists(folder) else []
+    if all(path.getName().startswith(".") for path in paths):
+        for path in paths:
+            file_system.delete(path, False)
 
 
-def keep_error(spark: SparkSession, lake: str, stream: str, error: str) -> str:
-    """Keep the error with which a stream ended; return the sentence that tells of it."""
+def save_error(spark: SparkSession, lake: str, stream: str, error: str) -> str:
+    """Write the error that ended a stream to the lake; return a message with its cause and the file."""
     file = _error_file(lake, stream)
     record = {"stream": stream, "time": datetime.now(UTC).isoformat(), "error": error.strip()}
     hadoop_fs.write_text(spark, file, json.dumps(record, ensure_ascii=False))
-    return f"stream {stream} failed: {_last_cause(error)} (all of it: {file})"
+    return f"stream {stream} failed: {_cause(error)} (full error: {file})"
 
 
 def last_error(spark: SparkSession, lake: str, streams: Sequence[str]) -> str | None:
-    """Return the newest error that one of `streams` has left in the lake, with its time; None where there is none."""
+    """Return the newest saved error of `streams` as "<time> <stream>: <cause>"; None if no error was saved."""
     texts = [hadoop_fs.read_text(spark, _error_file(lake, stream)) for stream in streams]
     records = [json.loads(text) for text in texts if text]
     if not records:
         return None
     newest = max(records, key=lambda record: str(record["time"]))
-    return f"{newest['time']} {newest['stream']}: {_last_cause(newest['error'])}"
+    return f"{newest['time']} {newest['stream']}: {_cause(newest['error'])}"
 
 
 def _error_file(lake: str, stream: str) -> str:
     return f"{location(lake, stream)}.error.json"
 
 
-def _last_cause(text: str) -> str:
-    """Return the line of a Spark error that says what happened."""
+def _cause(error: str) -> str:
+    """Return the line of a Spark error that names the cause: the last one with an exception outside a stack trace."""
     frames = ("at ", "File ", "...")
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith(frames)]
+    lines = [line.strip() for line in error.splitlines() if line.strip() and not line.strip().startswith(frames)]
     causes = [line for line in lines if "Error" in line or "Exception" in line]
     return (causes or lines or ["no message"])[-1][:500]

@@ -1,4 +1,4 @@
-"""The only maker of streaming queries: names, checkpoints, triggers, one batch at a time, stopping, progress."""
+"""Runs the streaming queries of one process: the only module that starts queries."""
 
 import logging
 import threading
@@ -16,29 +16,29 @@ from spark_apps.lake.commits import LakeError
 from spark_apps.lake.writer import TableWriter
 from spark_apps.settings import seconds
 from spark_apps.streaming import checkpoint
-from spark_apps.streaming.scheduler import Stopped, Turn
-from spark_apps.streaming.stream import Batch, BatchReport, Stream
+from spark_apps.streaming.scheduler import BatchAbandoned, BatchScheduler
+from spark_apps.streaming.stream import Batch, BatchReport, Process, Stream
 from spark_apps.tables import Table
 
 _log = logging.getLogger(__name__)
-# Spark ends a Python worker that was idle for 60 s, and with it the model that the worker has loaded.
+# Spark ends a Python worker after 60 s without work, and the worker's loaded model with it.
 _KEEP_ALIVE_SECONDS = 25.0
-# A batch that takes longer to stop is broken off; it is done again, whole and once, at the next start.
+# A stop interrupts a batch that takes longer. The next start repeats that batch; its rows are written once.
 _STOP_SECONDS = 10.0
-# How often a batch in flight is asked whether tasks of it have ended.
-_LOOK_SECONDS = 5.0
-# How often a batch that waits for what it cannot do without looks for it.
-_PREPARE_SECONDS = 2.0
+# Interval between checks for finished tasks of the running batch.
+_TASK_POLL_SECONDS = 5.0
+# Interval between checks for a missing table or model.
+_WAIT_SECONDS = 2.0
 
 
 class StreamError(UserError):
-    """A streaming query that ended with an error; the text is for the person who runs it."""
+    """A streaming query has failed."""
 
     exit_code = 1
 
 
-class Streams:
-    """The streaming queries of one process."""
+class StreamRunner:
+    """Runs the streaming queries of one process, one micro-batch at a time."""
 
     def __init__(
         self,
@@ -49,10 +49,16 @@ class Streams:
         on_wait: Callable[[str], None] = lambda _: None,
         on_task: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`on_batch` hears of each batch that had rows.
+        """Create a runner.
 
-        `on_wait` hears the name of a stream that waits to begin a batch, `on_task` that of one of whose batch tasks
-        have ended meanwhile: a batch that takes long is no batch that hangs.
+        Args:
+            spark: session that runs the queries.
+            lake: folder or s3a:// URI of the Delta tables and checkpoints.
+            on_batch: called after each micro-batch with input rows.
+            stop: see `stopping`; a new event by default.
+            on_wait: called with the name of a stream that waits for a table or a model.
+            on_task: called with the name of the stream whose running batch has finished tasks. A slow batch makes
+                progress; a batch without finished tasks may hang.
         """
         self._spark = spark
         self._lake = lake
@@ -60,156 +66,166 @@ class Streams:
         self._on_wait = on_wait
         self._on_task = on_task
         self._stop = stop or threading.Event()
-        self._turn = Turn([], set(), self._stop)
-        self._gave_up: set[str] = set()
+        self._scheduler = BatchScheduler([], set(), self._stop)
+        self._abandoned: set[str] = set()
 
     @property
     def stopping(self) -> threading.Event:
-        """Set it, from a signal handler too, to end `run` after the batch in flight."""
+        """Set this event to end `run` after the running batch; a signal handler may set it too."""
         return self._stop
 
     def run(self, streams: Sequence[Stream], trigger: str | None) -> None:
-        """Run `streams` until they are stopped or one fails; with `trigger` None, until all that is there is done.
+        """Run `streams` until they are stopped or one of them fails.
 
-        The first stream is triggered; the others follow as soon as there is something for them: with a trigger of a
-        minute, a tweet passes all of them within that minute. A query that fails leaves its error in the lake
-        (`checkpoints/<name>.error.json`) and raises `StreamError`; what keeps a stream from beginning does so under the
-        name of the first. Tables that the streams write are made and evolved; for those that another process writes
-        this waits, or without a trigger raises `LakeError`.
+        The tables that the streams write are created, or evolved to the current schema. The runner waits for tables
+        that another process writes.
+
+        Args:
+            streams: streams, in the order in which tweets pass through them.
+            trigger: interval between micro-batches of the first stream. The other streams start a batch as soon as
+                they have input: with a trigger of one minute, a tweet passes all streams within that minute. None
+                processes all available input, one stream after the other, and returns.
+
+        Raises:
+            StreamError: a query has failed. Its error is in the lake, in `checkpoints/<name>.error.json`. An error
+                that occurs before the queries start is recorded under the first stream's name.
+            LakeError: the lake is not usable, or without a trigger a table to read does not exist.
         """
         try:
             self._run(streams, trigger)
         except Exception as error:
-            # Of a pod, nothing else is left a second later. Where the lake is the trouble, the lake cannot keep it.
-            # Once a query has failed, which has left its error, or was asked to end, `_stop` is set.
+            # A second later the pod is gone: the record in the lake remains, unless the lake itself is unusable.
+            # `_stop` is set once a query has failed (its error is recorded already) or a stop was requested.
             if not self._stop.is_set():
                 with suppress(Exception):
-                    checkpoint.keep_error(self._spark, self._lake, streams[0].name, str(error))
+                    checkpoint.save_error(self._spark, self._lake, streams[0].name, str(error))
             raise
 
     def _run(self, streams: Sequence[Stream], trigger: str | None) -> None:
         written = {table.name: table for stream in streams for table in stream.writes}
         for table in written.values():
-            delta_tables.ensure(self._spark, self._lake, table)
+            delta_tables.create_or_evolve(self._spark, self._lake, table)
         for stream in streams:
             for table in stream.reads:
                 if table.name not in written and not self._wait_for(table, stream.name, once=trigger is None):
                     return
-        prompt = {stream.name for stream in streams if not seconds(stream.trigger)}
-        self._turn = Turn([stream.name for stream in streams], prompt, self._stop)
+        immediate = {stream.name for stream in streams if not seconds(stream.trigger)}
+        self._scheduler = BatchScheduler([stream.name for stream in streams], immediate, self._stop)
         if trigger is None:
-            # One after the other: each finds all that the one before has written.
+            # One after the other: each stream sees all rows that the stream before it has written.
             for stream in streams:
                 if not self._stop.is_set():
                     self._watch([self._start(stream, None)])
         else:
-            # An idle stream looks for news this often; each look reads the log of a table.
-            polling = min(1000, max(100, seconds(trigger) * 1000 / 60))
-            self._spark.conf.set("spark.sql.streaming.pollingDelay", f"{int(polling)}ms")
+            # An idle stream polls its source at this interval; each poll reads the log of a table.
+            polling_ms = min(1000, max(100, seconds(trigger) * 1000 / 60))
+            self._spark.conf.set("spark.sql.streaming.pollingDelay", f"{int(polling_ms)}ms")
             self._watch(
                 [self._start(stream, trigger if stream is streams[0] else stream.trigger) for stream in streams]
             )
 
     def _wait_for(self, table: Table, stream: str, once: bool) -> bool:
-        """Wait for a table that another process writes; False when `stopping` was set meanwhile."""
-        said = ""
-        while reason := delta_tables.not_ready(self._spark, self._lake, table):
+        """Wait until a table that another process writes is readable; return False if a stop ends the wait."""
+        logged_reason = ""
+        while reason := delta_tables.why_not_readable(self._spark, self._lake, table):
             if once:
-                raise LakeError(f"{reason}: run the layer that writes it first")
-            if reason != said:
+                raise LakeError(f"{reason}: run the layer that writes the table first")
+            if reason != logged_reason:
                 _log.warning("stream %s waits: %s", stream, reason)
-            said = reason
+            logged_reason = reason
             self._on_wait(stream)
-            if self._stop.wait(_PREPARE_SECONDS):
+            if self._stop.wait(_WAIT_SECONDS):
                 return False
         return True
 
     def _start(self, stream: Stream, trigger: str | None) -> StreamingQuery:
-        identity = checkpoint.identity(self._spark, self._lake, stream.name, stream.reads + stream.writes)
-        app_id = f"{stream.name}:{identity}"
-        checkpoint.clear_unfinished(self._spark, self._lake, stream.name)
+        checkpoint_id = checkpoint.ensure_identity(self._spark, self._lake, stream.name, stream.reads + stream.writes)
+        app_id = f"{stream.name}:{checkpoint_id}"
+        checkpoint.remove_temporary_offsets(self._spark, self._lake, stream.name)
         writers = {table.name: TableWriter(self._lake, table, stream.name, app_id) for table in stream.writes}
 
-        def process(rows: DataFrame, batch_id: int) -> None:
+        def process_batch(rows: DataFrame, batch_id: int) -> None:
             try:
-                while not stream.prepare():
-                    self._on_wait(stream.name)
-                    if self._stop.wait(_PREPARE_SECONDS):
-                        raise Stopped
-                with self._turn.take(stream.name):
-                    work(rows, batch_id)
-            except Stopped:
-                self._gave_up.add(stream.name)
+                process = self._prepare(stream)
+                with self._scheduler.turn(stream.name):
+                    self._process(stream.name, process, Batch(rows, batch_id, writers))
+            except BatchAbandoned:
+                self._abandoned.add(stream.name)
                 raise
-
-        def work(rows: DataFrame, batch_id: int) -> None:
-            if self._stop.is_set():
-                raise Stopped
-            if all(writer.has(batch_id) for writer in writers.values()):
-                return  # all was written before a kill; only the checkpoint had not heard of it
-            began = time.monotonic()
-            outcome = stream.process(Batch(rows, batch_id, writers))
-            # Tables are rearranged by commits of their own, which come as batches without a row.
-            if any(outcome.counts.values()):
-                lag = None if outcome.landed is None else time.time() - outcome.landed
-                self._on_batch(BatchReport(stream.name, batch_id, time.monotonic() - began, lag, outcome))
 
         writer = (
             stream.source()
             .writeStream.queryName(stream.name)
             .option("checkpointLocation", checkpoint.location(self._lake, stream.name))
-            .foreachBatch(process)
+            .foreachBatch(process_batch)
         )
-        writer = (
-            writer.trigger(availableNow=True) if trigger is None else writer.trigger(processingTime=_spelled(trigger))
-        )
-        return writer.start()
+        if trigger is None:
+            return writer.trigger(availableNow=True).start()
+        return writer.trigger(processingTime=f"{int(seconds(trigger) * 1000)} milliseconds").start()
+
+    def _prepare(self, stream: Stream) -> Process:
+        """Wait until the stream can process a batch. The wait is outside a turn: other streams continue."""
+        while (process := stream.prepare()) is None:
+            self._on_wait(stream.name)
+            if self._stop.wait(_WAIT_SECONDS):
+                raise BatchAbandoned
+        return process
+
+    def _process(self, stream: str, process: Process, batch: Batch) -> None:
+        if self._stop.is_set():
+            raise BatchAbandoned
+        if all(writer.is_committed(batch.id) for writer in batch.writers.values()):
+            return  # a kill came between the batch's last commit and the checkpoint
+        began = time.monotonic()
+        result = process(batch)
+        # Commits that only rearrange a table, such as compactions, arrive as batches without rows.
+        if any(result.counts.values()):
+            lag = None if result.landed is None else time.time() - result.landed
+            self._on_batch(BatchReport(stream, batch.id, time.monotonic() - began, lag, result))
 
     def _watch(self, queries: list[StreamingQuery]) -> None:
-        touched = looked = time.monotonic()
-        ended = _tasks_ended(self._spark)
+        """Wait until the queries have ended, or a stop or a failure ends all of them; raise the first failure."""
+        kept_alive_at = polled_at = time.monotonic()
+        finished = _finished_tasks(self._spark)
         try:
             while any(query.isActive for query in queries):
-                failed = next((query for query in queries if query.exception() is not None), None)
+                failed = any(query.exception() is not None for query in queries)
                 if failed or self._stop.wait(0.2):
                     break
-                if time.monotonic() - looked > _LOOK_SECONDS:
-                    looked, before, ended = time.monotonic(), ended, _tasks_ended(self._spark)
-                    if ended != before and (stream := self._turn.holder):
+                if time.monotonic() - polled_at > _TASK_POLL_SECONDS:
+                    polled_at, finished_before, finished = time.monotonic(), finished, _finished_tasks(self._spark)
+                    if finished != finished_before and (stream := self._scheduler.running):
                         self._on_task(stream)
-                if time.monotonic() - touched > _KEEP_ALIVE_SECONDS:
-                    _touch_workers(self._spark)
-                    touched = time.monotonic()
+                if time.monotonic() - kept_alive_at > _KEEP_ALIVE_SECONDS:
+                    _keep_workers_alive(self._spark)
+                    kept_alive_at = time.monotonic()
         finally:
-            stopped = self._stop.is_set()
+            stop_was_requested = self._stop.is_set()
             self._stop.set()
-            self._turn.wait_until_idle(_STOP_SECONDS)
+            self._scheduler.wait_until_idle(_STOP_SECONDS)
             for query in queries:
                 query.stop()
-            if not stopped:
+            if not stop_was_requested:
                 self._stop.clear()
         for query in queries:
             error = query.exception()
-            if error is not None and query.name not in self._gave_up:
+            if error is not None and query.name not in self._abandoned:
                 self._stop.set()
                 name = str(query.name)
-                raise StreamError(checkpoint.keep_error(self._spark, self._lake, name, str(error))) from error
+                raise StreamError(checkpoint.save_error(self._spark, self._lake, name, str(error))) from error
 
 
-def _tasks_ended(spark: SparkSession) -> dict[int, int]:
-    """Count the tasks that have ended well, in each stage that is at work now."""
+def _finished_tasks(spark: SparkSession) -> dict[int, int]:
+    """Return the number of tasks that have succeeded in each active stage, by the stage's id."""
     tracker = spark.sparkContext.statusTracker()
     stages = {stage: tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()}
     return {stage: info.numCompletedTasks for stage, info in stages.items() if info is not None}
 
 
-def _touch_workers(spark: SparkSession) -> None:
-    def same(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _keep_workers_alive(spark: SparkSession) -> None:
+    """Run an empty Python task, so that Spark does not end the idle worker."""
+
+    def identity(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield from batches
 
-    spark.range(1, numPartitions=1).mapInArrow(same, "id LONG").collect()
-
-
-def _spelled(trigger: str) -> str:
-    """Return the trigger as Spark spells it."""
-    return f"{int(seconds(trigger) * 1000)} milliseconds"
+    spark.range(1, numPartitions=1).mapInArrow(identity, "id LONG").collect()

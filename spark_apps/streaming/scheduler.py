@@ -1,45 +1,57 @@
-"""Whose micro-batch is next, where several streams share one process."""
+"""Schedules the micro-batches of several streams in one process."""
 
 import threading
 import time
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 
-# How long the next stream may take to see what the one before it has written, and to plan its batch.
+# Time for the next stream to discover newly written rows and to plan its batch.
 _HANDOVER_SECONDS = 0.4
 
 
-class Stopped(Exception):  # noqa: N818 - no error: the batch is done again at the next start
-    """Raised by a batch that gave up waiting since `stopping` was set; nothing of it was written."""
+class BatchAbandoned(Exception):  # noqa: N818 - not an error: the next start repeats the batch
+    """A micro-batch ended before it wrote anything, because the process is stopping."""
 
 
-class Turn:
-    """Lets one micro-batch at a time work, so that what one has written flows through all the others at once.
+class BatchScheduler:
+    """Runs one micro-batch at a time, in the order in which tweets pass through the streams.
 
-    Batches that share the cores of one machine only delay each other. And a stream plans its batch before it waits
-    for its turn, so the turn goes to the next stream of the flow, which is given a moment to plan with what has just
-    been written; then to what else was planned, from the end of the flow; and to the first stream only when all
-    others have nothing left to do. In another order each tweet would wait a whole round at every layer.
+    Batches that share the cores of one machine only delay each other. Spark plans a batch before the batch waits for
+    its turn, with the input known at that time. Three rules follow:
+
+    1. The next turn belongs to the following stream. The scheduler gives that stream a moment to plan a batch with
+       the rows just written.
+    2. If that stream has no batch, the last waiting stream of the flow is next.
+    3. The first stream is next only if no other stream has a batch.
+
+    In any other order each tweet would wait a whole round at every layer.
     """
 
-    def __init__(self, order: Sequence[str], prompt: Set[str], stopping: threading.Event) -> None:
-        """`order` names the streams as tweets flow through them; `prompt` are those without a pause of their own."""
+    def __init__(self, order: Sequence[str], immediate: Set[str], stopping: threading.Event) -> None:
+        """Create a scheduler.
+
+        Args:
+            order: names of the streams, in the order in which tweets pass through them.
+            immediate: streams that start a batch as soon as input is available. The scheduler waits only for these:
+                a stream with a trigger interval of its own has nothing to do most of the time.
+            stopping: once set, waiting batches are abandoned.
+        """
         self._order = order
-        # A stream that has a pause of its own is not waited for: most turns, it has nothing to do.
-        self._prompt = prompt
+        self._immediate = immediate
         self._stopping = stopping
         self._condition = threading.Condition()
         self._waiting: list[str] = []
-        # The stream whose batch is in flight; empty, when none is.
-        self.holder = ""
+        # Name of the stream whose micro-batch is running; empty between batches.
+        self.running = ""
         self._next = ""
-        self._freed = time.monotonic()
+        self._freed_at = time.monotonic()
 
     @contextmanager
-    def take(self, name: str) -> Iterator[None]:
-        """Wait for the turn of the stream `name`, and hand it on to the stream after it.
+    def turn(self, name: str) -> Iterator[None]:
+        """Run the body as a micro-batch of the stream `name`, once that stream's turn has come.
 
-        Raises `Stopped` as soon as `stopping` is set: Spark cannot stop a query whose batch waits here.
+        Raises:
+            BatchAbandoned: `stopping` was set while the batch waited. Spark cannot stop a query that waits here.
         """
         with self._condition:
             self._waiting.append(name)
@@ -47,29 +59,29 @@ class Turn:
                 while not self._is_due(name):
                     self._condition.wait(_HANDOVER_SECONDS / 4)
                     if self._stopping.is_set():
-                        raise Stopped
+                        raise BatchAbandoned
             finally:
                 self._waiting.remove(name)
-            self.holder = name
+            self.running = name
         try:
             yield
         finally:
             with self._condition:
-                self.holder = ""
+                self.running = ""
                 following = next(iter(self._order[self._order.index(name) + 1 :]), "")
-                self._next = following if following in self._prompt else ""
-                self._freed = time.monotonic()
+                self._next = following if following in self._immediate else ""
+                self._freed_at = time.monotonic()
                 self._condition.notify_all()
 
     def wait_until_idle(self, timeout: float) -> None:
-        """Wait at most `timeout` seconds for the batch in flight."""
+        """Wait until no micro-batch is running, at most `timeout` seconds."""
         with self._condition:
-            self._condition.wait_for(lambda: not self.holder, timeout)
+            self._condition.wait_for(lambda: not self.running, timeout)
 
     def _is_due(self, name: str) -> bool:
-        if self.holder:
+        if self.running:
             return False
         if self._next in self._waiting:
             return name == self._next
-        is_over = time.monotonic() - self._freed > _HANDOVER_SECONDS
-        return (is_over or not self._next) and name == max(self._waiting, key=self._order.index)
+        handover_is_over = time.monotonic() - self._freed_at > _HANDOVER_SECONDS
+        return (handover_is_over or not self._next) and name == max(self._waiting, key=self._order.index)

@@ -1,4 +1,4 @@
-"""What a stream is, and what its micro-batches are given and have done; `streams.py` runs them."""
+"""The definition of a stream, and the input and result of its micro-batches; `runner.py` runs the streams."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from spark_apps.tables import Table
 
 @dataclass(frozen=True)
 class Batch:
-    """One micro-batch: its rows, its id, and a writer for each table by name."""
+    """One micro-batch: its rows, its id in the checkpoint, and one writer per table, by the table's name."""
 
     rows: DataFrame
     id: int
@@ -20,13 +20,18 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a micro-batch has done, as far as its layer knows.
+class BatchResult:
+    """The result of one micro-batch.
 
-    `counts` are what a person wants to see, and `read` is what came in: files, documents or tweets. `landed` is when
-    the newest of it landed (Unix seconds), `rejected` are the rejects by reason, `cached` the tweets for which the
-    model was not asked, `model_version` is the one that was, and `model_problem` why it is not the one in production.
-    `findings` is how many of the stream wait for somebody to look at them.
+    Attributes:
+        counts: rows by what happened to them, such as `rows` and `duplicates`; logged and summed over all batches.
+        read: number of input rows: files (Bronze), documents (Silver) or tweets (Gold).
+        landed: when the newest input row landed, in Unix seconds; None where unknown.
+        rejected: number of quarantined records by reason.
+        cached: number of tweets with a cached score; None where the stream scores nothing.
+        model_version: version of the model that scored the batch; None where the stream scores nothing.
+        model_problem: why that version is not the one in production; empty where it is.
+        findings: number of unacknowledged findings of the quality check; None where the stream scores nothing.
     """
 
     counts: Mapping[str, int]
@@ -39,42 +44,64 @@ class Outcome:
     findings: int | None = None
 
 
+# Processes one micro-batch: writes its tables and returns what was written.
+Process = Callable[[Batch], BatchResult]
+
+
 @dataclass(frozen=True)
 class Stream:
-    """One streaming query: what it reads, which tables it writes and how a micro-batch is carried over.
+    """One streaming query.
 
-    `prepare` tells whether all is there that a batch cannot do without; until then the batch waits, and other streams
-    go on. `trigger` is that of a stream which follows others in one process.
+    Attributes:
+        name: name of the query and of its checkpoint.
+        source: returns the streaming DataFrame to read.
+        reads: tables of the lake that `source` reads.
+        writes: tables that the micro-batches write.
+        prepare: returns the function that processes the next micro-batch. It returns None while the batch has to
+            wait, for example for a model; meanwhile other streams of the process continue.
+        trigger: interval between micro-batches, where the stream follows another stream in one process.
     """
 
     name: str
     source: Callable[[], DataFrame]
     reads: tuple[Table, ...]
     writes: tuple[Table, ...]
-    process: Callable[[Batch], Outcome]
-    prepare: Callable[[], bool] = lambda: True
+    prepare: Callable[[], Process | None]
     trigger: str = "0 seconds"
+
+
+def always_ready(process: Process) -> Callable[[], Process]:
+    """Return a `Stream.prepare` for micro-batches that never have to wait."""
+    return lambda: process
 
 
 @dataclass(frozen=True)
 class BatchReport:
-    """What became of one micro-batch: it took `seconds`, and was written `lag` seconds after its newest row landed."""
+    """A finished micro-batch.
+
+    Attributes:
+        stream: name of the stream.
+        batch: id of the micro-batch.
+        seconds: time that the batch took, without waiting.
+        lag: seconds from the landing of the newest input row to the end of the batch; None where unknown.
+        result: what the batch read and wrote.
+    """
 
     stream: str
     batch: int
     seconds: float
     lag: float | None
-    outcome: Outcome
+    result: BatchResult
 
     @property
     def counts(self) -> Mapping[str, int]:
-        return self.outcome.counts
+        return self.result.counts
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count:,} {name}" for name, count in self.counts.items() if count)
-        return f"{self.stream} batch {self.batch}: {counts or 'nothing new'} in {self.seconds:.1f} s"
+        return f"{self.stream} batch {self.batch}: {counts or 'no new rows'} in {self.seconds:.1f} s"
 
 
 def newest(column: str) -> Column:
-    """Return the aggregate that is the latest time of `column` in Unix seconds, null where there is none."""
+    """Return an aggregate: the latest time in `column` in Unix seconds, null where all values are null."""
     return F.unix_micros(F.max(column)) / 1e6

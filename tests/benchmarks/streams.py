@@ -29,7 +29,7 @@ from spark_apps.scoring.udf import scored
 from spark_apps.session import make_session
 from spark_apps.settings import Settings, load
 from spark_apps.silver import app as silver
-from spark_apps.streaming.runner import Streams
+from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
 from tests.benchmarks.result import Line, Result
@@ -208,7 +208,7 @@ def _batch(spark: SparkSession, settings: Settings, generator: Generator) -> dic
         storage.put(str(settings.landing), file.name, file.data)
     seconds: dict[str, float] = {}
     streams = [*bronze.streams(spark, settings), *silver.streams(spark, settings), *gold.streams(spark, settings)]
-    Streams(spark, str(settings.lake), lambda report: seconds.__setitem__(report.stream, report.seconds)).run(
+    StreamRunner(spark, str(settings.lake), lambda report: seconds.__setitem__(report.stream, report.seconds)).run(
         streams, None
     )
     return seconds

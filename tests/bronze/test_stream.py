@@ -7,7 +7,7 @@ from pathlib import Path
 from spark_apps.bronze import app
 from spark_apps.bronze.transform import documents
 from spark_apps.lake import delta_tables
-from spark_apps.streaming.stream import Batch, Outcome
+from spark_apps.streaming.stream import Batch, BatchResult, always_ready
 from spark_apps.tables import BRONZE_TWEETS
 from tests.conftest import Place
 
@@ -59,11 +59,13 @@ def test_a_file_that_vanishes_costs_only_itself(place: Place) -> None:
     gone = Path(place.land("gone.json", '{"id": 1}'))
     place.land("here.json", '{"id": 2}')
 
-    def vanish_first(batch: Batch) -> Outcome:
+    def vanish_first(batch: Batch) -> BatchResult:
         gone.unlink()
-        return stream.process(batch)
+        process = stream.prepare()
+        assert process is not None
+        return process(batch)
 
-    place.once(replace(stream, process=vanish_first))
+    place.once(replace(stream, prepare=always_ready(vanish_first)))
     assert bronze(place) == [('{"id": 2}', "here.json", None)]
 
 

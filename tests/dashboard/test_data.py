@@ -10,7 +10,7 @@ import pytest
 from spark_apps.dashboard import queries
 from spark_apps.dashboard.queries import Filters
 from spark_apps.lake.journey import journey
-from spark_apps.lake.status import status
+from spark_apps.lake.status import read_status
 from spark_apps.tables import GOLD_SENTIMENT
 from tests.lakes import fill, gold, put
 
@@ -50,9 +50,9 @@ def test_totals_and_mentions_are_those_of_the_rows(
 
 def test_freshness_and_latest(lake: tuple[str, pd.DataFrame]) -> None:
     folder, frame = lake
-    found = queries.freshness(folder, status(folder))
+    found = queries.freshness(folder, read_status(folder))
     assert found is not None and found.median == pytest.approx(3, abs=0.01) and found.p95 == pytest.approx(3, abs=0.01)
-    newest = queries.latest(folder, status(folder), Filters(), 5)
+    newest = queries.latest(folder, read_status(folder), Filters(), 5)
     assert list(newest["id"]) == list(frame.sort_values("timestamp")["id"][::-1][:5])
     assert queries.model_versions(newest) == ["7"]
     assert queries.languages(folder)[0] == "en"
@@ -69,9 +69,9 @@ def test_a_lake_without_tables_has_no_figures(tmp_path: Path) -> None:
     assert queries.totals(lake, Filters()) == {"negative": 0, "neutral": 0, "positive": 0}
     assert queries.languages(lake) == []
     assert len(queries.sentiment_over_time(lake, Filters())[0]) == 0
-    assert len(queries.latest(lake, status(lake), Filters())) == 0
+    assert len(queries.latest(lake, read_status(lake), Filters())) == 0
     assert len(queries.top_mentions(lake, Filters())) == 0
-    assert queries.freshness(lake, status(lake)) is None
+    assert queries.freshness(lake, read_status(lake)) is None
 
 
 def test_what_is_typed_into_a_filter_stays_a_value(lake: tuple[str, pd.DataFrame]) -> None:
@@ -101,7 +101,7 @@ def test_a_million_rows_in_under_two_seconds(tmp_path: Path) -> None:
     for wanted in (timedelta(minutes=15), timedelta(days=7), None):
         filters = Filters(datetime.now(UTC) - wanted if wanted else None)
         began = time.monotonic()
-        found = status(lake)
+        found = read_status(lake)
         queries.languages(lake)
         queries.totals(lake, filters)
         queries.freshness(lake, found)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_apps.lake.status import status
+from spark_apps.lake.status import read_status
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT
 from tests import process
 
@@ -20,7 +20,7 @@ def free_port() -> int:
 
 
 def rows(home: Path, table: str) -> int:
-    return status(str(home / "lake")).tables[table].totals.get("rows", 0)
+    return read_status(str(home / "lake")).tables[table].totals.get("rows", 0)
 
 
 def test_labels_ctrl_c_and_on_from_there(tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from spark_apps.lake.status import status
+from spark_apps.lake.status import read_status
 from spark_apps.model.release.release import rollback
 from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.settings import Settings
-from spark_apps.streaming.runner import Streams
+from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
 from tests.conftest import Place
@@ -24,7 +24,7 @@ def wait_for(what: Callable[[], bool], seconds: float = 90) -> None:
 
 
 def rows(lake: str, table: str) -> int:
-    return status(lake).tables[table].totals.get("rows", 0)
+    return read_status(lake).tables[table].totals.get("rows", 0)
 
 
 def test_the_next_batch_uses_the_version_in_production(place: Place, tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_the_next_batch_uses_the_version_in_production(place: Place, tmp_path: P
     settings = Settings(landing=place.landing, lake=place.lake, registry=registry, registry_timeout=60)
     live = Place(place.spark, settings)
     reports: list[BatchReport] = []
-    streams = Streams(place.spark, place.lake, reports.append)
+    streams = StreamRunner(place.spark, place.lake, reports.append)
     failed: list[BaseException] = []
 
     def work() -> None:
@@ -76,7 +76,7 @@ def test_a_stop_ends_a_wait_for_a_model(place: Place, tmp_path: Path) -> None:
     stop = threading.Event()
     threading.Timer(15, stop.set).start()
     began = time.monotonic()
-    Streams(place.spark, place.lake, lambda _: None, stop).run(place.layers(), None)
+    StreamRunner(place.spark, place.lake, lambda _: None, stop).run(place.layers(), None)
     assert time.monotonic() - began < 40
     assert rows(place.lake, SILVER_TWEETS.name) == 1 and rows(place.lake, GOLD_SENTIMENT.name) == 0
     # Nothing was skipped: with a model, the tweet is scored.

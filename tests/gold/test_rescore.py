@@ -18,8 +18,8 @@ from spark_apps.gold import app
 from spark_apps.gold import rescore as module
 from spark_apps.gold.rescore import PartReport, Rescored, RescoreError, rescore
 from spark_apps.lake import delta_tables
-from spark_apps.lake.commits import LakeError, commits, open_table
-from spark_apps.lake.status import status
+from spark_apps.lake.commits import LakeError, batch_commits, open_table
+from spark_apps.lake.status import read_status
 from spark_apps.lake.writer import TableWriter
 from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.scoring.description import EMBEDDINGS_FILE, MODEL_FILE, Description
@@ -81,7 +81,7 @@ def by_id(place: Place) -> dict[str, Row]:
 
 
 def versions(place: Place) -> dict[str, int | None]:
-    return {name: table.version for name, table in status(place.lake).tables.items()}
+    return {name: table.version for name, table in read_status(place.lake).tables.items()}
 
 
 def test_history_gets_the_labels_of_the_version_in_production(place: Place, contrary: str) -> None:
@@ -94,7 +94,7 @@ def test_history_gets_the_labels_of_the_version_in_production(place: Place, cont
     place.land("snowflake.json", flat(1_050_118_621_198_921_728))
     expected += Expected(1, 1)
     place.once(*place.layers())
-    before, totals = by_id(place), status(place.lake).tables[GOLD_SENTIMENT.name].totals
+    before, totals = by_id(place), read_status(place.lake).tables[GOLD_SENTIMENT.name].totals
 
     release(place, contrary)
     done, reports = again(place)
@@ -108,7 +108,7 @@ def test_history_gets_the_labels_of_the_version_in_production(place: Place, cont
         assert (row["model"], row["model_version"]) == ("tweet-sentiment", "2")
         assert row["scored_at"] == before[id_]["scored_at"] < row["rescored_at"]
     check(place.spark, place.lake, expected)
-    assert status(place.lake).tables[GOLD_SENTIMENT.name].totals == totals
+    assert read_status(place.lake).tables[GOLD_SENTIMENT.name].totals == totals
     assert not Path(place.lake, UNFINISHED).exists()
 
     # Done again there is nothing to do, and the streams have nothing to read.
@@ -166,16 +166,16 @@ def _failing(write: Callable[..., None], table: Table, when: str) -> Callable[..
 def test_streams_find_their_batches_below_many_parts(place: Place, contrary: str) -> None:
     expected = land(place, 100, 24) + land(place, 200, 3, "2026-01-02")
     place.once(*place.layers())
-    (checkpoint,) = {commit.note.app for commit in commits(open_table(place.lake, GOLD_SENTIMENT))}  # type: ignore[arg-type]
+    (checkpoint,) = {commit.metadata.app for commit in batch_commits(open_table(place.lake, GOLD_SENTIMENT))}  # type: ignore[arg-type]
     release(place, contrary)
     _, reports = again(place)
     # The newest first.
     assert len(reports) == 27 and (reports[0].day, reports[-1].day) == ("2026-01-02", "2026-01-01")
     assert "part 27 of 27: 1 tweets of 2026-01-01 in " in str(reports[-1]) and "100% of 27" in str(reports[-1])
-    last = status(place.lake).tables[GOLD_SENTIMENT.name].last_batch
+    last = read_status(place.lake).tables[GOLD_SENTIMENT.name].last_batch
     assert last and (last.query, last.counts) == ("rescore", {})
     writer = TableWriter(place.lake, GOLD_SENTIMENT, "gold", checkpoint)
-    assert writer.has(0) and not writer.has(9)
+    assert writer.is_committed(0) and not writer.is_committed(9)
     expected += land(place, 300, 2)
     place.once(*place.layers())
     assert place.once(*place.layers()) == []

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from spark_apps.monitoring.log import line
+from spark_apps.monitoring.log import batch_line
 from spark_apps.monitoring.progress import Progress
 from spark_apps.monitoring.server import serve
 from spark_apps.settings import SettingsError
-from spark_apps.streaming.stream import BatchReport, Outcome
+from spark_apps.streaming.stream import BatchReport, BatchResult
 
 
 def get(port: int, path: str) -> tuple[int, str]:
@@ -27,7 +27,7 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 
 def report(stream: str, **known: Any) -> BatchReport:
-    return BatchReport(stream, 3, 2.0, 4.5, Outcome({"rows": 7}, 8, **known))
+    return BatchReport(stream, 3, 2.0, 4.5, BatchResult({"rows": 7}, 8, **known))
 
 
 def metric(port: int, name: str, **labels: str) -> float | None:
@@ -134,7 +134,7 @@ def test_a_stream_that_waits_is_healthy_and_says_for_how_long(progress: Progress
 
 def test_a_batch_as_a_line_of_the_log() -> None:
     known = {"cached": 2, "model_version": "4", "rejected": {"not_json": 1}}
-    found = json.loads(line(report("gold", **known)))
+    found = json.loads(batch_line(report("gold", **known)))
     assert found.pop("time").endswith("+00:00")
     assert found == {
         "event": "batch",

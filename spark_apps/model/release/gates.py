@@ -19,7 +19,7 @@ from spark_apps.model.evaluation.evaluate import Evaluation
 from spark_apps.model.evaluation.metrics import macro_recall
 from spark_apps.model.release.smoke_set import SMOKE
 from spark_apps.quality.findings import Finding
-from spark_apps.settings import of_environment
+from spark_apps.settings import load_from_environment
 
 # One in twenty releases that are in truth as good as production is refused by chance.
 _CONFIDENCE = 0.95
@@ -43,7 +43,7 @@ class Limits(BaseSettings):
 
 def load_limits() -> Limits:
     """Read the limits from the environment; `SettingsError` names all that are wrong."""
-    return of_environment(Limits)
+    return load_from_environment(Limits)
 
 
 @dataclass(frozen=True)
