@@ -12,7 +12,7 @@ import pytest
 
 from tests.cluster.airflow import Airflow
 from tests.cluster.expected_totals import ExpectedTotals
-from tests.cluster.installation import CHART, LAYERS, RELEASE, TEST_VALUES, Installation, run_command
+from tests.cluster.installation import CHART, RELEASE, TEST_VALUES, Installation, run_command
 from tests.cluster.models import TrainedModel
 from tests.waiting import until
 
@@ -48,7 +48,7 @@ def installation() -> Iterator[Installation]:
 def expected(installation: Installation) -> ExpectedTotals:
     """Exact counts of the tables: the demo is off, and all of its tweets are in Gold."""
     installation.helm("upgrade", "--install", str(CHART), *TEST_VALUES, "--wait", "--timeout", "10m")
-    until(lambda: all(installation.driver_ready_since(layer) for layer in LAYERS), 600, "the drivers of all layers", 2)
+    installation.wait_for_drivers()
     # A lake without the demo's tweets would look the same as a lake that cannot be read.
     installation.land(60, seed=1)
     before: dict[str, int] = {}

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from tests.cluster.expected_totals import ExpectedTotals
 from tests.cluster.installation import Installation, run_command
+from tests.waiting import until
 
 # Goals in seconds, from a fault until tweets are labelled: for a killed pod, and for a changed or frozen stream.
 KILLED, CHANGED = 90, 150
@@ -21,33 +22,57 @@ class Fault:
     layer: str = ""
 
 
+@dataclass(frozen=True)
+class _Injected:
+    fault: Fault
+    at: datetime
+    driver: str
+
+
 @dataclass
 class FaultInjection:
     """Faults that are injected side by side; the tweets that land before and after them must all arrive, once."""
 
     installation: Installation
     expected: ExpectedTotals
-    _injected: list[tuple[Fault, datetime]] = field(default_factory=list)
+    _injected: list[_Injected] = field(default_factory=list)
 
     def inject(self, *faults: Fault) -> None:
         """Land tweets, inject the faults one after the other without waiting, and land more tweets."""
         self.expected.land()
         for fault in faults:
-            self._injected.append((fault, datetime.now(UTC)))
+            driver = self.installation.driver_uid(fault.layer) if fault.layer else ""
+            self._injected.append(_Injected(fault, datetime.now(UTC), driver))
             fault.inject()
         self.expected.land()
 
     def wait(self, aggregates: bool = True, seconds: float = 600) -> None:
-        """Wait until the tables hold the expected counts, and print the seconds from each fault to its recovery."""
+        """Wait until the drivers are replaced and the tables hold the expected counts; print how long that took."""
         started = datetime.now(UTC)
+        for injected in self._injected:
+            until(
+                lambda each=injected: self._is_replaced(each), seconds, f"a new driver after: {injected.fault.name}", 1
+            )
+        waited = (datetime.now(UTC) - started).total_seconds()
         labelled, complete = self.expected.wait(seconds, aggregates)
-        for fault, at in self._injected:
-            ready = self.installation.driver_ready_since(fault.layer) if fault.layer else None
-            driver = f": driver ready after {(ready - at).total_seconds():.0f} s" if ready and ready > at else ""
-            print(f"\nrecovered: {fault.name}{driver} (goal {fault.goal:.0f} s)", end="", flush=True)
-        last = (started - self._injected[-1][1]).total_seconds()
+        for injected in self._injected:
+            print(f"\nrecovered: {injected.fault.name}{self._driver_time(injected)}", end="", flush=True)
+        last = (started - self._injected[-1].at).total_seconds() + waited
         suffix = f", aggregates after {last + complete:.0f} s" if aggregates else ""
         print(f"\nfrom the last of them: tweets labelled after {last + labelled:.0f} s{suffix}", flush=True)
+
+    def _is_replaced(self, injected: _Injected) -> bool:
+        layer = injected.fault.layer
+        if not layer:
+            return True
+        return self.installation.driver_uid(layer) != injected.driver and bool(
+            self.installation.driver_ready_since(layer)
+        )
+
+    def _driver_time(self, injected: _Injected) -> str:
+        goal = f" (goal {injected.fault.goal:.0f} s)"
+        ready = self.installation.driver_ready_since(injected.fault.layer) if injected.fault.layer else None
+        return f": driver ready after {(ready - injected.at).total_seconds():.0f} s{goal}" if ready else goal
 
 
 def recover(installation: Installation, expected: ExpectedTotals, *faults: Fault, aggregates: bool = True) -> None:

@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import until
+
 CHART = Path(__file__).parents[2] / "helm" / "tweet-sentiment"
 RELEASE = "tweet-sentiment"
 LAYERS = ("bronze", "silver", "gold")
@@ -153,6 +155,10 @@ class Installation:
             if condition["type"] == "Ready" and condition["status"] == "True":
                 return datetime.fromisoformat(condition["lastTransitionTime"])
         return None
+
+    def wait_for_drivers(self, seconds: float = 600) -> None:
+        """Wait until the drivers of all layers are ready, which costs less to poll than the tables."""
+        until(lambda: all(self.driver_ready_since(layer) for layer in LAYERS), seconds, "the drivers of all layers", 2)
 
     def kill_pods(self, *selection: str, platform: bool = False) -> None:
         """Delete pods without a grace period, as the loss of their node would end them."""

@@ -16,7 +16,8 @@ def test_an_installation_with_default_values_labels_tweets(installation: Install
     started = time.monotonic()
     installation.helm("install", str(CHART), "--wait", "--timeout", "10m")
     print(f"\ninstalled: {time.monotonic() - started:.0f} s", flush=True)
-    until(lambda: installation.totals()["gold"] > 0, 900, "the first tweet in gold/sentiment", every=2)
+    installation.wait_for_drivers(900)
+    until(lambda: installation.totals()["gold"] > 0, 900, "the first tweet in gold/sentiment", every=1)
     elapsed = time.monotonic() - started
     print(f"first tweet in gold/sentiment: {elapsed:.0f} s after the start of helm install", flush=True)
     health = installation.run_python(

@@ -88,6 +88,7 @@ def test_a_drained_node_recovers(installation: Installation, expected: ExpectedT
     started = time.monotonic()
     installation.kubectl("rollout", "status", "deployment/dashboard", "--timeout=300s")
     expected.land()
+    installation.wait_for_drivers(900)
     expected.wait(900)
     print(f"\nrecovered: node drained and back: {time.monotonic() - started:.0f} s", flush=True)
 
@@ -100,6 +101,7 @@ def test_a_new_installation_continues_with_the_data(installation: Installation, 
     started = time.monotonic()
     installation.helm("install", str(CHART), *TEST_VALUES, *_ONE_FAILURE_PER_HOUR, "--wait", "--timeout", "10m")
     expected.land()
+    installation.wait_for_drivers(900)
     expected.wait(900)
     print(f"\ninstalled again, tweets in Gold: {time.monotonic() - started:.0f} s", flush=True)
 
