@@ -1,4 +1,4 @@
-# Airflow with the DAGs: API server, scheduler and DAG processor. No Spark, no torch.
+# Airflow with the DAGs: API server, scheduler and DAG processor. Contains neither Spark nor PyTorch.
 FROM docker.io/library/python:3.11-slim-bookworm AS base
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
 

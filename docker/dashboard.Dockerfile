@@ -1,4 +1,4 @@
-# The dashboard: Streamlit over the Gold tables, read without Spark.
+# The dashboard (Streamlit), the quality job and the smoke test. They read the Delta tables without Spark.
 FROM docker.io/library/python:3.11-slim-bookworm AS base
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
 

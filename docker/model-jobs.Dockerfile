@@ -1,11 +1,11 @@
-# Jobs on models: export, evaluation, release. The only image with torch, whose wheel brings CUDA's libraries: five
-# gigabytes in a layer of their own, which is built once and not copied.
+# Model jobs: export, evaluation, release. The only image with PyTorch. PyTorch and its CUDA libraries take 5 GB: they
+# are installed in one layer, without a build stage that would copy them.
 FROM docker.io/library/python:3.11-slim-bookworm
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends tini && rm -rf /var/lib/apt/lists/* \
  && groupadd -g 185 jobs && useradd -K UID_MIN=100 -u 185 -g 185 -d /tmp -M jobs
 ARG UV_VERSION=0.13.9
 WORKDIR /opt/tweet-sentiment
-# Triton compiles kernels for GPUs while a model is trained, which no job here does.
+# Triton compiles GPU kernels for training. No job trains a model.
 ARG SYNC="/tmp/uv/bin/uv sync --quiet --frozen --no-dev --extra train --extra registry --no-install-package triton"
 ARG UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
 COPY pyproject.toml uv.lock ./

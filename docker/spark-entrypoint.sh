@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# What the Spark operator starts: `driver --properties-file FILE --class CLASS MAIN ARGUMENTS…`, or `executor`.
-# Anything else is run as it is.
+# Entrypoint of drivers and executors. The Spark operator passes `driver --properties-file FILE --class CLASS MAIN
+# ARGUMENTS…` or `executor`. Any other command is executed unchanged.
 set -euo pipefail
 
 case "${1:-}" in
 driver)
   shift
-  # Python is the process that signals reach, and its exit code is that of the pod. It starts the JVM itself, by the
-  # properties that the operator's submission has written; of the rest only the arguments after the main file count.
+  # Python must be the main process: it receives the signals, and its exit code is the pod's. Python starts the JVM with
+  # the properties file of the submission. Only the arguments after the main file belong to the application.
   properties=
   while (($#)); do
     case "$1" in

@@ -1,4 +1,4 @@
-# Driver and executors of all streams, and the demo's feed. No torch, no build tools.
+# Drivers and executors of all streams, and the tweet generator. Contains neither PyTorch nor build tools.
 FROM docker.io/library/python:3.11-slim-bookworm AS base
 RUN apt-get update -qq \
  && apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless tini \
@@ -10,7 +10,8 @@ RUN pip install --quiet --no-cache-dir uv==${UV_VERSION}
 WORKDIR /opt/tweet-sentiment
 ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
 COPY pyproject.toml uv.lock ./
-# cpu, or gpu: the same scorer on CUDA. Both are in the lock; they fill one folder.
+# cpu or gpu (scores with CUDA). Both packages of ONNX Runtime are in uv.lock and install into the same folder, so
+# only one of them may be installed.
 ARG ACCELERATOR=cpu
 RUN if [ "$ACCELERATOR" = gpu ]; then echo --extra gpu --no-install-package onnxruntime; fi > /tmp/accelerator \
  && uv sync --quiet --frozen --no-dev --no-install-project --extra streams $(cat /tmp/accelerator)
@@ -18,7 +19,7 @@ COPY README.md ./
 COPY spark_apps spark_apps
 COPY models models
 RUN uv sync --quiet --frozen --no-dev --inexact --extra streams $(cat /tmp/accelerator)
-# The jars go where Spark looks by itself, so that no setting has to name them.
+# Spark loads all jars in its own folder: no setting has to list them.
 RUN TWEETS_JARS=/opt/jars /opt/venv/bin/python -m spark_apps.session --s3 \
  && spark=$(/opt/venv/bin/python -c 'import pyspark; print(pyspark.__path__[0])') \
  && mv /opt/jars/*/*.jar "$spark/jars/" && rm -rf /opt/jars /root/.ivy2*
@@ -31,11 +32,11 @@ COPY --from=build /opt/tweet-sentiment /opt/tweet-sentiment
 COPY docker/spark-entrypoint.sh /opt/entrypoint.sh
 ENV SPARK_HOME=/opt/spark PATH=/opt/venv/bin:$PATH HOME=/tmp \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYSPARK_PYTHON=/opt/venv/bin/python
-# The JVM has many threads: each would keep a heap of glibc's own.
+# glibc gives each thread an arena of its own. The JVM has many threads, so the arenas would waste memory.
 ENV MALLOC_ARENA_MAX=2
-# What the runtime of a node with GPUs puts in.
+# Driver capabilities that the NVIDIA container runtime provides on GPU nodes.
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
 WORKDIR /tmp
 USER 185:185
-# Only the main process is told to end: of a driver, Python ends the JVM once the batch in flight is written.
+# tini signals only the main process (no -g). In a driver, that is Python, which stops the JVM after the current batch.
 ENTRYPOINT ["/usr/bin/tini", "--", "/opt/entrypoint.sh"]

@@ -1,17 +1,16 @@
-"""What the chart brings for Prometheus and Grafana, and the page to which its alerts lead."""
+"""PodMonitor, alerts and Grafana dashboards of the chart, and the sections of docs/operations.md that alerts link to."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.chart.rendering import helm, render
+from tests.chart.rendering import ROOT, helm, objects, render
 from tests.monitoring.questions import alerts, dashboards, questions
 
 pytestmark = pytest.mark.chart
 
-OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+OPERATIONS = ROOT / "docs" / "operations.md"
 KINDS = {"PodMonitor", "PrometheusRule"}
 
 
@@ -19,21 +18,23 @@ def kinds(*settings: str, monitoring: bool = True) -> set[str]:
     return {document["kind"] for document in render(*settings, monitoring=monitoring)} & KINDS
 
 
-def test_kinds_of_prometheus_only_where_the_cluster_knows_them() -> None:
+def test_prometheus_objects_exist_only_with_the_prometheus_operator() -> None:
     assert kinds() == KINDS
     assert kinds(monitoring=False) == set()
     assert kinds("monitoring.enabled=false") == set()
     assert kinds("monitoring.alerts.enabled=false") == {"PodMonitor"}
 
 
-def test_prometheus_selects_both_by_labels_of_ones_own() -> None:
-    found = [d for d in render("monitoring.labels.release=prometheus", monitoring=True) if d["kind"] in KINDS]
-    assert [d["metadata"]["labels"]["release"] for d in found] == ["prometheus"] * 2
+def test_prometheus_objects_get_the_labels_of_the_values() -> None:
+    documents = render("monitoring.labels.release=prometheus", monitoring=True)
+    labels = [document["metadata"]["labels"] for document in documents if document["kind"] in KINDS]
+    assert [label["release"] for label in labels] == ["prometheus"] * 2
 
 
-def test_dashboards_can_be_left_out() -> None:
+def test_dashboards_can_be_disabled() -> None:
     def names(*settings: str) -> list[str]:
-        return [d["metadata"]["name"] for d in render(*settings) if "grafana_dashboard" in d["metadata"]["labels"]]
+        config_maps = objects(render(*settings), "ConfigMap").values()
+        return [d["metadata"]["name"] for d in config_maps if "grafana_dashboard" in d["metadata"]["labels"]]
 
     assert names() == ["tweet-sentiment-dashboards"]
     assert names("monitoring.dashboards=false") == []
@@ -51,22 +52,22 @@ def test_dashboards_can_be_left_out() -> None:
         ("runbook=https://example.com/run", "runbook_url: https://example.com/run#tweetslate"),
     ],
 )
-def test_limits_are_those_of_the_values(setting: str, text: str) -> None:
-    found = helm(f"monitoring.alerts.{setting}", monitoring=True, only=["templates/alerts.yaml"])
-    assert text in found.stdout, found.stderr
+def test_alerts_use_the_limits_of_the_values(setting: str, text: str) -> None:
+    process = helm(f"monitoring.alerts.{setting}", monitoring=True, only=["templates/alerts.yaml"])
+    assert text in process.stdout, process.stderr
 
 
 @pytest.mark.parametrize("setting", ["quarantineShare=2", "lagSeconds=0", "downMinutes=soon", "runbook=here"])
-def test_limits_that_cannot_be_are_refused(setting: str) -> None:
-    done = helm(f"monitoring.alerts.{setting}")
-    assert done.returncode != 0 and f"/monitoring/alerts/{setting.partition('=')[0]}" in done.stderr
+def test_invalid_limits_are_refused(setting: str) -> None:
+    process = helm(f"monitoring.alerts.{setting}")
+    assert process.returncode != 0 and f"/monitoring/alerts/{setting.partition('=')[0]}" in process.stderr
 
 
-def test_all_questions_are_promql_about_the_streams_of_this_release() -> None:
-    for question in questions():
-        asked = question.asks()
-        assert asked and all(name.startswith(("tweet_sentiment_", "metrics_executor_")) for name in asked), question
-        assert all("namespace" in labels for labels in asked.values()), question
+def test_queries_are_valid_promql_and_select_the_streams_namespace() -> None:
+    for query in questions():
+        metrics = query.asks()
+        assert metrics and all(name.startswith(("tweet_sentiment_", "metrics_executor_")) for name in metrics), query
+        assert all("namespace" in labels for labels in metrics.values()), query
 
 
 def _sections() -> dict[str, str]:
@@ -74,7 +75,7 @@ def _sections() -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def test_each_alert_leads_to_what_it_means_how_to_check_and_what_to_do() -> None:
+def test_each_alert_links_to_meaning_check_and_remedy() -> None:
     sections = _sections()
     rules: list[dict[str, Any]] = alerts()
     for rule in rules:
@@ -89,12 +90,12 @@ def test_each_alert_leads_to_what_it_means_how_to_check_and_what_to_do() -> None
 
 def test_each_metric_is_explained() -> None:
     page = OPERATIONS.read_text()
-    for question in questions():
-        for name in question.asks():
-            assert re.sub("_(bucket|sum|count)$", "", name) in page, f"docs/operations.md does not know {name}"
+    for query in questions():
+        for name in query.asks():
+            assert re.sub("_(bucket|sum|count)$", "", name) in page, f"docs/operations.md does not explain {name}"
 
 
-def test_the_panels_of_a_dashboard_have_ids_and_places_of_their_own() -> None:
+def test_panels_have_unique_ids_and_do_not_overlap() -> None:
     for dashboard in dashboards().values():
         panels = dashboard["panels"]
         assert len({panel["id"] for panel in panels}) == len(panels)
@@ -104,3 +105,9 @@ def test_the_panels_of_a_dashboard_have_ids_and_places_of_their_own() -> None:
             cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
             assert not cells & taken and max(x for x, _ in cells) < 24, panel["title"]
             taken |= cells
+
+
+def test_each_panel_has_a_description() -> None:
+    for dashboard in dashboards().values():
+        for panel in dashboard["panels"]:
+            assert panel["description"].endswith("."), panel["title"]

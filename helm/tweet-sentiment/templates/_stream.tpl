@@ -6,15 +6,14 @@ is a job on the tables of the layer: it ends, and only the DAG that started it s
 {{- define "tweets.streamSpec" -}}
 {{- $isJob := ne .name .layer }}
 {{- $root := .root }}
-{{- $v := $root.Values }}
-{{- $volume := eq $v.storage.type "volume" }}
+{{- $volume := eq $root.Values.storage.type "volume" }}
 type: Python
 pythonVersion: "3"
 mode: cluster
 sparkVersion: 4.2.0
 image: {{ include "tweets.image" (dict "root" $root "name" "spark") }}
-imagePullPolicy: {{ $v.image.pullPolicy }}
-{{- with $v.image.pullSecrets }}
+imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+{{- with $root.Values.image.pullSecrets }}
 imagePullSecrets: {{ toJson . }}
 {{- end }}
 mainApplicationFile: local:///opt/tweet-sentiment/spark_apps/cli/main.py
@@ -39,10 +38,10 @@ sparkConf:
   # Replace a lost executor within seconds instead of after its heartbeat timeout of two minutes.
   spark.kubernetes.executor.apiPollingInterval: 10s
   spark.kubernetes.allocation.batch.delay: 1s
-  {{- if $v.storage.s3.webIdentity }}
+  {{- if $root.Values.storage.s3.webIdentity }}
   spark.hadoop.fs.s3a.aws.credentials.provider: software.amazon.awssdk.auth.credentials.WebIdentityTokenFileCredentialsProvider
   {{- end }}
-  {{- range $key, $value := merge (deepCopy (.values.sparkConf | default dict)) $v.streams.sparkConf }}
+  {{- range $key, $value := merge (deepCopy (.values.sparkConf | default dict)) $root.Values.streams.sparkConf }}
   {{ $key }}: {{ $value | quote }}
   {{- end }}
 volumes:
@@ -58,7 +57,7 @@ driver:
   serviceAccount: {{ .layer }}
   labels:
     {{- include "tweets.podLabels" (dict "root" $root "name" .name) | nindent 4 }}
-  terminationGracePeriodSeconds: {{ $v.streams.gracePeriodSeconds }}
+  terminationGracePeriodSeconds: {{ $root.Values.streams.gracePeriodSeconds }}
   env:
     {{- include "tweets.driverEnv" $root | nindent 4 }}
     {{- with .values.maxDocumentMb }}
@@ -76,8 +75,8 @@ driver:
       initContainers:
         - name: landing
           image: {{ include "tweets.image" (dict "root" $root "name" "spark") }}
-          imagePullPolicy: {{ $v.image.pullPolicy }}
-          args: [mkdir, -p, {{ $v.landing | quote }}]
+          imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+          args: [mkdir, -p, {{ $root.Values.landing | quote }}]
           securityContext:
             {{- include "tweets.containerSecurity" . | nindent 12 }}
           volumeMounts:
