@@ -1,9 +1,10 @@
-"""The examples of the documentation: those in bash blocks are run, all others are checked against the command."""
+"""The examples of the documentation: bash blocks run as typed, every other command is checked against the CLI."""
 
 import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +14,42 @@ import typer
 from spark_apps.cli.main import app
 from spark_apps.demo.generator import Generator
 from spark_apps.tables import GOLD_SENTIMENT
-from tests.process import COMMAND, ENVIRONMENT
+from tests.process import ENVIRONMENT
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "models" / "tweet-sentiment" / "README.md"]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "models/tweet-sentiment/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def commands(page: Path, language: str | None = None) -> list[str]:
-    blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
-    lines = [line for kind, block in blocks if language in (None, kind) for line in block.splitlines()]
-    return [line.partition(" #")[0].strip() for line in lines]
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Return the fenced blocks of `page` as (language, text)."""
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
 
 
-EXAMPLES = [line for page in PAGES for line in commands(page) if re.match(r"(uv run )?tweet-sentiment ", line)]
+EXAMPLES = sorted(
+    {
+        line.partition(" #")[0].strip()
+        for page in PAGES
+        for _, text in blocks(page)
+        for line in text.splitlines()
+        if line.startswith("tweet-sentiment ")
+    }
+)
+# Blocks of make targets are tested by the suites that these targets run.
+SCRIPTS = [
+    pytest.param(text, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, (language, text) in enumerate(blocks(page))
+    if language == "bash" and not text.startswith("make ")
+]
 
 
 @pytest.mark.parametrize("line", EXAMPLES)
-def test_examples_name_commands_and_options_that_exist(line: str) -> None:
-    words = shlex.split(line.partition("tweet-sentiment ")[2])
+def test_examples_use_existing_commands_and_options(line: str) -> None:
+    words = shlex.split(line.removeprefix("tweet-sentiment "))
     command: Any = typer.main.get_command(app)
     while hasattr(command, "commands"):
         command = command.commands[words.pop(0)]
@@ -39,37 +57,50 @@ def test_examples_name_commands_and_options_that_exist(line: str) -> None:
     assert {word for word in words if word.startswith("--")} <= known
 
 
-def test_targets_exist() -> None:
+def test_no_example_needs_uv() -> None:
+    assert [page.name for page in PAGES if re.search(r"^uv |`uv run", page.read_text(), re.MULTILINE)] == []
+
+
+def test_documented_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     used = {target for page in PAGES for target in re.findall(r"(?:`|^)make ([a-z-]+)", page.read_text(), re.MULTILINE)}
+    workflow = (ROOT / ".github" / "workflows" / "test.yaml").read_text()
+    (matrix,) = re.findall(r"target: \[(.+)\]", workflow)
+    used |= set(matrix.split(", "))
     assert used and used <= targets
 
 
-def test_linked_files_exist() -> None:
-    for page in PAGES:
-        for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_existing_files_and_headings(page: Path) -> None:
+    for target, heading in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", page.read_text(encoding="utf-8")):
+        file = (page.parent / target) if target else page
+        assert file.exists(), target
+        if heading:
+            titles = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+            assert heading in anchors, f"{target}#{heading}"
 
 
-def test_the_examples_for_ones_own_tweets_run(tmp_path: Path) -> None:
-    lines = [line for line in commands(PAGES[0], "bash") if line and not line.startswith("make ")]
-    assert len(lines) >= 4
+def test_scripts_run_as_typed_without_uv(tmp_path: Path) -> None:
+    """Run the bash blocks in one folder, in their order, with a PATH that has the system's programs only."""
     (file,) = Generator(1).files(50)
-    outputs = []
-    for line in lines:
-        done = subprocess.run(
-            [*COMMAND, *shlex.split(line.removeprefix("uv run tweet-sentiment "))]
-            if line.startswith("uv run tweet-sentiment ")
-            else shlex.split(line),
-            cwd=tmp_path,
-            env=os.environ | ENVIRONMENT | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{line}: {done.stderr}"
-        outputs.append(done.stdout)
-        if line.startswith("mkdir"):
-            (tmp_path / "landing" / file.name).write_bytes(file.data)
-    assert f'"gold": {file.expected.tweets}' in "".join(outputs)
-    assert GOLD_SENTIMENT.name in "".join(outputs)
+    (tmp_path / "landing").mkdir()
+    (tmp_path / "landing" / file.name).write_bytes(file.data)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    assert len(SCRIPTS) >= 2
+    script = "\n".join(["set -euo pipefail", "source .venv/bin/activate", *(str(block.values[0]) for block in SCRIPTS)])
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env=ENVIRONMENT | {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)} | _java(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f'"gold": {file.expected.tweets}' in done.stdout
+    assert GOLD_SENTIMENT.name in done.stdout
+
+
+def _java() -> dict[str, str]:
+    return {"JAVA_HOME": os.environ["JAVA_HOME"]} if "JAVA_HOME" in os.environ else {}
