@@ -1,38 +1,41 @@
-"""Tokenised texts → the padded batches of which one call of the model takes each."""
+"""Group tokenised texts into the padded batches that one call of the model takes."""
 
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Tokens, padding included, of one batch: more leave the cache of the processor, fewer leave its units idle.
-TOKENS = 512
+# Tokens per batch, including padding. Larger batches do not fit into the processor's cache; smaller ones leave its
+# vector units idle.
+_BATCH_TOKENS = 512
 
-# A row's number and its tokens.
-Row = tuple[int, list[int]]
+# The number of a text and its token ids.
+TokenisedText = tuple[int, list[int]]
+# The numbers of the texts in a batch, and the inputs of the model.
 Batch = tuple[list[int], dict[str, NDArray[np.int64]]]
 
 
-def batches(rows: list[Row]) -> Iterator[Batch]:
-    """Cut `rows` into batches of nearly equal length, longest first; yield the rows' numbers and the model's inputs.
+def batches(texts: list[TokenisedText]) -> Iterator[Batch]:
+    """Group `texts` into batches of similar length, longest first; yield the numbers of the texts and the model inputs.
 
-    A batch is as long as its longest row: sorted rows leave 2 % of padding, rounded lengths left 15 %.
+    A batch is padded to its longest text. With texts sorted by length, 2 % of the tokens are padding; with lengths
+    rounded up to fixed sizes it was 15 %.
     """
-    waiting: list[Row] = []
-    for row in sorted(rows, key=lambda row: -len(row[1])):
-        if waiting and (len(waiting) + 1) * len(waiting[0][1]) > TOKENS:
-            yield _padded(waiting)
-            waiting = []
-        waiting.append(row)
-    if waiting:
-        yield _padded(waiting)
+    batch: list[TokenisedText] = []
+    for text in sorted(texts, key=lambda text: -len(text[1])):
+        if batch and (len(batch) + 1) * len(batch[0][1]) > _BATCH_TOKENS:
+            yield _pad(batch)
+            batch = []
+        batch.append(text)
+    if batch:
+        yield _pad(batch)
 
 
-def _padded(rows: list[Row]) -> Batch:
-    # A padded position is masked, so any token will do there.
-    ids = np.zeros((len(rows), len(rows[0][1])), np.int64)
+def _pad(texts: list[TokenisedText]) -> Batch:
+    # Padding is masked, so any token id can pad.
+    ids = np.zeros((len(texts), len(texts[0][1])), np.int64)
     mask = np.zeros_like(ids)
-    for place, (_, tokens) in enumerate(rows):
-        ids[place, : len(tokens)] = tokens
-        mask[place, : len(tokens)] = 1
-    return [number for number, _ in rows], {"input_ids": ids, "attention_mask": mask}
+    for row, (_, tokens) in enumerate(texts):
+        ids[row, : len(tokens)] = tokens
+        mask[row, : len(tokens)] = 1
+    return [number for number, _ in texts], {"input_ids": ids, "attention_mask": mask}

@@ -1,16 +1,16 @@
-"""Predictions that were made before, so that a text which returns is not scored again."""
+"""Cache of predictions, so that a repeated text is not scored again."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Probabilities = NDArray[np.float32]
+from spark_apps.labels import LABELS
+from spark_apps.scoring.probabilities import Probabilities
 
 
-class Cache:
-    """The predictions for the `size` texts used last, for one version of the model; it is of one thread.
+class PredictionCache:
+    """The predictions of one model version for the `size` most recently used texts. Not thread-safe.
 
     A text of 200 characters and its prediction take about 0.5 kB.
     """
@@ -18,34 +18,37 @@ class Cache:
     def __init__(self, size: int) -> None:
         self._size = size
         self._version = ""
-        self._found: OrderedDict[str, Probabilities] = OrderedDict()
+        self._predictions: OrderedDict[str, Probabilities] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._found)
+        return len(self._predictions)
 
     def score(
         self, version: str, texts: Sequence[str], score: Callable[[list[str]], Probabilities]
     ) -> tuple[Probabilities, list[bool]]:
-        """Return the predictions for `texts`, shape (n, 3), and for which of them `score` was not asked.
+        """Return the predictions for `texts`, and for each text whether its prediction was reused.
 
-        It is asked for those that are neither here nor before in `texts`. Predictions of another version are forgotten:
-        no stream goes back to one within a batch.
+        `score` is called once, with the distinct texts that are not cached. A new `version` empties the cache: within
+        a batch, no stream returns to an earlier version.
         """
         if version != self._version:
-            self._found.clear()
+            self._predictions.clear()
             self._version = version
-        # Of this call's own, since the cache may be smaller than the call.
-        known = {text: self._found[text] for text in texts if text in self._found}
-        asked: dict[str, int] = {}
-        for place, text in enumerate(texts):
-            if text not in known:
-                asked.setdefault(text, place)
-        if asked:
-            known.update(zip(asked, score(list(asked)), strict=True))
-        for text, prediction in known.items():
-            self._found[text] = prediction
-            self._found.move_to_end(text)
-        while len(self._found) > self._size:
-            self._found.popitem(last=False)
-        found = np.array([known[text] for text in texts], np.float32).reshape(len(texts), 3)
-        return found, [asked.get(text) != place for place, text in enumerate(texts)]
+        # A copy for this call, because the cache may be smaller than the number of texts.
+        predictions = {text: self._predictions[text] for text in texts if text in self._predictions}
+        first_positions: dict[str, int] = {}
+        for position, text in enumerate(texts):
+            if text not in predictions:
+                first_positions.setdefault(text, position)
+        if first_positions:
+            predictions.update(zip(first_positions, score(list(first_positions)), strict=True))
+        self._remember(predictions)
+        probabilities = np.array([predictions[text] for text in texts], np.float32).reshape(len(texts), len(LABELS))
+        return probabilities, [first_positions.get(text) != position for position, text in enumerate(texts)]
+
+    def _remember(self, predictions: dict[str, Probabilities]) -> None:
+        for text, prediction in predictions.items():
+            self._predictions[text] = prediction
+            self._predictions.move_to_end(text)
+        while len(self._predictions) > self._size:
+            self._predictions.popitem(last=False)

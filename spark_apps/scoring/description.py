@@ -1,4 +1,4 @@
-"""What is in a model's folder: its files, and what `description.json` says of them; read without ONNX Runtime."""
+"""The files in a model folder and their description, `description.json`. This module does not need ONNX Runtime."""
 
 import hashlib
 import json
@@ -10,20 +10,20 @@ from spark_apps.errors import UserError
 from spark_apps.labels import LABELS
 
 MODEL_FILE, TOKENIZER_FILE, DESCRIPTION_FILE = "model.onnx", "tokenizer.json", "description.json"
-# Beside an int8 model: the same one in float, for where int8 gives something else than it should.
+# The same model with float16 weights, beside an int8 model: used where int8 arithmetic gives wrong results.
 FALLBACK_FILE = "fallback.onnx"
-# What both read: the embeddings of the words, two thirds of a compact model, are as good for one as for the other.
+# The word embeddings, two thirds of a compact model: external data of both model files.
 EMBEDDINGS_FILE = "embeddings.bin"
 NORMALISATION = "tweeteval"
 
 
 class ModelError(UserError):
-    """A model that cannot be used; the text names it, what is wrong with it, and the remedy."""
+    """A model is unusable; the message names the model, the problem and the remedy."""
 
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """One version of a registered model, and the folder of this machine that holds it."""
+    """One version of a registered model, and the local folder with its files."""
 
     name: str
     version: str
@@ -32,9 +32,10 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class Description:
-    """What `description.json` says of a model.
+    """The content of `description.json`.
 
-    `labels` are in the order of the model's outputs; `checksums` are the SHA-256 of each file beside the description.
+    `labels` are in the order of the model's outputs. `max_length` is in tokens. `checksums` has the SHA-256 of each
+    model file.
     """
 
     labels: tuple[str, ...]
@@ -48,50 +49,55 @@ class Description:
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of the model file, which tells one model from another."""
+        """The SHA-256 of the model file, which identifies the model."""
         return self.checksums[MODEL_FILE]
 
     @classmethod
     def read(cls, folder: Path) -> "Description":
-        """Read the description of the model in `folder`; `ModelError` when it is missing or not usable here."""
+        """Read the description of the model in `folder`; raise `ModelError` if it is missing or unsupported."""
         file = folder / DESCRIPTION_FILE
         try:
             fields = json.loads(file.read_text(encoding="utf-8"))
-            # Models exported before there could be several files have the checksum of the model file alone.
+            # Older exports have a single model file and its checksum in the field `sha256`.
             checksums = {MODEL_FILE: fields.pop("sha256")} if "sha256" in fields else fields["checksums"]
-            found = cls(**{**fields, "labels": tuple(fields["labels"]), "checksums": checksums})
-            found.sha256  # noqa: B018 - one without it is no description
+            description = cls(**{**fields, "labels": tuple(fields["labels"]), "checksums": checksums})
+            description.sha256  # noqa: B018 - raises KeyError if the checksum of the model file is missing
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{file} is no description of a model ({error}): export the model again") from error
-        if sorted(found.labels) != sorted(LABELS):
-            raise ModelError(f"{file}: the labels are {', '.join(found.labels)}; they must be {', '.join(LABELS)}")
-        if found.normalisation != NORMALISATION:
-            raise ModelError(f"{file}: normalisation {found.normalisation!r} is unknown; {NORMALISATION!r} is known")
-        return found
+            raise ModelError(f"{file} is not a valid model description ({error}): export the model again") from error
+        if sorted(description.labels) != sorted(LABELS):
+            labels = ", ".join(description.labels)
+            raise ModelError(f"{file}: the labels are {labels}; use a model with the labels {', '.join(LABELS)}")
+        if description.normalisation != NORMALISATION:
+            raise ModelError(
+                f"{file}: normalisation {description.normalisation!r} is not supported; export the model again with "
+                f"{NORMALISATION!r}"
+            )
+        return description
 
     def write(self, folder: Path) -> None:
-        """Write this as the description of the model in `folder`."""
+        """Write `description.json` into the model folder."""
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
         (folder / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf-8")
 
     def files(self) -> list[str]:
-        """Return the names of the files that make up the model's folder."""
+        """Return the names of all files of the model folder."""
         return list(dict.fromkeys((DESCRIPTION_FILE, TOKENIZER_FILE, *self.checksums)))
 
     def check_model(self, folder: Path) -> None:
-        """Refuse with a `ModelError` a folder whose files are not those described."""
+        """Raise `ModelError` if a file in `folder` is missing or its checksum differs from the description."""
         for name in self.files():
             if not (folder / name).is_file():
                 raise ModelError(f"{folder / name} is missing: export the model again")
-        for name, wanted in self.checksums.items():
-            found = sha256(folder / name)
-            if found != wanted:
+        for name, expected in self.checksums.items():
+            actual = sha256(folder / name)
+            if actual != expected:
                 raise ModelError(
-                    f"{folder / name} is damaged: its sha256 is {found[:12]}…, the description says {wanted[:12]}…"
+                    f"{folder / name} is damaged (sha256 {actual[:12]}…, expected {expected[:12]}…): "
+                    "export the model again"
                 )
 
 
 def sha256(file: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

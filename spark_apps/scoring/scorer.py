@@ -1,4 +1,4 @@
-"""Probabilities of a tweet's mood from an exported model folder: ONNX Runtime, tokenizers and numpy, nothing else."""
+"""Score tweets with an exported model folder. Needs only ONNX Runtime, tokenizers and numpy."""
 
 import logging
 from collections.abc import Sequence
@@ -12,87 +12,86 @@ from tokenizers import Tokenizer
 
 from spark_apps.labels import LABELS
 from spark_apps.scoring import self_check
-from spark_apps.scoring.batches import Row, batches
+from spark_apps.scoring.batches import TokenisedText, batches
 from spark_apps.scoring.description import FALLBACK_FILE, MODEL_FILE, TOKENIZER_FILE, Description, ModelError
+from spark_apps.scoring.probabilities import Probabilities
 from spark_apps.scoring.text import normalise
 
 _CUDA = "CUDAExecutionProvider"
 
 _log = logging.getLogger(__name__)
-# Texts tokenised while the ones before them are being scored.
-_CHUNK = 2048
-
-Probabilities = NDArray[np.float32]
+# Number of texts that are tokenised while the texts before them are scored.
+_CHUNK_TEXTS = 2048
 
 
 class Scorer:
-    """One model, loaded once and warmed up; `score` may be called from one thread at a time."""
+    """A loaded and warmed-up model. Not thread-safe: call `score` from one thread at a time."""
 
     def __init__(self, folder: Path, threads: int) -> None:
-        """Load the model in `folder`, to be run on `threads` cores; `ModelError` when it cannot be loaded."""
+        """Load the model in `folder` to run on `threads` cores, or on a GPU; raise `ModelError` if loading fails."""
         self.description = Description.read(folder)
         self.description.check_model(folder)
         self.precision = self.description.precision
         self._columns = [self.description.labels.index(label) for label in LABELS]
-        self._tokenise_ahead = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
+        self._tokenise_pool = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
             self._tokenizer.no_padding()
             self._tokenizer.enable_truncation(self.description.max_length)
-            self._open(folder, threads)
-        except Exception as error:  # both libraries raise types of their own, some no more than Exception
-            raise ModelError(f"the model in {folder} cannot be loaded ({error}): export it again") from error
+            self._load(folder, threads)
+        except Exception as error:  # the libraries raise various exception types, some of them plain Exception
+            raise ModelError(f"the model in {folder} cannot be loaded ({error}): export the model again") from error
 
-    def _open(self, folder: Path, threads: int) -> None:
-        """Open the model and warm it up: a session's first call costs more than those after it, and no tweet waits."""
-        checked = FALLBACK_FILE in self.description.checksums
-        if checked and _CUDA in onnxruntime.get_available_providers():
-            # int8 products are for processors: a GPU would hand each of them back.
+    def _load(self, folder: Path, threads: int) -> None:
+        """Open the model and warm it up, so that no tweet waits for the slower first call of a session."""
+        has_fallback = FALLBACK_FILE in self.description.checksums
+        if has_fallback and _CUDA in onnxruntime.get_available_providers():
+            # ONNX Runtime has no CUDA kernels for the int8 products and would run each of them on the CPU.
             self._session = open_session(folder / FALLBACK_FILE, threads)
             if _CUDA in self._session.get_providers():
                 self.precision = "fp16"
                 self.score(self_check.TEXTS)
                 return
-        # Also where the library is made for a GPU, and the machine has none.
+        # Reached with a GPU build of the library too, if the machine has no GPU.
         self._session = open_session(folder / MODEL_FILE, threads)
-        if checked:
-            self._fall_back_unless_right(folder, threads)
+        if has_fallback:
+            self._check_int8(folder, threads)
         else:
             self.score(self_check.TEXTS)
 
-    def _fall_back_unless_right(self, folder: Path, threads: int) -> None:
-        """Score the check set of an int8 model, and go on in float where the figures are others than its own."""
-        different = self_check.difference(folder, self.score)
-        if different:
-            _log.warning("the int8 model in %s is not used here, float32 is: %s", folder, different)
+    def _check_int8(self, folder: Path, threads: int) -> None:
+        """Score the check texts of an int8 model; switch to the float model if the probabilities differ."""
+        difference = self_check.difference(folder, self.score)
+        if difference:
+            _log.warning("using float32 instead of the int8 model in %s on this processor: %s", folder, difference)
             self.precision = "fp16"
             self._session = open_session(folder / FALLBACK_FILE, threads)
             self.score(self_check.TEXTS)
 
     def score(self, texts: Sequence[str]) -> Probabilities:
-        """Return the probabilities of `texts`, shape (n, 3), columns in the order of LABELS."""
+        """Return the probabilities of `texts`."""
         return self.score_normalised([normalise(text) for text in texts])
 
     def score_normalised(self, texts: Sequence[str]) -> Probabilities:
-        """Do what `score` does with texts that `normalise` returned; identical texts are scored once."""
+        """Return the probabilities of texts that are already normalised; identical texts are scored once."""
         unique = {text: row for row, text in enumerate(dict.fromkeys(texts))}
         scores = np.empty((len(unique), len(LABELS)), np.float32)
-        # Characters foretell tokens well enough that each chunk holds texts of nearly one length.
+        # Sorted by characters, which predict tokens well enough for chunks of texts with similar lengths.
         rows = sorted(unique.items(), key=lambda item: len(item[0]))
-        chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
-        # One chunk is tokenised while the one before it is scored: `map` would tokenise them all at once.
-        waiting = [self._tokenise_ahead.submit(self._tokenise, chunk) for chunk in chunks[:1]]
-        for following in [*chunks[1:], None]:
-            if not waiting:
+        chunks = [rows[start : start + _CHUNK_TEXTS] for start in range(0, len(rows), _CHUNK_TEXTS)]
+        # Tokenise one chunk while the previous chunk is scored. `map` would tokenise all chunks at once.
+        pending = [self._tokenise_pool.submit(self._tokenise, chunk) for chunk in chunks[:1]]
+        for next_chunk in [*chunks[1:], None]:
+            if not pending:
                 break
-            tokens = waiting.pop().result()
-            if following is not None:
-                waiting.append(self._tokenise_ahead.submit(self._tokenise, following))
+            tokens = pending.pop().result()
+            if next_chunk is not None:
+                pending.append(self._tokenise_pool.submit(self._tokenise, next_chunk))
             for numbers, inputs in batches(tokens):
                 scores[numbers] = self._run(inputs)
         return scores[[unique[text] for text in texts]]
 
-    def _tokenise(self, rows: list[tuple[str, int]]) -> list[Row]:
+    def _tokenise(self, rows: list[tuple[str, int]]) -> list[TokenisedText]:
         encoded = self._tokenizer.encode_batch_fast([text for text, _ in rows])
         return [(row, encoding.ids) for (_, row), encoding in zip(rows, encoded, strict=True)]
 
@@ -104,18 +103,18 @@ class Scorer:
 
 
 def open_session(model: Path | bytes, threads: int) -> onnxruntime.InferenceSession:
-    """Return a session of the model in a file, or of a serialised one, on `threads` cores or on the GPU."""
+    """Return a session for `model`, a file or a serialised model, on `threads` cores, or on the GPU if there is one."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    # Idle threads that spin take the core from Spark's own.
+    # Spinning idle threads would compete with Spark's threads for the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A memory pattern is kept for every shape that was ever seen.
+    # ONNX Runtime keeps a memory pattern for each input shape for the life of the session, and shapes vary here.
     options.enable_mem_pattern = False
-    wanted = (_CUDA, "CPUExecutionProvider")
-    providers = [name for name in wanted if name in onnxruntime.get_available_providers()]
+    preferred = (_CUDA, "CPUExecutionProvider")
+    providers = [name for name in preferred if name in onnxruntime.get_available_providers()]
     if _CUDA in providers:
-        # CUDA's libraries come as packages of Python, where the system does not look for them.
+        # The CUDA libraries are Python packages, outside the search path of the system.
         onnxruntime.preload_dlls()
     return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=providers)

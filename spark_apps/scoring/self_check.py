@@ -1,7 +1,8 @@
-"""Whether the int8 model gives here what it gave where it was exported.
+"""Check that an int8 model gives the same probabilities on this processor as where it was exported.
 
-A processor without VNNI adds pairs of 8-bit products in 16 bits, which overflow: the labels change, and nothing fails.
-So the probabilities of a few texts travel with the model, and are computed again wherever it is loaded.
+A processor without VNNI adds pairs of 8-bit products in 16 bits. The sums overflow: labels change without any error.
+Therefore a file with the probabilities of 24 texts accompanies the model, and each process that loads the model scores
+the texts again.
 """
 
 import json
@@ -9,16 +10,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+
+from spark_apps.scoring.probabilities import Probabilities
 
 CHECK_FILE = "check.json"
-# Where no product overflows, only rounding should differ: one processor gives the same within 0.0001 whatever a text is
-# scored with; two with VNNI were not compared. An emulated Haswell, where products overflow, differed by 0.025.
+# Largest accepted difference of a probability. Without overflow only rounding differs: on one processor the composition
+# of a batch changes a probability by less than 0.0001; two processors with VNNI were not compared. On an emulated
+# Haswell, where products overflow, the difference was 0.025.
 TOLERANCE = 0.01
 
-Probabilities = NDArray[np.float32]
-
-# Made up for this purpose: short and long, all three moods, emoji, capitals, other languages, and nothing at all.
+# Invented texts: short, long and empty, all three labels, emoji, capitals, other languages.
 TEXTS = (
     "I love this, best day ever 😍",
     "this is terrible, I hate it so much",
@@ -51,23 +52,23 @@ TEXTS = (
 
 
 def write(folder: Path, score: Callable[[Sequence[str]], Probabilities]) -> None:
-    """Write the check set of the model in `folder`: what `score` gives for TEXTS."""
+    """Write the check file of the model in `folder`: the texts and the probabilities that `score` returns for them."""
     probabilities = [[round(float(value), 6) for value in row] for row in score(TEXTS)]
     text = json.dumps({"texts": TEXTS, "probabilities": probabilities}, indent=1, ensure_ascii=False)
     (folder / CHECK_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def difference(folder: Path, score: Callable[[Sequence[str]], Probabilities]) -> str:
-    """Say how `score` differs from the check set in `folder`; nothing where it does not."""
+    """Return how the results of `score` differ from the check file in `folder`; empty if they are within TOLERANCE."""
     stored = json.loads((folder / CHECK_FILE).read_text(encoding="utf-8"))
-    wanted = np.array(stored["probabilities"], np.float32)
-    found = score(stored["texts"])
-    largest = float(np.abs(found - wanted).max())
-    labels = int((found.argmax(axis=1) != wanted.argmax(axis=1)).sum())
-    # Written so that a NaN is a difference too.
-    if largest <= TOLERANCE and not labels:
+    expected = np.array(stored["probabilities"], np.float32)
+    actual = score(stored["texts"])
+    largest = float(np.abs(actual - expected).max())
+    changed_labels = int((actual.argmax(axis=1) != expected.argmax(axis=1)).sum())
+    # `not largest > TOLERANCE` would accept NaN.
+    if largest <= TOLERANCE and not changed_labels:
         return ""
     return (
-        f"on {len(wanted)} texts its probabilities differ by up to {largest:.3f} (at most {TOLERANCE} is wanted) "
-        f"and {labels} labels change"
+        f"the probabilities of {len(expected)} texts differ by up to {largest:.3f} (tolerance {TOLERANCE}) "
+        f"and {changed_labels} labels change"
     )

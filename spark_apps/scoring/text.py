@@ -1,20 +1,23 @@
-"""Normalisation of tweet text before it is tokenised, the same in training and in scoring."""
+"""Normalise tweet text before tokenisation; training and scoring use the same function."""
 
 import html
 import re
 
 # TweetEval (Barbieri et al., 2020) replaces every account by @user and every link by http, so that the model
-# learns nothing about who is spoken of. A mention starts after anything but a word character: an e-mail
-# address is none.
+# learns nothing about individual accounts. A mention does not follow a word character or @, which excludes e-mail
+# addresses.
 _MENTION = re.compile(r"(?<![\w@])@\w+")
 _LINK = re.compile(r"https?://\S+|www\.\S+", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
-# A model reads some hundred tokens of a text, which are far fewer characters than these; what follows only takes time
-# and memory.
-_READ = 5_000
+# A model reads a few hundred tokens, which is far less text than this. Normalising more costs time and memory only.
+_MAX_CHARACTERS = 5_000
 
 
 def normalise(text: str) -> str:
-    """Return `text` as the model reads it: entities decoded, @user, http, single spaces, at most 5,000 characters."""
+    """Return `text` as the model reads it.
+
+    Decodes HTML entities, replaces accounts by @user and links by http, collapses white space, and truncates the result
+    to 5,000 characters.
+    """
     decoded = html.unescape(text)
-    return _SPACE.sub(" ", _MENTION.sub("@user", _LINK.sub("http", decoded))).strip()[:_READ]
+    return _SPACE.sub(" ", _MENTION.sub("@user", _LINK.sub("http", decoded))).strip()[:_MAX_CHARACTERS]

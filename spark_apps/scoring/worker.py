@@ -1,6 +1,7 @@
-"""What a Python worker keeps between micro-batches: the loaded model and its predictions.
+"""State that a Python worker keeps between micro-batches: the loaded model and the cached predictions.
 
-A module of its own, which the function that Spark sends imports by name: the state outlives the task.
+Spark pickles the function that it sends to workers. The function imports this module by name, so the module's state
+outlives the task.
 """
 
 from collections.abc import Sequence
@@ -8,24 +9,25 @@ from pathlib import Path
 
 from pyspark import SparkFiles
 
-from spark_apps.scoring.cache import Cache, Probabilities
+from spark_apps.scoring.cache import PredictionCache
+from spark_apps.scoring.probabilities import Probabilities
 from spark_apps.scoring.scorer import Scorer
 from spark_apps.scoring.text import normalise
 
 _CACHED_TEXTS = 50_000
 
-_cache = Cache(_CACHED_TEXTS)
+_cache = PredictionCache(_CACHED_TEXTS)
 _scorer: tuple[str, Scorer] | None = None
 
 
 def score(archive: str, threads: int, texts: Sequence[str]) -> tuple[Probabilities, list[bool]]:
-    """Return the probabilities of `texts`, shape (n, 3), by the model in the archive that Spark distributed.
+    """Return the probabilities of `texts`, and for each text whether its prediction came from the cache.
 
-    The second value tells for which of them the model was not asked.
+    `archive` is the name under which Spark distributed the model. The model runs on `threads` cores.
     """
     global _scorer
     if _scorer is None or _scorer[0] != archive:
-        # The new one is made before the old one goes: when it cannot be loaded, the old one still stands.
+        # If loading the new model fails, the old model stays.
         _scorer = (archive, Scorer(Path(SparkFiles.get(archive)), threads))
     normalised = [normalise(text) for text in texts]
     return _cache.score(archive, normalised, _scorer[1].score_normalised)

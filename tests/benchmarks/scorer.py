@@ -23,7 +23,7 @@ from onnx import TensorProto, helper
 
 from spark_apps.model.onnx_export.graph import IR_VERSION, MICROSOFT, OPSET, Builder, Shape
 from spark_apps.scoring.batches import Batch, batches
-from spark_apps.scoring.cache import Cache
+from spark_apps.scoring.cache import PredictionCache
 from spark_apps.scoring.description import EMBEDDINGS_FILE, FALLBACK_FILE, MODEL_FILE, Description, sha256
 from spark_apps.scoring.scorer import Scorer, open_session
 from spark_apps.scoring.text import normalise
@@ -130,7 +130,7 @@ def cache_on_and_off(folder: Path, texts: Sequence[str], threads: int, batch: in
     stream = with_retweets([normalise(text) for text in texts], share=0.3, among=len(texts))
     gone, now = stream[: len(stream) * 2 // 3], stream[len(stream) * 2 // 3 :]
     cut = [now[start : start + batch] for start in range(0, len(now), batch)]
-    before = Cache(len(stream))
+    before = PredictionCache(len(stream))
     before.score("1", gone, scorer.score_normalised)
 
     def cached() -> None:

@@ -132,7 +132,7 @@ def test_a_run_that_fails_is_kept_as_failed(registry: str, tmp_path: Path) -> No
         ("models:/tweet-sentiment@canary", True, "tweet-sentiment has no version 'canary' in the registry"),
         ("models:/tweet-sentiment/9", True, "tweet-sentiment has no version '9' in the registry"),
         ("models:/another/1", True, "write models:/tweet-sentiment@production or models:/tweet-sentiment/<version>"),
-        ("nowhere", False, "nowhere/description.json is no description of a model"),
+        ("nowhere", False, "nowhere/description.json is not a valid model description"),
     ],
 )
 def test_models_that_are_not_there(data: Path, registry: str, model: str, with_registry: bool, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""What a scorer does where int8 gives other figures than it should; the float file stands in for both."""
+"""The scorer falls back to the float model if int8 gives wrong probabilities. The tests use the float file as int8."""
 
 import json
 import logging
@@ -18,21 +18,21 @@ from spark_apps.scoring.scorer import Scorer
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder as an int8 export leaves it."""
+    """A model folder as written by an int8 export."""
     folder = tmp_path / "model"
     shutil.copytree(BUNDLED, folder)
-    # int8 itself is right on some processors only.
+    # The real int8 file gives correct results on some processors only.
     shutil.copyfile(folder / FALLBACK_FILE, folder / MODEL_FILE)
-    known = {name: sha256(folder / name) for name in (MODEL_FILE, EMBEDDINGS_FILE)}
-    replace(Description.read(BUNDLED), precision="fp16", checksums=known).write(folder)
+    checksums = {name: sha256(folder / name) for name in (MODEL_FILE, EMBEDDINGS_FILE)}
+    replace(Description.read(BUNDLED), precision="fp16", checksums=checksums).write(folder)
     self_check.write(folder, Scorer(folder, 1).score)
-    return _described(folder)
+    return _describe(folder)
 
 
-def _described(folder: Path) -> Path:
+def _describe(folder: Path) -> Path:
     names = (MODEL_FILE, FALLBACK_FILE, EMBEDDINGS_FILE, self_check.CHECK_FILE)
-    known = {name: sha256(folder / name) for name in names}
-    replace(Description.read(BUNDLED), precision="int8", checksums=known).write(folder)
+    checksums = {name: sha256(folder / name) for name in names}
+    replace(Description.read(BUNDLED), precision="int8", checksums=checksums).write(folder)
     return folder
 
 
@@ -40,36 +40,38 @@ def _tamper(folder: Path, change: list[float]) -> None:
     stored = json.loads((folder / self_check.CHECK_FILE).read_text())
     stored["probabilities"][3] = (np.array(stored["probabilities"][3]) + change).tolist()
     (folder / self_check.CHECK_FILE).write_text(json.dumps(stored))
-    _described(folder)
+    _describe(folder)
 
 
-def test_int8_is_used_where_it_gives_what_it_should(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_int8_is_used_if_its_probabilities_are_correct(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert Scorer(folder, 1).precision == "int8"
     assert not caplog.records
 
 
-def test_other_figures_lead_to_the_float_file_and_are_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_wrong_probabilities_switch_to_the_float_file_with_a_warning(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     wanted = Scorer(folder, 1).score(["so happy"])
     _tamper(folder, [0.03, -0.03, 0.0])
     with caplog.at_level(logging.WARNING):
         scorer = Scorer(folder, 1)
     assert scorer.precision == "fp16"
-    assert "differ by up to 0.030 (at most 0.01 is wanted) and 0 labels change" in caplog.text
+    assert "differ by up to 0.030 (tolerance 0.01) and 0 labels change" in caplog.text
     np.testing.assert_allclose(scorer.score(["so happy"]), wanted, atol=1e-5)
 
 
-def test_the_float_file_is_what_is_scored_with(folder: Path) -> None:
-    """Tampered with and without its file to fall back to: the model file then is not opened again."""
+def test_the_fallback_scores_with_the_float_file(folder: Path) -> None:
+    """With a tampered check file and a broken float file, loading fails instead of using the model file."""
     _tamper(folder, [0.5, -0.5, 0.0])
     (folder / FALLBACK_FILE).write_bytes(b"no model")
-    _described(folder)
+    _describe(folder)
     with pytest.raises(ModelError, match="cannot be loaded"):
         Scorer(folder, 1)
 
 
 @pytest.mark.filterwarnings("ignore:Specified provider")
-def test_a_library_for_gpus_scores_int8_where_there_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_build_of_the_library_scores_int8_without_a_gpu(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: providers)
     preloaded: list[bool] = []
@@ -77,16 +79,16 @@ def test_a_library_for_gpus_scores_int8_where_there_is_none(folder: Path, monkey
     assert Scorer(folder, 1).precision == "int8" and preloaded
 
 
-def test_a_difference_within_rounding_changes_nothing(folder: Path) -> None:
+def test_a_difference_within_the_tolerance_is_accepted(folder: Path) -> None:
     _tamper(folder, [0.005, -0.005, 0.0])
     assert Scorer(folder, 1).precision == "int8"
 
 
-def test_figures_that_are_no_numbers_are_a_difference(folder: Path) -> None:
+def test_nan_is_a_difference(folder: Path) -> None:
     assert self_check.difference(folder, lambda texts: np.full((len(texts), 3), np.nan, np.float32))
 
 
-def test_a_missing_or_changed_file_of_the_folder_is_refused(folder: Path) -> None:
+def test_a_missing_or_changed_file_is_rejected(folder: Path) -> None:
     (folder / self_check.CHECK_FILE).write_text("{}")
     with pytest.raises(ModelError, match=r"check\.json is damaged"):
         Scorer(folder, 1)
@@ -95,16 +97,16 @@ def test_a_missing_or_changed_file_of_the_folder_is_refused(folder: Path) -> Non
         Scorer(folder, 1)
 
 
-def test_the_check_set_is_made_for_its_purpose() -> None:
+def test_the_check_texts_cover_all_labels_and_score_quickly() -> None:
     assert len(set(self_check.TEXTS)) == len(self_check.TEXTS) == 24
     scorer = Scorer(BUNDLED, 1)
     assert set(scorer.score(self_check.TEXTS).argmax(axis=1)) == {0, 1, 2}
     began = time.perf_counter()
     scorer.score(self_check.TEXTS)
-    assert time.perf_counter() - began < 2  # half a second where nothing else runs
+    assert time.perf_counter() - began < 2  # half a second on an idle machine
 
 
-def test_a_text_has_one_score_whatever_it_is_scored_with() -> None:
+def test_the_score_of_a_text_does_not_depend_on_its_batch() -> None:
     scorer = Scorer(BUNDLED, 1)
     together = scorer.score(self_check.TEXTS)
     alone = np.concatenate([scorer.score([text]) for text in self_check.TEXTS])

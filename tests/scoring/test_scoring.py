@@ -1,4 +1,4 @@
-"""The scorer on the bundled model, its cache, and the text that both see."""
+"""The scorer with the bundled model, the prediction cache, and text normalisation."""
 
 import json
 import shutil
@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_apps.registry.client import BUNDLED
-from spark_apps.scoring.cache import Cache, Probabilities
+from spark_apps.scoring.cache import PredictionCache
 from spark_apps.scoring.description import DESCRIPTION_FILE, MODEL_FILE, Description, ModelError
+from spark_apps.scoring.probabilities import Probabilities
 from spark_apps.scoring.scorer import Scorer
 from spark_apps.scoring.text import normalise
 
-PLAIN = [
+CLEAR_TWEETS = [
     ("I love this, best day ever 😍", "positive"),
     ("this is terrible, I hate it so much", "negative"),
     ("the meeting starts at nine tomorrow", "neutral"),
@@ -28,26 +29,26 @@ def scorer() -> Scorer:
     return Scorer(BUNDLED, threads=2)
 
 
-def test_tweets_beyond_doubt(scorer: Scorer) -> None:
-    found = scorer.score([text for text, _ in PLAIN])
-    assert [LABELS[row] for row in found.argmax(axis=1)] == [label for _, label in PLAIN]
+def test_clear_tweets_get_the_expected_label(scorer: Scorer) -> None:
+    found = scorer.score([text for text, _ in CLEAR_TWEETS])
+    assert [LABELS[row] for row in found.argmax(axis=1)] == [label for _, label in CLEAR_TWEETS]
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
 
 
-def test_order_company_and_number_of_texts_change_nothing(scorer: Scorer) -> None:
-    texts = [f"{text} {'very ' * (number % 40)}{number}" for number in range(700) for text, _ in PLAIN[:1]]
+def test_scores_do_not_depend_on_order_or_number_of_texts(scorer: Scorer) -> None:
+    texts = [f"{text} {'very ' * (number % 40)}{number}" for number in range(700) for text, _ in CLEAR_TWEETS[:1]]
     together = scorer.score(texts)
     np.testing.assert_allclose(together[::-1], scorer.score(texts[::-1]), atol=2e-3)
     for row in (0, 33, 699):
         np.testing.assert_allclose(scorer.score([texts[row]])[0], together[row], atol=2e-3)
 
 
-def test_empty_and_endless_texts(scorer: Scorer) -> None:
+def test_empty_and_very_long_texts_are_scored(scorer: Scorer) -> None:
     assert scorer.score([]).shape == (0, 3)
     assert scorer.score(["", "word " * 5000, "\x00", "👍" * 400]).shape == (4, 3)
 
 
-def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_model_is_rejected(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(BUNDLED, folder)
     with (folder / MODEL_FILE).open("r+b") as file:
@@ -64,7 +65,7 @@ def test_a_damaged_model_is_refused(tmp_path: Path) -> None:
     ("change", "message"),
     [({"labels": ["a", "b", "c"]}, "the labels are a, b, c"), ({"normalisation": "none"}, "normalisation 'none'")],
 )
-def test_a_description_of_something_else_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
+def test_an_unsupported_description_is_rejected(tmp_path: Path, change: dict[str, object], message: str) -> None:
     fields = json.loads((BUNDLED / DESCRIPTION_FILE).read_text())
     (tmp_path / DESCRIPTION_FILE).write_text(json.dumps(fields | change))
     with pytest.raises(ModelError, match=message):
@@ -75,8 +76,8 @@ def _ones(texts: list[str]) -> Probabilities:
     return np.array([[len(text), 0, 0] for text in texts], np.float32)
 
 
-def test_the_cache_asks_once_for_each_text_and_version() -> None:
-    cache, asked = Cache(10), []
+def test_the_cache_scores_each_text_once_per_version() -> None:
+    cache, asked = PredictionCache(10), []
 
     def score(texts: list[str]) -> Probabilities:
         asked.extend(texts)
@@ -92,8 +93,8 @@ def test_the_cache_asks_once_for_each_text_and_version() -> None:
 
 
 @given(st.lists(st.lists(st.text(max_size=4), max_size=12), max_size=8), st.integers(1, 5))
-def test_a_cache_of_any_size_answers_right(calls: list[list[str]], size: int) -> None:
-    cache, asked = Cache(size), list[str]()
+def test_a_cache_of_any_size_returns_correct_predictions(calls: list[list[str]], size: int) -> None:
+    cache, asked = PredictionCache(size), list[str]()
 
     def score(texts: list[str]) -> Probabilities:
         asked.extend(texts)
@@ -123,5 +124,5 @@ def test_normalisation(text: str, expected: str) -> None:
 
 @settings(deadline=None)
 @given(st.text())
-def test_normalisation_takes_any_text(text: str) -> None:
+def test_any_text_can_be_normalised(text: str) -> None:
     normalise(text).encode("utf-8", "surrogatepass")

@@ -14,7 +14,8 @@ from rich.progress import Progress
 from spark_apps.model.dataset import DataVersion, data_version, has_labels, read_split, read_texts
 from spark_apps.model.evaluation.metrics import Quality
 from spark_apps.scoring.description import Description
-from spark_apps.scoring.scorer import Probabilities, Scorer
+from spark_apps.scoring.probabilities import Probabilities
+from spark_apps.scoring.scorer import Scorer
 
 PERCENTILES = (50, 95, 99)
 # Scored at once: enough that texts of one length meet, few enough that the bar moves.
