@@ -1,31 +1,39 @@
-"""The contract between the layers: name, schema, partitioning and comment of every Delta table of the lake.
+"""The Delta tables of the lake: name, schema, partitioning and comments. Every layer and every reader uses them.
 
-Nothing here needs Spark: the dashboard and the DAGs read it too. `lake.py` creates and evolves the tables.
+This module does not import Spark, because the dashboard and the DAGs read it too. `lake/delta_tables.py` creates the
+tables and adds missing columns.
 
-To make a field that Bronze already keeps a column of Silver, add one `Column` with a `field` to SILVER_TWEETS and
-raise SCHEMA_VERSION: the next start adds it to tables that exist, and rows from then on carry it.
+To extract another field of the tweet's JSON into Silver, append a `Column` with a `json_path` to SILVER_TWEETS and
+raise SCHEMA_VERSION. The next start adds the column to existing tables; only tweets read from then on have a value.
+
+Comments are written to Delta when a table or column is created. A changed comment does not affect existing tables.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-# Stored as a property of each table: a program refuses a table whose version is above its own.
+# Stored as a table property. A program refuses a table with a higher version than its own.
 SCHEMA_VERSION = 2
 SCHEMA_VERSION_PROPERTY = "tweets.schemaVersion"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its Spark SQL type, what it holds and, for a plain copy, its path in the tweet's own JSON."""
+    """One column of a table.
+
+    `type` is a Spark SQL type. `json_path` is the dotted path of the value in the tweet's JSON, for a column that is
+    a plain copy of a field; it is None for all other columns.
+    """
 
     name: str
     type: str
     comment: str
-    field: str | None = None
+    json_path: str | None = None
 
 
 @dataclass(frozen=True)
 class Table:
-    """One Delta table, at `<lake>/<name>`, partitioned by one date column."""
+    """One Delta table at `<lake>/<name>`, partitioned by the date column `partition`."""
 
     name: str
     comment: str
@@ -37,45 +45,52 @@ class Table:
         return [column.name for column in self.columns]
 
     @property
-    def ddl(self) -> str:
-        """The schema as Spark SQL reads it: `id STRING, …`."""
-        return ", ".join(f"`{column.name}` {column.type}" for column in self.columns)
+    def data_columns(self) -> tuple[Column, ...]:
+        """The columns without the partition column, which Spark derives from a timestamp of the row."""
+        return tuple(column for column in self.columns if column.name != self.partition)
 
     def path(self, lake: str) -> str:
         return f"{lake.rstrip('/')}/{self.name}"
 
 
-_LANDED = Column("landed_at", "TIMESTAMP", "when the file of the tweet landed (its modification time)")
+def ddl(columns: Iterable[Column]) -> str:
+    """Return the schema of `columns` as Spark SQL reads it, such as "`id` STRING, `score` FLOAT"."""
+    return ", ".join(f"`{column.name}` {column.type}" for column in columns)
+
+
+_LANDED = Column("landed_at", "TIMESTAMP", "when the file with the tweet landed (modification time of the file)")
 _INGESTED = Column("ingested_at", "TIMESTAMP", "when Bronze read the document")
+_INGEST_DATE = Column("ingest_date", "DATE", "UTC date of ingested_at")
 _TWEET_DATE = Column("tweet_date", "DATE", "UTC date of timestamp")
 
-_ID = Column("id", "STRING", "id of the tweet, digits as they came; derived where the tweet has none")
-_USER = Column("user_id", "STRING", "id of the author, or the name where the tweet has only that")
-_TEXT = Column("full_text", "STRING", "untruncated text; of a retweet, the text of the original")
-_LANG = Column("lang", "STRING", "BCP 47 language as Twitter says it, und where unknown")
-_TIME = Column("timestamp", "TIMESTAMP", "when the tweet was written, UTC")
-_MENTIONS = Column("mentions", "ARRAY<STRING>", "accounts mentioned, without @, lower case, each once")
+_ID = Column("id", "STRING", "tweet id: decimal digits, or a hash of the tweet if its format has no id")
+_USER = Column("user_id", "STRING", "id of the author, or the user name if the tweet has no author id")
+_TEXT = Column("full_text", "STRING", "untruncated text; for a retweet, the text of the original tweet")
+_LANG = Column("lang", "STRING", "BCP 47 language tag assigned by Twitter; und if unknown")
+_TIME = Column("timestamp", "TIMESTAMP", "when the tweet was posted, UTC")
+_MENTIONS = Column("mentions", "ARRAY<STRING>", "mentioned accounts: lower case, without @, no duplicates")
+_SOURCE_FILE = Column("source_file", "STRING", "URI of the landed file")
 
 BRONZE_TWEETS = Table(
     "bronze/tweets",
-    "every landed document as it came, one row each",
+    "one row per landed document, unchanged",
     (
-        Column("raw", "STRING", "the document; invalid UTF-8 replaced by U+FFFD; null where it could not be read"),
-        Column("raw_bytes", "BINARY", "the bytes of the document where raw is not exactly them, else null"),
-        Column("problem", "STRING", "why the document could not be read, a quarantine reason; null otherwise"),
-        Column("detail", "STRING", "what a person wants to know about the problem"),
-        Column("source_file", "STRING", "URI of the file"),
-        Column("position", "BIGINT", "place of the document in its file, from 0"),
-        Column("source_modified_at", "TIMESTAMP", "modification time of the file: when it landed"),
+        Column("raw", "STRING", "text of the document, invalid UTF-8 replaced by U+FFFD; null if unreadable"),
+        Column("raw_bytes", "BINARY", "bytes of the document if raw does not reproduce them exactly, else null"),
+        Column("problem", "STRING", "quarantine reason if the document is unreadable, else null"),
+        Column("detail", "STRING", "explanation of the problem, for people"),
+        _SOURCE_FILE,
+        Column("position", "BIGINT", "position of the document in its file, from 0"),
+        Column("source_modified_at", "TIMESTAMP", "modification time of the file: when the file landed"),
         _INGESTED,
-        Column("ingest_date", "DATE", "UTC date of ingested_at"),
+        _INGEST_DATE,
     ),
     "ingest_date",
 )
 
 SILVER_TWEETS = Table(
     "silver/tweets",
-    "one row a tweet id, for ever",
+    "one row per tweet id; later copies of a tweet are dropped",
     (
         _ID,
         _USER,
@@ -83,8 +98,8 @@ SILVER_TWEETS = Table(
         _LANG,
         _TIME,
         _MENTIONS,
-        Column("truth", "STRING", "the label that came with the tweet, if any: negative, neutral or positive"),
-        Column("format", "STRING", "input shape: v1.1, v2, activity, flat or course"),
+        Column("truth", "STRING", "sentiment label supplied with the tweet: negative, neutral or positive; else null"),
+        Column("format", "STRING", "input format: v1.1, v2, activity, flat or course"),
         _LANDED,
         _INGESTED,
         _TWEET_DATE,
@@ -94,21 +109,21 @@ SILVER_TWEETS = Table(
 
 QUARANTINE = Table(
     "silver/quarantine",
-    "one row a rejected document or tweet",
+    "one row per rejected document or record",
     (
-        Column("raw", "STRING", "the document, or the tweet within it, that was rejected"),
-        Column("reason", "STRING", "why, as one of a fixed set of words"),
-        Column("detail", "STRING", "what a person wants to know about it"),
-        Column("source_file", "STRING", "URI of the file it came in"),
+        Column("raw", "STRING", "text of the rejected document, or of the rejected record within the document"),
+        Column("reason", "STRING", "why the record was rejected: one of a fixed set of reasons"),
+        Column("detail", "STRING", "explanation of the reason, for people"),
+        _SOURCE_FILE,
         _INGESTED,
-        Column("ingest_date", "DATE", "UTC date of ingested_at"),
+        _INGEST_DATE,
     ),
     "ingest_date",
 )
 
 GOLD_SENTIMENT = Table(
     "gold/sentiment",
-    "one row a silver tweet, with its sentiment",
+    "one row per tweet of silver/tweets, with its sentiment",
     (
         _ID,
         _USER,
@@ -116,15 +131,15 @@ GOLD_SENTIMENT = Table(
         _LANG,
         _TEXT,
         _MENTIONS,
-        Column("label", "STRING", "negative, neutral or positive: the most probable one"),
+        Column("label", "STRING", "most probable sentiment: negative, neutral or positive"),
         Column("score", "FLOAT", "probability of label"),
-        Column("negative", "FLOAT", "probability"),
-        Column("neutral", "FLOAT", "probability"),
-        Column("positive", "FLOAT", "probability"),
+        Column("negative", "FLOAT", "probability that the tweet is negative"),
+        Column("neutral", "FLOAT", "probability that the tweet is neutral"),
+        Column("positive", "FLOAT", "probability that the tweet is positive"),
         Column("model", "STRING", "registered name of the model that scored the tweet"),
-        Column("model_version", "STRING", "its version in the registry"),
-        Column("scored_at", "TIMESTAMP", "when it was scored first"),
-        Column("rescored_at", "TIMESTAMP", "when a rescore gave it this label; null: never"),
+        Column("model_version", "STRING", "registry version of the model that scored the tweet"),
+        Column("scored_at", "TIMESTAMP", "when the tweet was first scored"),
+        Column("rescored_at", "TIMESTAMP", "when a rescore last replaced the label; null if never"),
         _LANDED,
         _INGESTED,
         _TWEET_DATE,
@@ -134,13 +149,13 @@ GOLD_SENTIMENT = Table(
 
 GOLD_TRENDS = Table(
     "gold/trends",
-    "tweets a minute, language and label: an aggregate of gold/sentiment",
+    "number of tweets per minute, language and label: an aggregate of gold/sentiment",
     (
-        Column("minute", "TIMESTAMP", "start of the minute of timestamp, UTC"),
+        Column("minute", "TIMESTAMP", "start of the minute in which the tweets were posted, UTC"),
         _LANG,
         Column("label", "STRING", "negative, neutral or positive"),
         Column("tweets", "BIGINT", "number of tweets"),
-        Column("score_sum", "DOUBLE", "sum of score: divided by tweets, the mean confidence"),
+        Column("score_sum", "DOUBLE", "sum of score; divided by tweets, the mean confidence"),
         _TWEET_DATE,
     ),
     "tweet_date",
@@ -148,16 +163,16 @@ GOLD_TRENDS = Table(
 
 GOLD_MENTIONS = Table(
     "gold/mentions",
-    "tweets that mention an account, a day and language: an aggregate of gold/sentiment",
+    "number of tweets that mention an account, per day and language: an aggregate of gold/sentiment",
     (
-        Column("mention", "STRING", "account, without @, lower case"),
-        Column("first_seen", "TIMESTAMP", "timestamp of its earliest tweet of that day and language"),
-        Column("last_seen", "TIMESTAMP", "timestamp of its latest"),
+        Column("mention", "STRING", "mentioned account: lower case, without @"),
+        Column("first_seen", "TIMESTAMP", "timestamp of the earliest tweet with this mention, day and language"),
+        Column("last_seen", "TIMESTAMP", "timestamp of the latest tweet with this mention, day and language"),
         _LANG,
-        Column("negative", "BIGINT", "tweets of that label"),
-        Column("neutral", "BIGINT", "tweets of that label"),
-        Column("positive", "BIGINT", "tweets of that label"),
-        Column("total", "BIGINT", "tweets"),
+        Column("negative", "BIGINT", "number of negative tweets"),
+        Column("neutral", "BIGINT", "number of neutral tweets"),
+        Column("positive", "BIGINT", "number of positive tweets"),
+        Column("total", "BIGINT", "number of tweets"),
         _TWEET_DATE,
     ),
     "tweet_date",
@@ -165,30 +180,30 @@ GOLD_MENTIONS = Table(
 
 TABLES = (BRONZE_TWEETS, SILVER_TWEETS, QUARANTINE, GOLD_SENTIMENT, GOLD_TRENDS, GOLD_MENTIONS)
 
-# Each reason for which a document or a tweet is quarantined, and what it means.
+# Each quarantine reason and its explanation.
 REASONS = {
-    "empty_file": "the file holds nothing",
+    "empty_file": "the file is empty",
     "binary": "the file or document is not text",
-    "bad_gzip": "the gzip stream is damaged or ends early",
-    "too_large": "the document is larger than the limit",
-    "vanished": "the file was gone before it was read",
-    "unreadable": "the file could not be read",
+    "bad_gzip": "the gzip stream is damaged or truncated",
+    "too_large": "the document exceeds the size limit",
+    "vanished": "the file disappeared before it was read",
+    "unreadable": "reading the file failed",
     "not_json": "the document is not JSON",
-    "cut_off": "the document is JSON that ends too early",
-    "trailing_text": "text after a JSON document on its line",
-    "too_deep": "the document is nested too deeply",
-    "not_a_tweet": "JSON, but of no known shape",
-    "no_tweets": "a known shape that holds no tweet",
+    "cut_off": "the JSON of the document is truncated",
+    "trailing_text": "text follows a JSON value on the same line",
+    "too_deep": "the JSON is nested too deeply",
+    "not_a_tweet": "JSON, but not in a known tweet format",
+    "no_tweets": "a response or an array that contains no tweets",
     "deletion": "a notice that a tweet was deleted",
-    "notice": "another notice of the stream: limit, withheld, disconnect, warning …",
+    "notice": "another stream notice: limit, withheld, disconnect, warning …",
     "direct_message": "a direct message",
     "user": "a user object",
     "list": "a list object",
-    "missing_id": "a tweet without an id",
-    "missing_text": "a tweet without a text",
-    "missing_time": "a tweet without a time",
-    "bad_id": "an id that is no id",
-    "bad_text": "a text that is no string",
-    "long_text": "a text longer than any tweet's",
-    "bad_time": "a time that cannot be read",
+    "missing_id": "the tweet has no id",
+    "missing_text": "the tweet has no text",
+    "missing_time": "the tweet has no time",
+    "bad_id": "the tweet id is not a positive 64-bit integer",
+    "bad_text": "the tweet text is not a string",
+    "long_text": "the text is longer than any tweet can be",
+    "bad_time": "the time is unreadable or out of range",
 }

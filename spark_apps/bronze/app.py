@@ -1,4 +1,4 @@
-"""Bronze: files of the landing → bronze/tweets, each document as it came."""
+"""Bronze: read the files of the landing, write each document unchanged to bronze/tweets."""
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -8,42 +8,42 @@ from spark_apps.settings import Settings
 from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest
 from spark_apps.tables import BRONZE_TWEETS
 
-# What Spark's binaryFile source offers.
-_FILES = "path STRING, modificationTime TIMESTAMP, length BIGINT, content BINARY"
+# The schema of Spark's binaryFile source.
+_BINARY_FILE_SCHEMA = "path STRING, modificationTime TIMESTAMP, length BIGINT, content BINARY"
 
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
-    """Return the one stream of this layer."""
+    """Return the stream of this layer."""
     (landing,) = settings.require("landing")
 
     def process(batch: Batch) -> BatchResult:
         rows = documents(batch.rows, settings.max_document_mb << 20).persist()
         try:
-            # A file that holds no document is not among them.
+            # Each file has one document with position 0. Files without documents are not counted.
             files_read = F.count_if(F.col("position") == 0)
-            ((documents_read, read, landed),) = rows.agg(
+            ((document_count, file_count, landed),) = rows.agg(
                 F.count("*"), files_read, newest("source_modified_at")
             ).collect()
-            counts = {"rows": documents_read}
+            counts = {"rows": document_count}
             batch.writers[BRONZE_TWEETS.name].append(rows, batch.id, counts)
         finally:
             rows.unpersist()
-        return BatchResult(counts, read, landed)
+        return BatchResult(counts, file_count, landed)
 
     source = (
         spark.readStream.format("binaryFile")
-        .schema(_FILES)
+        .schema(_BINARY_FILE_SCHEMA)
         .option("recursiveFileLookup", "true")
         .option("maxFilesPerTrigger", settings.max_files_per_batch)
-        # A file that goes between being listed and being read must not stop the stream.
+        # A file that disappears between listing and reading must not stop the stream.
         .option("ignoreMissingFiles", "true")
-        # The default passes over files that are a week older than the newest: a replay's would be lost.
+        # By default Spark ignores files that are a week older than the newest file, and would lose those of a replay.
         .option("maxFileAge", "36500d")
     )
 
     def files() -> DataFrame:
-        # Selected here, the source only lists. A selection inside of `process` comes too late: a batch is handed
-        # over as the source read it, and each file would pass through the JVM whole.
+        # With this projection the source only lists files. A projection in `process` would come too late: Spark reads
+        # the columns of the source before it calls foreachBatch, so the JVM would load the content of each file.
         return source.load(landing).select("path", "modificationTime")
 
     return [Stream("bronze", files, (), (BRONZE_TWEETS,), always_ready(process))]

@@ -1,4 +1,4 @@
-"""Cuts a landed file into documents, in bounded memory, whatever the file holds."""
+"""Split a landed file into documents, in bounded memory for any content: text, gzip or binary."""
 
 import json
 import zlib
@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import IO
 
-_CHUNK = 1 << 20
-_HEAD = 4096
+_CHUNK_BYTES = 1 << 20
+_HEAD_BYTES = 4096
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
-# Bytes that a text may hold besides the printable ones.
+# Control characters that occur in text.
 _TEXT_CONTROLS = b"\t\n\r\f\b"
 _CONTROLS = bytes(byte for byte in range(0x20) if byte not in _TEXT_CONTROLS)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document of a file: its text, or the problem (a quarantine reason) that kept it from being read."""
+    """One document of a file.
+
+    `raw` is the text, with invalid UTF-8 replaced. `raw_bytes` are the original bytes if `raw` does not reproduce them
+    exactly. `problem` is a quarantine reason for a document that could not be read, and `detail` explains the problem.
+    """
 
     raw: str | None
     raw_bytes: bytes | None = None
@@ -29,19 +33,20 @@ class Document:
 @dataclass(frozen=True, slots=True)
 class _Line:
     data: bytes
-    size: int  # more than len(data) where the line is over the limit and its data was dropped
+    size: int  # in bytes; greater than len(data) if the line exceeds the limit and its data was dropped
 
 
 def read_documents(stream: IO[bytes], name: str, limit: int) -> Iterator[Document]:
-    """Yield the documents of one file; an empty file and one of blank lines hold none.
+    """Yield the documents of one file; a file that is empty or contains only blank lines has none.
 
-    A document is a line, or several where JSON goes on over line ends. `limit` is in bytes: a longer document
-    becomes a Document with the problem `too_large`, and is never held in memory whole.
+    A document is one line, or several lines if its JSON spans them. A file that starts with the gzip signature is
+    decompressed; `name` only decides how unreadable content is reported. A document longer than `limit` bytes becomes
+    a Document with the problem `too_large` and is never fully in memory.
     """
-    head = stream.read(_HEAD)
+    head = stream.read(_HEAD_BYTES)
     chunks: Iterable[bytes] = _chunks(head, stream)
-    zipped = head.startswith(_GZIP)
-    if zipped:
+    is_gzip = head.startswith(_GZIP)
+    if is_gzip:
         chunks = _inflate(head, stream)
     elif not _is_text(head):
         yield _unreadable(head, chunks, limit, "bad_gzip" if name.endswith(".gz") else "binary")
@@ -54,38 +59,38 @@ def read_documents(stream: IO[bytes], name: str, limit: int) -> Iterator[Documen
 
 def _chunks(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:
     yield head
-    while chunk := stream.read(_CHUNK):
+    while chunk := stream.read(_CHUNK_BYTES):
         yield chunk
 
 
 def _inflate(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:
-    """Decompress a gzip stream of one or more members; `EOFError` or `zlib.error` where it is damaged."""
+    """Decompress a gzip stream of one or more members; raise `EOFError` or `zlib.error` if it is damaged."""
     inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
     for chunk in _chunks(head, stream):
         data = chunk
         while data:
-            if inflater.eof:  # another member, or the zeros with which some tools fill up a block
+            if inflater.eof:  # another member, or the zeros that some tools append to fill a block
                 data = data.lstrip(b"\0") if not data.strip(b"\0") else data
                 if not data:
                     break
                 inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            yield inflater.decompress(data, _CHUNK)
+            yield inflater.decompress(data, _CHUNK_BYTES)
             data = inflater.unconsumed_tail or inflater.unused_data
     if not inflater.eof:
         raise EOFError("the gzip stream ends early")
 
 
 def _is_text(head: bytes) -> bool:
-    """Tell whether the first bytes of a file are text: at most a tenth of them are anything else.
+    """Return whether the first bytes of a file are text: at most a tenth of the characters are invalid or controls.
 
-    One damaged tweet must not cost the others in its file: it is judged by itself, later.
+    The threshold tolerates a damaged tweet, so that the other tweets of its file are still read.
     """
-    # What `_line` takes for blank: a vertical tab is one of the controls too.
+    # `_line` treats the same bytes as blank. Without this check, a file of vertical tabs would count as binary.
     if not head.strip():
         return True
-    broken = head.decode("utf-8", "replace").count("\ufffd")
+    invalid = head.decode("utf-8", "replace").count("\ufffd")
     controls = len(head) - len(head.translate(None, _CONTROLS))
-    return (broken + controls) * 10 <= len(head)
+    return (invalid + controls) * 10 <= len(head)
 
 
 def _unreadable(head: bytes, chunks: Iterable[bytes], limit: int, problem: str) -> Document:
@@ -94,26 +99,26 @@ def _unreadable(head: bytes, chunks: Iterable[bytes], limit: int, problem: str) 
         size += len(chunk)
         if size <= limit:
             kept += chunk
-    detail = f"{size} bytes, the first of them {head[:16].hex(' ')}"
+    detail = f"{size} bytes, starting with {head[:16].hex(' ')}"
     if head[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-        detail += ": this is UTF-16; save it as UTF-8"
+        detail += ": the file is UTF-16; convert it to UTF-8"
     return Document(None, bytes(kept) if size <= limit else None, problem, detail)
 
 
 def _lines(chunks: Iterable[bytes], limit: int) -> Iterator[_Line]:
-    """Yield the lines that are not blank, without their ends."""
-    rest, size = bytearray(), 0
+    """Yield the non-blank lines, without line ends."""
+    line, size = bytearray(), 0
     for chunk in chunks:
         first, *others = chunk.split(b"\n")
         size += len(first)
         if size <= limit:
-            rest += first
+            line += first
         for other in others:
-            yield from _line(bytes(rest), size, limit)
-            rest, size = bytearray(other[: limit + 1]), len(other)
+            yield from _line(bytes(line), size, limit)
+            line, size = bytearray(other[: limit + 1]), len(other)
         if size > limit:
-            rest.clear()
-    yield from _line(bytes(rest), size, limit)
+            line.clear()
+    yield from _line(bytes(line), size, limit)
 
 
 def _line(data: bytes, size: int, limit: int) -> Iterator[_Line]:
@@ -128,55 +133,56 @@ def _documents(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
     if first is None:
         return
     if not _is_json(first.data):
-        # Perhaps the file is one document in a layout of its own: try it whole, if it may be held whole.
-        held, size = [first], first.size
+        # The whole file may be a single document with an unusual layout. Try to parse it, if it is within the limit.
+        buffered, size = [first], first.size
         while size <= limit and (line := next(lines, None)):
-            held.append(line)
+            buffered.append(line)
             size += line.size + 1
-        if size <= limit and len(held) > 1 and _is_json(whole := b"\n".join(line.data for line in held)):
+        if size <= limit and len(buffered) > 1 and _is_json(whole := b"\n".join(line.data for line in buffered)):
             yield _document(whole)
             return
-        lines = chain(held[1:], lines)
-    yield from _join(chain([first], lines), limit)
+        lines = chain(buffered[1:], lines)
+    yield from _join_lines(chain([first], lines), limit)
 
 
-def _join(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
-    """Join the lines of a document that is printed over several: those after its first are indented or close it."""
+def _join_lines(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
+    """Join the lines of pretty-printed documents: their continuation lines are blank, indented or closing brackets."""
     document: list[bytes] = []
     size = 0
     is_open = False
     for line in lines:
         if not (is_open and (not line.data or line.data[:1] in b" \t}]")):
             if size:
-                yield _joined(document, size, limit)
+                yield _joined_document(document, size, limit)
             document, size = [], 0
-            is_open = line.size == len(line.data) and _goes_on(line.data)
+            is_open = line.size == len(line.data) and _is_unclosed(line.data)
         size += line.size + 1
         if size <= limit + 1:
             document.append(line.data)
         else:
             document.clear()
     if size:
-        yield _joined(document, size, limit)
+        yield _joined_document(document, size, limit)
 
 
-def _goes_on(line: bytes) -> bool:
-    start = line.removeprefix(_BOM).strip()
-    return start[:1] in (b"{", b"[") and start[-1:] not in (b"}", b"]")
+def _is_unclosed(line: bytes) -> bool:
+    """Return whether a line opens a JSON object or array and does not end with a closing bracket."""
+    text = line.removeprefix(_BOM).strip()
+    return text[:1] in (b"{", b"[") and text[-1:] not in (b"}", b"]")
 
 
-def _joined(lines: list[bytes], size: int, limit: int) -> Document:
+def _joined_document(lines: list[bytes], size: int, limit: int) -> Document:
     if size > limit + 1:
         return Document(None, None, "too_large", f"{size - 1} bytes; the limit is {limit}")
     return _document(b"\n".join(lines))
 
 
 def _document(data: bytes) -> Document:
-    bare = data.removeprefix(_BOM)
+    text = data.removeprefix(_BOM)
     try:
-        return Document(bare.decode(), None if bare is data else data)
+        return Document(text.decode(), None if text is data else data)
     except UnicodeDecodeError:
-        return Document(bare.decode("utf-8", "replace"), data)
+        return Document(text.decode("utf-8", "replace"), data)
 
 
 def _is_json(data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Files → Bronze rows."""
+"""Read landed files into rows of bronze/tweets."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -9,54 +9,49 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_apps.bronze.documents import Document, read_documents
+from spark_apps.lake.arrow_schema import arrow_schema
 from spark_apps.storage import open_binary
-from spark_apps.tables import BRONZE_TWEETS
+from spark_apps.tables import BRONZE_TWEETS, ddl
 
-_ROWS = 2_000
-_BYTES = 16 << 20
-
-_SCHEMA = pa.schema(
-    [
-        ("raw", pa.string()),
-        ("raw_bytes", pa.binary()),
-        ("problem", pa.string()),
-        ("detail", pa.string()),
-        ("source_file", pa.string()),
-        ("position", pa.int64()),
-        ("source_modified_at", pa.timestamp("us", "UTC")),
-        ("ingested_at", pa.timestamp("us", "UTC")),
-    ]
-)
-_DDL = ", ".join(f"{column.name} {column.type}" for column in BRONZE_TWEETS.columns if column.name in _SCHEMA.names)
+# A record batch is sent to Spark when it reaches either limit: this bounds the memory of a Python worker.
+_BATCH_ROWS = 2_000
+_BATCH_BYTES = 16 << 20
 
 
 def documents(files: DataFrame, max_document_bytes: int) -> DataFrame:
-    """Read `files` (path STRING, modificationTime TIMESTAMP, one row a file) into rows of BRONZE_TWEETS."""
-    rows = files.mapInArrow(_reader(max_document_bytes), _DDL)
+    """Read `files` into rows of BRONZE_TWEETS, one row per document.
+
+    `files` has one row per file: path STRING, modificationTime TIMESTAMP. A document longer than `max_document_bytes`
+    becomes a row with the problem `too_large`.
+    """
+    columns = BRONZE_TWEETS.data_columns
+    rows = files.mapInArrow(_reader(arrow_schema(columns), max_document_bytes), ddl(columns))
     return rows.withColumn("ingest_date", F.to_date("ingested_at")).select(BRONZE_TWEETS.column_names)
 
 
-def _reader(limit: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _reader(
+    schema: pa.Schema, max_document_bytes: int
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows: list[dict[str, Any]] = []
-        held = 0
+        size = 0
         for batch in batches:
             for file in batch.to_pylist():
-                for row in _rows(file["path"], file["modificationTime"], limit):
+                for row in _rows(file["path"], file["modificationTime"], max_document_bytes):
                     rows.append(row)
-                    held += len(row["raw"] or "") + len(row["raw_bytes"] or b"")
-                    if len(rows) >= _ROWS or held >= _BYTES:
-                        yield pa.RecordBatch.from_pylist(rows, _SCHEMA)
-                        rows, held = [], 0
+                    size += len(row["raw"] or "") + len(row["raw_bytes"] or b"")
+                    if len(rows) >= _BATCH_ROWS or size >= _BATCH_BYTES:
+                        yield pa.RecordBatch.from_pylist(rows, schema)
+                        rows, size = [], 0
         if rows:
-            yield pa.RecordBatch.from_pylist(rows, _SCHEMA)
+            yield pa.RecordBatch.from_pylist(rows, schema)
 
     return read
 
 
-def _rows(uri: str, modified_at: datetime, limit: int) -> Iterator[dict[str, Any]]:
+def _rows(uri: str, modified_at: datetime, max_document_bytes: int) -> Iterator[dict[str, Any]]:
     ingested_at = datetime.now(UTC)
-    for position, document in enumerate(_file(uri, limit)):
+    for position, document in enumerate(_documents(uri, max_document_bytes)):
         yield {
             "raw": document.raw,
             "raw_bytes": document.raw_bytes,
@@ -69,11 +64,11 @@ def _rows(uri: str, modified_at: datetime, limit: int) -> Iterator[dict[str, Any
         }
 
 
-def _file(uri: str, limit: int) -> Iterator[Document]:
+def _documents(uri: str, max_document_bytes: int) -> Iterator[Document]:
     try:
         with open_binary(uri) as stream:
-            yield from read_documents(stream, uri, limit)
+            yield from read_documents(stream, uri, max_document_bytes)
     except FileNotFoundError:
-        yield Document(None, None, "vanished", "the file was listed, and gone when it was to be read")
+        yield Document(None, None, "vanished", "the file was listed but no longer exists")
     except PermissionError as error:
         yield Document(None, None, "unreadable", str(error))

@@ -8,7 +8,7 @@ from threading import Event
 from spark_apps import storage
 from spark_apps.bronze.documents import Document, read_documents
 from spark_apps.settings import SettingsError
-from spark_apps.silver.formats import Tweet, read
+from spark_apps.silver.records import Tweet, read_records
 
 _SLICE_SECONDS = 1.0
 _DOCUMENT_LIMIT = 64 << 20
@@ -78,7 +78,7 @@ def _documents(file: Path) -> Iterator[Document]:
 
 def _written(document: Document) -> float | None:
     """Return when the first tweet of a document was written, in seconds since 1970."""
-    tweets = (item for item in read(document.raw or "") if isinstance(item, Tweet))
+    tweets = (item for item in read_records(document.raw or "") if isinstance(item, Tweet))
     tweet = next(tweets, None)
     return None if tweet is None else tweet.timestamp.timestamp()
 

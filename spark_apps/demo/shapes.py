@@ -1,4 +1,4 @@
-"""A tweet → JSON in each of the shapes in which tweets come: the other direction of silver/formats.py."""
+"""A tweet → JSON in each of the shapes in which tweets come: the other direction of silver/tweet_formats.py."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The model that Gold scores with: the version in production of a registry, or the one that comes with the project."""
+"""The model that Gold scores with: the registry's version in production, or the model bundled with the project."""
 
 import atexit
 import logging
@@ -13,59 +13,60 @@ from spark_apps.scoring.description import Description, ModelError, ModelVersion
 from spark_apps.settings import MODEL_NAME, Settings
 
 _log = logging.getLogger(__name__)
-_SAY_SECONDS = 10.0
-# They change every quarter of an hour, or when a person acknowledges them.
+# Interval between warnings while there is no model.
+_WARNING_SECONDS = 10.0
+# Interval between counts of the findings, which change every 15 minutes or when a person acknowledges them.
 _FINDINGS_SECONDS = 60.0
 
 
 class ProductionModel:
-    """The version that `production` names, asked for at each micro-batch."""
+    """The version with the alias `production` in a registry, resolved at each micro-batch."""
 
     def __init__(self, registry: Registry, cache: Path) -> None:
         self._registry = registry
         self._cache = cache
-        self._have: ModelVersion | None = None
-        # Why `current` is not what the registry names now; empty where it is.
+        self._model: ModelVersion | None = None
+        # Why `current` does not return the registry's version in production; empty if it does.
         self.problem = ""
-        # What `quality check` has found and nobody has acknowledged: a driver can tell Prometheus, a job cannot.
+        # Number of unacknowledged findings of `quality check`. Prometheus scrapes drivers, but not the quality job.
         self.findings = 0
-        self._said = -_SAY_SECONDS
-        self._counted = -_FINDINGS_SECONDS
+        self._warned_at = -_WARNING_SECONDS
+        self._counted_at = -_FINDINGS_SECONDS
 
     def current(self) -> ModelVersion | None:
-        """Return the version in production, None where there is none yet.
+        """Return the version in production, or None if there is no version yet.
 
-        While the registry cannot be reached, or its new version cannot be used, the version before stays.
+        While the registry is unreachable or the new version is unusable, this is the previous version.
         """
         try:
             version = self._registry.production()
-            if self._have is None or self._have.version != version:
+            if self._model is None or self._model.version != version:
                 folder = self._registry.download(version, self._cache / version)
-                self._have = ModelVersion(MODEL_NAME, version, folder)
+                self._model = ModelVersion(MODEL_NAME, version, folder)
                 _log.info("model %s version %s is in production", MODEL_NAME, version)
             self.problem = ""
             self._count_findings()
         except ModelError as error:
-            if self._have is not None and str(error) != self.problem:
-                _log.warning("going on with version %s of the model: %s", self._have.version, error)
-            if self._have is None and time.monotonic() - self._said > _SAY_SECONDS:
-                _log.warning("no model to score with, waiting: %s", error)
-                self._said = time.monotonic()
+            if self._model is not None and str(error) != self.problem:
+                _log.warning("still scoring with model version %s: %s", self._model.version, error)
+            if self._model is None and time.monotonic() - self._warned_at > _WARNING_SECONDS:
+                _log.warning("waiting for a model to score with: %s", error)
+                self._warned_at = time.monotonic()
             self.problem = str(error)
-        return self._have
+        return self._model
 
     def _count_findings(self) -> None:
-        if time.monotonic() - self._counted < _FINDINGS_SECONDS:
+        if time.monotonic() - self._counted_at < _FINDINGS_SECONDS:
             return
-        self._counted = time.monotonic()
+        self._counted_at = time.monotonic()
         try:
             self.findings = len(unacknowledged(standing(self._registry)))
-        except (ModelError, FindingsError) as error:  # no reason not to score
-            _log.warning("the findings of the stream cannot be counted: %s", error)
+        except (ModelError, FindingsError) as error:  # must not stop scoring
+            _log.warning("the findings of the quality check cannot be counted: %s", error)
 
 
 class BundledModel:
-    """The model that comes with the project; no registry is asked."""
+    """The model in the folder `models/` of the project, for runs without a registry."""
 
     problem = ""
     findings = 0
@@ -75,10 +76,10 @@ class BundledModel:
 
 
 def open_model(settings: Settings) -> BundledModel | ProductionModel:
-    """Return the model that `settings` name: `registry`'s in production, else the bundled one."""
+    """Return the model of `settings`: the registry's version in production, or the bundled model without a registry."""
     if settings.registry is None:
         return BundledModel()
-    # Of this process alone: two registries may use one number for different models.
+    # A folder per process: two registries may use the same version number for different models.
     cache = Path(tempfile.mkdtemp(prefix="tweet-sentiment-model-"))
     atexit.register(shutil.rmtree, cache, ignore_errors=True)
     return ProductionModel(Registry(settings.registry, settings.registry_timeout), cache)

@@ -1,33 +1,38 @@
-"""The history of gold/sentiment scored again with the model in production, then its aggregates made anew.
+"""Score the history of gold/sentiment again with the model in production, then rebuild the aggregates.
 
-Each part, some whole hours of one day, is one commit. What is left to do is read from the versions on the rows, so a
-rescore that has ended at whatever instant goes on where it was, and one that finds nothing does nothing. Gold must be
-stopped meanwhile: one process at a time may write its tables.
+1. Plan: divide the tweets that another model version scored into parts, some whole hours of a day each.
+2. Rewrite: score the tweets of a part and replace the rows of the part in one commit.
+3. Rebuild: compute gold/trends and gold/mentions from the new labels.
+
+The plan follows from the model versions in the rows. A rescore that was interrupted at any point therefore continues
+where it stopped, and a rescore of an up-to-date table does nothing. Gold must be stopped during a rescore, because only
+one process at a time may write a table.
 """
 
 import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import asdict, dataclass
+from datetime import date
 from threading import Event
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_apps.errors import UserError
 from spark_apps.gold.app import aggregates
 from spark_apps.gold.production_model import open_model
+from spark_apps.gold.rescore_plan import Part, is_stale, plan_parts
 from spark_apps.gold.transform import mentions, trends
 from spark_apps.lake import delta_tables, hadoop_fs
 from spark_apps.lake.commits import LakeError, open_table
 from spark_apps.lake.writer import TableWriter
 from spark_apps.monitoring.log import event
 from spark_apps.scoring.description import ModelVersion
-from spark_apps.scoring.udf import scored
+from spark_apps.scoring.udf import ADDED_COLUMNS, add_sentiment
 from spark_apps.session import make_session
 from spark_apps.settings import Settings
 from spark_apps.signals import set_on_signal
@@ -36,35 +41,21 @@ from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
 
 _log = logging.getLogger(__name__)
 _QUERY = "rescore"
-# Some minutes of scoring: what a kill costs, and what a stop waits for. Smaller parts would rewrite more hadoop_fs.
-_PART_TWEETS = 200_000
-_MODEL_COLUMNS = ("label", "score", "negative", "neutral", "positive", "model", "model_version")
 
 
 class RescoreError(UserError):
-    """A rescore that cannot begin, or has not come to its end; the text says what to do."""
+    """A rescore cannot start or was stopped before the end; the message says what to do."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True)
-class Part:
-    """Whole hours of one day, as hours since 1970: from `first` until before `end`, with `tweets` to score again."""
-
-    day: date
-    first: int
-    end: int
-    tweets: int
-
-    @property
-    def condition(self) -> str:
-        first, end = _instant(self.first), _instant(self.end)
-        return f"tweet_date = DATE'{self.day}' AND timestamp >= {first} AND timestamp < {end}"
-
-
-@dataclass(frozen=True)
 class PartReport:
-    """A part that is done: its number of so many, its tweets, and the `done` of all `to_do` so far."""
+    """The progress of a rescore after a part.
+
+    `part` is the number of the part out of `parts`. `tweets` and `seconds` are those of this part. `done` is the number
+    of tweets that were rescored so far, out of `to_do`.
+    """
 
     part: int
     parts: int
@@ -83,8 +74,8 @@ class PartReport:
 
 
 @dataclass(frozen=True)
-class Rescored:
-    """What a rescore has done: tweets that `model_version` has labelled anew, in so many parts."""
+class RescoreResult:
+    """The result of a rescore: the number of tweets with a new label from `model_version`, and the number of parts."""
 
     model_version: str
     tweets: int
@@ -92,136 +83,112 @@ class Rescored:
     seconds: float
 
 
-def run(settings: Settings, since: date | None, on_part: Callable[[PartReport], None]) -> Rescored:
-    """Rescore the lake of `settings` in a Spark of its own, until it is done or a signal ends it after a part.
+def run(settings: Settings, since: date | None, on_part: Callable[[PartReport], None]) -> RescoreResult:
+    """Rescore the lake of `settings` in a new Spark session. A signal stops the rescore after the current part.
 
-    `on_part` hears of each part, unless a cluster watches (`monitor_port`): then each is a line of JSON on stdout.
+    `on_part` is called after each part. In a cluster (`monitor_port` is set), each report is written to stdout as a
+    line of JSON instead.
     """
 
-    def report(done: PartReport) -> None:
+    def report(part: PartReport) -> None:
         if settings.monitor_port is None:
-            on_part(done)
+            on_part(part)
         else:
-            print(event("rescored", asdict(done)), flush=True)
+            print(event("rescored", asdict(part)), flush=True)
 
     stop = Event()
     with ExitStack() as stack:
         spark = make_session(settings)
         stack.callback(spark.stop)
-        # After Spark, which would have a Ctrl-C for itself.
+        # Install the handlers after Spark, which installs its own handler for Ctrl-C.
         stack.enter_context(set_on_signal(stop))
         return rescore(spark, settings, since, report, stop)
 
 
 def rescore(
     spark: SparkSession, settings: Settings, since: date | None, on_part: Callable[[PartReport], None], stop: Event
-) -> Rescored:
-    """Score again all tweets of gold/sentiment, those of days from `since` on, that another version has scored.
+) -> RescoreResult:
+    """Rescore the tweets of gold/sentiment that another model version scored, of all days or from `since` on.
 
-    `RescoreError` where there is no model, or where `stop` was set before the end; `LakeError` where there is nothing
-    to rescore, or another process writes the tables.
+    Raises `RescoreError` if there is no model, or if `stop` is set before the end. Raises `LakeError` if there is no
+    table gold/sentiment, or if another process writes the Gold tables.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     (lake,) = settings.require("lake")
-    model = _in_production(settings)
+    model = _production_model(settings)
     if open_table(lake, GOLD_SENTIMENT) is None:
-        raise LakeError(f"{GOLD_SENTIMENT.path(lake)} is not there yet: run the streams over this lake first")
+        raise LakeError(f"{GOLD_SENTIMENT.path(lake)} does not exist yet: run the streams over this lake first")
     delta_tables.create_or_evolve(spark, lake, GOLD_SENTIMENT)
     writer = _writer(lake, GOLD_SENTIMENT)
-    # What it has not counted yet would be counted twice: when the aggregates are made anew, and by itself afterwards.
-    StreamRunner(spark, lake, lambda batch: _log.info("%s", batch), stop).run([aggregates(spark, lake)], None)
-    parts = _pack(_stale_hours(delta_tables.read(spark, lake, GOLD_SENTIMENT, writer.current_version()), model, since))
+    _aggregate_new_rows(spark, lake, stop)
+    parts = plan_parts(delta_tables.read(spark, lake, GOLD_SENTIMENT, writer.current_version()), model, since)
     _log.info("%s parts to be scored with version %s", len(parts), model.version)
-    # It stands there from the first part until the aggregates follow the new labels.
+    # This file exists while the aggregates do not match the labels: from the first part until they are rebuilt.
     unfinished = f"{lake}/checkpoints/rescore.json"
     if parts:
         hadoop_fs.write_text(spark, unfinished, json.dumps({"model_version": model.version, "parts": len(parts)}))
     for number in range(len(parts)):
-        _check(stop, f"with {len(parts) - number} of {len(parts)} parts to go")
-        on_part(_write(spark, writer, model, parts, number))
+        _raise_if_stopped(stop, f"with {len(parts) - number} of {len(parts)} parts left")
+        on_part(_rewrite(spark, writer, model, parts, number))
     if hadoop_fs.exists(spark, unfinished):
-        _check(stop, "before the aggregates followed the new labels")
-        _rebuild(spark, lake, writer.current_version())
+        _raise_if_stopped(stop, "before it rebuilt the aggregates")
+        _rebuild_aggregates(spark, lake, writer.current_version())
         hadoop_fs.remove(spark, unfinished)
     tweets = sum(part.tweets for part in parts)
-    return Rescored(model.version, tweets, len(parts), round(time.monotonic() - began, 1))
+    return RescoreResult(model.version, tweets, len(parts), round(time.monotonic() - started, 1))
 
 
-def _write(
-    spark: SparkSession, writer: TableWriter, model: ModelVersion, parts: Sequence[Part], number: int
-) -> PartReport:
-    """Score one of `parts` again, and put it in the place of what was there."""
-    began, part = time.monotonic(), parts[number]
-    rows = delta_tables.read(spark, writer.lake, GOLD_SENTIMENT, writer.current_version()).where(part.condition)
-    writer.replace(_rescored(rows, model), number, part.condition)
-    done, to_do = (sum(part.tweets for part in some) for some in (parts[: number + 1], parts))
-    seconds = time.monotonic() - began
-    return PartReport(number + 1, len(parts), str(part.day), part.tweets, seconds, done, to_do, model.version)
-
-
-def _in_production(settings: Settings) -> ModelVersion:
+def _production_model(settings: Settings) -> ModelVersion:
     models = open_model(settings)
     model = models.current()
     if model is None:
-        raise RescoreError(
-            f"there is no model to rescore with: {models.problem}. Release one, or name the registry that has one"
-        )
+        raise RescoreError(f"no model to rescore with ({models.problem}): release a model, or name another --registry")
     return model
-
-
-def _check(stop: Event, where: str) -> None:
-    if stop.is_set():
-        raise RescoreError(f"the rescore was stopped {where}: the same command goes on from here")
 
 
 def _writer(lake: str, table: Table) -> TableWriter:
     return TableWriter(lake, table, _QUERY, f"{_QUERY}:{uuid.uuid4().hex}")
 
 
-def _is_stale(model: ModelVersion) -> Column:
-    return ~(F.col("model").eqNullSafe(model.name) & F.col("model_version").eqNullSafe(model.version))
+def _aggregate_new_rows(spark: SparkSession, lake: str, stop: Event) -> None:
+    """Let the stream of the aggregates process the rows that it has not read yet.
+
+    Otherwise these rows would be counted twice: when the aggregates are rebuilt, and by the stream afterwards.
+    """
+    StreamRunner(spark, lake, lambda batch: _log.info("%s", batch), stop).run([aggregates(spark, lake)], None)
 
 
-def _stale_hours(sentiment: DataFrame, model: ModelVersion, since: date | None) -> list[tuple[date, int, int]]:
-    """Return day, hour since 1970 and number of the tweets to be scored again, in order."""
-    stale = sentiment.where(_is_stale(model))
-    if since is not None:
-        stale = stale.where(F.col("tweet_date") >= F.lit(since))
-    hour = F.floor(F.unix_seconds("timestamp") / 3600).alias("hour")
-    found = stale.groupBy("tweet_date", hour).agg(F.count("*").alias("tweets")).orderBy("tweet_date", "hour").collect()
-    return [(row["tweet_date"], row["hour"], row["tweets"]) for row in found]
+def _rewrite(
+    spark: SparkSession, writer: TableWriter, model: ModelVersion, parts: Sequence[Part], number: int
+) -> PartReport:
+    """Score the part `number` of `parts` again and replace its rows."""
+    started, part = time.monotonic(), parts[number]
+    rows = delta_tables.read(spark, writer.lake, GOLD_SENTIMENT, writer.current_version()).where(part.condition)
+    writer.replace(_with_new_sentiment(rows, model), number, part.condition)
+    done, to_do = (sum(part.tweets for part in some) for some in (parts[: number + 1], parts))
+    seconds = time.monotonic() - started
+    return PartReport(number + 1, len(parts), str(part.day), part.tweets, seconds, done, to_do, model.version)
 
 
-def _pack(hours: Iterable[tuple[date, int, int]]) -> list[Part]:
-    """Join hours of one day into parts; the newest come first, which are those that people look at."""
-    parts: list[Part] = []
-    for day, hour, tweets in hours:
-        last = parts[-1] if parts else None
-        if last and last.day == day and last.tweets + tweets <= _PART_TWEETS:
-            parts[-1] = replace(last, end=hour + 1, tweets=last.tweets + tweets)
-        else:
-            parts.append(Part(day, hour, hour + 1, tweets))
-    return parts[::-1]
-
-
-def _rescored(rows: DataFrame, model: ModelVersion) -> DataFrame:
-    """Return `rows` with what `model` says of those that another version has scored; the others are as they were."""
-    stale = rows.where(_is_stale(model)).drop(*_MODEL_COLUMNS, "rescored_at")
-    again = (
-        scored(stale.withColumnRenamed("scored_at", "first_scored_at"), model)
+def _with_new_sentiment(rows: DataFrame, model: ModelVersion) -> DataFrame:
+    """Return `rows` of GOLD_SENTIMENT, with stale rows scored by `model` and the other rows unchanged."""
+    stale = rows.where(is_stale(model)).withColumnRenamed("scored_at", "first_scored_at")
+    rescored = (
+        add_sentiment(stale.drop(*ADDED_COLUMNS, "rescored_at"), model)
         .withColumn("rescored_at", F.col("scored_at"))
         .withColumn("scored_at", F.col("first_scored_at"))
     )
     names = GOLD_SENTIMENT.column_names
-    return again.select(names).union(rows.where(~_is_stale(model)).select(names))
+    return rescored.select(names).union(rows.where(~is_stale(model)).select(names))
 
 
-def _rebuild(spark: SparkSession, lake: str, version: int) -> None:
-    """Make both aggregates anew from gold/sentiment as it was in `version`; done twice, it is the same."""
+def _rebuild_aggregates(spark: SparkSession, lake: str, version: int) -> None:
+    """Replace both aggregates by those of `version` of gold/sentiment; a repetition has the same result."""
     sentiment = delta_tables.read(spark, lake, GOLD_SENTIMENT, version)
     for table, aggregate in ((GOLD_TRENDS, trends), (GOLD_MENTIONS, mentions)):
         _writer(lake, table).replace(aggregate(sentiment).repartition("tweet_date"), 0)
 
 
-def _instant(hour: int) -> str:
-    return f"TIMESTAMP'{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=hour):%Y-%m-%dT%H:%M:%SZ}'"
+def _raise_if_stopped(stop: Event, progress: str) -> None:
+    if stop.is_set():
+        raise RescoreError(f"the rescore was stopped {progress}: run the same command to continue")

@@ -1,9 +1,15 @@
-"""Gold rows → their aggregates: tweets a minute, and tweets that mention an account."""
+"""Derive the rows of the Gold tables: sentiment per tweet, and its aggregates by minute and by mentioned account."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from spark_apps.tables import GOLD_MENTIONS, GOLD_TRENDS
+from spark_apps.labels import LABELS
+from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS
+
+
+def new_sentiment(scored_tweets: DataFrame) -> DataFrame:
+    """Return the rows of GOLD_SENTIMENT for newly scored rows of SILVER_TWEETS."""
+    return scored_tweets.withColumn("rescored_at", F.lit(None).cast("timestamp")).select(GOLD_SENTIMENT.column_names)
 
 
 def trends(sentiment: DataFrame) -> DataFrame:
@@ -21,14 +27,14 @@ def trends(sentiment: DataFrame) -> DataFrame:
 
 
 def mentions(sentiment: DataFrame) -> DataFrame:
-    """Count rows of GOLD_SENTIMENT by account mentioned, day and language: rows of GOLD_MENTIONS."""
+    """Count rows of GOLD_SENTIMENT by mentioned account, day and language: rows of GOLD_MENTIONS."""
     return (
         sentiment.select(F.explode("mentions").alias("mention"), "timestamp", "lang", "label", "tweet_date")
         .groupBy("mention", "lang", "tweet_date")
         .agg(
             F.min("timestamp").alias("first_seen"),
             F.max("timestamp").alias("last_seen"),
-            *(_count(label) for label in ("negative", "neutral", "positive")),
+            *(_count(label) for label in LABELS),
             F.count("*").alias("total"),
         )
         .select(GOLD_MENTIONS.column_names)

@@ -1,4 +1,4 @@
-"""Silver: bronze/tweets → silver/tweets, one row a tweet id for ever, and silver/quarantine."""
+"""Silver: read bronze/tweets, write silver/tweets with one row per tweet id, and silver/quarantine."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,42 +8,43 @@ from pyspark.sql import functions as F
 
 from spark_apps.lake import delta_tables
 from spark_apps.settings import Settings
-from spark_apps.silver.transform import records
+from spark_apps.silver.transform import distinct_tweets, parse_records, rejects
 from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest
 from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, SILVER_TWEETS
 
-_MAX_BYTES = "16m"
+# Size of the files of bronze/tweets that one batch reads.
+_MAX_BRONZE_BYTES = "16m"
 
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
-    """Return the one stream of this layer."""
+    """Return the stream of this layer."""
     (lake,) = settings.require("lake")
 
     def process(batch: Batch) -> BatchResult:
-        found = records(batch.rows, SILVER_TWEETS.columns).persist()
+        records = parse_records(batch.rows, SILVER_TWEETS).persist()
         try:
-            return _write(found, batch, lake)
+            return _write(records, batch, lake)
         finally:
-            found.unpersist()
+            records.unpersist()
 
     def source() -> DataFrame:
-        return delta_tables.read_stream(spark, lake, BRONZE_TWEETS, _MAX_BYTES)
+        return delta_tables.read_stream(spark, lake, BRONZE_TWEETS, _MAX_BRONZE_BYTES)
 
     return [Stream("silver", source, (BRONZE_TWEETS,), (SILVER_TWEETS, QUARANTINE), always_ready(process))]
 
 
-def _write(found: DataFrame, batch: Batch, lake: str) -> BatchResult:
-    groups = _groups(found)
+def _write(records: DataFrame, batch: Batch, lake: str) -> BatchResult:
+    groups = _count(records)
     rejected = Counter({row["reason"]: row["records"] for row in groups if row["reason"]})
     accepted = [row for row in groups if not row["reason"]]
     if rejected:
-        batch.writers[QUARANTINE.name].append(found.where("reason IS NOT NULL"), batch.id, rejected)
-    new = found.where("reason IS NULL AND copy = 1")
-    known = _known_ids(new, accepted, lake)
-    if known:
-        ids = found.sparkSession.createDataFrame([(id_,) for id_ in known], "id STRING")
-        new = new.join(F.broadcast(ids), "id", "left_anti")
-    rows = sum(row["ids"] for row in accepted) - len(known)
+        batch.writers[QUARANTINE.name].append(rejects(records), batch.id, rejected)
+    new = distinct_tweets(records, SILVER_TWEETS)
+    existing_ids = _existing_ids(new, accepted, lake)
+    if existing_ids:
+        existing = records.sparkSession.createDataFrame([(id_,) for id_ in existing_ids], "id STRING")
+        new = new.join(F.broadcast(existing), "id", "left_anti")
+    rows = sum(row["ids"] for row in accepted) - len(existing_ids)
     counts = {
         "documents": sum(row["documents"] for row in groups),
         "rows": rows,
@@ -54,10 +55,10 @@ def _write(found: DataFrame, batch: Batch, lake: str) -> BatchResult:
     return BatchResult({**counts, "quarantine": rejected.total()}, counts["documents"], landed, rejected)
 
 
-def _groups(found: DataFrame) -> Sequence[Row]:
-    """Count the batch in one pass: records a reason, the ids of the tweets with their range a day, the last landing."""
+def _count(records: DataFrame) -> Sequence[Row]:
+    """Count the records per reason, day and length of the id, with the range of ids and the latest landing time."""
     return (
-        found.groupBy("reason", "tweet_date", F.length("id").alias("digits"))
+        records.groupBy("reason", "tweet_date", F.length("id").alias("digits"))
         .agg(
             F.count("*").alias("records"),
             F.count_if(F.col("record") == 0).alias("documents"),
@@ -70,11 +71,11 @@ def _groups(found: DataFrame) -> Sequence[Row]:
     )
 
 
-def _known_ids(new: DataFrame, accepted: Sequence[Row], lake: str) -> list[str]:
-    """Return the ids of `new` that silver/tweets already holds, on whatever day.
+def _existing_ids(new: DataFrame, accepted: Sequence[Row], lake: str) -> list[str]:
+    """Return the ids of `new` that silver/tweets already contains, on any day.
 
-    Ids of one length and day lie close together, so their ranges let Delta pass over nearly all files by the
-    statistics in its log. The bounds are strings and compared as strings, as the statistics are.
+    Ids of one day and length are close together. The filter on their ranges therefore lets Delta skip nearly all files
+    by the statistics in its log. The ranges are of strings, compared as strings, because the statistics are too.
     """
     if not accepted:
         return []

@@ -1,4 +1,4 @@
-"""Text → the JSON values in it, whatever the text holds."""
+"""Decode the JSON values in a text of any content, and encode values as JSON."""
 
 import json
 import re
@@ -9,22 +9,23 @@ from typing import Any
 _BOM = "\ufeff"
 _SPACE = re.compile(r"[\s\x00]*")
 _LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
-# What remains where a number or an escape was cut.
+# The rest of a text that was truncated within a number or an escape sequence.
 _CUT_TOKEN = re.compile(r"[.eE][+-]?|\\u?[0-9a-fA-F]{0,4}")
-_EXCERPT = 80
+_EXCERPT_CHARACTERS = 80
+TOO_DEEP = "nested more deeply than any tweet"
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A document, or a record of one, that is no tweet: `reason` is one of REASONS."""
+    """A document, or a record of a document, that is not a tweet; `reason` is one of REASONS in tables.py."""
 
     raw: str
     reason: str
     detail: str | None
 
 
-def clean(text: str) -> str:
-    """Return `text` with each half of a surrogate pair replaced by U+FFFD: UTF-8 cannot hold it."""
+def replace_lone_surrogates(text: str) -> str:
+    """Return `text` with each unpaired surrogate replaced by U+FFFD, because UTF-8 cannot encode it."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -32,33 +33,33 @@ def clean(text: str) -> str:
     return text
 
 
-def dumps(value: object) -> str:
-    """Return `value` as compact JSON."""
-    return clean(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+def compact_json(value: object) -> str:
+    """Return `value` as JSON without spaces."""
+    return replace_lone_surrogates(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
-def values(text: str) -> Iterator[Any | Rejected]:
-    """Yield the JSON values that stand one after the other in `text`, then a `Rejected` for what is none."""
-    start = _skip(text, 0)
+def json_values(text: str) -> Iterator[Any | Rejected]:
+    """Yield the consecutive JSON values in `text`, then a `Rejected` for the rest if the rest is not JSON."""
+    start = _skip_space(text, 0)
     if start == len(text):
         yield Rejected(text, "not_json", "the document is blank")
         return
-    first = True
+    is_first = True
     while start < len(text):
         try:
             value, end = _decode(text, start)
         except json.JSONDecodeError as error:
-            yield _rejected(text, start, first, error)
+            yield _reject(text, start, is_first, error)
             return
         except RecursionError:
-            yield Rejected(text[start:], "too_deep", "nested more deeply than a tweet ever is")
+            yield Rejected(text[start:], "too_deep", TOO_DEEP)
             return
         yield value
-        start, first = _skip(text, end), False
+        start, is_first = _skip_space(text, end), False
 
 
-def _skip(text: str, start: int) -> int:
-    end = _SPACE.match(text, start).end()  # type: ignore[union-attr]  # it matches nothing too
+def _skip_space(text: str, start: int) -> int:
+    end = _SPACE.match(text, start).end()  # type: ignore[union-attr]  # the pattern also matches the empty string
     while text.startswith(_BOM, end):
         end = _SPACE.match(text, end + 1).end()  # type: ignore[union-attr]
     return end
@@ -69,22 +70,25 @@ def _decode(text: str, start: int) -> tuple[Any, int]:
         return _decoder.raw_decode(text, start)
     except json.JSONDecodeError:
         raise
-    except ValueError:  # Python refuses to make an int of more than 4,300 digits
-        return _patient_decoder.raw_decode(text, start)
+    except ValueError:  # Python refuses to convert more than 4,300 digits to an int
+        return _long_number_decoder.raw_decode(text, start)
 
 
 _decoder = json.JSONDecoder(strict=False)
-_patient_decoder = json.JSONDecoder(strict=False, parse_int=lambda digits: int(digits) if len(digits) < 40 else digits)
+# Keeps a number of 40 or more digits as a string.
+_long_number_decoder = json.JSONDecoder(
+    strict=False, parse_int=lambda digits: int(digits) if len(digits) < 40 else digits
+)
 
 
-def _rejected(text: str, start: int, first: bool, error: json.JSONDecodeError) -> Rejected:
-    where = f"{error.msg} at character {error.pos}: {text[error.pos : error.pos + _EXCERPT]!r}"
-    if text[start] in "{[" and _ends_early(text, error):
-        return Rejected(text[start:], "cut_off", where)
-    return Rejected(text[start:], "not_json" if first else "trailing_text", clean(where))
+def _reject(text: str, start: int, is_first: bool, error: json.JSONDecodeError) -> Rejected:
+    detail = f"{error.msg} at character {error.pos}: {text[error.pos : error.pos + _EXCERPT_CHARACTERS]!r}"
+    if text[start] in "{[" and _is_truncated(text, error):
+        return Rejected(text[start:], "cut_off", detail)
+    return Rejected(text[start:], "not_json" if is_first else "trailing_text", replace_lone_surrogates(detail))
 
 
-def _ends_early(text: str, error: json.JSONDecodeError) -> bool:
+def _is_truncated(text: str, error: json.JSONDecodeError) -> bool:
     rest = text[error.pos :].rstrip()
     return (
         not rest

@@ -1,6 +1,7 @@
-"""Bronze rows → records: tweets as Silver keeps them, and rejects with their reason."""
+"""Parse documents of bronze/tweets into records: rows of silver/tweets and of silver/quarantine."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -8,78 +9,70 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from spark_apps.silver import formats
-from spark_apps.tables import Column
+from spark_apps.lake.arrow_schema import arrow_schema
+from spark_apps.silver.records import Rejected, field_text, read_records
+from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, Column, Table, ddl
 
-_ROWS = 2_000
-_STRING = pa.string()
-_UTC = pa.timestamp("us", "UTC")
-_SCHEMA = pa.schema(
-    [
-        ("id", _STRING),
-        ("user_id", _STRING),
-        ("full_text", _STRING),
-        ("lang", _STRING),
-        ("timestamp", _UTC),
-        ("mentions", pa.list_(_STRING)),
-        ("truth", _STRING),
-        ("format", _STRING),
-        ("raw", _STRING),
-        ("reason", _STRING),
-        ("detail", _STRING),
-        ("source_file", _STRING),
-        ("position", pa.int64()),
-        ("record", pa.int32()),
-        ("landed_at", _UTC),
-        ("ingested_at", _UTC),
-    ]
-)
-_TYPES = {
-    "timestamp": "TIMESTAMP",
-    "mentions": "ARRAY<STRING>",
-    "position": "BIGINT",
-    "record": "INT",
-    "landed_at": "TIMESTAMP",
-    "ingested_at": "TIMESTAMP",
-}
+_BATCH_ROWS = 2_000
+_POSITION = next(column for column in BRONZE_TWEETS.columns if column.name == "position")
+_RECORD = Column("record", "INT", "index of the record in its document, from 0")
 
 
-def records(bronze: DataFrame, columns: Sequence[Column]) -> DataFrame:
-    """Read rows of BRONZE_TWEETS into records, one row each: a tweet where `reason` is null, else a reject.
+def parse_records(documents: DataFrame, silver_tweets: Table) -> DataFrame:
+    """Parse rows of BRONZE_TWEETS into records, one row per record: a tweet if `reason` is null, else a reject.
 
-    `columns` are those of SILVER_TWEETS; those with a `field` are copied from the tweet's own JSON. `record` counts
-    the records of a document from 0; `copy` counts the records with the same id from 1, the one that landed first
-    being 1, so a tweet is a duplicate within these rows where `copy` is above 1.
+    A row has the columns of `silver_tweets` and QUARANTINE, and three more: `position` of the document in its file,
+    `record`, the index of the record in its document from 0, and `copy`, which numbers the tweets with the same id
+    from 1 in the order in which they landed. A tweet with a `copy` above 1 is a duplicate within `documents`.
     """
-    copied = [column for column in columns if column.field]
-    schema = pa.schema([*_SCHEMA, *(pa.field(column.name, _STRING) for column in copied)])
-    ddl = ", ".join(f"`{name}` {_TYPES.get(name, 'STRING')}" for name in schema.names)
-    rows = bronze.select(
+    columns = _parsed_columns(silver_tweets)
+    paths = {column.name: column.json_path for column in silver_tweets.columns if column.json_path}
+    rows = documents.select(
         "raw", "problem", "detail", "source_file", "position", "source_modified_at", "ingested_at"
-    ).mapInArrow(_reader(schema, {column.name: str(column.field) for column in copied}), ddl)
-    for column in copied:
-        # A value that does not fit the column's type is null here and still whole in Bronze.
-        rows = rows.withColumn(column.name, F.expr(f"try_cast(`{column.name}` AS {column.type})"))
-    first = Window.partitionBy("id").orderBy("landed_at", "source_file", "position", "record")
+    ).mapInArrow(_reader(arrow_schema(columns), paths), ddl(columns))
+    for column in silver_tweets.columns:
+        if column.json_path:
+            # A value that does not fit the type of the column becomes null; Bronze still has the value.
+            rows = rows.withColumn(column.name, F.expr(f"try_cast(`{column.name}` AS {column.type})"))
+    landing_order = Window.partitionBy("id").orderBy("landed_at", "source_file", "position", "record")
     return (
-        rows.withColumn("copy", F.when(F.col("reason").isNull(), F.row_number().over(first)))
+        rows.withColumn("copy", F.when(F.col("reason").isNull(), F.row_number().over(landing_order)))
         .withColumn("tweet_date", F.to_date("timestamp"))
         .withColumn("ingest_date", F.to_date("ingested_at"))
     )
+
+
+def distinct_tweets(records: DataFrame, silver_tweets: Table) -> DataFrame:
+    """Return the first copy of each tweet in `records` as rows of `silver_tweets`."""
+    return records.where("reason IS NULL AND copy = 1").select(silver_tweets.column_names)
+
+
+def rejects(records: DataFrame) -> DataFrame:
+    """Return the rejected records as rows of QUARANTINE."""
+    return records.where("reason IS NOT NULL").select(QUARANTINE.column_names)
+
+
+def _parsed_columns(silver_tweets: Table) -> list[Column]:
+    """Return the columns that the Python workers fill; a column copied from JSON is text until it is cast."""
+    tweet = [replace(column, type="STRING") if column.json_path else column for column in silver_tweets.data_columns]
+    names = {column.name for column in tweet}
+    reject = [column for column in QUARANTINE.data_columns if column.name not in names]
+    return [*tweet, *reject, _POSITION, _RECORD]
 
 
 def _reader(
     schema: pa.Schema, paths: Mapping[str, str]
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        found = (record for batch in batches for document in batch.to_pylist() for record in _records(document, paths))
-        while rows := list(islice(found, _ROWS)):
-            yield pa.RecordBatch.from_pylist(rows, schema)
+        rows = (row for batch in batches for document in batch.to_pylist() for row in _rows(document, paths))
+        while chunk := list(islice(rows, _BATCH_ROWS)):
+            yield pa.RecordBatch.from_pylist(chunk, schema)
 
     return read
 
 
-def _records(document: dict[str, Any], paths: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _rows(document: dict[str, Any], paths: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one document; columns that a row lacks are null."""
     origin = {
         "source_file": document["source_file"],
         "position": document["position"],
@@ -90,19 +83,19 @@ def _records(document: dict[str, Any], paths: Mapping[str, str]) -> Iterator[dic
         reject = {"raw": document["raw"], "reason": document["problem"], "detail": document["detail"]}
         yield origin | reject | {"record": 0}
         return
-    for number, item in enumerate(formats.read(document["raw"])):
-        if isinstance(item, formats.Rejected):
-            yield origin | {"record": number, "raw": item.raw, "reason": item.reason, "detail": item.detail}
+    for number, record in enumerate(read_records(document["raw"])):
+        if isinstance(record, Rejected):
+            yield origin | {"record": number, "raw": record.raw, "reason": record.reason, "detail": record.detail}
         else:
             yield origin | {
                 "record": number,
-                "id": item.id,
-                "user_id": item.user_id,
-                "full_text": item.full_text,
-                "lang": item.lang,
-                "timestamp": item.timestamp,
-                "mentions": item.mentions,
-                "truth": item.truth,
-                "format": item.format,
-                **{name: formats.field(item.fields, path) for name, path in paths.items()},
+                "id": record.id,
+                "user_id": record.user_id,
+                "full_text": record.full_text,
+                "lang": record.lang,
+                "timestamp": record.timestamp,
+                "mentions": record.mentions,
+                "truth": record.truth,
+                "format": record.format,
+                **{name: field_text(record.json, path) for name, path in paths.items()},
             }

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from spark_apps.registry.client import BUNDLED
 from spark_apps.scoring.description import ModelVersion
-from spark_apps.scoring.udf import scored
+from spark_apps.scoring.udf import add_sentiment
 from spark_apps.session import make_session
 from spark_apps.settings import load
 from tests.benchmarks.checkpoints import roberta_base, torch_model
@@ -61,7 +61,7 @@ def _pipeline(folder: Path) -> Callable[[DataFrame], DataFrame]:
 
 
 def _gold(name: str, folder: Path) -> Callable[[DataFrame], DataFrame]:
-    return lambda tweets: scored(tweets, ModelVersion("bench", name, folder))
+    return lambda tweets: add_sentiment(tweets, ModelVersion("bench", name, folder))
 
 
 def _rate(spark: SparkSession, sample: list[str], way: Callable[[DataFrame], DataFrame]) -> float:

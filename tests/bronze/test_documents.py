@@ -1,4 +1,4 @@
-"""Cutting files into documents: every layout in which clients write them, and every way a file can be broken."""
+"""Split files into documents: the layouts that clients write, and damaged files."""
 
 import gzip
 import io
@@ -15,43 +15,43 @@ LIMIT = 1 << 20
 TWEET = {"id": 1, "full_text": "good morning", "user": {"id": 7}, "tags": ["a", "b"]}
 
 
-def cut(data: bytes, name: str = "f.json", limit: int = LIMIT) -> list[Document]:
+def split(data: bytes, name: str = "f.json", limit: int = LIMIT) -> list[Document]:
     return list(read_documents(io.BytesIO(data), name, limit))
 
 
 def raws(data: bytes) -> list[str | None]:
-    return [document.raw for document in cut(data)]
+    return [document.raw for document in split(data)]
 
 
 def problems(data: bytes, name: str = "f.json", limit: int = LIMIT) -> list[str | None]:
-    return [document.problem for document in cut(data, name, limit)]
+    return [document.problem for document in split(data, name, limit)]
 
 
-def test_one_document_a_line_without_the_blank_ones() -> None:
+def test_each_line_is_a_document_and_blank_lines_are_skipped() -> None:
     assert raws(b'{"id":1}\n\n  \r\n{"id":2}\r\n{"id":3}') == ['{"id":1}', '{"id":2}', '{"id":3}']
 
 
 @pytest.mark.parametrize("indent", [0, 1, 4, "\t"])
-def test_a_document_over_many_lines_is_one(indent: int | str) -> None:
+def test_a_document_may_span_many_lines(indent: int | str) -> None:
     text = json.dumps(TWEET, indent=indent)
     assert raws(text.encode() + b"\n") == [text]
 
 
-def test_several_printed_documents_in_one_file() -> None:
+def test_several_pretty_printed_documents_in_one_file() -> None:
     text = json.dumps(TWEET, indent=2)
     assert raws("\n".join([text, text, '{"id":9}', text]).encode()) == [text, text, '{"id":9}', text]
 
 
-def test_printed_documents_after_single_lines() -> None:
+def test_pretty_printed_documents_after_single_lines() -> None:
     text = json.dumps(TWEET, indent=2)
     assert raws(f'{{"id":9}}\n{text}\n{{"id":8}}\n'.encode()) == ['{"id":9}', text, '{"id":8}']
 
 
-def test_an_array_with_an_element_a_line_is_one_document() -> None:
+def test_an_array_with_one_element_per_line_is_one_document() -> None:
     assert raws(b'[\n{"id":1},\n{"id":2}\n]\n') == ['[\n{"id":1},\n{"id":2}\n]']
 
 
-def test_a_broken_line_costs_only_itself() -> None:
+def test_a_damaged_line_does_not_affect_other_lines() -> None:
     assert raws(b'{"id":1,"te\n{"id":2}\nrubbish\n{"id":3}\n') == ['{"id":1,"te', '{"id":2}', "rubbish", '{"id":3}']
 
 
@@ -65,12 +65,12 @@ def test_gzip_of_one_and_of_several_members() -> None:
     assert raws(gzip.compress(b'{"id":1}\n') + b"\0" * 512) == ['{"id":1}']
 
 
-def test_gzip_that_ends_early_keeps_what_came_before() -> None:
+def test_truncated_gzip_keeps_the_documents_before_the_damage() -> None:
     lines = b"".join(b'{"id":%d,"text":"%s"}\n' % (n, bytes(str(n * 7919), "ascii") * 20) for n in range(5000))
-    found = cut(gzip.compress(lines)[:-2000])
-    assert found[0].raw is not None and found[0].raw.startswith('{"id":0,')
-    assert [document.problem for document in found[:-1]] == [None] * (len(found) - 1)
-    assert found[-1].problem == "bad_gzip"
+    documents = split(gzip.compress(lines)[:-2000])
+    assert documents[0].raw is not None and documents[0].raw.startswith('{"id":0,')
+    assert [document.problem for document in documents[:-1]] == [None] * (len(documents) - 1)
+    assert documents[-1].problem == "bad_gzip"
 
 
 def test_damaged_gzip_and_gzip_by_name_only() -> None:
@@ -82,32 +82,32 @@ def test_damaged_gzip_and_gzip_by_name_only() -> None:
 
 def test_binary_keeps_its_bytes() -> None:
     data = bytes(range(256)) * 50
-    (document,) = cut(data)
+    (document,) = split(data)
     assert (document.problem, document.raw, document.raw_bytes) == ("binary", None, data)
-    assert "UTF-16" in str(cut('{"id":1}'.encode("utf-16"))[0].detail)
+    assert "UTF-16" in str(split('{"id":1}'.encode("utf-16"))[0].detail)
 
 
-# Without the time, which would give the case another name in each process that collects it.
+# Without a modification time, which would give the test case another name in each pytest process.
 @pytest.mark.parametrize("data", [b"", b"\n\n  \n", gzip.compress(b"", mtime=0)])
 def test_an_empty_file_holds_no_document(data: bytes) -> None:
-    assert cut(data) == []
+    assert split(data) == []
 
 
-def test_byte_order_mark_is_no_part_of_the_text() -> None:
-    (document,) = cut(b'\xef\xbb\xbf{"id":1}')
+def test_a_byte_order_mark_is_not_part_of_the_text() -> None:
+    (document,) = split(b'\xef\xbb\xbf{"id":1}')
     assert (document.raw, document.raw_bytes) == ('{"id":1}', b'\xef\xbb\xbf{"id":1}')
 
 
-def test_invalid_utf8_is_replaced_and_its_bytes_kept() -> None:
-    first, second = cut(b'{"text":"caf\xe9"}\n{"text":"caf\xc3\xa9"}\n')
+def test_invalid_utf8_is_replaced_and_the_bytes_are_kept() -> None:
+    first, second = split(b'{"text":"caf\xe9"}\n{"text":"caf\xc3\xa9"}\n')
     assert (first.raw, first.raw_bytes) == ('{"text":"caf\ufffd"}', b'{"text":"caf\xe9"}')
     assert (second.raw, second.raw_bytes) == ('{"text":"café"}', None)
 
 
 @pytest.mark.parametrize("newline", [b"", b"\n", b"\n\n"])
-def test_too_large_a_line_is_one_problem_and_its_neighbours_live(newline: bytes) -> None:
+def test_a_line_over_the_limit_is_rejected_and_other_lines_are_kept(newline: bytes) -> None:
     huge = b'{"text":"' + b"x" * LIMIT + b'"}'
-    documents = cut(b'{"id":1}\n' + huge + b'\n{"id":2}' + newline)
+    documents = split(b'{"id":1}\n' + huge + b'\n{"id":2}' + newline)
     assert [(document.raw, document.problem) for document in documents] == [
         ('{"id":1}', None),
         (None, "too_large"),
@@ -116,19 +116,19 @@ def test_too_large_a_line_is_one_problem_and_its_neighbours_live(newline: bytes)
     assert str(len(huge)) in str(documents[1].detail)
 
 
-def test_too_large_a_printed_document() -> None:
+def test_a_pretty_printed_document_over_the_limit_is_rejected() -> None:
     printed = json.dumps({"text": ["x" * 1000] * 2000}, indent=2).encode()
     assert problems(printed + b'\n{"id":2}\n') == ["too_large", None]
 
 
-def test_the_limit_itself_is_allowed() -> None:
+def test_a_document_of_exactly_the_limit_is_accepted() -> None:
     exact = b'"' + b"x" * (LIMIT - 2) + b'"'
     assert problems(exact + b"\n") == [None]
     assert problems(exact + b"x\n") == ["too_large"]
 
 
 class _Endless(io.RawIOBase):
-    """200 MB of one line, made as it is read."""
+    """A single line of 200 MB, generated while it is read."""
 
     left = 200 << 20
 
@@ -138,7 +138,7 @@ class _Endless(io.RawIOBase):
         return b"x" * given
 
 
-def test_memory_is_bounded() -> None:
+def test_memory_is_bounded_for_a_long_line() -> None:
     tracemalloc.start()
     (document,) = read_documents(_Endless(), "f.json", LIMIT)  # type: ignore[arg-type]
     peak = tracemalloc.get_traced_memory()[1]
@@ -147,7 +147,7 @@ def test_memory_is_bounded() -> None:
     assert peak < 16 << 20
 
 
-def test_a_gzip_bomb_is_bounded() -> None:
+def test_memory_is_bounded_for_a_gzip_bomb() -> None:
     bomb = gzip.compress(b"x" * (100 << 20))
     tracemalloc.start()
     assert problems(bomb) == ["too_large"]
@@ -158,15 +158,15 @@ def test_a_gzip_bomb_is_bounded() -> None:
 
 @given(st.binary(max_size=300))
 @example(b"\x0b")
-def test_any_bytes_but_blanks_make_at_least_one_document(data: bytes) -> None:
-    found = cut(data)
-    assert bool(found) == bool(data.strip())
-    for document in found:
+def test_any_nonblank_bytes_give_at_least_one_document(data: bytes) -> None:
+    documents = split(data)
+    assert bool(documents) == bool(data.strip())
+    for document in documents:
         (document.raw or "").encode()
 
 
 @given(st.lists(st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=9), min_size=1), max_size=6))
-def test_lines_of_any_json_objects_come_back(values: list[dict[str, object]]) -> None:
+def test_lines_with_any_json_object_are_returned_unchanged(values: list[dict[str, object]]) -> None:
     data = "\n".join(json.dumps(value, ensure_ascii=False) for value in values).encode("utf-8", "replace")
     if values:
         expected = [line.decode() for line in data.split(b"\n")]

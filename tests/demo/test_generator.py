@@ -12,7 +12,7 @@ from spark_apps.demo import malformed
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected, LandedFile
 from spark_apps.demo.shapes import SHAPES
-from spark_apps.silver.formats import Tweet, read
+from spark_apps.silver.records import Tweet, read_records
 
 NASTY = Mix(duplicates=0.1, late=0.2, malformed=0.1)
 
@@ -27,7 +27,7 @@ def found(file: LandedFile, seen: set[str]) -> tuple[Expected, list[Tweet]]:
         if document.problem:
             quarantine[document.problem] += 1
             continue
-        for item in read(document.raw or ""):
+        for item in read_records(document.raw or ""):
             if not isinstance(item, Tweet):
                 quarantine[item.reason] += 1
             elif item.id in seen:

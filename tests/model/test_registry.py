@@ -156,13 +156,13 @@ def test_a_server_that_goes_away_costs_nothing(
         assert models.current() == model
     assert url in models.problem
     assert time.monotonic() - began < 20
-    assert f"going on with version {model.version}" in caplog.text
+    assert f"still scoring with model version {model.version}" in caplog.text
 
     # One that never had a version has none to give, and says so, once in a while.
     caplog.clear()
     models = ProductionModel(Registry(url, 1), tmp_path / "other")
     assert [models.current(), models.current()] == [None, None]
-    assert caplog.text.count("no model to score with, waiting") == 1
+    assert caplog.text.count("waiting for a model to score with") == 1
 
 
 def test_a_folder_that_is_uploaded_is_read_by_what_is_printed(

@@ -1,4 +1,4 @@
-"""Every way in which tweets write a time, and what is none."""
+"""Time formats of tweets, and values that are not times."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -34,11 +34,11 @@ MOMENT = datetime(2009, 4, 7, 5, 19, 45, tzinfo=UTC)
         1239081585.0,
     ],
 )
-def test_one_moment_in_many_forms(value: object) -> None:
+def test_one_moment_in_many_formats(value: object) -> None:
     assert parse_time(value) == MOMENT
 
 
-def test_parts_of_a_second_are_kept() -> None:
+def test_fractions_of_a_second_are_kept() -> None:
     assert parse_time("2009-04-07T05:19:45.123456Z") == MOMENT + timedelta(microseconds=123456)
     assert parse_time(1239081585123) == MOMENT + timedelta(milliseconds=123)
 
@@ -51,17 +51,17 @@ def test_parts_of_a_second_are_kept() -> None:
         float("inf"), 10**30, [], {}, "2009-04-07T05:19:45+0099", "9" * 400,
     ],
 )  # fmt: skip
-def test_what_is_no_time_of_a_tweet(value: object) -> None:
+def test_values_that_are_not_times_return_none(value: object) -> None:
     assert parse_time(value) is None
 
 
-# Hypothesis wants bounds without a zone.
+# Hypothesis requires bounds without a time zone.
 FIRST = datetime(2006, 1, 2, tzinfo=UTC).replace(tzinfo=None)
 LAST = datetime(2099, 12, 30, tzinfo=UTC).replace(tzinfo=None)
 
 
 @given(st.datetimes(FIRST, LAST), st.integers(-14 * 60, 14 * 60))
-def test_any_moment_comes_back_from_any_zone(moment: datetime, minutes: int) -> None:
+def test_any_moment_in_any_time_zone_is_parsed(moment: datetime, minutes: int) -> None:
     offset = timedelta(minutes=minutes)
     sign, size = ("-" if minutes < 0 else "+"), abs(minutes)
     text = (moment + offset).isoformat() + f"{sign}{size // 60:02}:{size % 60:02}"
@@ -69,6 +69,6 @@ def test_any_moment_comes_back_from_any_zone(moment: datetime, minutes: int) -> 
 
 
 @given(st.text() | st.integers() | st.floats() | st.none() | st.lists(st.integers()))
-def test_nothing_makes_it_raise(value: object) -> None:
-    found = parse_time(value)
-    assert found is None or 2006 <= found.year <= 2100
+def test_no_value_raises_an_error(value: object) -> None:
+    time = parse_time(value)
+    assert time is None or 2006 <= time.year <= 2100

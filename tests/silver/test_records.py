@@ -1,4 +1,4 @@
-"""Documents → tweets and rejects: each public shape in the words of its API, and every kind of malformed input."""
+"""Split documents into tweets and rejects: each public format as documented by its API, and malformed input."""
 
 import json
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_apps.silver.formats import Rejected, Tweet, field, read
+from spark_apps.silver.records import Rejected, Tweet, field_text, read_records
 from spark_apps.tables import REASONS
 
 ID = 1_050_118_621_198_921_728
@@ -51,11 +51,11 @@ FLAT: dict[str, Any] = {
     "lang": "en",
     "user_id": 6253282,
 }
-SHAPES = {"v1.1": V1, "v2": V2, "activity": ACTIVITY, "flat": FLAT}
+FORMATS = {"v1.1": V1, "v2": V2, "activity": ACTIVITY, "flat": FLAT}
 
 
 def tweets(value: object) -> list[Tweet]:
-    found = list(read(value if isinstance(value, str) else json.dumps(value)))
+    found = list(read_records(value if isinstance(value, str) else json.dumps(value)))
     rejected = [item for item in found if isinstance(item, Rejected)]
     assert not rejected
     return [item for item in found if isinstance(item, Tweet)]
@@ -67,18 +67,18 @@ def tweet(value: object) -> Tweet:
 
 
 def reasons(text: str | object) -> list[str]:
-    found = read(text if isinstance(text, str) else json.dumps(text))
+    found = read_records(text if isinstance(text, str) else json.dumps(text))
     return [item.reason if isinstance(item, Rejected) else "tweet" for item in found]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_all_shapes_come_to_the_same(shape: str) -> None:
-    found = tweet(SHAPES[shape])
+@pytest.mark.parametrize("format_", FORMATS)
+def test_all_formats_give_the_same_tweet(format_: str) -> None:
+    found = tweet(FORMATS[format_])
     assert (found.id, found.user_id, found.full_text) == (str(ID), "6253282", "To make room @Ann")
-    assert (found.lang, found.timestamp, found.mentions, found.format) == ("en", TIME, ["ann"], shape)
+    assert (found.lang, found.timestamp, found.mentions, found.format) == ("en", TIME, ["ann"], format_)
 
 
-def test_the_course_form_gets_an_id_that_stays() -> None:
+def test_a_tweet_of_the_course_format_gets_a_reproducible_id() -> None:
     value = {
         "date": "Mon Apr 06 22:19:45 PDT 2009",
         "user": "ann_",
@@ -95,11 +95,11 @@ def test_the_course_form_gets_an_id_that_stays() -> None:
 @pytest.mark.parametrize(
     ("given", "label"), [(0, "negative"), ("2", "neutral"), (4, "positive"), ("Positive", "positive"), (9, None)]
 )
-def test_labels_that_come_with_a_tweet(given: object, label: str | None) -> None:
+def test_supplied_labels_are_normalised(given: object, label: str | None) -> None:
     assert tweet(FLAT | {"truth": given}).truth == label
 
 
-def test_extended_and_retweeted_texts_are_whole() -> None:
+def test_extended_and_retweeted_texts_are_untruncated() -> None:
     long = V1 | {"text": "cut…", "truncated": True, "extended_tweet": {"full_text": "the whole text"}}
     assert tweet(long).full_text == "the whole text"
     retweet = V1 | {"id": ID + 1, "id_str": str(ID + 1), "text": "RT @api: cut…", "retweeted_status": long}
@@ -117,20 +117,20 @@ def test_extended_and_retweeted_texts_are_whole() -> None:
     assert tweet({"data": note}).full_text == "a very long text"
 
 
-def test_many_in_one_document() -> None:
+def test_one_document_with_many_tweets() -> None:
     several = [V1, V1 | {"id_str": "2"}]
     for value in (several, {"statuses": several, "search_metadata": {}}, {"data": [V2, V2 | {"id": "2"}], "meta": {}}):
         assert [found.id for found in tweets(value)] == [str(ID), "2"]
     assert len(tweets(json.dumps(V1) + json.dumps(V2) + "\n" + json.dumps(FLAT))) == 3
 
 
-def test_v2_with_its_default_fields_takes_the_time_from_the_id() -> None:
+def test_a_v2_tweet_without_a_time_takes_it_from_the_id() -> None:
     found = tweet({"data": {"id": str(ID), "text": "hi", "edit_history_tweet_ids": [str(ID)]}})
     assert abs((found.timestamp - TIME).total_seconds()) < 60
     assert (found.lang, found.user_id) == ("und", None)
 
 
-def test_ids_of_64_bits_are_not_rounded() -> None:
+def test_64_bit_ids_are_not_rounded() -> None:
     big = 2**64 - 1
     assert tweet(FLAT | {"id": big}).id == tweet(FLAT | {"id": str(big)}).id == str(big)
     assert reasons(FLAT | {"id": 2**64}) == ["bad_id"]
@@ -169,7 +169,7 @@ def test_empty_and_null_fields() -> None:
         ('{"direct_message": {"id": 1, "text": "hi"}}', ["direct_message"]),
     ],
 )
-def test_what_is_no_tweet_says_why(text: str, expected: list[str]) -> None:
+def test_a_rejected_document_has_a_reason(text: str, expected: list[str]) -> None:
     assert reasons(text) == expected
 
 
@@ -186,25 +186,25 @@ def test_what_is_no_tweet_says_why(text: str, expected: list[str]) -> None:
         ({"timestamp": "2024-02-31T00:00:00Z"}, "bad_time"),
     ],
 )
-def test_a_tweet_that_lacks_what_it_needs(change: dict[str, Any], reason: str) -> None:
+def test_a_tweet_without_a_valid_id_text_or_time_is_rejected(change: dict[str, Any], reason: str) -> None:
     assert reasons(FLAT | change) == [reason]
 
 
-def test_every_beginning_of_a_tweet_is_cut_off() -> None:
+def test_every_truncated_tweet_is_rejected_as_cut_off() -> None:
     text = json.dumps(V1, ensure_ascii=False)
     assert {reason for end in range(1, len(text)) for reason in reasons(text[:end])} == {"cut_off"}
 
 
-def test_odd_text_survives() -> None:
+def test_unusual_text_is_kept() -> None:
     assert tweet('{"id":1,"full_text":"half \\ud83d a pair","timestamp":1239081585}').full_text == "half \ufffd a pair"
     assert tweet("\ufeff" + json.dumps(FLAT)).id == str(ID)
     assert tweet('{"id":1,"id":2,"full_text":"twice","timestamp":1239081585,"user_id":3}').id == "2"
     assert tweet(FLAT | {"full_text": "nul \x00 and 日本 😀"}).full_text == "nul \x00 and 日本 😀"
 
 
-def test_any_field_can_be_reached_by_its_path() -> None:
+def test_field_text_finds_nested_values_by_path() -> None:
     value = {"a": {"b": [1, {"c": "x"}]}, "n": None, "flag": True}
-    assert [field(value, path) for path in ("a.b.1.c", "a.b.0", "n", "flag", "a.x", "a.b.9")] == [
+    assert [field_text(value, path) for path in ("a.b.1.c", "a.b.0", "n", "flag", "a.x", "a.b.9")] == [
         "x", "1", None, "true", None, None
     ]  # fmt: skip
 
@@ -219,25 +219,25 @@ json_values = st.recursive(
 
 @settings(max_examples=400, deadline=None)
 @given(json_values)
-def test_any_json_becomes_records_and_never_raises(value: object) -> None:
-    _sound(json.dumps(value))
+def test_any_json_is_split_into_records_without_an_error(value: object) -> None:
+    _assert_valid_records(json.dumps(value))
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.sampled_from(list(SHAPES)), st.data())
-def test_a_tweet_with_any_field_replaced_never_raises(shape: str, data: st.DataObject) -> None:
-    value = dict(SHAPES[shape])
+@given(st.sampled_from(list(FORMATS)), st.data())
+def test_any_replaced_field_causes_no_error(format_: str, data: st.DataObject) -> None:
+    value = dict(FORMATS[format_])
     value[data.draw(st.sampled_from(list(value)))] = data.draw(json_values)
-    _sound(json.dumps(value))
+    _assert_valid_records(json.dumps(value))
 
 
 @given(st.text())
-def test_any_text_becomes_records(text: str) -> None:
-    _sound(text)
+def test_any_text_is_split_into_records(text: str) -> None:
+    _assert_valid_records(text)
 
 
-def _sound(text: str) -> None:
-    found = list(read(text))
+def _assert_valid_records(text: str) -> None:
+    found = list(read_records(text))
     assert found
     for item in found:
         if isinstance(item, Rejected):

@@ -1,0 +1,173 @@
+"""A tweet in the columns of SILVER_TWEETS, and the validation of its fields, which is the same for every format."""
+
+import hashlib
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from spark_apps import snowflake
+from spark_apps.silver.json_text import compact_json, replace_lone_surrogates
+from spark_apps.silver.times import parse_time
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tweet:
+    """One valid tweet: the columns of SILVER_TWEETS; `json` is the JSON object of the tweet."""
+
+    id: str
+    user_id: str | None
+    full_text: str
+    lang: str
+    timestamp: datetime
+    mentions: list[str]
+    truth: str | None
+    format: str
+    json: Json
+
+
+class InvalidTweet(Exception):  # noqa: N818 - names the condition, as StopIteration does
+    """A tweet without a usable id, text or time; `reason` is one of REASONS in tables.py."""
+
+    def __init__(self, reason: str, detail: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
+# `RawFields.id` for a format without ids: `validate` derives an id from the content of the tweet.
+DERIVE_ID = object()
+
+
+@dataclass(frozen=True, slots=True)
+class RawFields:
+    """The fields of a tweet as they are in its JSON object, before validation.
+
+    `mentions` is None if the object lists no mentions apart from the text. `truth` is None if the format has no labels.
+    """
+
+    id: Any
+    text: Any
+    time: Any
+    user: Any
+    lang: Any
+    mentions: Any
+    truth: str | None = None
+
+
+# 0, 2 and 4 are the label codes of Sentiment140 (Go et al., 2009).
+_LABELS = {
+    "0": "negative",
+    "2": "neutral",
+    "4": "positive",
+    "negative": "negative",
+    "neutral": "neutral",
+    "positive": "positive",
+}
+_MENTION = re.compile(r"(?<![\w@])[@＠](\w{1,30})")
+_ID = re.compile(r"\d{1,20}")
+_MAX_LANG_CHARACTERS = 35
+# Four times the length of the longest possible tweet. A longer text would take the memory of the processes that score
+# or display it.
+_MAX_TEXT_CHARACTERS = 100_000
+
+
+def validate(json: Json, format_: str, raw: RawFields) -> Tweet:
+    """Return the tweet with the fields `raw` of the object `json`.
+
+    Raises `InvalidTweet` if id, text or time is missing or malformed. Other malformed fields become null, `und` or [].
+    """
+    id_ = _derive_id(json) if raw.id is DERIVE_ID else _id(raw.id)
+    text = _text(raw.text)
+    return Tweet(
+        id=id_,
+        user_id=_user(raw.user),
+        full_text=text,
+        lang=_lang(raw.lang),
+        # API v2 omits created_at by default; its ids encode the creation time.
+        timestamp=_time(raw.time, id_ if format_ == "v2" else None),
+        mentions=_mentions(raw.mentions, text),
+        truth=raw.truth,
+        format=format_,
+        json=json,
+    )
+
+
+def supplied_label(json: Json) -> str | None:
+    """Return the label in a tweet's field `truth`, `label` or `sentiment`; None if there is none, or it is unknown."""
+    for name in ("truth", "label", "sentiment"):
+        if isinstance(json.get(name), str | int):
+            return _LABELS.get(str(json[name]).strip().lower())
+    return None
+
+
+def _id(value: Any) -> str:
+    if value is None or value == "":
+        raise InvalidTweet("missing_id")
+    # A float below 2**53 is exact; above, the id has lost digits.
+    if isinstance(value, float) and math.isfinite(value) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
+    digits = str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if isinstance(value, str) and not digits:
+        raise InvalidTweet("missing_id")
+    if not (digits.isascii() and _ID.fullmatch(digits)) or not 0 < int(digits) < 2**64:
+        raise InvalidTweet("bad_id", f"{_excerpt(value)} is not a positive 64-bit integer")
+    return str(int(digits))
+
+
+def _derive_id(json: Json) -> str:
+    """Return an id for a tweet of the course format, which has none: a hash of date, user and text."""
+    identity = compact_json([json.get("date"), json.get("user"), json.get("text")])
+    return f"course-{hashlib.sha256(identity.encode()).hexdigest()[:24]}"
+
+
+def _text(value: Any) -> str:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise InvalidTweet("missing_text")
+    if not isinstance(value, str):
+        raise InvalidTweet("bad_text", f"{_excerpt(value)} is not a string")
+    if len(value) > _MAX_TEXT_CHARACTERS:
+        raise InvalidTweet("long_text", f"{len(value)} characters; the limit is {_MAX_TEXT_CHARACTERS}")
+    return replace_lone_surrogates(value)
+
+
+def _lang(value: Any) -> str:
+    tag = value.strip() if isinstance(value, str) else ""
+    return replace_lone_surrogates(tag) if 0 < len(tag) <= _MAX_LANG_CHARACTERS else "und"
+
+
+def _time(value: Any, snowflake_id: str | None) -> datetime:
+    """Return the time `value`; if it is missing, the creation time that `snowflake_id` encodes."""
+    if value is None or value == "":
+        if snowflake_id is None or int(snowflake_id) < snowflake.FIRST_ID:
+            raise InvalidTweet("missing_time")
+        value = snowflake.unix_ms(int(snowflake_id))
+    time = parse_time(value)
+    if time is None:
+        raise InvalidTweet("bad_time", f"{_excerpt(value)} is not a time between 2006 and 2100")
+    return time
+
+
+def _user(value: Any) -> str | None:
+    if isinstance(value, dict):
+        value = value.get("id_str") or value.get("id") or value.get("screen_name") or value.get("name")
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        return None
+    return replace_lone_surrogates(str(value)) if isinstance(value, str) or abs(value) < 2**64 else None
+
+
+def _mentions(names: Any, text: str) -> list[str]:
+    """Return the accounts in the list `names`, or those mentioned in `text` if `names` is not a list."""
+    accounts: Iterable[str] = (
+        [name for name in names if isinstance(name, str)] if isinstance(names, list) else _MENTION.findall(text)
+    )
+    normalised = (replace_lone_surrogates(name.strip().lstrip("@").lower()) for name in accounts)
+    return list(dict.fromkeys(name for name in normalised if name))
+
+
+def _excerpt(value: Any) -> str:
+    return compact_json(value)[:100]
