@@ -146,7 +146,11 @@ def _documents(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
 
 
 def _join_lines(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
-    """Join the lines of pretty-printed documents: their continuation lines are blank, indented or closing brackets."""
+    """Join the lines of pretty-printed documents.
+
+    A line continues a document if it is indented or starts with a closing bracket. A line over the limit, which has no
+    data, continues a document that is open: the document is too large then.
+    """
     document: list[bytes] = []
     size = 0
     is_open = False
