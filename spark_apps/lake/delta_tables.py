@@ -5,7 +5,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_apps.lake.commits import LakeError
+from spark_apps.lake.commits import LakeError, open_table
 from spark_apps.lake.hadoop_fs import file_system
 from spark_apps.tables import SCHEMA_VERSION, SCHEMA_VERSION_PROPERTY, Column, Table
 
@@ -130,10 +130,15 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("'", "\\'")
 
 
-def table_id(spark: SparkSession, lake: str, table: Table) -> str:
-    """Return the id that Delta assigned when the table was created; a recreated table has another id."""
-    row = DeltaTable.forPath(spark, table.path(lake)).detail().select("id").head()
-    return str(row["id"])  # type: ignore[index]
+def table_id(lake: str, table: Table) -> str:
+    """Return the id that Delta assigned when the table was created; a recreated table has another id.
+
+    The id is read without Spark: `DESCRIBE DETAIL` of eight tables takes a third of the time until the first batch.
+    """
+    delta = open_table(lake, table)
+    if delta is None:
+        raise LakeError(f"{table.path(lake)} was removed while the stream started: start again to recreate it")
+    return str(delta.metadata().id)
 
 
 def read(spark: SparkSession, lake: str, table: Table, version: int | None = None) -> DataFrame:

@@ -4,6 +4,7 @@ import hashlib
 import math
 import tarfile
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache
@@ -32,6 +33,8 @@ ADDED_COLUMNS = {
     "scored_at": "TIMESTAMP",
     "cached": "BOOLEAN",
 }
+# `warm_up` runs beside the streams: one of the two packs the model, the other waits for the archive.
+_distributing = threading.Lock()
 
 
 def add_sentiment(tweets: DataFrame, model: ModelVersion) -> DataFrame:
@@ -77,6 +80,25 @@ def _scorer(archive: str, threads: int) -> Callable[[Iterator[pa.RecordBatch]], 
     return score
 
 
+def warm_up(spark: SparkSession, model: ModelVersion) -> set[str]:
+    """Start the Python workers and load `model` in each of them, before the first micro-batch needs them.
+
+    Returns:
+        The precisions in which the workers score, such as `int8`; see `Scorer.precision`.
+    """
+    archive = _distribute(spark, model)
+    threads = int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))
+    workers = max(1, spark.sparkContext.defaultParallelism // threads)
+
+    def load(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            precision = worker.load(archive, threads).precision
+            yield pa.RecordBatch.from_pydict({"precision": [precision] * batch.num_rows})
+
+    loaded = spark.range(0, workers, 1, workers).mapInArrow(load, "precision STRING").collect()
+    return {row["precision"] for row in loaded}
+
+
 def _distribute(spark: SparkSession, model: ModelVersion) -> str:
     """Send the model files to every executor, once per model; return the name of their folder in the workers.
 
@@ -86,14 +108,15 @@ def _distribute(spark: SparkSession, model: ModelVersion) -> str:
     content = b"".join((model.folder / file).read_bytes() for file in (DESCRIPTION_FILE, TOKENIZER_FILE))
     name = f"{model.name}-{hashlib.sha256(content).hexdigest()[:16]}"
     context = spark.sparkContext
-    if any(archive.rpartition("#")[2] == name for archive in context.listArchives):
-        return name
-    tar = Path(_archive_folder().name) / f"{name}.tar"
-    # Uncompressed: float16 weights hardly compress, and compression would delay the first batch.
-    with tarfile.open(tar, "w") as files:
-        for file in Description.read(model.folder).files():
-            files.add(model.folder / file, file)
-    context.addArchive(f"{tar}#{name}")
+    with _distributing:
+        if any(archive.rpartition("#")[2] == name for archive in context.listArchives):
+            return name
+        tar = Path(_archive_folder().name) / f"{name}.tar"
+        # Uncompressed: float16 weights hardly compress, and compression would delay the first batch.
+        with tarfile.open(tar, "w") as files:
+            for file in Description.read(model.folder).files():
+                files.add(model.folder / file, file)
+        context.addArchive(f"{tar}#{name}")
     return name
 
 

@@ -25,9 +25,15 @@ def score(archive: str, threads: int, texts: Sequence[str]) -> tuple[Probabiliti
 
     `archive` is the name under which Spark distributed the model. The model runs on `threads` cores.
     """
+    scorer = load(archive, threads)
+    normalised = [normalise(text) for text in texts]
+    return _cache.score(archive, normalised, scorer.score_normalised)
+
+
+def load(archive: str, threads: int) -> Scorer:
+    """Return the scorer of the model in `archive`; load the model unless this worker has loaded it before."""
     global _scorer
     if _scorer is None or _scorer[0] != archive:
         # If loading the new model fails, the old model stays.
         _scorer = (archive, Scorer(Path(SparkFiles.get(archive)), threads))
-    normalised = [normalise(text) for text in texts]
-    return _cache.score(archive, normalised, _scorer[1].score_normalised)
+    return _scorer[1]

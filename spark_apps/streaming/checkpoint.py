@@ -34,7 +34,7 @@ def ensure_identity(spark: SparkSession, lake: str, stream: str, tables: Sequenc
     """
     checkpoint = location(lake, stream)
     file = f"{checkpoint}/identity.json"
-    table_ids = {table.name: delta_tables.table_id(spark, lake, table) for table in tables}
+    table_ids = {table.name: delta_tables.table_id(lake, table) for table in tables}
     text = hadoop_fs.read_text(spark, file)
     if not text:  # a kill can leave an empty file, before the query has read any input
         if hadoop_fs.exists(spark, f"{checkpoint}/offsets"):

@@ -104,6 +104,8 @@ class StreamRunner:
     def _run(self, streams: Sequence[Stream], trigger: str | None) -> None:
         written = {table.name: table for stream in streams for table in stream.writes}
         for table in written.values():
+            if self._stop.is_set():
+                return
             delta_tables.create_or_evolve(self._spark, self._lake, table)
         for stream in streams:
             for table in stream.reads:
