@@ -1,7 +1,7 @@
-"""What every error that a person can mend has in common."""
+"""The base class of all errors that a user can fix."""
 
 
 class UserError(Exception):
-    """Ends a command with its text, which names what is wrong and the remedy, and with `exit_code`."""
+    """Ends a command with the error's message, which names the problem and the remedy, and with `exit_code`."""
 
     exit_code = 2

@@ -1,16 +1,20 @@
-"""The sentiment labels, in the order of the model's outputs."""
+"""The sentiment labels."""
 
 from collections.abc import Mapping
 
-# The order of the model's outputs, and of the numbers in a labels file.
+# In the order of the model's outputs, and of the numbers in the label files of a data set.
 LABELS = ("negative", "neutral", "positive")
 
 
-def our_labels(id2label: Mapping[int, str]) -> tuple[str, ...] | None:
-    """Return the outputs of a checkpoint under our names, in its order; None where its labels are others.
+def sentiment_labels(id2label: Mapping[int, str]) -> tuple[str, ...] | None:
+    """Return the sentiment labels of a classifier's outputs, in the order of its outputs.
 
-    LABEL_0, LABEL_1 and LABEL_2 are what transformers calls labels without a name: TweetEval's models mean negative,
-    neutral and positive by them.
+    Args:
+        id2label: names of the outputs, as in a transformers configuration. The placeholders LABEL_0, LABEL_1 and
+            LABEL_2 stand for unnamed outputs: negative, neutral and positive in TweetEval's models.
+
+    Returns:
+        A permutation of `LABELS`; None if the classifier has other labels.
     """
     names = tuple(str(name).lower() for _, name in sorted(id2label.items(), key=lambda item: int(item[0])))
     if names == tuple(f"label_{number}" for number in range(len(LABELS))):

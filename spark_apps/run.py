@@ -1,4 +1,4 @@
-"""The streams of one, two or all three layers in one process: what `tweet-sentiment run` does."""
+"""Implements `tweet-sentiment run`: the streams of one, two or all three layers in one process."""
 
 import time
 from collections import Counter
@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from threading import Event
 from typing import Any
+
+from pyspark.sql import SparkSession
 
 from spark_apps import storage
 from spark_apps.bronze import app as bronze
@@ -31,11 +33,27 @@ def run(
     once: bool,
     on_batch: Callable[[BatchReport], None],
     stop: Event | None = None,
+    on_session: Callable[[SparkSession], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Run the streams of `layers` until a signal (or `stop`) ends them, or with `once` until all input is done.
+    """Run the streams of some layers until SIGINT, SIGTERM or `stop`.
 
-    `on_batch` hears of each batch, unless a cluster watches (`monitor_port`): then each is a line of JSON on stdout.
-    Returns the counts of this run and, under "tables", of the tables as they stand.
+    With a `monitor_port`, as on a cluster, an HTTP server serves the health and the metrics of the process, and each
+    batch is one line of JSON on stdout.
+
+    Args:
+        layers: names of the layers; empty runs all layers.
+        settings: settings of the command.
+        once: process all available input, and return.
+        on_batch: called after each batch with input rows, unless there is a `monitor_port`.
+        stop: event that ends the run.
+
+    Returns:
+        The counts of this run, its duration (`seconds`), and under `tables` the counts since the tables were created.
+
+    Raises:
+        SettingsError: a setting is missing, or the landing is not readable.
+        StreamError: a streaming query has failed.
+        LakeError: the lake is not usable.
     """
     began = time.monotonic()
     chosen = [layer for layer in LAYERS if layer in layers] or list(LAYERS)
@@ -44,47 +62,51 @@ def run(
         raise SettingsError(problem)
     progress = Progress(chosen)
 
-    def report(done: BatchReport) -> None:
-        progress.on_batch(done)
+    def report_batch(report: BatchReport) -> None:
+        progress.on_batch(report)
         if settings.monitor_port is None:
-            on_batch(done)
+            on_batch(report)
         else:
-            print(batch_line(done), flush=True)
+            print(batch_line(report), flush=True)
 
     with ExitStack() as stack:
         if settings.monitor_port is not None:
-            # Before Spark, which takes a while: a pod that starts is alive.
+            # Start the server before Spark: a pod must be healthy during the start of Spark.
             stack.enter_context(serve(progress, settings.monitor_port, settings.stuck_seconds))
         spark = make_session(settings)
         stack.callback(spark.stop)
+        on_session(spark)
         if settings.monitor_port is not None:
             spark.streams.addListener(Listener(progress))
-            progress.ui = spark.sparkContext.uiWebUrl
+            progress.spark_ui = spark.sparkContext.uiWebUrl
         before = _totals(lake)
-        runner = StreamRunner(spark, lake, report, stop, progress.on_wait, progress.touch)
+        runner = StreamRunner(spark, lake, report_batch, stop, progress.on_wait, progress.record)
         with set_on_signal(runner.stopping):
             streams = [stream for layer in chosen for stream in _APPS[layer](spark, settings)]
             if settings.monitor_port is not None:
                 progress.error = last_error(spark, lake, [stream.name for stream in streams])
             runner.run(streams, None if once else settings.trigger)
         after = _totals(lake)
-    return _report(before, after) | {"seconds": round(time.monotonic() - began, 1), "tables": _report({}, after)}
+    return _growth(before, after) | {"seconds": round(time.monotonic() - began, 1), "tables": _growth({}, after)}
 
 
 def _totals(lake: str) -> dict[str, Counter[str]]:
-    return {name: Counter(table.totals) for name, table in read_status(lake).tables.items()}
+    """Return the counts of each table since it was created."""
+    return {name: Counter(table.totals) for name, table in read_status(lake, missing_ok=True).tables.items()}
 
 
-def _report(before: dict[str, Counter[str]], after: dict[str, Counter[str]]) -> dict[str, Any]:
-    def grown(table: str) -> Counter[str]:
+def _growth(before: dict[str, Counter[str]], after: dict[str, Counter[str]]) -> dict[str, Any]:
+    """Return the counts between two results of `_totals`."""
+
+    def added(table: str) -> Counter[str]:
         return after[table] - before.get(table, Counter())
 
-    silver_counts = grown("silver/tweets")
+    silver_counts = added("silver/tweets")
     return {
         "documents": silver_counts["documents"],
-        "bronze": grown("bronze/tweets")["rows"],
+        "bronze": added("bronze/tweets")["rows"],
         "silver": silver_counts["rows"],
         "duplicates": silver_counts["duplicates"],
-        "quarantine": dict(sorted(grown("silver/quarantine").items())),
-        "gold": grown("gold/sentiment")["rows"],
+        "quarantine": dict(sorted(added("silver/quarantine").items())),
+        "gold": added("gold/sentiment")["rows"],
     }

@@ -1,4 +1,4 @@
-"""How a process is asked to end."""
+"""Handles the signals that end a process."""
 
 import signal
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ from threading import Event
 
 @contextmanager
 def set_on_signal(stop: Event) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM set `stop`; a second one ends the process at once, as by default."""
+    """Set `stop` on the first SIGINT or SIGTERM; the second signal ends the process at once, as by default."""
 
     def handle(number: int, _frame: object) -> None:
         stop.set()
         signal.signal(number, signal.SIG_DFL)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

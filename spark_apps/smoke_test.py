@@ -1,4 +1,4 @@
-"""Land one tweet and follow it through the tables: the whole way, seen from outside."""
+"""The smoke test of running streams: land one tweet, and wait until the tweet is in gold/sentiment."""
 
 import json
 import time
@@ -11,20 +11,20 @@ from spark_apps.errors import UserError
 from spark_apps.lake.commits import LakeError
 from spark_apps.lake.journey import journey
 
-_EVERY_SECONDS = 1.0
-# The clock of the store may be behind this one.
-_CLOCKS_APART = timedelta(minutes=1)
+_POLL_SECONDS = 1.0
+# The clock of the process that ingests the tweet may be behind the clock of this process.
+_CLOCK_SKEW = timedelta(minutes=1)
 
 
-class FollowError(UserError):
-    """A tweet that did not arrive in time; the text says how far it came and where to look."""
+class SmokeTestError(UserError):
+    """The tweet is not in gold/sentiment in time; the message names the last layer that the tweet has reached."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """A tweet in gold/sentiment: its id, its label with the probability, and the seconds from landing to being seen."""
+class SmokeTestResult:
+    """A scored tweet: its id, its label with the probability (0 to 1), and the seconds from landing to the result."""
 
     id: str
     label: str
@@ -35,10 +35,16 @@ class Arrival:
         return f"tweet {self.id} is in gold/sentiment after {self.seconds:.0f} s: {self.label}, {self.score:.0%}"
 
 
-def follow(landing: str, lake: str, seconds: float) -> Arrival:
-    """Land a tweet whose id and text nobody else has, and wait for it in gold/sentiment, where it stays.
+def run_smoke_test(landing: str, lake: str, seconds: float) -> SmokeTestResult:
+    """Land a tweet with a unique id and text, and wait until the tweet is in gold/sentiment. The tweet stays there.
 
-    `FollowError` when it is not there within `seconds`.
+    Args:
+        landing: folder or s3a:// URI that the streams read.
+        lake: folder or s3a:// URI of the Delta tables.
+        seconds: time limit.
+
+    Raises:
+        SmokeTestError: the tweet is not in gold/sentiment within the time limit.
     """
     now = datetime.now(UTC)
     id_ = snowflake.new_id(now)
@@ -49,20 +55,24 @@ def follow(landing: str, lake: str, seconds: float) -> Arrival:
         "lang": "en",
         "user_id": "tweet-sentiment",
     }
-    uri = storage.put(landing, f"followed-{id_}.json", json.dumps(tweet).encode())
-    began, way, problem = time.monotonic(), dict[str, object](), ""
-    while (spent := time.monotonic() - began) < seconds:
+    uri = storage.put(landing, f"smoke-test-{id_}.json", json.dumps(tweet).encode())
+    began = time.monotonic()
+    reached: Mapping[str, object] = {}
+    problem = ""
+    while (elapsed := time.monotonic() - began) < seconds:
         try:
-            way, problem = dict(journey(lake, id_, now - _CLOCKS_APART)), ""
-        except LakeError as error:  # perhaps a table that is just being made
+            reached, problem = journey(lake, id_, now - _CLOCK_SKEW), ""
+        except LakeError as error:  # a table may be under construction: retry
             problem = f" ({error})"
-        if "gold" in way:
-            return Arrival(id_, str(way["label"]), float(str(way["score"])), spent)
-        time.sleep(_EVERY_SECONDS)
-    raise FollowError(f"tweet {id_} has not come to Gold within {seconds:.0f} s: {_stuck(way, uri, lake)}{problem}")
+        if "gold" in reached:
+            return SmokeTestResult(id_, str(reached["label"]), float(str(reached["score"])), elapsed)
+        time.sleep(_POLL_SECONDS)
+    raise SmokeTestError(
+        f"tweet {id_} is not in gold/sentiment after {seconds:.0f} s: {_diagnosis(reached, uri, lake)}{problem}"
+    )
 
 
-def _stuck(way: Mapping[str, object], uri: str, lake: str) -> str:
-    if "silver" in way:
-        return f"it is in silver/tweets of {lake}, so look at the driver of gold"
-    return f"it has landed as {uri} and is not in silver/tweets of {lake}, so look at the drivers of bronze and silver"
+def _diagnosis(reached: Mapping[str, object], uri: str, lake: str) -> str:
+    if "silver" in reached:
+        return f"the tweet is in silver/tweets of {lake}: check the driver of gold"
+    return f"the tweet landed as {uri} and is not in silver/tweets of {lake}: check the drivers of bronze and silver"

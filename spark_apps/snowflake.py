@@ -1,11 +1,11 @@
-"""Snowflake ids: Twitter's 64-bit tweet ids, which carry the creation time in the bits above the low 22."""
+"""Snowflake ids: Twitter's 64-bit tweet ids, which contain the creation time above the low 22 bits."""
 
 import secrets
 from datetime import datetime
 
-# Milliseconds from the Unix epoch to the first instant that a snowflake can express.
+# Start of the snowflake epoch, in milliseconds of the Unix epoch.
 EPOCH_MS = 1_288_834_974_657
-# Tweets before 4 November 2010 have sequential ids, which say nothing about the time.
+# Tweets before 4 November 2010 have sequential ids, which do not contain a time.
 FIRST_ID = 29_700_859_247
 
 
@@ -15,10 +15,10 @@ def first_id(time: datetime) -> int:
 
 
 def new_id(time: datetime) -> str:
-    """Return an id for a tweet created at `time`; its low bits are random, so that two tweets never share one."""
+    """Return an id for a tweet created at `time`; the low bits are random, so that ids do not collide."""
     return str(first_id(time) | secrets.randbits(22))
 
 
 def unix_ms(id_: int) -> int:
-    """Return when the tweet `id_` was created, in milliseconds since the Unix epoch; `id_` is at least `FIRST_ID`."""
+    """Return the creation time of the tweet `id_` in Unix milliseconds; `id_` must be at least `FIRST_ID`."""
     return (id_ >> 22) + EPOCH_MS

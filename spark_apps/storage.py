@@ -1,80 +1,125 @@
-"""Files of the landing, in a folder or on S3: read as bytes, put so that no reader ever sees half of one."""
+"""Reads and writes files in local folders and on S3; a reader never sees a partially written file."""
 
 import os
 from pathlib import Path
 from typing import IO, Any
 
-S3_ENDPOINT_ENV = "AWS_ENDPOINT_URL"  # boto3 and deltalake both read it; session.py hands it to S3A
+S3_ENDPOINT_ENV = "AWS_ENDPOINT_URL"  # read by boto3 and deltalake; session.py passes it to S3A
 
 
 def is_s3(uri: str) -> bool:
     return uri.startswith("s3a://")
 
 
-def _bucket_key(uri: str) -> tuple[str, str]:
+def _bucket_and_key(uri: str) -> tuple[str, str]:
     bucket, _, key = uri.removeprefix("s3a://").partition("/")
     return bucket, key
 
 
 def _client() -> Any:
-    import boto3  # only the processes that use S3 need it
+    import boto3  # only processes that use S3 need it
 
     return boto3.client("s3")
 
 
 def local_path(uri: str) -> Path:
-    """Return the path behind a folder's name or a `file:` URI as Spark writes it: nothing in it is escaped."""
+    """Return the path of a local folder or file: a plain path, or a `file:` URI as Spark writes it (not escaped)."""
     return Path(uri.removeprefix("file:"))
 
 
 def open_binary(uri: str) -> IO[bytes]:
-    """Open one file for streaming reads; `FileNotFoundError` when it is gone."""
+    """Open a file for streaming reads of its bytes.
+
+    Args:
+        uri: path, `file:` URI or s3a:// URI.
+
+    Raises:
+        FileNotFoundError: the file does not exist.
+        OSError: the file is not readable; S3 may raise botocore's `ClientError` instead.
+    """
     if not is_s3(uri):
         return local_path(uri).open("rb")
     import smart_open
     from botocore.exceptions import ClientError
 
     try:
-        # The bytes are wanted as they are: a name that ends in .gz may hold no gzip, and the other way round.
+        # Read the bytes as they are: the name does not tell whether the content is gzip.
         stream: IO[bytes] = smart_open.open(
             "s3://" + uri.removeprefix("s3a://"), "rb", compression="disable", transport_params={"client": _client()}
         )
         return stream
     except (ClientError, OSError) as error:
-        cause = getattr(error, "backend_error", error)
-        code = getattr(cause, "response", {}).get("Error", {}).get("Code")
-        if code in {"404", "NoSuchKey"}:
+        if _error_code(getattr(error, "backend_error", error)) in {"404", "NoSuchKey"}:
             raise FileNotFoundError(uri) from error
         raise
 
 
+def exists(uri: str) -> bool:
+    """Return whether a local folder exists, or whether S3 has any object in the folder.
+
+    Raises:
+        OSError: S3 does not answer, or refuses to list the bucket.
+    """
+    if not is_s3(uri):
+        return local_path(uri).is_dir()
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    bucket, key = _bucket_and_key(uri)
+    prefix = f"{key.rstrip('/')}/" if key else ""
+    try:
+        listed = _client().list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+    except (ClientError, BotoCoreError) as error:
+        if _error_code(error) == "NoSuchBucket":
+            return False
+        raise OSError(str(error)) from error
+    return bool(listed["KeyCount"])
+
+
 def why_not_readable(landing: str) -> str | None:
-    """Return why nothing can be read from `landing`, or None where it is in order."""
+    """Return why a landing is not readable, with the remedy; None if the landing is readable."""
     if not is_s3(landing):
         if local_path(landing).is_dir():
             return None
-        return f"landing {landing} is no folder: create it, or name the one that the files land in"
+        return f"landing {landing} is not a folder: create it, or pass another --landing"
     from botocore.exceptions import BotoCoreError, ClientError
 
-    bucket, _ = _bucket_key(landing)
+    bucket, _ = _bucket_and_key(landing)
     try:
         _client().head_bucket(Bucket=bucket)
     except (ClientError, BotoCoreError) as error:
-        return f"landing {landing}: the bucket {bucket} is not there, or may not be listed ({error})"
+        return (
+            f"landing {landing} is not readable ({error}): check that the bucket {bucket} exists and that this user "
+            "has s3:ListBucket, or pass another --landing"
+        )
     return None
 
 
 def put(landing: str, name: str, data: bytes) -> str:
-    """Land `data` as the file `name`, whole or not at all; return its URI."""
+    """Write a file into a landing atomically.
+
+    Args:
+        landing: folder or s3a:// URI.
+        name: path of the file in the landing.
+        data: content of the file.
+
+    Returns:
+        The path or s3a:// URI of the file.
+    """
     if is_s3(landing):
-        bucket, prefix = _bucket_key(landing)
+        bucket, prefix = _bucket_and_key(landing)
         key = f"{prefix}/{name}" if prefix else name
         _client().put_object(Bucket=bucket, Key=key, Body=data)
         return f"s3a://{bucket}/{key}"
     target = local_path(landing) / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Readers skip names that start with a dot; the rename is atomic within the folder.
-    half = target.with_name(f".{target.name}.{os.getpid()}")
-    half.write_bytes(data)
-    half.replace(target)
+    # Readers skip names that start with a dot. The rename is atomic within the folder.
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    temporary.write_bytes(data)
+    temporary.replace(target)
     return str(target)
+
+
+def _error_code(error: object) -> str | None:
+    """Return the code of a botocore `ClientError`, such as NoSuchKey."""
+    code: str | None = getattr(error, "response", {}).get("Error", {}).get("Code")
+    return code

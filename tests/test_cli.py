@@ -47,7 +47,7 @@ def test_mistakes_get_one_clear_sentence(tmp_path: Path) -> None:
 def test_a_landing_that_does_not_exist_is_named(tmp_path: Path) -> None:
     found = process.run("run", "--landing", tmp_path / "absent", "--lake", tmp_path / "lake", "--once")
     assert found.returncode == 2
-    assert "is no folder: create it" in " ".join(found.stderr.split())
+    assert "is not a folder: create it" in " ".join(found.stderr.split())
 
 
 @pytest.mark.parametrize(("says", "expected"), [(None, "no java is on the PATH"), ("11.0.2", "runs on Java 17 or 21")])
@@ -128,7 +128,12 @@ def test_the_first_model_goes_into_an_empty_registry_once(tmp_path: Path) -> Non
         assert done.stdout.splitlines()[-1] == "tweet-sentiment version 1 is in production"
 
 
-def test_tables_of_a_lake_that_is_not_there(tmp_path: Path) -> None:
-    shown = CliRunner().invoke(app, ["tables", "--lake", str(tmp_path / "none")])
+def test_tables_of_a_lake_that_does_not_exist_are_an_error(tmp_path: Path) -> None:
+    lake = str(tmp_path / "none")
+    assert f"lake {lake} does not exist: check --lake, or start the streams" in refused("tables", "--lake", lake)
+
+
+def test_tables_of_an_empty_lake(tmp_path: Path) -> None:
+    shown = CliRunner().invoke(app, ["tables", "--lake", str(tmp_path)])
     assert shown.exit_code == 0
     assert "none yet" in shown.output

@@ -58,7 +58,8 @@ def test_the_whole_way_on_s3() -> None:
 
 
 @pytest.mark.usefixtures("s3")
-def test_a_bucket_that_is_not_there_is_named() -> None:
+def test_a_missing_bucket_is_named() -> None:
     done = process.run("run", "--landing", "s3a://absent/x", "--lake", "s3a://tweets/lake", "--once")
     assert done.returncode == 2
-    assert "s3a://absent/x: the bucket absent is not there" in " ".join(done.stderr.split())
+    message = " ".join(done.stderr.split())
+    assert "landing s3a://absent/x is not readable" in message and "check that the bucket absent exists" in message

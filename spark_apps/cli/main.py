@@ -154,10 +154,10 @@ def follow(
     Exit codes: 0 it arrived, 1 it did not, 2 settings or surroundings that cannot work.
     """
     with clear_errors():
-        from spark_apps.smoke_test import follow as land_and_wait
+        from spark_apps.smoke_test import run_smoke_test
 
         target, tables = load(landing=landing, lake=lake).require("landing", "lake")
-        print(land_and_wait(target, tables, seconds))
+        print(run_smoke_test(target, tables, seconds))
 
 
 @app.command(epilog="Example: tweet-sentiment tables --lake ./lake --json")

@@ -36,7 +36,7 @@ def _settings() -> Settings:
 @st.cache_data(ttl=1.0, show_spinner=False, max_entries=4)
 def _status(lake: str) -> LakeStatus:
     """Look at the lake once a second for all panels and all browsers."""
-    return read_status(lake)
+    return read_status(lake, missing_ok=True)
 
 
 @st.cache_data(ttl=20.0, show_spinner=False)

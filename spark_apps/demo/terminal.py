@@ -66,7 +66,7 @@ class View:
         """Look at the lake every second until `stop`."""
         while not stop.wait(_EVERY_SECONDS):
             try:
-                self._status = read_status(self._lake)
+                self._status = read_status(self._lake, missing_ok=True)
             except LakeError:
                 continue  # a table that is just being made
             self._history.append((time.monotonic(), {table.name: self._rows(table.name) for _, table, *_ in _LAYERS}))

@@ -30,7 +30,7 @@ from spark_apps.gold.transform import mentions, trends
 from spark_apps.lake import delta_tables, hadoop_fs
 from spark_apps.lake.commits import LakeError, open_table
 from spark_apps.lake.writer import TableWriter
-from spark_apps.monitoring.log import event
+from spark_apps.monitoring.log import event_line
 from spark_apps.scoring.description import ModelVersion
 from spark_apps.scoring.udf import ADDED_COLUMNS, add_sentiment
 from spark_apps.session import make_session
@@ -94,7 +94,7 @@ def run(settings: Settings, since: date | None, on_part: Callable[[PartReport], 
         if settings.monitor_port is None:
             on_part(part)
         else:
-            print(event("rescored", asdict(part)), flush=True)
+            print(event_line("rescored", asdict(part)), flush=True)
 
     stop = Event()
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What stands in a lake: rows, sizes and versions of its tables, the lag between layers. Read without Spark."""
+"""The status of a lake, read without Spark: rows, sizes and versions of its tables, and the lag between layers."""
 
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rich.table import Table as RichTable
 
-from spark_apps.lake.commits import batch_commits, open_table
+from spark_apps import storage
+from spark_apps.lake.commits import LakeError, batch_commits, open_table
 from spark_apps.tables import (
     BRONZE_TWEETS,
     GOLD_MENTIONS,
@@ -21,8 +22,8 @@ from spark_apps.tables import (
     Table,
 )
 
-# The column that says when a row was written; each has statistics in the table's log.
-_WRITTEN = {
+# The column with the time of a row: each column has statistics in the table's log, or partitions the table.
+_TIME_COLUMNS = {
     BRONZE_TWEETS.name: "ingested_at",
     SILVER_TWEETS.name: "ingested_at",
     QUARANTINE.name: "ingested_at",
@@ -34,7 +35,7 @@ _WRITTEN = {
 
 @dataclass(frozen=True)
 class LastBatch:
-    """The micro-batch that wrote last: its query, its id, when it was committed, and what it counted."""
+    """The last micro-batch that wrote a table: its query and id, the time of its commit (UTC), and its counts."""
 
     query: str
     batch: int
@@ -44,7 +45,20 @@ class LastBatch:
 
 @dataclass(frozen=True)
 class TableStatus:
-    """One table; `totals` sums the counts of all its batches, `newest` is the time of its newest row."""
+    """The status of one table; all fields but `name` are empty if the table does not exist yet.
+
+    Attributes:
+        name: name of the table, such as gold/sentiment.
+        exists: whether the table exists.
+        rows: number of rows.
+        files: number of data files.
+        bytes: size of the data files.
+        version: version of the table.
+        schema_version: version of the program's schema that the table has.
+        newest: time of the newest row, UTC.
+        last_batch: micro-batch that wrote last.
+        totals: sum of the counts of all micro-batches.
+    """
 
     name: str
     exists: bool = False
@@ -60,19 +74,19 @@ class TableStatus:
 
 @dataclass(frozen=True)
 class LakeStatus:
-    """All tables of a lake, those that are not there yet included."""
+    """The status of all tables of a lake, including tables that do not exist yet."""
 
     lake: str
     tables: dict[str, TableStatus]
 
     @property
     def quarantine(self) -> dict[str, int]:
-        """Rejected records by reason."""
+        """Number of rejected records by reason, in descending order."""
         return dict(sorted(self.tables[QUARANTINE.name].totals.items(), key=lambda item: -item[1]))
 
     @property
     def lag(self) -> dict[str, int]:
-        """Rows that each layer has yet to read: documents for silver, tweets for gold and for the aggregates."""
+        """Rows that a layer has not read yet: documents for silver, tweets for gold and for the aggregates."""
         bronze, silver, gold, trends = (
             self.tables[table.name].totals for table in (BRONZE_TWEETS, SILVER_TWEETS, GOLD_SENTIMENT, GOLD_TRENDS)
         )
@@ -83,7 +97,7 @@ class LakeStatus:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `tables --json` prints: times in ISO 8601."""
+        """Return the status as a dict, with the keys of `tables --json`."""
         return {
             "lake": self.lake,
             "tables": {name: asdict(table) for name, table in self.tables.items()},
@@ -92,9 +106,32 @@ class LakeStatus:
         }
 
 
-def read_status(lake: str) -> LakeStatus:
-    """Look at all tables of `lake`, a folder or s3a:// URI; what is not there has no rows."""
-    return LakeStatus(lake, {table.name: _table_status(lake, table) for table in TABLES})
+def read_status(lake: str, missing_ok: bool = False) -> LakeStatus:
+    """Read the status of all tables of a lake.
+
+    Args:
+        lake: folder or s3a:// URI of the Delta tables.
+        missing_ok: whether a lake that does not exist yet is an empty lake instead of an error.
+
+    Raises:
+        LakeError: the lake does not exist, or a table is not readable.
+    """
+    status = LakeStatus(lake, {table.name: _table_status(lake, table) for table in TABLES})
+    if not missing_ok and not any(table.exists for table in status.tables.values()):
+        _check_exists(lake)
+    return status
+
+
+def _check_exists(lake: str) -> None:
+    """Raise if the lake is not a folder, or if S3 has no object under its prefix: a typo is not an empty lake."""
+    try:
+        exists = storage.exists(lake)
+    except OSError as error:
+        raise LakeError(
+            f"lake {lake} cannot be listed ({error}): check --lake and the permission to list it"
+        ) from error
+    if not exists:
+        raise LakeError(f"lake {lake} does not exist: check --lake, or start the streams to create it")
 
 
 def _table_status(lake: str, table: Table) -> TableStatus:
@@ -112,7 +149,7 @@ def _table_status(lake: str, table: Table) -> TableStatus:
         bytes=_sum(files, "size_bytes"),
         version=delta.version(),
         schema_version=int(properties.get(SCHEMA_VERSION_PROPERTY, 0)),
-        newest=_newest(files, _WRITTEN[table.name]),
+        newest=_newest(files, _TIME_COLUMNS[table.name]),
         last_batch=LastBatch(last.metadata.query, last.metadata.batch, last.at, last.metadata.counts) if last else None,
         totals=last.metadata.totals if last else {},
     )
@@ -123,33 +160,36 @@ def _sum(files: pa.Table, column: str) -> int:
 
 
 def _newest(files: pa.Table, column: str) -> datetime | None:
+    """Return the latest time in `column` by the statistics or partitions in the log, UTC; None without a row."""
     name = next((name for name in (f"max.{column}", f"partition.{column}") if name in files.column_names), None)
-    found = pc.max(files[name]).as_py() if name and files.num_rows else None
-    if found is None or isinstance(found, datetime):
-        return found.astimezone(UTC) if found is not None and found.tzinfo else found and found.replace(tzinfo=UTC)
-    return datetime(found.year, found.month, found.day, tzinfo=UTC)
+    newest = pc.max(files[name]).as_py() if name and files.num_rows else None
+    if newest is None:
+        return None
+    if not isinstance(newest, datetime):
+        return datetime(newest.year, newest.month, newest.day, tzinfo=UTC)
+    return newest.astimezone(UTC) if newest.tzinfo else newest.replace(tzinfo=UTC)
 
 
-def render(found: LakeStatus) -> RichTable:
-    """Return the tables as a person reads them; times are in UTC."""
+def render(status: LakeStatus) -> RichTable:
+    """Return the status as a table for the terminal; times are in UTC."""
     view = RichTable(
         header_style="dim",
-        title=f"lake {found.lake}, times in UTC",
+        title=f"lake {status.lake}, times in UTC",
         title_justify="left",
         box=None,
         padding=(0, 1, 0, 0),
     )
     for name in ("table", "rows", "lag", "files", "size", "version", "newest", "written"):
         view.add_column(name, justify="left" if name == "table" else "right", no_wrap=True)
-    lag = {SILVER_TWEETS.name: "silver", GOLD_SENTIMENT.name: "gold", GOLD_TRENDS.name: "aggregates"}
-    for table in found.tables.values():
+    lag_names = {SILVER_TWEETS.name: "silver", GOLD_SENTIMENT.name: "gold", GOLD_TRENDS.name: "aggregates"}
+    for table in status.tables.values():
         if not table.exists:
             view.add_row(table.name, "none yet")
             continue
         view.add_row(
             table.name,
             f"{table.rows:,}",
-            f"{found.lag[lag[table.name]]:,}" if table.name in lag else "",
+            f"{status.lag[lag_names[table.name]]:,}" if table.name in lag_names else "",
             f"{table.files:,}",
             _size(table.bytes),
             f"{table.version:,}",

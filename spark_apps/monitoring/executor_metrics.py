@@ -1,22 +1,29 @@
-"""What the driver knows of its executors: a page of Spark's own UI, which itself stays closed to the cluster."""
+"""Reads the executor metrics from Spark's UI in the driver; the UI itself is not reachable from the cluster."""
 
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
 _PAGE = "/metrics/executors/prometheus"
-_SECONDS = 5.0
+_TIMEOUT_SECONDS = 5.0
 
 
-def metrics(ui: str | None) -> bytes | None:
-    """Return the page in Prometheus' format, one series an executor; None where no UI at the URL `ui` gives it."""
-    if ui is None:
+def fetch(spark_ui: str | None) -> bytes | None:
+    """Return the metrics of all executors in Prometheus' text format.
+
+    Args:
+        spark_ui: URL of Spark's UI; None before Spark has started.
+
+    Returns:
+        The metrics; None if the UI is not available.
+    """
+    if spark_ui is None:
         return None
-    # The name in the URL is that of the driver's service, which need not lead back to this pod.
-    connection = HTTPConnection("127.0.0.1", urlsplit(ui).port, timeout=_SECONDS)
+    # The host in the URL is the driver's service, which may not resolve in this pod.
+    connection = HTTPConnection("127.0.0.1", urlsplit(spark_ui).port, timeout=_TIMEOUT_SECONDS)
     try:
         connection.request("GET", _PAGE)
-        answer = connection.getresponse()
-        return answer.read() if answer.status == 200 else None
+        response = connection.getresponse()
+        return response.read() if response.status == 200 else None
     except (OSError, HTTPException):
         return None
     finally:

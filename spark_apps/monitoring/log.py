@@ -1,4 +1,4 @@
-"""One line of JSON a micro-batch, or a part of other work, for whatever collects the logs of a cluster."""
+"""Log lines in JSON: one per micro-batch or other unit of work, for the log collector of a cluster."""
 
 import json
 from collections.abc import Mapping
@@ -9,28 +9,29 @@ from spark_apps.streaming.stream import BatchReport
 
 
 def batch_line(report: BatchReport) -> str:
-    """Return the batch as one JSON object: what `counts` holds, and seconds to the millisecond.
+    """Return a finished micro-batch as one JSON object.
 
-    Where a stream knows of none, `lag` and `model_version` are null, `quarantine_reasons` and `model_problem` empty.
+    The object has one key per count. `seconds` and `lag` are in seconds. For a stream without a model, `cached` and
+    `model_version` are null, and `model_problem` is empty. `lag` is null where unknown.
     """
-    outcome = report.result
-    return event(
+    result = report.result
+    return event_line(
         "batch",
         {
             "stream": report.stream,
             "batch": report.batch,
-            "read": outcome.read,
-            **outcome.counts,
-            "quarantine_reasons": outcome.rejected,
+            "read": result.read,
+            **result.counts,
+            "quarantine_reasons": result.rejected,
             "seconds": round(report.seconds, 3),
             "lag": None if report.lag is None else round(report.lag, 3),
-            "cached": outcome.cached,
-            "model_version": outcome.model_version,
-            "model_problem": outcome.model_problem,
+            "cached": result.cached,
+            "model_version": result.model_version,
+            "model_problem": result.model_problem,
         },
     )
 
 
-def event(name: str, fields: Mapping[str, Any]) -> str:
-    """Return what has happened as one JSON object, with the time."""
+def event_line(name: str, fields: Mapping[str, Any]) -> str:
+    """Return an event as one JSON object: the current time, the name of the event, and `fields`."""
     return json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": name, **fields})

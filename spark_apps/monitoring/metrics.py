@@ -1,4 +1,4 @@
-"""The Prometheus metrics of a driver; docs/operations.md says what each is for."""
+"""The Prometheus metrics of a driver; docs/operations.md explains how to use each of them."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,87 +6,97 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from spark_apps.streaming.stream import BatchReport
 
+# Upper bounds of the histogram's buckets.
 _SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300)
-# Each name begins so.
+# Prefix of all metric names.
 _PREFIX = "tweet_sentiment"
 
 
 class Metrics:
-    """What the batches of the streams of `layers` say of themselves; labels are the stream, and what is named below."""
+    """The metrics of the streams of one process, labelled by stream."""
 
     def __init__(self, layers: Sequence[str]) -> None:
+        """Register the metrics; the time of the start is labelled by each of `layers`."""
         self.registry = CollectorRegistry()
         self._version: str | None = None
-        self._read = self._counter("read", "Rows that came in: files of Bronze, documents of Silver, tweets of Gold.")
-        self._rows = self._counter(
-            "rows", "What became of them: rows written, duplicates dropped, records in quarantine.", "kind"
+        self._read = self._counter(
+            "read", "Input rows: files (Bronze), documents (Silver), tweets (Gold and its aggregates)."
         )
-        self._quarantined = self._counter("quarantined", "Records in quarantine, by reason.", "reason")
-        self._cache_hits = self._counter("cache_hits", "Tweets for which the model was not asked.")
+        self._rows = self._counter("rows", "Output by kind: rows written, duplicates, records in quarantine.", "kind")
+        self._quarantined = self._counter("quarantined", "Quarantined records by reason.", "reason")
+        self._cache_hits = self._counter("cache_hits", "Tweets labelled from the cache of scored texts.")
         self._seconds = Histogram(
             f"{_PREFIX}_batch_seconds",
-            "Time of the micro-batches that had rows.",
+            "Duration of the micro-batches with input rows.",
             ["stream"],
             buckets=_SECONDS,
             registry=self.registry,
         )
         self._batch = self._gauge("batch", "Id of the last finished micro-batch.")
         self._lag = self._gauge(
-            "lag_seconds", "From the newest landing in the last batch until that batch was written."
+            "lag_seconds", "Time from the newest landing in the last micro-batch until that batch was written."
         )
-        self._speed = self._gauge("read_per_second", "Rows that the last batch read a second, while it worked.")
-        self._model = self._gauge("model_info", "1 for the version of the model that scored last.", "version")
+        self._speed = self._gauge("read_per_second", "Input rows per second during the last micro-batch.")
+        self._model = self._gauge("model_info", "1 for the model version that scored last.", "version")
         self._stale = self._gauge(
-            "model_stale", "1 while the version in production cannot be had, and the one before scores."
+            "model_stale", "1 while an older model version scores, because the version in production is not available."
         )
-        self._findings = self._gauge(
-            "findings", "What watch_quality has found in the stream and nobody has acknowledged."
+        self._findings = self._gauge("findings", "Unacknowledged findings of the quality check of the stream.")
+        self._progress_age = self._gauge(
+            "seconds_since_progress", "Time since the stream finished a micro-batch or found no new data."
         )
-        self._age = self._gauge("seconds_since_progress", "Since a query finished a batch or found no news.")
         self._waiting = self._gauge(
-            "waiting_seconds", "For how long a stream has waited for a table or a model that is not there."
+            "waiting_seconds", "Time that the stream has been waiting for a missing table or model; otherwise 0."
         )
         started = Gauge(
             f"{_PREFIX}_started_timestamp_seconds",
-            "When this driver started: it changes with each restart.",
+            "Start time of this driver; each restart changes it.",
             ["layer"],
             registry=self.registry,
         )
         for layer in layers:
             started.labels(layer).set_to_current_time()
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"{_PREFIX}_{name}", text, ["stream", *labels], registry=self.registry)
+    def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}_{name}", help_text, ["stream", *labels], registry=self.registry)
 
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(f"{_PREFIX}_{name}", text, ["stream", *labels], registry=self.registry)
+    def _gauge(self, name: str, help_text: str, *labels: str) -> Gauge:
+        return Gauge(f"{_PREFIX}_{name}", help_text, ["stream", *labels], registry=self.registry)
 
     def on_batch(self, report: BatchReport) -> None:
-        stream, outcome = report.stream, report.result
-        self._read.labels(stream).inc(outcome.read)
-        for kind, count in outcome.counts.items():
+        """Add a finished micro-batch with input rows to the metrics."""
+        stream, result = report.stream, report.result
+        self._read.labels(stream).inc(result.read)
+        for kind, count in result.counts.items():
             self._rows.labels(stream, kind).inc(count)
-        for reason, count in outcome.rejected.items():
+        for reason, count in result.rejected.items():
             self._quarantined.labels(stream, reason).inc(count)
         self._seconds.labels(stream).observe(report.seconds)
-        self._speed.labels(stream).set(outcome.read / report.seconds)
+        self._speed.labels(stream).set(result.read / report.seconds)
         if report.lag is not None:
             self._lag.labels(stream).set(report.lag)
-        if outcome.cached is not None:
-            self._cache_hits.labels(stream).inc(outcome.cached)
-        if outcome.model_version is not None:
-            self._stale.labels(stream).set(bool(outcome.model_problem))
-        if outcome.findings is not None:
-            self._findings.labels(stream).set(outcome.findings)
-        if outcome.model_version not in {None, self._version}:
-            self._version = outcome.model_version
+        if result.cached is not None:
+            self._cache_hits.labels(stream).inc(result.cached)
+        if result.model_version is not None:
+            self._stale.labels(stream).set(bool(result.model_problem))
+        if result.findings is not None:
+            self._findings.labels(stream).set(result.findings)
+        if result.model_version not in {None, self._version}:
+            self._version = result.model_version
             self._model.clear()
             self._model.labels(stream, self._version).set(1)
 
-    def finished(self, stream: str, batch: int) -> None:
+    def set_batch(self, stream: str, batch: int) -> None:
+        """Set the id of the last finished micro-batch, with or without input rows."""
         self._batch.labels(stream).set(batch)
 
-    def ask(self, stream: str, age: Callable[[], float], waiting: Callable[[], float]) -> None:
-        """Have these functions tell, at each scrape, the seconds since progress and those of waiting."""
-        self._age.labels(stream).set_function(age)
+    def add_stream(self, stream: str, progress_age: Callable[[], float], waiting: Callable[[], float]) -> None:
+        """Register a stream.
+
+        Args:
+            stream: name of the stream.
+            progress_age: returns the seconds since the last progress; called at each scrape.
+            waiting: returns the seconds of waiting for a table or a model; called at each scrape.
+        """
+        self._progress_age.labels(stream).set_function(progress_age)
         self._waiting.labels(stream).set_function(waiting)

@@ -1,4 +1,4 @@
-"""How far each streaming query of this process is, as Spark tells it and as its batches report it."""
+"""Tracks the progress of each streaming query of a process, from Spark's events and from the queries' batches."""
 
 import threading
 import time
@@ -20,51 +20,57 @@ from spark_apps.streaming.stream import BatchReport
 
 @dataclass
 class _Query:
-    touched: float
+    """Times are `time.monotonic()`."""
+
+    progress_at: float
     batch: int = -1
     waiting_since: float | None = None
 
 
 class Progress:
-    """The state of the queries of `layers`, fed by `Listener`, `on_batch` and `on_wait`, read by the server.
+    """The progress of the queries of `layers`; thread-safe.
 
-    A query advances when Spark has finished a batch of it or tasks of one, or has looked for news and found none.
+    A query makes progress when it finishes a batch, when tasks of its running batch finish, when it finds no new data,
+    and while it waits for a table or a model. `Listener`, `on_batch`, `on_wait` and `record` report progress. The
+    monitoring server reads it.
     """
 
     def __init__(self, layers: Sequence[str]) -> None:
         self.layers = layers
+        # The error that ended a query: of this process, or of the previous one.
         self.error: str | None = None
-        # Where Spark's own UI is, once Spark has started.
-        self.ui: str | None = None
+        # URL of Spark's UI; None until Spark has started.
+        self.spark_ui: str | None = None
         self.metrics = Metrics(layers)
         self._lock = threading.Lock()
         self._started = time.monotonic()
         self._queries: dict[str, _Query] = {}
 
     def on_batch(self, report: BatchReport) -> None:
+        """Record a finished micro-batch with input rows."""
         self.metrics.on_batch(report)
-        self.touch(report.stream)
+        self.record(report.stream)
 
     def on_wait(self, stream: str) -> None:
-        """Note that `stream` waits for what it cannot do without: nothing is wrong with the stream itself."""
+        """Record that a stream waits for a table or a model: the stream itself is healthy."""
         with self._lock:
             query = self._query(stream)
-            query.touched = time.monotonic()
-            query.waiting_since = query.waiting_since or query.touched
+            query.progress_at = time.monotonic()
+            query.waiting_since = query.waiting_since or query.progress_at
 
-    def touch(self, stream: str, batch: int | None = None) -> None:
-        """Note that the query `stream` advances; `batch` is the id of the one it has finished."""
+    def record(self, stream: str, batch: int | None = None) -> None:
+        """Record progress of a stream; `batch` is the id of a finished micro-batch."""
         with self._lock:
             query = self._query(stream)
-            query.touched, query.waiting_since = time.monotonic(), None
+            query.progress_at, query.waiting_since = time.monotonic(), None
             if batch is not None:
                 query.batch = batch
-                self.metrics.finished(stream, batch)
+                self.metrics.set_batch(stream, batch)
 
     def _query(self, stream: str) -> _Query:
         if stream not in self._queries:
             self._queries[stream] = _Query(time.monotonic())
-            self.metrics.ask(stream, lambda: self._seconds_since(stream), lambda: self._seconds_waiting(stream))
+            self.metrics.add_stream(stream, lambda: self._progress_age(stream), lambda: self._seconds_waiting(stream))
         return self._queries[stream]
 
     def _seconds_waiting(self, stream: str) -> float:
@@ -72,44 +78,45 @@ class Progress:
             since = self._queries[stream].waiting_since
         return 0.0 if since is None else time.monotonic() - since
 
-    def _seconds_since(self, stream: str) -> float:
+    def _progress_age(self, stream: str) -> float:
         with self._lock:
-            return time.monotonic() - self._queries[stream].touched
+            return time.monotonic() - self._queries[stream].progress_at
 
-    def oldest(self) -> float:
-        """Return the seconds since the query that is furthest behind has advanced."""
+    def seconds_since_progress(self) -> float:
+        """Return the seconds since the last progress of the slowest query; before any query, since the start."""
         with self._lock:
-            touched = [query.touched for query in self._queries.values()] or [self._started]
-        return time.monotonic() - min(touched)
+            times = [query.progress_at for query in self._queries.values()] or [self._started]
+        return time.monotonic() - min(times)
 
     def to_dict(self) -> Mapping[str, Any]:
+        """Return the answer of `/progress`."""
         now = time.monotonic()
         with self._lock:
             streams = {
-                name: {"batch": query.batch, "seconds_since_progress": round(now - query.touched, 1)}
+                name: {"batch": query.batch, "seconds_since_progress": round(now - query.progress_at, 1)}
                 for name, query in self._queries.items()
             }
         return {"layer": "+".join(self.layers), "streams": streams, "error": self.error}
 
 
 class Listener(StreamingQueryListener):
-    """Hands what Spark says of its queries to `Progress`."""
+    """Passes Spark's events of streaming queries to `Progress`."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        # Spark names a query in the events of its start and its batches only.
+        # Only the events of a start and of a batch contain the query's name.
         self._names: dict[object, str] = {}
 
     def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802 - Spark's name
         self._names[event.runId] = str(event.name)
-        self._progress.touch(str(event.name))
+        self._progress.record(str(event.name))
 
     def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: N802
-        self._progress.touch(str(event.progress.name), event.progress.batchId)
+        self._progress.record(str(event.progress.name), event.progress.batchId)
 
     def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: N802
         if event.runId in self._names:
-            self._progress.touch(self._names[event.runId])
+            self._progress.record(self._names[event.runId])
 
     def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802
         if event.exception:

@@ -1,4 +1,4 @@
-"""What a cluster asks of a driver, over HTTP: is it alive, how far is it, and its Prometheus metrics."""
+"""The HTTP server of a driver: health, progress and Prometheus metrics."""
 
 import json
 import threading
@@ -17,10 +17,18 @@ _JSON = "application/json"
 
 @contextmanager
 def serve(progress: Progress, port: int, stuck_seconds: float) -> Iterator[int]:
-    """Answer `/healthz`, `/progress`, `/metrics` and `/metrics/executors` on all addresses.
+    """Serve `/healthz`, `/progress`, `/metrics` and `/metrics/executors` on all addresses while the body runs.
 
-    Yields the port, one that is free for 0; `SettingsError` when it is taken. `/healthz` says 503 once a query has not
-    advanced for `stuck_seconds`.
+    Args:
+        progress: progress of the queries.
+        port: port to listen on; 0 chooses a free one.
+        stuck_seconds: time without progress of a query after which `/healthz` answers 503.
+
+    Yields:
+        The port.
+
+    Raises:
+        SettingsError: the port is in use, or the process may not listen on it.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -28,33 +36,32 @@ def serve(progress: Progress, port: int, stuck_seconds: float) -> Iterator[int]:
             if self.path == "/metrics":
                 self._answer(200, CONTENT_TYPE_LATEST, generate_latest(progress.metrics.registry))
             elif self.path == "/metrics/executors":
-                found = executor_metrics.metrics(progress.ui)
-                self._answer(200 if found is not None else 503, CONTENT_TYPE_LATEST, found or b"")
+                page = executor_metrics.fetch(progress.spark_ui)
+                self._answer(503 if page is None else 200, CONTENT_TYPE_LATEST, page or b"")
             elif self.path == "/progress":
                 self._answer(200, _JSON, json.dumps(progress.to_dict()).encode())
             elif self.path == "/healthz":
-                oldest = progress.oldest()
-                code = 503 if oldest > stuck_seconds else 200
-                self._answer(code, _JSON, json.dumps({"seconds_since_progress": round(oldest, 1)}).encode())
+                age = progress.seconds_since_progress()
+                code = 503 if age > stuck_seconds else 200
+                self._answer(code, _JSON, json.dumps({"seconds_since_progress": round(age, 1)}).encode())
             else:
-                self._answer(404, "text/plain", b"there are /healthz, /progress, /metrics and /metrics/executors\n")
+                self._answer(404, "text/plain", b"not found: use /healthz, /progress, /metrics or /metrics/executors\n")
 
-        def _answer(self, code: int, kind: str, body: bytes) -> None:
+        def _answer(self, code: int, content_type: str, body: bytes) -> None:
             self.send_response(code)
-            self.send_header("Content-Type", kind)
+            self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-            """Say nothing: probes ask every few seconds."""
+            """Log nothing: probes send a request every few seconds."""
 
     try:
-        server = ThreadingHTTPServer(("0.0.0.0", port), Handler)  # noqa: S104 - a pod is asked from outside
+        server = ThreadingHTTPServer(("0.0.0.0", port), Handler)  # noqa: S104 - probes and Prometheus are outside the pod
     except OSError as error:
         raise SettingsError(
-            f"--monitor-port (or TWEETS_MONITOR_PORT): port {port} cannot be listened on ({error.strerror}): choose "
-            "another"
+            f"TWEETS_MONITOR_PORT: cannot listen on port {port} ({error.strerror}): choose another port"
         ) from None
     thread = threading.Thread(target=server.serve_forever, name="monitor", daemon=True)
     thread.start()

@@ -69,9 +69,9 @@ def test_a_lake_without_tables_has_no_figures(tmp_path: Path) -> None:
     assert queries.totals(lake, Filters()) == {"negative": 0, "neutral": 0, "positive": 0}
     assert queries.languages(lake) == []
     assert len(queries.sentiment_over_time(lake, Filters())[0]) == 0
-    assert len(queries.latest(lake, read_status(lake), Filters())) == 0
+    assert len(queries.latest(lake, read_status(lake, missing_ok=True), Filters())) == 0
     assert len(queries.top_mentions(lake, Filters())) == 0
-    assert queries.freshness(lake, read_status(lake)) is None
+    assert queries.freshness(lake, read_status(lake, missing_ok=True)) is None
 
 
 def test_what_is_typed_into_a_filter_stays_a_value(lake: tuple[str, pd.DataFrame]) -> None:

@@ -50,10 +50,10 @@ def port(progress: Progress) -> Iterator[int]:
 
 
 def test_a_stream_that_stands_still_is_unhealthy_until_it_advances(progress: Progress, port: int) -> None:
-    progress.touch("bronze")
+    progress.record("bronze")
     assert get(port, "/healthz")[0] == 200
     time.sleep(0.4)
-    progress.touch("silver")
+    progress.record("silver")
     assert get(port, "/healthz")[0] == 503
     progress.on_batch(report("bronze"))
     assert get(port, "/healthz")[0] == 200
@@ -73,7 +73,7 @@ def test_other_paths_are_named(port: int) -> None:
 def test_before_spark_has_started_there_are_no_metrics_of_executors(progress: Progress, port: int) -> None:
     assert get(port, "/metrics/executors")[0] == 503
     with socket.create_server(("127.0.0.1", 0)) as nobody:
-        progress.ui = f"http://gold-driver:{nobody.getsockname()[1]}"
+        progress.spark_ui = f"http://gold-driver:{nobody.getsockname()[1]}"
     assert get(port, "/metrics/executors")[0] == 503
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from spark_apps.labels import LABELS, our_labels
+from spark_apps.labels import LABELS, sentiment_labels
 from spark_apps.model.onnx_export.graph import Shape
 from spark_apps.scoring.description import ModelError
 from spark_apps.scoring.text import normalise
@@ -73,7 +73,7 @@ def load(source: str | Path) -> Checkpoint:
         config = AutoConfig.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise ModelError(_not_had(source, error)) from error
-    labels = our_labels(config.id2label)
+    labels = sentiment_labels(config.id2label)
     if labels is None:
         raise ModelError(
             f"{source} has the labels {', '.join(map(str, config.id2label.values()))}: {', '.join(LABELS)} (in any "

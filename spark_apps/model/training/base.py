@@ -10,7 +10,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundEr
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from spark_apps.labels import LABELS, our_labels
+from spark_apps.labels import LABELS, sentiment_labels
 from spark_apps.scoring.description import ModelError
 
 _HUB_SECONDS = 10
@@ -93,7 +93,7 @@ def _classifier(source: str, config: Any) -> tuple[Any, str]:
     if not any(name.endswith("ForSequenceClassification") for name in architectures):
         model = AutoModelForSequenceClassification.from_pretrained(source, dtype=torch.float32, **ours)
         return model, "an encoder: its head is new"
-    labels = our_labels(config.id2label)
+    labels = sentiment_labels(config.id2label)
     names = ", ".join(str(name) for _, name in sorted(config.id2label.items()))
     if labels is None:
         model = AutoModelForSequenceClassification.from_pretrained(
