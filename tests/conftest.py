@@ -1,14 +1,18 @@
-"""Fixtures that several levels share: one Spark for the whole run, and a landing and lake for each test."""
+"""Shared fixtures: one Spark session for each worker, a pipeline for each test, and the order of the test files."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from pyspark.sql import Row, SparkSession
+from typer.testing import CliRunner, Result
 
 from spark_apps import storage
 from spark_apps.bronze import app as bronze
+from spark_apps.cli.main import app
 from spark_apps.gold import app as gold
 from spark_apps.lake import delta_tables
 from spark_apps.session import make_session
@@ -17,18 +21,67 @@ from spark_apps.silver import app as silver
 from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import BatchReport, Stream
 from spark_apps.tables import Table
+from tests.process import ENVIRONMENT
+
+# The files that take longest, longest first. A worker takes the next file when it is idle: with the short files at
+# the end, all workers finish at about the same time.
+LONGEST = [
+    "gold/test_rescore.py",
+    "test_exactly_once.py",
+    "test_chaos.py",
+    "demo/test_demo.py",
+    "monitoring/test_scrape.py",
+    "test_s3.py",
+    "model/test_release.py",
+    "test_cli.py",
+    "test_table_checks.py",
+    "test_readme.py",
+    "gold/test_live_model.py",
+    "test_large.py",
+    "model/test_registry.py",
+    "test_layers.py",
+    "bronze/test_stream.py",
+    "dashboard/test_app.py",
+    "test_house.py",
+    "model/test_evaluate.py",
+    "quality/test_quality.py",
+    "bronze/test_documents.py",
+    "scoring/test_self_check.py",
+    "silver/test_records.py",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
-    session = make_session(Settings(cores=2))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        session = make_session(Settings(cores=2))
     yield session
     session.stop()
 
 
+@pytest.fixture
+def command(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run `tweet-sentiment` in this process, on its Spark session: a JVM takes longer to start than most commands."""
+    # The command gets the session of the tests, and must leave it running.
+    monkeypatch.setattr(SparkSession, "stop", lambda _: None)
+
+    def run(*arguments: str | Path, **env: str) -> Result:
+        return CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "200", **env})
+
+    assert spark
+    return run
+
+
 @dataclass
-class Place:
-    """A landing and a lake of one test, and the means to run streams over them."""
+class Pipeline:
+    """The landing and the lake of a test, and the streams between them."""
 
     spark: SparkSession
     settings: Settings
@@ -44,24 +97,38 @@ class Place:
     def land(self, name: str, data: bytes | str) -> str:
         return storage.put(self.landing, name, data.encode() if isinstance(data, str) else data)
 
-    def layers(self) -> list[Stream]:
-        """The streams of all layers, as `run` puts them together."""
-        return [stream for app in (bronze, silver, gold) for stream in app.streams(self.spark, self.settings)]
+    def streams(self, *layers: str) -> list[Stream]:
+        """Return the streams of `layers`, by default of all layers, in the order of `run`."""
+        apps = {"bronze": bronze, "silver": silver, "gold": gold}
+        return [stream for layer in layers or apps for stream in apps[layer].streams(self.spark, self.settings)]
 
     def rows(self, table: Table) -> list[Row]:
         return delta_tables.read(self.spark, self.lake, table).collect()
 
-    def once(self, *streams: Stream) -> list[BatchReport]:
-        """Run the streams over all that is there, as `run --once` does."""
+    def run_once(self, *streams: Stream) -> list[BatchReport]:
+        """Run `streams`, by default those of all layers, over all input, as `run --once` does."""
         reports: list[BatchReport] = []
-        StreamRunner(self.spark, self.lake, reports.append).run(streams, None)
+        StreamRunner(self.spark, self.lake, reports.append).run(streams or self.streams(), None)
         return reports
 
 
-@pytest.fixture
-def place(spark: SparkSession, tmp_path: Path) -> Iterator[Place]:
-    (tmp_path / "landing").mkdir()
-    yield Place(spark, Settings(landing=str(tmp_path / "landing"), lake=str(tmp_path / "lake")))
-    # Delta keeps the state of each table for an hour; a run of the tests sees a hundred lakes, a stream one.
+@contextmanager
+def open_pipeline(spark: SparkSession, folder: Path, lake: Path | None = None) -> Iterator[Pipeline]:
+    """Yield a pipeline in `folder`; its lake is empty, or a copy of `lake`.
+
+    A copy has the ids, the commits and the checkpoints of the original. Its landing is empty: the files that the
+    original has read are not read again.
+    """
+    (folder / "landing").mkdir()
+    if lake is not None:
+        shutil.copytree(lake, folder / "lake")
+    yield Pipeline(spark, Settings(landing=str(folder / "landing"), lake=str(folder / "lake")))
+    # Delta keeps the state of each table for an hour: a run of the tests opens a hundred lakes, a stream opens one.
     spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()  # type: ignore[union-attr]
     spark.catalog.clearCache()
+
+
+@pytest.fixture
+def pipeline(spark: SparkSession, tmp_path: Path) -> Iterator[Pipeline]:
+    with open_pipeline(spark, tmp_path) as pipeline:
+        yield pipeline

@@ -1,4 +1,4 @@
-"""Gold tables without Spark, for tests of what reads them."""
+"""Tweets to land, and lakes that are filled without Spark, for tests of their readers."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -30,6 +30,12 @@ _TYPES = {
     "ARRAY<STRING>": pa.list_(pa.string()),
 }
 LABELS = np.array(["negative", "neutral", "positive"])
+
+
+def flat_tweet(number: int, **fields: object) -> str:
+    """Return a tweet with the id `number` as a line of JSON in the flat format; `fields` replace or add fields."""
+    tweet = {"id": number, "full_text": f"tweet {number}", "timestamp": "2026-01-01T00:00:00Z", "user_id": 1}
+    return json.dumps(tweet | fields) + "\n"
 
 
 def put(lake: Path, table: Table, frame: pd.DataFrame, **totals: int) -> None:

@@ -1,21 +1,23 @@
-"""The command as a process of its own, in a process group that a test can end whole."""
+"""The command `tweet-sentiment` as a process, in a process group of its own that a test can kill as a whole."""
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "spark_apps.cli.main"]
-# A JVM that lives for seconds spends more on its best code than that code gives back.
-ENVIRONMENT = {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+# In a JVM that lives for seconds or minutes, the optimising compiler costs more CPU time than its code saves.
+JVM_FLAGS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+ENVIRONMENT = {"SPARK_SUBMIT_OPTS": JVM_FLAGS}
 
 
 def run(
     *arguments: str | Path, env: dict[str, str] | None = None, seconds: float = 280
 ) -> subprocess.CompletedProcess[str]:
-    """Run `tweet-sentiment` to its end."""
+    """Run `tweet-sentiment` until it exits."""
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
         env=os.environ | ENVIRONMENT | (env or {}),
@@ -27,28 +29,33 @@ def run(
 
 
 class Running:
-    """`tweet-sentiment` in the background; its output goes to the file `log`."""
+    """`tweet-sentiment` in the background; stdout and stderr go to the file `log`."""
 
     def __init__(self, log: Path, *arguments: str | Path) -> None:
         self._log = log
-        with log.open("wb") as output:
+        with log.open("wb") as file:
             self._process = subprocess.Popen(
                 [*COMMAND, *map(str, arguments)],
                 env=os.environ | ENVIRONMENT,
-                stdout=output,
+                stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self._log.read_text(errors="replace")
 
+    def check_alive(self) -> None:
+        """Fail with the output of the process if the process has exited."""
+        assert self._process.poll() is None, f"the process has exited: {self.output}"
+
     def wait_for(self, text: str, seconds: float = 120) -> None:
+        """Wait until the output contains `text`."""
         deadline = time.monotonic() + seconds
-        while text not in self.said:
-            assert self._process.poll() is None, f"it ended: {self.said}"
-            assert time.monotonic() < deadline, f"{text!r} never came: {self.said}"
+        while text not in self.output:
+            self.check_alive()
+            assert time.monotonic() < deadline, f"no {text!r} in the output within {seconds:.0f} s: {self.output}"
             time.sleep(0.1)
 
     def interrupt(self, seconds: float) -> int:
@@ -57,7 +64,14 @@ class Running:
         return self._process.wait(seconds)
 
     def kill(self) -> None:
-        """Kill it and all that it started, as a machine that loses its power does."""
+        """Kill the process and all its children at once, as a power failure does."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+
+def free_port() -> int:
+    """Return a TCP port that no process listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

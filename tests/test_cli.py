@@ -3,10 +3,11 @@
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from spark_apps.cli.main import app
 from spark_apps.demo.generator import Generator, Mix
@@ -17,18 +18,20 @@ COMMANDS = ["run", "replay", "generate", "tables", "dashboard", "demo", "quality
 ]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_has_an_example(command: str) -> None:
-    found = CliRunner().invoke(app, [*command.split(), "--help"])
-    assert found.exit_code == 0
-    assert f"Example: tweet-sentiment {command}" in " ".join(found.output.split())
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example(name: str) -> None:
+    result = CliRunner().invoke(app, [*name.split(), "--help"])
+    assert result.exit_code == 0
+    assert f"Example: tweet-sentiment {name}" in " ".join(result.output.split())
 
 
 def refused(*arguments: str, **env: str) -> str:
-    """Run a command that must be refused with exit code 2; return what it says, on one line."""
-    found = CliRunner().invoke(app, [*arguments], env=env)
-    assert found.exit_code == 2, found.output
-    return " ".join(found.stderr.split())
+    """Run a command that must end with exit code 2; return its stderr on one line."""
+    result = CliRunner().invoke(app, [*arguments], env=env)
+    assert result.exit_code == 2, result.output
+    # Any exception but this one is a traceback in a terminal.
+    assert isinstance(result.exception, SystemExit), result.exception
+    return " ".join(result.stderr.split())
 
 
 def test_mistakes_get_one_clear_sentence(tmp_path: Path) -> None:
@@ -44,34 +47,34 @@ def test_mistakes_get_one_clear_sentence(tmp_path: Path) -> None:
     assert "--lake (or TWEETS_LAKE) is missing" in refused("quality", "check")
 
 
-def test_a_landing_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    found = process.run("run", "--landing", tmp_path / "absent", "--lake", tmp_path / "lake", "--once")
-    assert found.returncode == 2
-    assert "is not a folder: create it" in " ".join(found.stderr.split())
+def test_a_missing_landing_is_named(tmp_path: Path) -> None:
+    landing, lake = str(tmp_path / "absent"), str(tmp_path / "lake")
+    assert "is not a folder: create it" in refused("run", "--landing", landing, "--lake", lake, "--once")
 
 
-@pytest.mark.parametrize(("says", "expected"), [(None, "no java is on the PATH"), ("11.0.2", "runs on Java 17 or 21")])
-def test_a_missing_or_wrong_java(tmp_path: Path, says: str | None, expected: str) -> None:
-    if says:
+@pytest.mark.parametrize(
+    ("version", "expected"), [(None, "no java is on the PATH"), ("11.0.2", "runs on Java 17 or 21")]
+)
+def test_a_missing_or_unsupported_java_is_an_error(tmp_path: Path, version: str | None, expected: str) -> None:
+    if version:
         java = tmp_path / "java"
-        java.write_text(f"#!/bin/sh\necho 'openjdk version \"{says}\"' >&2\n")
+        java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
         java.chmod(java.stat().st_mode | stat.S_IXUSR)
-    env = {"PATH": f"{tmp_path}:/nowhere" if says is None else f"{tmp_path}:{os.environ['PATH']}", "JAVA_HOME": ""}
+    path = f"{tmp_path}:/nowhere" if version is None else f"{tmp_path}:{os.environ['PATH']}"
     (tmp_path / "landing").mkdir()
-    found = process.run("run", "--landing", tmp_path / "landing", "--lake", tmp_path / "lake", "--once", env=env)
-    told = " ".join(found.stderr.split())
-    assert found.returncode == 2
-    assert expected in told and "apt install openjdk-17-jre-headless" in told
-    assert "Traceback" not in told
+    arguments = ["--landing", str(tmp_path / "landing"), "--lake", str(tmp_path / "lake"), "--once"]
+    error = refused("run", *arguments, PATH=path, JAVA_HOME="")
+    assert expected in error and "apt install openjdk-17-jre-headless" in error
+    assert "Traceback" not in error
 
 
-def test_once_and_tables_and_replay(tmp_path: Path) -> None:
+def test_replay_run_tables_and_evaluate(command: Callable[..., Result], tmp_path: Path) -> None:
     landing, lake = tmp_path / "landing", tmp_path / "lake"
     landing.mkdir()
     recorded = tmp_path / "recorded.json"
     (file,) = Generator(4, mix=Mix(malformed=0.05, duplicates=0.1)).files(400)
     recorded.write_bytes(file.data)
-    assert process.run("replay", recorded, "--landing", landing).returncode == 0
+    assert command("replay", recorded, "--landing", landing).exit_code == 0
 
     done = process.run("run", "--landing", landing, "--lake", lake, "--once", "--json")
     assert done.returncode == 0, done.stderr
@@ -88,43 +91,42 @@ def test_once_and_tables_and_replay(tmp_path: Path) -> None:
     assert result.pop("seconds") > 0
     assert result == counts
 
-    shown = CliRunner().invoke(app, ["tables", "--lake", str(lake), "--json"])
-    found = json.loads(shown.output)
-    assert found["tables"]["gold/sentiment"]["rows"] == file.expected.tweets
-    assert found["lag"] == {"silver": 0, "gold": 0, "aggregates": 0}
-    assert found["quarantine"] == dict(file.expected.quarantine)
-    judged = json.loads(CliRunner().invoke(app, ["model", "evaluate", "--lake", str(lake), "--json"]).stdout)
-    # Each made-up tweet that came with a label is beyond doubt: these are the model's figures, not a wrong join's.
-    assert judged["tweets"] > 10 and judged["waiting"] == 0 and judged["accuracy"] > 0.7
-    readable = CliRunner().invoke(app, ["tables", "--lake", str(lake)], env={"COLUMNS": "80"})
+    status = json.loads(command("tables", "--lake", lake, "--json").output)
+    assert status["tables"]["gold/sentiment"]["rows"] == file.expected.tweets
+    assert status["lag"] == {"silver": 0, "gold": 0, "aggregates": 0}
+    assert status["quarantine"] == dict(file.expected.quarantine)
+    metrics = json.loads(command("model", "evaluate", "--lake", lake, "--json").stdout)
+    # The sentiment of a generated tweet with a label is obvious: a lower accuracy means a wrong join of the labels.
+    assert metrics["tweets"] > 10 and metrics["waiting"] == 0 and metrics["accuracy"] > 0.7
+    readable = command("tables", "--lake", lake, COLUMNS="80")
     assert "gold/sentiment" in readable.output and "…" not in readable.output.partition("quarantine:")[0]
 
-    # One layer alone, as on a cluster, with nothing new.
-    again = process.run("run", "silver", "--lake", lake, "--once", "--json")
-    assert again.returncode == 0, again.stderr
+    # A single layer, as on a cluster, without new input.
+    again = command("run", "silver", "--lake", lake, "--once", "--json")
+    assert again.exit_code == 0, again.output
     result = json.loads(again.stdout.splitlines()[-1])
     assert (result["documents"], result["silver"], result["tables"]) == (0, 0, counts)
 
 
-def test_generated_tweets_are_the_same_for_the_same_seed(tmp_path: Path) -> None:
-    said = [
+def test_a_seed_always_generates_the_same_tweets(tmp_path: Path) -> None:
+    outputs = [
         CliRunner()
         .invoke(app, ["generate", "--landing", str(tmp_path / name), "--tweets", "60", "--seed", seed])
         .stdout
         for name, seed in (("one", "3"), ("two", "3"), ("other", "4"))
     ]
-    assert said[0] == said[1] != said[2]
-    expected = json.loads(said[0])
+    assert outputs[0] == outputs[1] != outputs[2]
+    expected = json.loads(outputs[0])
     assert expected["tweets"] + expected["duplicates"] == 60
     landed = [sorted((file.name, file.read_bytes()) for file in (tmp_path / name).iterdir()) for name in ("one", "two")]
     assert landed[0] == landed[1]
 
 
-def test_the_first_model_goes_into_an_empty_registry_once(tmp_path: Path) -> None:
+def test_the_first_model_is_registered_once(tmp_path: Path) -> None:
     registry = f"sqlite:///{tmp_path}/registry.db"
     for _ in range(2):
-        done = process.run("model", "first", "--registry", registry)
-        assert done.returncode == 0, done.stderr
+        done = CliRunner().invoke(app, ["model", "first", "--registry", registry])
+        assert done.exit_code == 0, done.output
         assert done.stdout.splitlines()[-1] == "tweet-sentiment version 1 is in production"
 
 

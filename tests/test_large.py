@@ -1,4 +1,4 @@
-"""Much at once: what lands as one file or document is carried over in parts, and a batch that takes long shows that."""
+"""Large input: a large document is processed in parts, and a long batch reports its progress."""
 
 import json
 import threading
@@ -17,62 +17,63 @@ from spark_apps.streaming import runner
 from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import Batch, BatchResult, always_ready
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
-from tests.conftest import Place
+from tests.conftest import Pipeline
 from tests.waiting import until
 
 TWEETS = 9_000
 
 
-def test_a_large_document_is_scored_in_parts(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_document_is_scored_in_parts(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(udf, "_TASK_ROWS", 1_000)
     tweets = [
         {"id": number, "full_text": f"a text that returns, number {number % 50}", "timestamp": "2026-01-01T00:00:00Z"}
         for number in range(1, TWEETS + 1)
     ]
-    place.land("timeline.json", json.dumps(tweets))
-    place.once(*place.layers())
-    # Gold takes at least a file at a time. It reads those that were written, whatever they are joined to afterwards.
-    silver = open_table(place.lake, SILVER_TWEETS)
+    pipeline.land("timeline.json", json.dumps(tweets))
+    pipeline.run_once()
+    # A Gold batch takes at least one file. It reads the files of the write, before a later compaction.
+    silver = open_table(pipeline.lake, SILVER_TWEETS)
     assert silver is not None
     (written,) = [commit for commit in silver.history() if commit["operation"] == "WRITE"]
     assert int(written["operationMetrics"]["numFiles"]) >= TWEETS / 4_000
-    found = place.rows(GOLD_SENTIMENT)
-    assert sorted(int(row["id"]) for row in found) == list(range(1, TWEETS + 1))
-    assert read_status(place.lake).tables[GOLD_SENTIMENT.name].totals["rows"] == TWEETS
+    rows = pipeline.rows(GOLD_SENTIMENT)
+    assert sorted(int(row["id"]) for row in rows) == list(range(1, TWEETS + 1))
+    assert read_status(pipeline.lake).tables[GOLD_SENTIMENT.name].totals["rows"] == TWEETS
 
 
-@pytest.mark.parametrize(("seconds", "advances"), [(0.5, True), (20, False)])
-def test_a_batch_advances_while_its_tasks_end(
-    place: Place, monkeypatch: pytest.MonkeyPatch, seconds: float, advances: bool
+@pytest.mark.parametrize(("task_seconds", "progress"), [(0.5, True), (20, False)])
+def test_a_batch_reports_progress_only_when_tasks_end(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, task_seconds: float, progress: bool
 ) -> None:
     monkeypatch.setattr(runner, "_TASK_POLL_SECONDS", 0.5)
-    (stream,) = bronze.streams(place.spark, place.settings)
-    place.land("1.json", "{}")
-    heard: list[float] = []
+    monkeypatch.setattr(runner, "_STOP_SECONDS", 1)
+    (stream,) = bronze.streams(pipeline.spark, pipeline.settings)
+    pipeline.land("1.json", "{}")
+    reports: list[float] = []
     stop, began = threading.Event(), threading.Event()
 
     def slow(_: Batch) -> BatchResult:
         def wait(_: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            time.sleep(seconds)
+            time.sleep(task_seconds)
             yield pa.RecordBatch.from_pydict({"id": [1]})
 
         began.set()
-        place.spark.range(20, numPartitions=20).mapInArrow(wait, "id LONG").collect()
+        pipeline.spark.range(20, numPartitions=20).mapInArrow(wait, "id LONG").collect()
         return BatchResult({}, 0)
 
     running = StreamRunner(
-        place.spark, place.lake, lambda _: None, stop, on_task=lambda _: heard.append(time.monotonic())
+        pipeline.spark, pipeline.lake, lambda _: None, stop, on_task=lambda _: reports.append(time.monotonic())
     )
     run = threading.Thread(target=running.run, args=([replace(stream, prepare=always_ready(slow))], "0 seconds"))
     run.start()
     try:
         assert began.wait(60)
-        if advances:
-            until(lambda: len(heard) >= 4, 30, "the batch advances")
+        if progress:
+            until(lambda: len(reports) >= 4, 30, "four reports of progress")
         else:
-            # That its stage has begun is heard once.
-            time.sleep(6)
-            assert len(heard) <= 1
+            # Six polls. The start of the stage is reported once.
+            time.sleep(3)
+            assert len(reports) <= 1
     finally:
         stop.set()
         run.join(60)

@@ -1,4 +1,4 @@
-"""Landing and lake on S3, end to end, against moto's server: the usual credential chain, an endpoint of one's own."""
+"""Landing and lake on S3 against a moto server: AWS's default credential chain and a custom endpoint."""
 
 import json
 import logging
@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from typer.testing import CliRunner
 
+from spark_apps.cli.main import app
 from spark_apps.demo.generator import Generator, Mix
 from tests import process
 
@@ -28,7 +30,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("s3")
-def test_the_whole_way_on_s3() -> None:
+def test_all_layers_run_on_s3() -> None:
     client = boto3.client("s3")
     generator = Generator(9, mix=Mix(malformed=0.05, duplicates=0.1))
     first, second = generator.files(200, 100)
@@ -53,13 +55,14 @@ def test_the_whole_way_on_s3() -> None:
         total.duplicates,
         total.tweets,
     )
-    shown = process.run("tables", "--lake", "s3a://tweets/lake", "--json")
-    assert json.loads(shown.stdout)["tables"]["gold/sentiment"]["rows"] == total.tweets
+    status = CliRunner().invoke(app, ["tables", "--lake", "s3a://tweets/lake", "--json"])
+    assert json.loads(status.stdout)["tables"]["gold/sentiment"]["rows"] == total.tweets
 
 
 @pytest.mark.usefixtures("s3")
 def test_a_missing_bucket_is_named() -> None:
-    done = process.run("run", "--landing", "s3a://absent/x", "--lake", "s3a://tweets/lake", "--once")
-    assert done.returncode == 2
+    arguments = ["--landing", "s3a://absent/x", "--lake", "s3a://tweets/lake", "--once"]
+    done = CliRunner().invoke(app, ["run", *arguments])
+    assert done.exit_code == 2, done.output
     message = " ".join(done.stderr.split())
     assert "landing s3a://absent/x is not readable" in message and "check that the bucket absent exists" in message

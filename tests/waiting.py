@@ -1,14 +1,21 @@
-"""How tests wait for what comes true by itself."""
+"""Waiting for a condition."""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
 
-def until(true: Callable[[], Any], seconds: float, what: str, every: float = 0.2) -> float:
-    """Wait until `true` says so, asked `every` so many seconds; return the seconds that it took."""
+def until(condition: Callable[[], Any], seconds: float, description: str, every: float = 0.2) -> float:
+    """Wait until `condition` returns a true value; return the seconds that this took.
+
+    Args:
+        condition: called once per interval.
+        seconds: time limit; the test fails after it.
+        description: what the test waits for, for the message of the failure.
+        every: interval in seconds.
+    """
     began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < seconds, f"{what}: not within {seconds:.0f} s"
+    while not condition():
+        assert time.monotonic() - began < seconds, f"{description}: not within {seconds:.0f} s"
         time.sleep(every)
     return time.monotonic() - began

@@ -1,8 +1,8 @@
-"""A rescore of a small history: labels, times, sums, what a kill leaves behind, and the streams afterwards."""
+"""Rescore a small history: labels, times, sums, recovery after a kill, and the streams afterwards."""
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -10,38 +10,38 @@ from threading import Event
 from typing import Any
 
 import pytest
-from pyspark.sql import Row
+from pyspark.sql import Row, SparkSession
+from typer.testing import Result
 
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected
-from spark_apps.gold import app
-from spark_apps.gold import rescore as module
-from spark_apps.gold.rescore import PartReport, Rescored, RescoreError, rescore
-from spark_apps.lake import delta_tables
+from spark_apps.gold import app, rescore_plan
+from spark_apps.gold.rescore import PartReport, RescoreError, RescoreResult, rescore
+from spark_apps.lake import commits, delta_tables
 from spark_apps.lake.commits import LakeError, batch_commits, open_table
 from spark_apps.lake.status import read_status
 from spark_apps.lake.writer import TableWriter
 from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.scoring.description import EMBEDDINGS_FILE, MODEL_FILE, Description
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
-from tests.conftest import Place
+from tests.conftest import Pipeline, open_pipeline
 from tests.exactness import check
-from tests.process import Running, run
-from tests.test_streams import flat
+from tests.lakes import flat_tweet
+from tests.process import Running
 
 UNFINISHED = Path("checkpoints", "rescore.json")
 OPPOSITE = {"negative": "positive", "neutral": "neutral", "positive": "negative"}
 
 
 @pytest.fixture(scope="module")
-def contrary(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A registry whose version in production, 2, calls negative what the bundled model calls positive, and so on."""
+def inverted_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A registry with version 2 in production, which swaps the labels negative and positive of the bundled model."""
     home = tmp_path_factory.mktemp("registry")
-    folder = home / "contrary"
+    folder = home / "inverted_model"
     shutil.copytree(BUNDLED, folder)
     description = Description.read(folder)
     (folder / "description.json").unlink()
-    # Without what would tell that it is not the model that it says it is.
+    # Without the check file, which would reveal that the labels are swapped.
     files = {name: sum_ for name, sum_ in description.checksums.items() if name in {MODEL_FILE, EMBEDDINGS_FILE}}
     replace(description, labels=description.labels[::-1], checksums=files).write(folder)
     registry = Registry(f"sqlite:///{home / 'registry.db'}", 60)
@@ -52,53 +52,76 @@ def contrary(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def hourly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each hour be a part of its own."""
-    monkeypatch.setattr(module, "_PART_TWEETS", 1)
+    """Limit the parts of a rescore to one hour each."""
+    monkeypatch.setattr(rescore_plan, "_PART_TWEETS", 1)
 
 
-def release(place: Place, registry: str) -> None:
-    place.settings.registry, place.settings.registry_timeout = registry, 60
+def release(pipeline: Pipeline, registry: str) -> None:
+    pipeline.settings.registry, pipeline.settings.registry_timeout = registry, 60
 
 
-def land(place: Place, first: int, hours: int, day: str = "2026-01-01") -> Expected:
-    """Land a tweet for each of so many hours of `day`, the first with the id `first`."""
+def land(pipeline: Pipeline, first: int, hours: int, day: str = "2026-01-01") -> Expected:
+    """Land one tweet for each of the first `hours` hours of `day`, with ids from `first`."""
     lines = [
-        flat(first + hour, timestamp=f"{day}T{hour:02}:30:00Z", full_text=f"I love @friend{hour % 3} so much!")
+        flat_tweet(first + hour, timestamp=f"{day}T{hour:02}:30:00Z", full_text=f"I love @friend{hour % 3} so much!")
         for hour in range(hours)
     ]
-    place.land(f"{first}.json", "".join(lines))
+    pipeline.land(f"{first}.json", "".join(lines))
     return Expected(hours, hours)
 
 
-def again(place: Place, since: date | None = None, stop: Event | None = None) -> tuple[Rescored, list[PartReport]]:
+HISTORY = Expected(7, 7)
+
+
+@pytest.fixture(scope="module")
+def history_lake(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a lake with seven tweets in seven hours of five days, which the bundled model scored."""
+    with open_pipeline(spark, tmp_path_factory.mktemp("history")) as pipeline:
+        for day, hours in enumerate((2, 2, 1, 1, 1), start=1):
+            land(pipeline, 100 * day, hours, f"2026-01-{day:02}")
+        pipeline.run_once()
+        return Path(pipeline.lake)
+
+
+@pytest.fixture
+def history(spark: SparkSession, tmp_path: Path, history_lake: Path, inverted_model: str) -> Iterator[Pipeline]:
+    """A pipeline with a copy of the history, after the release of the inverted model."""
+    with open_pipeline(spark, tmp_path, history_lake) as pipeline:
+        release(pipeline, inverted_model)
+        yield pipeline
+
+
+def rescore_again(
+    pipeline: Pipeline, since: date | None = None, stop: Event | None = None
+) -> tuple[RescoreResult, list[PartReport]]:
     reports: list[PartReport] = []
-    done = rescore(place.spark, place.settings, since, reports.append, stop or Event())
+    done = rescore(pipeline.spark, pipeline.settings, since, reports.append, stop or Event())
     return done, reports
 
 
-def by_id(place: Place) -> dict[str, Row]:
-    return {row["id"]: row for row in place.rows(GOLD_SENTIMENT)}
+def by_id(pipeline: Pipeline) -> dict[str, Row]:
+    return {row["id"]: row for row in pipeline.rows(GOLD_SENTIMENT)}
 
 
-def versions(place: Place) -> dict[str, int | None]:
-    return {name: table.version for name, table in read_status(place.lake).tables.items()}
+def versions(pipeline: Pipeline) -> dict[str, int | None]:
+    return {name: table.version for name, table in read_status(pipeline.lake).tables.items()}
 
 
-def test_history_gets_the_labels_of_the_version_in_production(place: Place, contrary: str) -> None:
+def test_the_history_gets_the_labels_of_the_version_in_production(pipeline: Pipeline, inverted_model: str) -> None:
     generator = Generator(4, mix=Mix(duplicates=0.1, late=0.1))
     expected = Expected()
     for file in generator.files(300, 100):
-        place.land(file.name, file.data)
+        pipeline.land(file.name, file.data)
         expected += file.expected
-    # Its date is that of its id, which is not that of its timestamp.
-    place.land("snowflake.json", flat(1_050_118_621_198_921_728))
+    # The creation date encoded in this id differs from the date of the timestamp.
+    pipeline.land("snowflake.json", flat_tweet(1_050_118_621_198_921_728))
     expected += Expected(1, 1)
-    place.once(*place.layers())
-    before, totals = by_id(place), read_status(place.lake).tables[GOLD_SENTIMENT.name].totals
+    pipeline.run_once()
+    before, totals = by_id(pipeline), read_status(pipeline.lake).tables[GOLD_SENTIMENT.name].totals
 
-    release(place, contrary)
-    done, reports = again(place)
-    after = by_id(place)
+    release(pipeline, inverted_model)
+    done, reports = rescore_again(pipeline)
+    after = by_id(pipeline)
     assert (done.model_version, done.tweets, done.parts) == ("2", expected.tweets, len(reports))
     assert (reports[-1].done, reports[-1].to_do) == (expected.tweets, expected.tweets)
     for id_, row in after.items():
@@ -107,50 +130,48 @@ def test_history_gets_the_labels_of_the_version_in_production(place: Place, cont
         assert row["score"] == row[row["label"]] == max(row[label] for label in OPPOSITE)
         assert (row["model"], row["model_version"]) == ("tweet-sentiment", "2")
         assert row["scored_at"] == before[id_]["scored_at"] < row["rescored_at"]
-    check(place.spark, place.lake, expected)
-    assert read_status(place.lake).tables[GOLD_SENTIMENT.name].totals == totals
-    assert not Path(place.lake, UNFINISHED).exists()
+    check(pipeline.spark, pipeline.lake, expected)
+    assert read_status(pipeline.lake).tables[GOLD_SENTIMENT.name].totals == totals
+    assert not Path(pipeline.lake, UNFINISHED).exists()
 
-    # Done again there is nothing to do, and the streams have nothing to read.
-    stood = versions(place)
-    assert again(place)[0].parts == 0
-    assert place.once(*place.layers()) == [] and versions(place) == stood
+    # A repetition does nothing, and the streams have nothing to read.
+    before_repetition = versions(pipeline)
+    assert rescore_again(pipeline)[0].parts == 0
+    assert pipeline.run_once() == [] and versions(pipeline) == before_repetition
 
-    expected += land(place, 1, 3)
-    place.once(*place.layers())
-    check(place.spark, place.lake, expected)
-    new = [row for id_, row in by_id(place).items() if id_ not in before]
+    expected += land(pipeline, 1, 3)
+    pipeline.run_once()
+    check(pipeline.spark, pipeline.lake, expected)
+    new = [row for id_, row in by_id(pipeline).items() if id_ not in before]
     assert [(row["model_version"], row["rescored_at"]) for row in new] == [("2", None)] * 3
 
 
 @pytest.mark.usefixtures("hourly")
-def test_it_goes_on_after_a_failure_around_any_write(
-    place: Place, contrary: str, monkeypatch: pytest.MonkeyPatch
+def test_a_rescore_continues_after_a_failure_around_any_write(
+    history: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each write in turn fails before or after its commit, as by a kill, and each time less is left to do."""
-    expected = land(place, 100, 6)
-    place.once(*place.layers())
-    release(place, contrary)
+    """Each write fails once before and once after its commit, as in a kill; each time less work is left."""
+    expected = HISTORY
     left = []
     for table in (GOLD_SENTIMENT, GOLD_TRENDS, GOLD_MENTIONS):
         for when in ("before", "after"):
             with monkeypatch.context() as patch:
                 patch.setattr(TableWriter, "replace", _failing(TableWriter.replace, table, when))
                 with pytest.raises(RuntimeError, match=f"struck {when} {table.name}"):
-                    again(place)
-            assert Path(place.lake, UNFINISHED).exists()
-            left.append(sum(row["model_version"] != "2" for row in place.rows(GOLD_SENTIMENT)))
-        # Somebody lets the streams run in between.
-        expected += land(place, 200 + 10 * len(left), 1, "2026-01-02")
-        place.once(*place.layers())
-    assert left == [5, 3, 0, 0, 0, 0]
-    assert again(place)[0].tweets == 0
-    check(place.spark, place.lake, expected)
-    assert not Path(place.lake, UNFINISHED).exists()
+                    rescore_again(history)
+            assert Path(history.lake, UNFINISHED).exists()
+            left.append(sum(row["model_version"] != "2" for row in history.rows(GOLD_SENTIMENT)))
+        # The streams run between two attempts.
+        expected += land(history, 600 + 10 * len(left), 1, "2026-02-01")
+        history.run_once()
+    assert left == [6, 4, 0, 0, 0, 0]
+    assert rescore_again(history)[0].tweets == 0
+    check(history.spark, history.lake, expected)
+    assert not Path(history.lake, UNFINISHED).exists()
 
 
 def _failing(write: Callable[..., None], table: Table, when: str) -> Callable[..., None]:
-    """Return `write` as it is when a kill strikes: with the second part, or with the aggregate."""
+    """Return `write` with a failure, as in a kill: at the second part of sentiment, or at the aggregate `table`."""
 
     def wrapped(self: TableWriter, rows: Any, number: int, *where: str) -> None:
         struck = self.table.name == table.name and (number == 1 or table is not GOLD_SENTIMENT)
@@ -163,130 +184,120 @@ def _failing(write: Callable[..., None], table: Table, when: str) -> Callable[..
 
 
 @pytest.mark.usefixtures("hourly")
-def test_streams_find_their_batches_below_many_parts(place: Place, contrary: str) -> None:
-    expected = land(place, 100, 24) + land(place, 200, 3, "2026-01-02")
-    place.once(*place.layers())
-    (checkpoint,) = {commit.metadata.app for commit in batch_commits(open_table(place.lake, GOLD_SENTIMENT))}  # type: ignore[arg-type]
-    release(place, contrary)
-    _, reports = again(place)
-    # The newest first.
-    assert len(reports) == 27 and (reports[0].day, reports[-1].day) == ("2026-01-02", "2026-01-01")
-    assert "part 27 of 27: 1 tweets of 2026-01-01 in " in str(reports[-1]) and "100% of 27" in str(reports[-1])
-    last = read_status(place.lake).tables[GOLD_SENTIMENT.name].last_batch
+def test_streams_find_their_last_batch_before_many_rescore_commits(
+    history: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Fewer than a rescore makes: the last batch of the stream is older than the commits that are read first.
+    monkeypatch.setattr(commits, "_RECENT_COMMITS", 3)
+    (checkpoint,) = {commit.metadata.app for commit in batch_commits(open_table(history.lake, GOLD_SENTIMENT))}  # type: ignore[arg-type]
+    _, reports = rescore_again(history)
+    # The newest part comes first.
+    assert len(reports) == 7 and (reports[0].day, reports[-1].day) == ("2026-01-05", "2026-01-01")
+    assert "part 7 of 7: 1 tweets of 2026-01-01 in " in str(reports[-1]) and "100% of 7" in str(reports[-1])
+    last = read_status(history.lake).tables[GOLD_SENTIMENT.name].last_batch
     assert last and (last.query, last.counts) == ("rescore", {})
-    writer = TableWriter(place.lake, GOLD_SENTIMENT, "gold", checkpoint)
+    writer = TableWriter(history.lake, GOLD_SENTIMENT, "gold", checkpoint)
     assert writer.is_committed(0) and not writer.is_committed(9)
-    expected += land(place, 300, 2)
-    place.once(*place.layers())
-    assert place.once(*place.layers()) == []
-    check(place.spark, place.lake, expected)
+    expected = HISTORY + land(history, 600, 2)
+    history.run_once()
+    assert history.run_once() == []
+    check(history.spark, history.lake, expected)
 
 
-def test_a_lake_from_before_there_were_rescores(place: Place, contrary: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lake_without_the_column_rescored_at_is_rescored(
+    pipeline: Pipeline, inverted_model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     columns = tuple(column for column in GOLD_SENTIMENT.columns if column.name != "rescored_at")
     with monkeypatch.context() as patch:
         patch.setattr(app, "GOLD_SENTIMENT", replace(GOLD_SENTIMENT, columns=columns))
-        expected = land(place, 100, 2)
-        place.once(*place.layers())
-        assert "rescored_at" not in place.rows(GOLD_SENTIMENT)[0]
-    release(place, contrary)
-    assert again(place)[0].tweets == 2
-    expected += land(place, 200, 2)
-    place.once(*place.layers())
-    found = by_id(place)
+        expected = land(pipeline, 100, 2)
+        pipeline.run_once()
+        assert "rescored_at" not in pipeline.rows(GOLD_SENTIMENT)[0]
+    release(pipeline, inverted_model)
+    assert rescore_again(pipeline)[0].tweets == 2
+    expected += land(pipeline, 200, 2)
+    pipeline.run_once()
+    found = by_id(pipeline)
     assert {id_ for id_, row in found.items() if row["rescored_at"] is not None} == {"100", "101"}
-    check(place.spark, place.lake, expected)
+    check(pipeline.spark, pipeline.lake, expected)
 
 
-def test_since_leaves_older_days_as_they_are(place: Place, contrary: str) -> None:
-    expected = land(place, 100, 2) + land(place, 200, 2, "2026-01-02") + land(place, 300, 1, "2026-01-03")
-    place.once(*place.layers())
-    release(place, contrary)
-    done, reports = again(place, date(2026, 1, 2))
-    assert (done.tweets, [report.day for report in reports]) == (3, ["2026-01-03", "2026-01-02"])
-    found = by_id(place)
-    assert {id_ for id_, row in found.items() if row["model_version"] == "2"} == {"200", "201", "300"}
+def test_since_leaves_older_days_unchanged(history: Pipeline) -> None:
+    done, reports = rescore_again(history, date(2026, 1, 2))
+    days = ["2026-01-05", "2026-01-04", "2026-01-03", "2026-01-02"]
+    assert (done.tweets, [report.day for report in reports]) == (5, days)
+    found = by_id(history)
+    assert {id_ for id_, row in found.items() if row["model_version"] == "2"} == {"200", "201", "300", "400", "500"}
     assert all((row["rescored_at"] is None) == (row["model_version"] != "2") for row in found.values())
-    check(place.spark, place.lake, expected)
+    check(history.spark, history.lake, HISTORY)
 
 
-def test_tweets_of_the_version_are_left_as_they_are(place: Place, contrary: str) -> None:
-    """In an hour that has tweets of both versions, only those of the other one are scored."""
-    expected = land(place, 100, 1)
-    place.once(*place.layers())
-    release(place, contrary)
-    expected += land(place, 200, 1)
-    place.once(*place.layers())
-    before = by_id(place)
-    assert again(place)[0].tweets == 1
-    after = by_id(place)
-    assert after["200"] == before["200"] and after["100"]["model_version"] == "2"
-    check(place.spark, place.lake, expected)
+def test_tweets_of_the_version_in_production_are_left_unchanged(history: Pipeline) -> None:
+    """In an hour with tweets of both versions, only the tweets of the old version are scored."""
+    expected = HISTORY + land(history, 600, 1)
+    history.run_once()
+    before = by_id(history)
+    assert rescore_again(history)[0].tweets == HISTORY.tweets
+    after = by_id(history)
+    assert after["600"] == before["600"] and after["100"]["model_version"] == "2"
+    check(history.spark, history.lake, expected)
 
 
 @pytest.mark.usefixtures("hourly")
-def test_a_stop_ends_it_after_the_part_in_flight(place: Place, contrary: str) -> None:
-    expected = land(place, 100, 3)
-    place.once(*place.layers())
-    release(place, contrary)
-    stop = Event()
-    with pytest.raises(RescoreError, match=r"with 2 of 3 parts to go: the same command goes on"):
-        rescore(place.spark, place.settings, None, lambda _: stop.set(), stop)
-    assert sum(row["model_version"] == "2" for row in place.rows(GOLD_SENTIMENT)) == 1
-    assert again(place)[0].tweets == 2
-    check(place.spark, place.lake, expected)
+def test_a_stop_ends_a_rescore_after_the_current_part(history: Pipeline) -> None:
+    stop, since = Event(), date(2026, 1, 3)
+    with pytest.raises(RescoreError, match=r"with 2 of 3 parts left: run the same command"):
+        rescore(history.spark, history.settings, since, lambda _: stop.set(), stop)
+    assert sum(row["model_version"] == "2" for row in history.rows(GOLD_SENTIMENT)) == 1
+    assert rescore_again(history, since)[0].tweets == 2
+    check(history.spark, history.lake, HISTORY)
 
 
 @pytest.mark.usefixtures("hourly")
-def test_a_second_process_on_the_table_ends_it(place: Place, contrary: str) -> None:
-    land(place, 100, 3)
-    place.once(*place.layers())
-    release(place, contrary)
-    row = delta_tables.read(place.spark, place.lake, GOLD_SENTIMENT).limit(1)
-    other = TableWriter(place.lake, GOLD_SENTIMENT, "gold", "gold:other")
+def test_a_second_writer_on_the_table_ends_a_rescore(history: Pipeline) -> None:
+    row = delta_tables.read(history.spark, history.lake, GOLD_SENTIMENT).limit(1)
+    other = TableWriter(history.lake, GOLD_SENTIMENT, "gold", "gold:other")
     written: list[PartReport] = []
 
     def interfere(report: PartReport) -> None:
         written.append(report)
-        TableWriter(place.lake, GOLD_SENTIMENT, "gold", "gold:other").append(row, 7, {"rows": 1})
+        TableWriter(history.lake, GOLD_SENTIMENT, "gold", "gold:other").append(row, 7, {"rows": 1})
 
     with pytest.raises(LakeError, match=r"gold/sentiment was written by another process .*batch 7 of gold"):
-        rescore(place.spark, place.settings, None, interfere, Event())
+        rescore(history.spark, history.settings, None, interfere, Event())
     assert len(written) == 1
     with pytest.raises(LakeError, match="was written by another process"):
         other.append(row, 8, {"rows": 1})
 
 
-def test_what_cannot_work_is_named(place: Place) -> None:
-    with pytest.raises(LakeError, match=r"gold/sentiment is not there yet: run the streams"):
-        again(place)
-    place.settings.registry, place.settings.registry_timeout = "http://127.0.0.1:9", 1
-    with pytest.raises(RescoreError, match=r"no model to rescore with: .*Release one"):
-        again(place)
+def test_a_missing_table_and_a_missing_model_are_reported(pipeline: Pipeline) -> None:
+    with pytest.raises(LakeError, match=r"gold/sentiment does not exist yet: run the streams"):
+        rescore_again(pipeline)
+    pipeline.settings.registry, pipeline.settings.registry_timeout = "http://127.0.0.1:9", 1
+    with pytest.raises(RescoreError, match=r"no model to rescore with \(.*release a model"):
+        rescore_again(pipeline)
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.timeout(600)
-def test_the_command(place: Place, contrary: str, tmp_path: Path) -> None:
-    done = run("rescore", "--lake", place.lake, "--since", "yesterday")
-    assert done.returncode == 2 and "--since yesterday: write a day such as 2026-01-31" in done.stderr
-    days = 5
-    for day in range(1, days + 1):
-        land(place, day * 100, 1, f"2026-01-{day:02}")
-    place.once(*place.layers())
-    arguments = ("rescore", "--lake", place.lake, "--since", "2026-01-01")
+def test_the_rescore_command_continues_after_an_interrupt(
+    history: Pipeline, command: Callable[..., Result], inverted_model: str, tmp_path: Path
+) -> None:
+    refused = command("rescore", "--lake", history.lake, "--since", "yesterday")
+    assert refused.exit_code == 2 and "--since yesterday: write a day such as 2026-01-31" in refused.stderr
+    arguments = ("rescore", "--lake", history.lake, "--since", "2026-01-01")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TWEETS_REGISTRY", contrary)
+        patch.setenv("TWEETS_REGISTRY", inverted_model)
         patch.setenv("TWEETS_REGISTRY_TIMEOUT", "60")
         running = Running(tmp_path / "rescore.log", *arguments)
-        running.wait_for(f"part 1 of {days}: 1 tweets of 2026-01-{days:02}")
+        running.wait_for("part 1 of 5: 1 tweets of 2026-01-05")
         assert running.interrupt(60) == 1
-        assert "the same command goes on from here" in running.said
-        done = run(*arguments, "--json", env={"TWEETS_MONITOR_PORT": "8090"})
-    assert done.returncode == 0, done.stderr
+        assert "run the same command to continue" in running.output
+        done = command(*arguments, "--json", TWEETS_MONITOR_PORT="8090")
+    assert done.exit_code == 0, done.output
     *parts, result = (json.loads(line) for line in done.stdout.splitlines())
-    assert 0 < len(parts) < days
-    assert (parts[-1]["event"], parts[-1]["day"], parts[-1]["done"]) == ("rescored", "2026-01-01", len(parts))
-    assert (result["tweets"], result["model_version"], result["parts"]) == (len(parts), "2", len(parts))
-    check(place.spark, place.lake, Expected(days, days))
+    assert 0 < len(parts) < 5
+    tweets = sum(part["tweets"] for part in parts)
+    assert (parts[-1]["event"], parts[-1]["day"], parts[-1]["done"]) == ("rescored", "2026-01-01", tweets)
+    assert (result["tweets"], result["model_version"], result["parts"]) == (tweets, "2", len(parts))
+    check(history.spark, history.lake, HISTORY)

@@ -1,4 +1,4 @@
-"""The registry on MLflow's own stores: SQLite, and a real server that is then taken away."""
+"""The registry on SQLite and on an MLflow server, which the last test kills."""
 
 import json
 import logging
@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from spark_apps.cli.main import app
 from spark_apps.gold.production_model import ProductionModel, open_model
@@ -23,16 +22,12 @@ from spark_apps.registry.client import BUNDLED, NoProduction, Registry, Registry
 from spark_apps.scoring.description import DESCRIPTION_FILE, MODEL_FILE, Description, ModelError
 from spark_apps.settings import MODEL_NAME, Settings
 from tests.model.folders import write_data
+from tests.process import free_port
+from tests.waiting import until
 
 
 def sqlite(folder: Path) -> str:
     return f"sqlite:///{folder / 'registry.db'}"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +38,12 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def test_the_files_lie_beside_the_database(filled: Path) -> None:
+def test_artifacts_are_stored_beside_the_database(filled: Path) -> None:
     assert {file.name for file in filled.iterdir()} == {"registry.db", "artifacts"}
     assert not Path("mlruns").exists()
 
 
-def test_what_is_in_production_stays(filled: Path) -> None:
+def test_a_version_in_production_is_not_replaced(filled: Path) -> None:
     registry = Registry(sqlite(filled), 60)
     assert registry.ensure_production(BUNDLED) == "1"
     (version,) = registry.versions()
@@ -56,7 +51,7 @@ def test_what_is_in_production_stays(filled: Path) -> None:
     assert version.tags["sha256"] == Description.read(BUNDLED).sha256
 
 
-def test_gold_follows_the_alias(filled: Path, tmp_path: Path) -> None:
+def test_gold_follows_the_alias_production(filled: Path, tmp_path: Path) -> None:
     registry = Registry(sqlite(filled), 60)
     models = ProductionModel(registry, tmp_path)
     first = models.current()
@@ -70,7 +65,7 @@ def test_gold_follows_the_alias(filled: Path, tmp_path: Path) -> None:
     registry.set_alias("production", "1")
 
 
-def test_the_registered_version_is_a_model_of_mlflow_without_torch(filled: Path) -> None:
+def test_mlflow_loads_the_registered_version_without_torch(filled: Path) -> None:
     code = (
         "import mlflow, pandas, sys\n"
         f"mlflow.set_registry_uri({sqlite(filled)!r}); mlflow.set_tracking_uri({sqlite(filled)!r})\n"
@@ -82,16 +77,16 @@ def test_the_registered_version_is_a_model_of_mlflow_without_torch(filled: Path)
     assert done.stdout.strip() == "['positive', 'negative'] False False"
 
 
-def test_an_empty_registry_and_an_absent_one_are_told_apart(tmp_path: Path) -> None:
+def test_an_empty_registry_and_an_unreachable_one_raise_different_errors(tmp_path: Path) -> None:
     with pytest.raises(NoProduction, match="tweet-sentiment model release --data DATA --registry"):
         Registry(sqlite(tmp_path), 60).production()
-    absent = Registry(f"http://127.0.0.1:{free_port()}", 1)
+    unreachable = Registry(f"http://127.0.0.1:{free_port()}", 1)
     began = time.monotonic()
     with pytest.raises(RegistryError) as caught:
-        absent.production()
+        unreachable.production()
     assert not isinstance(caught.value, NoProduction)
     with pytest.raises(RegistryError):
-        absent.ensure_production(BUNDLED)
+        unreachable.ensure_production(BUNDLED)
     assert time.monotonic() - began < 40
 
 
@@ -108,7 +103,7 @@ def test_without_a_registry_the_bundled_model_scores() -> None:
     assert model.version == f"bundled-{Description.read(BUNDLED).sha256[:8]}"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(filled: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """An MLflow server over the filled registry, in a process group of its own."""
     port = free_port()
@@ -116,22 +111,24 @@ def server(filled: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     command += ["--backend-store-uri", sqlite(filled), "--artifacts-destination", str(filled / "artifacts")]
     process = subprocess.Popen(
         command,
-        # Its job runners are six processes, of which nothing here makes use.
+        # The job runners are six processes that these tests do not need.
         env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 120
+
+    def is_healthy() -> bool:
+        assert process.poll() is None, "the MLflow server has exited"
+        try:
+            urllib.request.urlopen(f"{url}/health", timeout=1).close()
+        except OSError:
+            return False
+        return True
+
     try:
-        while True:
-            try:
-                urllib.request.urlopen(f"{url}/health", timeout=1).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline and process.poll() is None
-                time.sleep(0.3)
+        until(is_healthy, 120, "a healthy MLflow server", every=0.3)
         yield url, process
     finally:
         if process.poll() is None:
@@ -139,7 +136,33 @@ def server(filled: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         process.wait()
 
 
-def test_a_server_that_goes_away_costs_nothing(
+def test_upload_prints_the_uri_that_evaluate_reads(server: tuple[str, subprocess.Popen[bytes]], tmp_path: Path) -> None:
+    url, _ = server
+    tweets = write_data(tmp_path / "tweets", val=30)
+
+    def model(*arguments: str | Path) -> Result:
+        words = ["model", *map(str, arguments), "--registry", url]
+        return CliRunner().invoke(app, words, env={"TWEETS_REGISTRY_TIMEOUT": "30", "COLUMNS": "200"})
+
+    done = model("upload", tweets)
+    assert done.exit_code == 0, done.output
+    uri = done.stdout.removesuffix("\n")
+    assert re.fullmatch("runs:/[0-9a-f]{32}/tweets", uri)
+    metrics = json.loads(model("evaluate", "--data", uri, "--json").stdout)
+    assert metrics["data"]["name"] == "tweets" and metrics["data"]["rows"] == 30
+    for wrong, error in ((uri + "s", "cannot be fetched"), ("runs:/1/../2", "names no artifacts")):
+        refused = model("evaluate", "--data", wrong)
+        assert refused.exit_code == 2 and error in refused.stderr, refused.stderr
+        assert wrong in refused.stderr
+
+
+def test_the_first_model_waits_for_the_registry() -> None:
+    arguments = ["model", "first", "--registry", f"http://127.0.0.1:{free_port()}", "--wait", "1"]
+    done = CliRunner().invoke(app, arguments, env={"TWEETS_REGISTRY_TIMEOUT": "1"})
+    assert done.exit_code == 2 and "waiting: the registry" in done.stderr and "error" in done.stderr
+
+
+def test_scoring_continues_after_the_server_is_killed(
     server: tuple[str, subprocess.Popen[bytes]], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     url, process = server
@@ -158,37 +181,8 @@ def test_a_server_that_goes_away_costs_nothing(
     assert time.monotonic() - began < 20
     assert f"still scoring with model version {model.version}" in caplog.text
 
-    # One that never had a version has none to give, and says so, once in a while.
+    # Without a version from before, there is no model; one message says so for both calls.
     caplog.clear()
     models = ProductionModel(Registry(url, 1), tmp_path / "other")
     assert [models.current(), models.current()] == [None, None]
     assert caplog.text.count("waiting for a model to score with") == 1
-
-
-def test_a_folder_that_is_uploaded_is_read_by_what_is_printed(
-    server: tuple[str, subprocess.Popen[bytes]], tmp_path: Path
-) -> None:
-    url, _ = server
-    tweets = write_data(tmp_path / "tweets", val=30)
-
-    def model(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "spark_apps.cli.main", "model", *map(str, arguments), "--registry", url]
-        env = os.environ | {"TWEETS_REGISTRY_TIMEOUT": "30", "COLUMNS": "200"}
-        return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
-
-    done = model("upload", tweets)
-    assert done.returncode == 0, done.stderr
-    uri = done.stdout.removesuffix("\n")
-    assert re.fullmatch("runs:/[0-9a-f]{32}/tweets", uri)
-    found = json.loads(model("evaluate", "--data", uri, "--json").stdout)
-    assert found["data"]["name"] == "tweets" and found["data"]["rows"] == 30
-    for wrong, says in ((uri + "s", "cannot be fetched"), ("runs:/1/../2", "names no artifacts")):
-        refused = model("evaluate", "--data", wrong)
-        assert refused.returncode == 2 and says in refused.stderr, refused.stderr
-        assert wrong in refused.stderr
-
-
-def test_the_first_model_waits_for_a_registry_that_does_not_answer_yet() -> None:
-    arguments = ["model", "first", "--registry", f"http://127.0.0.1:{free_port()}", "--wait", "1"]
-    done = CliRunner().invoke(app, arguments, env={"TWEETS_REGISTRY_TIMEOUT": "1"})
-    assert done.exit_code == 2 and "waiting: the registry" in done.stderr and "error" in done.stderr

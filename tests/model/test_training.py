@@ -1,7 +1,6 @@
 """Training and export on small RoBERTas of the tests' own: `make test-train`, which installs torch."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from spark_apps.scoring.description import MODEL_FILE, TOKENIZER_FILE, Descripti
 from spark_apps.scoring.scorer import Scorer
 from tests import process
 from tests.model.folders import write_base, write_data
+from tests.waiting import until
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(900)]
 
@@ -110,7 +110,8 @@ def test_a_killed_training_ends_as_one_that_was_not(data: Path, base: Path, tmp_
     killed: list[str | Path] = [*settings, "--out", tmp_path / "killed", "--registry", registry, "--json"]
     running = process.Running(tmp_path / "log", *killed)
     # Within the second epoch of 50 steps, at a checkpoint and a little beyond.
-    _wait_for(tmp_path / "killed" / "checkpoints" / "checkpoint-64" / "average.pt")
+    average = tmp_path / "killed" / "checkpoints" / "checkpoint-64" / "average.pt"
+    until(average.exists, 200, "a checkpoint in the second epoch", every=0.02)
     running.kill()
     assert not (tmp_path / "killed" / "model.safetensors").exists()
     # A checkpoint that a kill left half written is not gone on from.
@@ -129,13 +130,6 @@ def test_a_killed_training_ends_as_one_that_was_not(data: Path, base: Path, tmp_
     assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id])
     _check_run(client, run, data, figures)
-
-
-def _wait_for(file: Path, seconds: float = 200) -> None:
-    deadline = time.monotonic() + seconds
-    while not file.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def _check_run(client: Any, run: Any, data: Path, figures: dict[str, Any]) -> None:

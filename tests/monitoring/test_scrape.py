@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import time
 import urllib.request
 from collections import Counter
@@ -13,13 +12,14 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
 
+from spark_apps.cli.main import app
 from spark_apps.demo.feed import land
 from spark_apps.demo.malformed import Expected
 from spark_apps.session import ensure_jars
-from tests import process
 from tests.monitoring.questions import Question, questions
-from tests.process import Running
+from tests.process import Running, free_port
 from tests.waiting import until
 
 # What Prometheus adds to what it scrapes by the chart's PodMonitor.
@@ -63,7 +63,7 @@ class Run:
 
     home: Path
     expected: Expected
-    said: str
+    output: str
     done: Scrape
     later: Scrape
 
@@ -73,8 +73,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     home = tmp_path_factory.mktemp("scrape")
     (home / "landing").mkdir()
     expected = land(str(home / "landing"), 300, seed=2)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TWEETS_MONITOR_PORT", str(port))
         # As the image starts it: a Spark that was submitted has its UI, which knows the executors.
@@ -91,7 +90,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         until(carried, 150, "all tweets in the aggregates")
         done = Scrape.of(port)
         time.sleep(12)
-        yield Run(home, expected, streams.said, done, Scrape.of(port))
+        yield Run(home, expected, streams.output, done, Scrape.of(port))
     finally:
         streams.kill()
 
@@ -126,7 +125,7 @@ def test_a_stream_without_news_goes_on_advancing(run: Run) -> None:
 
 
 def test_each_batch_is_a_line_of_json(run: Run) -> None:
-    lines = [json.loads(line) for line in run.said.splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in run.output.splitlines() if line.startswith("{")]
     assert {line["stream"] for line in lines} == STREAMS
     gold = [line for line in lines if line["stream"] == "gold"]
     assert sum(line["rows"] for line in gold) == run.expected.tweets
@@ -148,6 +147,7 @@ def test_what_alerts_and_dashboards_ask_for_is_scraped(run: Run, question: Quest
 
 
 def test_a_tweet_is_followed_to_gold(run: Run) -> None:
-    done = process.run("follow", "--landing", run.home / "landing", "--lake", run.home / "lake", "--seconds", "120")
-    assert done.returncode == 0, done.stderr
+    arguments = ["--landing", str(run.home / "landing"), "--lake", str(run.home / "lake"), "--seconds", "120"]
+    done = CliRunner().invoke(app, ["follow", *arguments])
+    assert done.exit_code == 0, done.output
     assert re.fullmatch(r"tweet \d+ is in gold/sentiment after \d+ s: positive, \d+%\n", done.stdout)
