@@ -1,4 +1,4 @@
-"""The demo as a user runs it: labels within a minute, Ctrl-C in the middle, a second start, a taken port."""
+"""The demo as a user runs it: labelled tweets, Ctrl-C, a second start, a kill, and a port in use."""
 
 import socket
 import subprocess
@@ -7,40 +7,43 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from spark_apps.cli.main import app
 from spark_apps.lake.status import read_status
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT
 from tests import process
+from tests.process import free_port
+from tests.waiting import until
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def run_demo(home: Path, port: int) -> Result:
+    """Run a demo that must not start, in this process."""
+    return CliRunner().invoke(app, ["demo", "--home", str(home), "--port", str(port), "--no-browser"])
 
 
 def rows(home: Path, table: str) -> int:
     return read_status(str(home / "lake"), missing_ok=True).tables[table].totals.get("rows", 0)
 
 
-def test_labels_ctrl_c_and_on_from_there(tmp_path: Path) -> None:
+def test_a_second_start_continues_after_ctrl_c(tmp_path: Path) -> None:
     home, port = tmp_path / "home", free_port()
     demo = process.Running(tmp_path / "log", "demo", "--home", home, "--port", str(port), "--no-browser")
     try:
         demo.wait_for("the first tweets are labelled")
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as answer:
             assert answer.read() == b"ok"
-        second = process.run("demo", "--home", home, "--port", str(free_port()), "--no-browser")
-        assert second.returncode == 2 and "another demo (process" in second.stderr
+        second = run_demo(home, free_port())
+        assert second.exit_code == 2 and "another demo (process" in second.stderr
         began = time.monotonic()
-        assert demo.interrupt(15) == 0, demo.said
+        assert demo.interrupt(15) == 0, demo.output
         assert time.monotonic() - began < 15
-        assert "the same command goes on from here" in " ".join(demo.said.split())
+        assert "the same command goes on from here" in " ".join(demo.output.split())
     finally:
         demo.kill()
     before = rows(home, GOLD_SENTIMENT.name)
     assert before > 0
-    # The dashboard went with it.
+    # The dashboard has stopped too.
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", port), 1).close()
 
@@ -51,19 +54,17 @@ def test_labels_ctrl_c_and_on_from_there(tmp_path: Path) -> None:
         again.kill()
     assert rows(home, GOLD_SENTIMENT.name) > before
     assert rows(home, BRONZE_TWEETS.name) > 0
-    # Killed outright, it leaves no dashboard behind either.
-    deadline = time.monotonic() + 10
-    while subprocess.run(["pgrep", "-f", f"dashboard.launch {port}"], capture_output=True, check=False).stdout:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    # After a kill, the dashboard stops too.
+    search = ["pgrep", "-f", f"dashboard.launch {port}"]
+    until(lambda: not subprocess.run(search, capture_output=True, check=False).stdout, 10, "the end of the dashboard")
 
 
-def test_a_taken_port_is_one_sentence_with_its_remedy(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_with_the_remedy(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        found = process.run("demo", "--home", tmp_path / "home", "--port", str(port), "--no-browser")
-    told = " ".join(found.stderr.split())
-    assert found.returncode == 2
-    assert f"cannot listen on 127.0.0.1:{port}" in told and f"make run PORT={port + 1}" in told
+        refused = run_demo(tmp_path / "home", port)
+    error = " ".join(refused.stderr.split())
+    assert refused.exit_code == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in error and f"make run PORT={port + 1}" in error
