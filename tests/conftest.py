@@ -42,7 +42,7 @@ LONGEST = [
     "test_layers.py",
     "bronze/test_stream.py",
     "dashboard/test_app.py",
-    "test_house.py",
+    "test_imports.py",
     "model/test_evaluate.py",
     "quality/test_quality.py",
     "bronze/test_documents.py",
