@@ -16,7 +16,7 @@ from spark_apps.registry.versions import REFUSED, WITHDRAWN, Version
 from spark_apps.scoring.description import Description
 
 if TYPE_CHECKING:  # deltalake is needed for a lake only
-    from spark_apps.model.evaluation.stream_evaluation import StreamFigures, VersionFigures
+    from spark_apps.model.evaluation.stream_evaluation import StreamEvaluation, VersionEvaluation
 
 _SHARES = {
     "accuracy": "accuracy",
@@ -54,7 +54,7 @@ def render_evaluation(found: Evaluation) -> RenderableType:
     return Group(title, Text(), quality, Text(), speed, rate)
 
 
-def render_stream(found: "StreamFigures") -> RenderableType:
+def render_stream(found: "StreamEvaluation") -> RenderableType:
     """Return what `evaluate --lake` shows: all tweets, then each version where there are several."""
     tables = ", ".join(f"{name} version {version}" for name, version in found.tables.items())
     parts: list[RenderableType] = [Text(f"{found.lake}: {tables}; {found.waiting:,} labelled tweets wait for a score")]
@@ -122,7 +122,7 @@ def render_version(found: Version, description: Description) -> RenderableType:
     return Group(view, Text(), render_versions([found]))
 
 
-def _stream_speed(figures: "VersionFigures") -> Text:
+def _stream_speed(figures: "VersionEvaluation") -> Text:
     text = _speed("landing → Gold", figures.latency_seconds, "s")
     if figures.tweets_per_second is not None:
         text.append(f"; {figures.tweets_per_second:,.1f} labelled tweets/s from the first to the last")

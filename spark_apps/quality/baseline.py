@@ -19,7 +19,7 @@ _BASELINE = "baseline "
 def baselines(version: Version) -> dict[str, Profile]:
     """Return what is recorded of a version, by language."""
     return {
-        key.removeprefix(_BASELINE): Profile.of_text(text)
+        key.removeprefix(_BASELINE): Profile.from_text(text)
         for key, text in version.tags.items()
         if key.startswith(_BASELINE)
     }

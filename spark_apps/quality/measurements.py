@@ -1,35 +1,31 @@
-"""Figures of a lake for a window of time, by when rows were written: read by deltalake and DataFusion, without Spark.
+"""Figures of a lake over a window of time, read without Spark.
 
-Tables are summed by their engine and counts are taken from the notes in their logs, so memory stays flat. The queries
-are constants with parameters; what is given to them is text, and quoted.
+The window is the time at which the streams wrote the rows. DataFusion aggregates the tables, and counts of rows come
+from the batch metadata of the commits, so memory use does not grow with the lake.
 """
 
 from collections import Counter, deque
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import takewhile
-from typing import Any
 
-import pyarrow as pa
-from deltalake import QueryBuilder
-from deltalake.exceptions import DeltaError
-
-from spark_apps.lake.commits import Commit, LakeError, batch_commits, open_table
+from spark_apps.lake.commits import Commit, batch_commits, open_table
+from spark_apps.lake.query import LakeQuery, Statement
 from spark_apps.quality.profile import Profile
 from spark_apps.tables import GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Table
 
 _RESCORED_AT = "rescored_at"
-# A rescore changes labels and version of rows that were written before: they are not what a version did in the stream.
-_AS_SCORED = "CREATE VIEW scored AS SELECT * FROM gold WHERE rescored_at IS NULL"
-# A table that was made before there were rescores.
+# A rescore replaces label and version of rows written before: such rows do not show how a version did in the stream.
+_NOT_RESCORED = "CREATE VIEW scored AS SELECT * FROM gold WHERE rescored_at IS NULL"
+# Tables created before rescores existed have no column rescored_at.
 _ALL = "CREATE VIEW scored AS SELECT * FROM gold"
 
-_COUNT = "PREPARE found (TIMESTAMP WITH TIME ZONE) AS SELECT count(*) AS tweets FROM gold WHERE scored_at >= $1"
+_COUNT = Statement("SELECT count(*) AS tweets FROM gold WHERE scored_at >= $1", "TIMESTAMP WITH TIME ZONE")
 
-# A column for each of FIGURES. What is no language by its form counts as an unknown one: whoever lands tweets may write
-# there what he likes.
-_PROFILES = r"""
-PREPARE found (TIMESTAMP WITH TIME ZONE, VARCHAR, BIGINT) AS
+# One column for each figure of profile.FIGURES. A value that does not look like a language code counts as `und`
+# (undetermined), because the source controls the column.
+_PROFILES = Statement(
+    r"""
 WITH texts AS (
   SELECT CASE WHEN regexp_like(lang, '^[A-Za-z0-9-]{1,35}$') THEN lang ELSE 'und' END AS lang,
          label, full_text, character_length(full_text) AS size
@@ -52,79 +48,66 @@ SELECT lang, count(*) AS tweets,
   make_array(count(*) FILTER (WHERE octet_length(full_text) > size),
              count(*) FILTER (WHERE octet_length(full_text) = size)) AS non_ascii
 FROM texts GROUP BY lang HAVING count(*) >= $3 ORDER BY tweets DESC, lang
-"""
+""",
+    "TIMESTAMP WITH TIME ZONE",
+    "VARCHAR",
+    "BIGINT",
+)
 
 
-def waits_since(lake: str, before: Table, after: Table, read: str) -> datetime | None:
-    """Return when the oldest row of `before` was written that `after` has yet to read; None where none waits.
+def waiting_since(lake: str, source: Table, reader: Table, read: str) -> datetime | None:
+    """Return when the oldest row of `source` that `reader` has not read yet was written; None if no row is waiting.
 
-    `read` is what `after` calls the rows that it has read in its notes. A quiet source is no fault: then nothing waits.
+    Args:
+        lake: folder or s3a:// URI of the Delta tables.
+        source: table that the layer reads.
+        reader: table that the layer writes.
+        read: name of the count of rows read in the batch metadata of `reader`.
     """
-    reader = open_table(lake, after)
-    last = next(batch_commits(reader), None) if reader else None
+    delta = open_table(lake, reader)
+    last = next(batch_commits(delta), None) if delta else None
     done = last.metadata.totals.get(read, 0) if last else 0
-    waiting = takewhile(lambda commit: commit.metadata.totals.get("rows", 0) > done, _notes(lake, before))
-    oldest = deque(waiting, maxlen=1)
+    unread = takewhile(lambda commit: commit.metadata.totals.get("rows", 0) > done, _commits(lake, source))
+    oldest = deque(unread, maxlen=1)
     return oldest[0].at if oldest else None
 
 
-def scored(lake: str, since: datetime) -> int:
-    """Return how many tweets were scored since then."""
-    found = _query(lake, (_COUNT,), _instant(since))
-    return int(found[0]["tweets"]) if found else 0
+def count_scored(lake: str, since: datetime) -> int:
+    """Return the number of tweets scored from `since` on."""
+    query = LakeQuery.open(lake, gold=GOLD_SENTIMENT)
+    return int(query.rows(_COUNT, since)[0]["tweets"]) if query else 0
 
 
-def records(lake: str, since: datetime) -> tuple[int, Counter[str]]:
-    """Return how many records Silver accepted since then, duplicates included, and by reason how many it rejected."""
+def count_records(lake: str, since: datetime) -> tuple[int, Counter[str]]:
+    """Return the records that Silver accepted from `since` on, duplicates included, and those rejected by reason."""
     accepted = sum(
         commit.metadata.counts.get("rows", 0) + commit.metadata.counts.get("duplicates", 0)
-        for commit in _within(lake, SILVER_TWEETS, since)
+        for commit in _commits_since(lake, SILVER_TWEETS, since)
     )
     rejected: Counter[str] = Counter()
-    for commit in _within(lake, QUARANTINE, since):
+    for commit in _commits_since(lake, QUARANTINE, since):
         rejected.update(commit.metadata.counts)
     return accepted, rejected
 
 
 def profiles(lake: str, since: datetime, version: str, least: int) -> dict[str, Profile]:
-    """Return by language what the tweets are like that `version` scored since then, where there are at least so many.
+    """Return the profile of each language with at least `least` tweets that `version` scored from `since` on.
 
     The languages with the most tweets come first.
     """
-    delta = open_table(lake, GOLD_SENTIMENT)
-    known = {field.name for field in delta.schema().fields} if delta else set()
-    view = _AS_SCORED if _RESCORED_AT in known else _ALL
-    found = _query(lake, (view, _PROFILES), _instant(since), _text(version), str(int(least)))
-    return {row["lang"]: Profile.of(row) for row in found}
+    query = LakeQuery.open(lake, gold=GOLD_SENTIMENT)
+    if query is None:
+        return {}
+    columns = {field.name for field in query.tables["gold"].schema().fields}
+    query.create_view(_NOT_RESCORED if _RESCORED_AT in columns else _ALL)
+    return {row["lang"]: Profile.from_row(row) for row in query.rows(_PROFILES, since, version, least)}
 
 
-def _within(lake: str, table: Table, since: datetime) -> Iterator[Commit]:
-    return takewhile(lambda commit: commit.at >= since, _notes(lake, table))
+def _commits_since(lake: str, table: Table, since: datetime) -> Iterator[Commit]:
+    return takewhile(lambda commit: commit.at >= since, _commits(lake, table))
 
 
-def _notes(lake: str, table: Table) -> Iterator[Commit]:
+def _commits(lake: str, table: Table) -> Iterator[Commit]:
+    """Yield the commits of a table's micro-batches, newest first; none if the table does not exist yet."""
     delta = open_table(lake, table)
     return batch_commits(delta) if delta else iter(())
-
-
-def _query(lake: str, statements: tuple[str, ...], *parameters: str) -> list[dict[str, Any]]:
-    """Prepare and run the last of `statements` over Gold; no rows where it is not there yet."""
-    delta = open_table(lake, GOLD_SENTIMENT)
-    if delta is None:
-        return []
-    query = QueryBuilder().register("gold", delta)
-    try:
-        for statement in statements:
-            query.execute(statement)
-        found: list[dict[str, Any]] = pa.table(query.execute(f"EXECUTE found ({', '.join(parameters)})")).to_pylist()
-    except (DeltaError, OSError, pa.ArrowException) as error:
-        raise LakeError(f"{GOLD_SENTIMENT.path(lake)} cannot be read: {str(error).splitlines()[0]}") from error
-    return found
-
-
-def _instant(time: datetime) -> str:
-    return f"TIMESTAMP '{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}'"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -35,12 +35,12 @@ class Profile:
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "Profile":
+    def from_row(cls, row: Mapping[str, Any]) -> "Profile":
         """Read it from a row that has a column for each figure."""
         return cls(row["tweets"], {figure: list(row[figure]) for figure in FIGURES})
 
     @classmethod
-    def of_text(cls, text: str) -> "Profile":
+    def from_text(cls, text: str) -> "Profile":
         """Read what `str` has written; a figure that is counted otherwise today is left out."""
         found = json.loads(text)
         counts = {name: found["counts"].get(name, []) for name in FIGURES}

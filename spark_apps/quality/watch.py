@@ -65,7 +65,7 @@ def _freshness(lake: str, limits: Limits, now: datetime) -> Iterator[Check]:
         ("silver", "documents", BRONZE_TWEETS, SILVER_TWEETS, "documents"),
         ("gold", "tweets", SILVER_TWEETS, GOLD_SENTIMENT, "rows"),
     ):
-        since = measurements.waits_since(lake, before, after, read)
+        since = measurements.waiting_since(lake, before, after, read)
         # What was written since this look began has not waited.
         waited = max(0.0, (now - since).total_seconds()) if since else 0.0
         says = f"seconds that the oldest of the {rows} has waited that {name} has to read" if since else "none waits"
@@ -74,11 +74,11 @@ def _freshness(lake: str, limits: Limits, now: datetime) -> Iterator[Check]:
 
 def _amounts(lake: str, limits: Limits, since: datetime) -> Iterator[Check]:
     """Say how many tweets came, and which share of the records was rejected."""
-    tweets = measurements.scored(lake, since)
+    tweets = measurements.count_scored(lake, since)
     rate = tweets / limits.window_minutes
     says = f"tweets a minute, {tweets:,} in {limits.window_minutes:g} minutes"
     yield Check("throughput", rate >= limits.tweets_per_minute, rate, limits.tweets_per_minute, says)
-    accepted, rejected = measurements.records(lake, since)
+    accepted, rejected = measurements.count_records(lake, since)
     records = accepted + rejected.total()
     if records >= _FEWEST_RECORDS:
         reasons = ", ".join(f"{count:,} × {reason}" for reason, count in rejected.most_common(5)) or "none"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,14 +18,14 @@ from pyspark.sql import functions as F
 
 from spark_apps import snowflake, storage
 from spark_apps.bronze import app as bronze
-from spark_apps.dashboard import queries
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.gold import app as gold
+from spark_apps.lake.query import LakeQuery, Statement
 from spark_apps.registry.client import BUNDLED
 from spark_apps.run import run
 from spark_apps.scoring.description import ModelVersion
 from spark_apps.scoring.scorer import Scorer
-from spark_apps.scoring.udf import scored
+from spark_apps.scoring.udf import add_sentiment
 from spark_apps.session import make_session
 from spark_apps.settings import Settings, load
 from spark_apps.silver import app as silver
@@ -39,6 +39,17 @@ TWEETS = 50_000
 LATENCY_SECONDS = 120
 WARM_UP_SECONDS = 45
 GROWTH_ROWS = (10**5, 10**6, 10**7)
+LATENCY = Statement(
+    """
+    WITH waited AS (
+      SELECT extract(epoch FROM scored_at) - extract(epoch FROM landed_at) AS seconds FROM sentiment
+      WHERE landed_at >= $1
+    )
+    SELECT approx_percentile_cont(seconds, 0.5) AS p50, approx_percentile_cont(seconds, 0.95) AS p95,
+           count(*) AS tweets FROM waited
+    """,
+    "TIMESTAMP WITH TIME ZONE",
+)
 
 
 @contextmanager
@@ -84,13 +95,13 @@ def _alone_and_inside(sample: list[str]) -> tuple[float, float]:
         model = ModelVersion("bench", "1", BUNDLED)
         frame = spark.createDataFrame([(text,) for text in sample], "full_text STRING").repartition(2).cache()
         frame.count()
-        scored(frame.limit(200), model).write.format("noop").mode("overwrite").save()
+        add_sentiment(frame.limit(200), model).write.format("noop").mode("overwrite").save()
         alone, inside = [], []
         for turn in range(3):
             alone.append(timed(score_on_all_cores))
             # Other texts each time: the workers remember what they have seen.
             fresh = frame.select(F.concat("full_text", F.lit(f" {turn}")).alias("full_text"))
-            inside.append(timed(scored(fresh, model).write.format("noop").mode("overwrite").save))
+            inside.append(timed(add_sentiment(fresh, model).write.format("noop").mode("overwrite").save))
         return len(sample) / float(np.median(alone)), len(sample) / float(np.median(inside))
     finally:
         spark.stop()
@@ -107,7 +118,7 @@ def latency() -> Result:
     """Landing → gold at 80 % of the peak, by the model and by a constant in its place."""
     peak = _peak()
     lines, figures = [Line("peak of the whole chain", f"{peak:,.0f} tweets/s")], {"peak": peak}
-    for name, way in (("the model", scored), ("a constant scorer", _constant)):
+    for name, way in (("the model", add_sentiment), ("a constant scorer", _constant)):
         median, most, tweets = _waited(0.8 * peak, way)
         lines.append(
             Line(
@@ -127,16 +138,14 @@ def _waited(rate: float, way: Callable[..., Any]) -> tuple[float, float, int]:
         feeder = threading.Thread(target=_feed, args=(str(settings.landing), rate, stop))
         feeder.start()
         threading.Timer(WARM_UP_SECONDS + LATENCY_SECONDS, stop.set).start()
-        began = datetime.now(UTC).timestamp() + WARM_UP_SECONDS
-        with mock.patch.object(gold, "scored", way):
+        began = datetime.now(UTC) + timedelta(seconds=WARM_UP_SECONDS)
+        with mock.patch.object(gold, "add_sentiment", way):
             run([], settings, once=False, on_batch=lambda _: None, stop=stop)
         feeder.join()
-        sql = f"""WITH waited AS (SELECT extract(epoch FROM scored_at) - extract(epoch FROM landed_at) AS seconds
-                                  FROM t WHERE extract(epoch FROM landed_at) >= {began})
-                  SELECT approx_percentile_cont(seconds, 0.5) AS p50, approx_percentile_cont(seconds, 0.95) AS p95,
-                         count(*) AS tweets FROM waited"""
-        found = queries._query(str(settings.lake), GOLD_SENTIMENT, sql).iloc[0]
-        return float(found["p50"]), float(found["p95"]), int(found["tweets"])
+        query = LakeQuery.open(str(settings.lake), sentiment=GOLD_SENTIMENT)
+        assert query is not None
+        (latency,) = query.rows(LATENCY, began)
+        return float(latency["p50"]), float(latency["p95"]), int(latency["tweets"])
 
 
 def _peak() -> float:

@@ -29,10 +29,10 @@ def test_known_values() -> None:
 
 def test_a_profile_survives_its_tag() -> None:
     profile = Profile(1_000_000, {name: [100_000] * len(of) for name, of in FIGURES.items()})
-    assert Profile.of_text(str(profile)) == profile
+    assert Profile.from_text(str(profile)) == profile
     assert len(str(profile)) < 400
     # Counted otherwise by another version: nothing to compare with.
-    assert set(Profile.of_text('{"tweets": 3, "counts": {"label": [1, 1, 1], "length": [3]}}').counts) == {"label"}
+    assert set(Profile.from_text('{"tweets": 3, "counts": {"label": [1, 1, 1], "length": [3]}}').counts) == {"label"}
 
 
 def test_what_has_moved_is_named() -> None:

@@ -17,7 +17,7 @@ from spark_apps.registry.model_uri import model_folder
 from spark_apps.settings import Settings
 
 if TYPE_CHECKING:  # deltalake is needed for a lake only
-    from spark_apps.model.evaluation.stream_evaluation import StreamFigures
+    from spark_apps.model.evaluation.stream_evaluation import StreamEvaluation
 
 
 def measure_split(
@@ -39,10 +39,10 @@ def measure_split(
 
 def measure_lake(lake: str, settings: Settings) -> tuple[dict[str, Any], RenderableType]:
     """Measure the stream of `lake`; return the figures as JSON has them and as a person reads them."""
-    from spark_apps.model.evaluation.stream_evaluation import measure_stream
+    from spark_apps.model.evaluation.stream_evaluation import evaluate_stream
 
     with _run(settings, "evaluate stream") as run:
-        found = measure_stream(lake)
+        found = evaluate_stream(lake)
         if run:
             _record_stream(run, found)
     return found.to_dict(), render_stream(found)
@@ -82,7 +82,7 @@ def _record_evaluation(run: Run, found: Evaluation, model: str) -> None:
     run.document("figures.json", found.to_dict())
 
 
-def _record_stream(run: Run, found: "StreamFigures") -> None:
+def _record_stream(run: Run, found: "StreamEvaluation") -> None:
     """Record the figures of a stream; those of a version, where there are several, under `version_<number>/`."""
     from spark_apps.model.evaluation.plots import all_pictures
 

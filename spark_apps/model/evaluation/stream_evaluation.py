@@ -1,30 +1,29 @@
-"""The figures of the stream itself: gold/sentiment against the labels that came with the tweets, read without Spark."""
+"""Evaluates a stream without Spark: gold/sentiment against the labels that came with the tweets."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-from deltalake import DeltaTable, QueryBuilder
 
 from spark_apps.errors import UserError
 from spark_apps.labels import LABELS
 from spark_apps.lake.commits import LakeError, open_table
+from spark_apps.lake.query import LakeQuery, Statement
 from spark_apps.model.evaluation.evaluate import PERCENTILES
 from spark_apps.model.evaluation.metrics import BINS, Quality
-from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS, Table
+from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
 
 
-class StreamFiguresError(UserError):
-    """A lake on which nothing can be measured; the text says why."""
+class StreamEvaluationError(UserError):
+    """The lake has no labelled and scored tweets, or is not readable."""
 
 
 @dataclass(frozen=True)
-class VersionFigures:
-    """What one version of the model did in the stream.
+class VersionEvaluation:
+    """Figures of one model version in the stream.
 
-    `latency_seconds` is from landing to Gold, its percentiles approximate (t-digest); the rate is the mean between the
-    first and the last tweet scored, None where that is no time at all.
+    `latency_seconds` has approximate percentiles (t-digest) of the time from landing to Gold. `tweets_per_second` is
+    the mean rate between the first and the last tweet scored, or None if all were scored at one instant.
     """
 
     quality: Quality
@@ -39,20 +38,20 @@ class VersionFigures:
 
 
 @dataclass(frozen=True)
-class StreamFigures:
-    """All labelled tweets of a lake together, and by the version that scored them.
+class StreamEvaluation:
+    """Figures of all labelled tweets of a lake, together and by the version that scored them.
 
-    `tables` are the versions of the Delta tables that were read; `waiting` tweets have a label and no score yet.
+    `tables` maps each Delta table to the version that was read. `waiting` counts labelled tweets without a score.
     """
 
     lake: str
     tables: dict[str, int]
     waiting: int
-    total: VersionFigures
-    versions: dict[str, VersionFigures]
+    total: VersionEvaluation
+    versions: dict[str, VersionEvaluation]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `evaluate --lake … --json` prints: the figures of all tweets at the top."""
+        """Return the JSON of `model evaluate --lake`: the figures of all tweets at the top."""
         return {
             **self.total.to_dict(),
             "lake": self.lake,
@@ -62,69 +61,87 @@ class StreamFigures:
         }
 
 
-# A tweet is one row of either table, with one date.
-_JOINED = "silver s JOIN gold g ON s.tweet_date = g.tweet_date AND s.id = g.id WHERE s.truth IS NOT NULL"
-_COUNTS = f"""
-    SELECT g.model_version AS version, s.truth AS truth, g.label AS label,
-           greatest(CAST(ceil(CAST(g.score AS DOUBLE) * {BINS}) AS BIGINT), 1) - 1 AS bin,
-           count(*) AS tweets, sum(CAST(g.score AS DOUBLE)) AS confidence
-    FROM {_JOINED} GROUP BY 1, 2, 3, 4"""
+# Both tables have one row a tweet, in the partition of the tweet's date.
+_LABELLED = """
+    CREATE VIEW labelled AS
+    SELECT g.model_version AS version, s.truth AS truth, g.label AS label, CAST(g.score AS DOUBLE) AS score,
+           extract(epoch FROM g.scored_at) AS scored, extract(epoch FROM g.landed_at) AS landed
+    FROM silver s JOIN gold g ON s.tweet_date = g.tweet_date AND s.id = g.id WHERE s.truth IS NOT NULL
+"""
+_TWEETS = Statement("SELECT count(*) AS tweets, count(truth) AS labelled FROM silver")
+# $1 is the number of calibration bins.
+_COUNTS = Statement(
+    """
+    SELECT version, truth, label, greatest(CAST(ceil(score * $1) AS BIGINT), 1) - 1 AS bin,
+           count(*) AS tweets, sum(score) AS confidence
+    FROM labelled GROUP BY 1, 2, 3, 4
+    """,
+    "BIGINT",
+)
+# One row for each version, and one with version NULL for all versions together.
+_TIMES = Statement(
+    """
+    SELECT version, approx_percentile_cont(scored - landed, 0.5) AS p50,
+           approx_percentile_cont(scored - landed, 0.95) AS p95, approx_percentile_cont(scored - landed, 0.99) AS p99,
+           max(scored) - min(scored) AS span
+    FROM labelled GROUP BY GROUPING SETS ((), (version))
+    """
+)
 
 
-def measure_stream(lake: str) -> StreamFigures:
-    """Measure the stream of `lake`, a folder or s3a:// URI; `StreamFiguresError` where it has no labels to hold to."""
-    silver, gold = _open(lake, SILVER_TWEETS), _open(lake, GOLD_SENTIMENT)
-    query = QueryBuilder().register("silver", silver).register("gold", gold)
-    (had,) = _rows(query, "SELECT count(*) AS tweets, count(truth) AS labelled FROM silver")
-    if not had["labelled"]:
-        raise StreamFiguresError(
-            f"none of the {had['tweets']:,} tweets in {SILVER_TWEETS.path(lake)} came with a label (column truth), "
-            "as those of the course form and of the flat form may: measure labelled tweets with --data instead"
+def evaluate_stream(lake: str) -> StreamEvaluation:
+    """Evaluate the stream of `lake`, a folder or s3a:// URI.
+
+    Raises:
+        StreamEvaluationError: a table is missing or not readable, or no labelled tweet is scored.
+    """
+    try:
+        return _evaluate(lake, _open(lake))
+    except LakeError as error:
+        raise StreamEvaluationError(str(error)) from error
+
+
+def _evaluate(lake: str, query: LakeQuery) -> StreamEvaluation:
+    (silver,) = query.rows(_TWEETS)
+    if not silver["labelled"]:
+        raise StreamEvaluationError(
+            f"none of the {silver['tweets']:,} tweets in {SILVER_TWEETS.path(lake)} has a label (column truth): "
+            "land tweets in the course format or the flat format with a label, or evaluate a labelled split with --data"
         )
-    counts = _rows(query, _COUNTS)
+    counts = query.rows(_COUNTS, BINS)
     if not counts:
-        raise StreamFiguresError(
-            f"none of the {had['labelled']:,} labelled tweets of {lake} is scored yet: "
+        raise StreamEvaluationError(
+            f"none of the {silver['labelled']:,} labelled tweets of {lake} is scored yet: "
             f"run tweet-sentiment run gold --lake {lake}"
         )
-    total = _figures(counts, _rows(query, _times("'all'"))[0])
-    times = sorted(_rows(query, _times("g.model_version")), key=lambda row: (len(row["version"]), row["version"]))
-    return StreamFigures(
+    times = {row["version"]: row for row in query.rows(_TIMES)}
+    total = _figures(counts, times.pop(None))
+    return StreamEvaluation(
         lake=lake,
-        tables={SILVER_TWEETS.name: silver.version(), GOLD_SENTIMENT.name: gold.version()},
-        waiting=int(had["labelled"]) - total.quality.tweets,
+        tables={
+            SILVER_TWEETS.name: query.tables["silver"].version(),
+            GOLD_SENTIMENT.name: query.tables["gold"].version(),
+        },
+        waiting=int(silver["labelled"]) - total.quality.tweets,
         total=total,
         versions={
-            row["version"]: _figures([count for count in counts if count["version"] == row["version"]], row)
-            for row in times
+            version: _figures([row for row in counts if row["version"] == version], times[version])
+            for version in sorted(times, key=lambda version: (len(version), version))
         },
     )
 
 
-def _times(version: str) -> str:
-    """Return the query of the times from landing to Gold, one row for each value of the expression `version`."""
-    seconds = "extract(epoch FROM g.scored_at) - extract(epoch FROM g.landed_at)"
-    cuts = ", ".join(f"approx_percentile_cont({seconds}, {cut / 100}) AS p{cut}" for cut in PERCENTILES)
-    scored = "extract(epoch FROM g.scored_at)"
-    return f"SELECT {version} AS version, {cuts}, max({scored}) - min({scored}) AS span FROM {_JOINED} GROUP BY 1"
+def _open(lake: str) -> LakeQuery:
+    query = LakeQuery.open(lake, silver=SILVER_TWEETS, gold=GOLD_SENTIMENT)
+    if query is None:
+        missing = next(table for table in (SILVER_TWEETS, GOLD_SENTIMENT) if open_table(lake, table) is None)
+        raise StreamEvaluationError(f"{missing.path(lake)} does not exist yet: run the streams over this lake first")
+    query.create_view(_LABELLED)
+    return query
 
 
-def _open(lake: str, table: Table) -> DeltaTable:
-    try:
-        found = open_table(lake, table)
-    except LakeError as error:
-        raise StreamFiguresError(str(error)) from error
-    if found is None:
-        raise StreamFiguresError(f"{table.path(lake)} is not there yet: run the streams over this lake first")
-    return found
-
-
-def _rows(query: QueryBuilder, sql: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = pa.table(query.execute(sql)).to_pylist()
-    return found
-
-
-def _figures(counts: list[dict[str, Any]], times: dict[str, Any]) -> VersionFigures:
+def _figures(counts: list[dict[str, Any]], times: dict[str, Any]) -> VersionEvaluation:
+    """Return the figures of rows of `_COUNTS`, with the speed from one row of `_TIMES`."""
     matrix = np.zeros((len(LABELS), len(LABELS)), np.int64)
     tweets, confidences, hits = np.zeros(BINS, np.int64), np.zeros(BINS), np.zeros(BINS, np.int64)
     for row in counts:
@@ -133,7 +150,7 @@ def _figures(counts: list[dict[str, Any]], times: dict[str, Any]) -> VersionFigu
         confidences[row["bin"]] += row["confidence"]
         hits[row["bin"]] += row["tweets"] * (row["truth"] == row["label"])
     span = float(times["span"])
-    return VersionFigures(
+    return VersionEvaluation(
         quality=Quality.from_counts(matrix, tweets, confidences, hits),
         latency_seconds={f"p{cut}": round(float(times[f"p{cut}"]), 3) for cut in PERCENTILES},
         tweets_per_second=round(int(matrix.sum()) / span, 1) if span else None,

@@ -1,0 +1,115 @@
+"""SQL of the dashboard over the Gold tables sentiment, trends and mentions."""
+
+from spark_apps.lake.query import Statement
+
+# $1, $2 and $3 of most statements are Filters.parameters. DataFusion removes a condition once its parameter is NULL.
+# `tweet_date` is the partition column: only a condition on the partition column itself prunes partitions.
+_FILTERS = ("TIMESTAMP WITH TIME ZONE", "DATE", "VARCHAR[]")
+LANGUAGES = Statement(
+    """
+    SELECT lang, sum(tweets) AS tweets FROM trends GROUP BY lang ORDER BY tweets DESC, lang LIMIT 50
+    """,
+)
+TWEETS_OVER_TIME = Statement(
+    """
+    SELECT date_bin($4, timestamp) AS time, label, count(*) AS tweets FROM sentiment
+    WHERE ($1 IS NULL OR timestamp >= $1) AND ($2 IS NULL OR tweet_date >= $2) AND ($3 IS NULL OR array_has($3, lang))
+    GROUP BY 1, 2 ORDER BY 1
+    """,
+    *_FILTERS,
+    "INTERVAL",
+)
+TRENDS_OVER_TIME = Statement(
+    """
+    SELECT date_bin($4, minute) AS time, label, CAST(sum(tweets) AS BIGINT) AS tweets FROM trends
+    WHERE ($1 IS NULL OR minute >= $1) AND ($2 IS NULL OR tweet_date >= $2) AND ($3 IS NULL OR array_has($3, lang))
+    GROUP BY 1, 2 ORDER BY 1
+    """,
+    *_FILTERS,
+    "INTERVAL",
+)
+# The charts begin at the 5th percentile: at most 5 % of the tweets may have been written before.
+SPAN_OF_TWEETS = Statement(
+    """
+    SELECT approx_percentile_cont(0.05) WITHIN GROUP (ORDER BY CAST(extract(epoch FROM timestamp) AS BIGINT)) AS first,
+           CAST(max(extract(epoch FROM timestamp)) AS BIGINT) AS last FROM sentiment
+    WHERE ($1 IS NULL OR timestamp >= $1) AND ($2 IS NULL OR tweet_date >= $2) AND ($3 IS NULL OR array_has($3, lang))
+    """,
+    *_FILTERS,
+)
+SPAN_OF_TRENDS = Statement(
+    """
+    SELECT approx_percentile_cont_with_weight(tweets, 0.05)
+             WITHIN GROUP (ORDER BY CAST(extract(epoch FROM minute) AS BIGINT)) AS first,
+           CAST(max(extract(epoch FROM minute)) AS BIGINT) AS last FROM trends
+    WHERE ($1 IS NULL OR minute >= $1) AND ($2 IS NULL OR tweet_date >= $2) AND ($3 IS NULL OR array_has($3, lang))
+    """,
+    *_FILTERS,
+)
+TOTALS_OF_TWEETS = Statement(
+    """
+    SELECT label, count(*) AS tweets FROM sentiment
+    WHERE ($1 IS NULL OR timestamp >= $1) AND ($2 IS NULL OR tweet_date >= $2) AND ($3 IS NULL OR array_has($3, lang))
+    GROUP BY label
+    """,
+    *_FILTERS,
+)
+TOTALS_OF_TRENDS = Statement(
+    """
+    SELECT label, CAST(sum(tweets) AS BIGINT) AS tweets FROM trends
+    WHERE ($1 IS NULL OR minute >= $1) AND ($2 IS NULL OR tweet_date >= $2) AND ($3 IS NULL OR array_has($3, lang))
+    GROUP BY label
+    """,
+    *_FILTERS,
+)
+MENTIONS_IN_TWEETS = Statement(
+    """
+    WITH mentioned AS (
+      SELECT unnest(mentions) AS mention, label FROM sentiment
+      WHERE ($1 IS NULL OR timestamp >= $1) AND ($2 IS NULL OR tweet_date >= $2) AND ($3 IS NULL OR array_has($3, lang))
+    )
+    SELECT mention, count(*) FILTER (WHERE label = 'negative') AS negative,
+           count(*) FILTER (WHERE label = 'neutral') AS neutral, count(*) FILTER (WHERE label = 'positive') AS positive,
+           count(*) AS total
+    FROM mentioned GROUP BY mention ORDER BY total DESC, mention LIMIT $4
+    """,
+    *_FILTERS,
+    "BIGINT",
+)
+# gold/mentions has one row a day: $1 is the day, $2 the languages.
+MENTIONS_BY_DAY = Statement(
+    """
+    SELECT mention, CAST(sum(negative) AS BIGINT) AS negative, CAST(sum(neutral) AS BIGINT) AS neutral,
+           CAST(sum(positive) AS BIGINT) AS positive, CAST(sum(total) AS BIGINT) AS total
+    FROM mentions WHERE ($1 IS NULL OR tweet_date >= $1) AND ($2 IS NULL OR array_has($2, lang))
+    GROUP BY mention ORDER BY total DESC, mention LIMIT $3
+    """,
+    "DATE",
+    "VARCHAR[]",
+    "BIGINT",
+)
+LATEST = Statement(
+    """
+    SELECT id, timestamp, lang, full_text, label, score, model_version, scored_at, landed_at FROM sentiment
+    WHERE ($1 IS NULL OR timestamp >= $1) AND ($2 IS NULL OR tweet_date >= $2) AND ($3 IS NULL OR array_has($3, lang))
+      AND ($4 IS NULL OR scored_at >= $4)
+    ORDER BY scored_at DESC, timestamp DESC LIMIT $5
+    """,
+    *_FILTERS,
+    "TIMESTAMP WITH TIME ZONE",
+    "BIGINT",
+)
+LATEST_COLUMNS = (
+    "id", "timestamp", "lang", "full_text", "label", "score", "model_version", "scored_at", "landed_at",
+)  # fmt: skip
+FRESHNESS = Statement(
+    """
+    WITH waited AS (
+      SELECT extract(epoch FROM scored_at) - extract(epoch FROM landed_at) AS seconds FROM sentiment
+      WHERE $1 IS NULL OR scored_at >= $1
+    )
+    SELECT approx_percentile_cont(seconds, 0.5) AS median, approx_percentile_cont(seconds, 0.95) AS p95,
+           count(*) AS tweets FROM waited
+    """,
+    "TIMESTAMP WITH TIME ZONE",
+)
