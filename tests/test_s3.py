@@ -66,3 +66,11 @@ def test_a_missing_bucket_is_named() -> None:
     assert done.exit_code == 2, done.output
     message = " ".join(done.stderr.split())
     assert "landing s3a://absent/x is not readable" in message and "check that the bucket absent exists" in message
+
+
+@pytest.mark.usefixtures("s3")
+@pytest.mark.parametrize("lake", ["s3a://tweets/none", "s3a://absent/lake"])
+def test_a_lake_without_objects_does_not_exist(lake: str) -> None:
+    shown = CliRunner().invoke(app, ["tables", "--lake", lake])
+    assert shown.exit_code == 2
+    assert f"lake {lake} does not exist: check --lake, or start the streams" in " ".join(shown.stderr.split())

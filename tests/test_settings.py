@@ -1,4 +1,4 @@
-"""Settings: typed, from flags and environment, all errors at once."""
+"""Settings from options and the environment; all errors are reported together."""
 
 import pytest
 from hypothesis import given
@@ -7,37 +7,37 @@ from hypothesis import strategies as st
 from spark_apps.settings import SettingsError, load, seconds
 
 
-def test_flags_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_override_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWEETS_LAKE", "/from/environment")
     monkeypatch.setenv("TWEETS_TRIGGER", "5 seconds")
     assert load().lake == "/from/environment"
-    assert load(lake="/from/flag", trigger=None).lake == "/from/flag"
+    assert load(lake="/from/option", trigger=None).lake == "/from/option"
     assert load().trigger == "5 seconds"
 
 
-def test_all_errors_are_told_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_errors_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWEETS_TRIGGER", "often")
     monkeypatch.setenv("TWEETS_CORES", "0")
     with pytest.raises(SettingsError) as caught:
         load(landing="s3://bucket/x", lake="ftp://host/x")
-    told = str(caught.value)
+    message = str(caught.value)
     for part in ("--landing (or TWEETS_LANDING)", "s3a://bucket/x", "--lake", "--trigger", "--cores"):
-        assert part in told
+        assert part in message
 
 
 @pytest.mark.parametrize(
     ("landing", "lake"), [("/a", "/a/lake"), ("/a/b", "/a"), ("/a", "/a/"), ("s3a://b/x", "s3a://b")]
 )
-def test_landing_and_lake_may_not_hold_each_other(landing: str, lake: str) -> None:
+def test_landing_and_lake_must_not_overlap(landing: str, lake: str) -> None:
     with pytest.raises(SettingsError, match="overlap"):
         load(landing=landing, lake=lake)
 
 
-def test_neighbours_are_no_overlap() -> None:
+def test_folders_with_a_common_prefix_do_not_overlap() -> None:
     assert load(landing="/a/landing", lake="/a/landing2").landing == "/a/landing"
 
 
-def test_what_is_missing_is_named_together() -> None:
+def test_all_missing_settings_are_named_together() -> None:
     with pytest.raises(SettingsError, match=r"(?s)--landing .*--lake"):
         load().require("landing", "lake")
 
@@ -54,12 +54,12 @@ def test_what_is_missing_is_named_together() -> None:
         ("3 minutes", 180),
     ],
 )
-def test_intervals(text: str, value: float) -> None:
+def test_intervals_are_converted_to_seconds(text: str, value: float) -> None:
     assert seconds(text) == value
 
 
 @given(st.text())
-def test_any_text_is_an_interval_or_a_clear_error(text: str) -> None:
+def test_any_other_text_is_refused_as_an_interval(text: str) -> None:
     try:
         assert seconds(text) >= 0
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""PodMonitor, alerts and Grafana dashboards of the chart, and the sections of docs/operations.md that alerts link to."""
+"""PodMonitor, alerts and Grafana dashboards of the chart, and the documentation that the alerts link to."""
 
 import re
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.chart.rendering import ROOT, helm, objects, render
-from tests.monitoring.questions import alerts, dashboards, questions
+from tests.monitoring.promql_queries import alerts, dashboards, queries
 
 pytestmark = pytest.mark.chart
 
@@ -64,8 +64,8 @@ def test_invalid_limits_are_refused(setting: str) -> None:
 
 
 def test_queries_are_valid_promql_and_select_the_streams_namespace() -> None:
-    for query in questions():
-        metrics = query.asks()
+    for query in queries():
+        metrics = query.selectors()
         assert metrics and all(name.startswith(("tweet_sentiment_", "metrics_executor_")) for name in metrics), query
         assert all("namespace" in labels for labels in metrics.values()), query
 
@@ -90,8 +90,8 @@ def test_each_alert_links_to_meaning_check_and_remedy() -> None:
 
 def test_each_metric_is_explained() -> None:
     page = OPERATIONS.read_text()
-    for query in questions():
-        for name in query.asks():
+    for query in queries():
+        for name in query.selectors():
             assert re.sub("_(bucket|sum|count)$", "", name) in page, f"docs/operations.md does not explain {name}"
 
 

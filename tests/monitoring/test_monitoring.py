@@ -1,4 +1,4 @@
-"""What a driver answers over HTTP, and what it logs, as its batches tell it."""
+"""The HTTP answers and the log lines of a driver, for given batches."""
 
 import json
 import socket
@@ -20,22 +20,24 @@ from spark_apps.streaming.stream import BatchReport, BatchResult
 
 def get(port: int, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return answer.status, answer.read().decode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+            return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
 
 
-def report(stream: str, **known: Any) -> BatchReport:
-    return BatchReport(stream, 3, 2.0, 4.5, BatchResult({"rows": 7}, 8, **known))
+def report(stream: str, **fields: Any) -> BatchReport:
+    return BatchReport(stream, 3, 2.0, 4.5, BatchResult({"rows": 7}, 8, **fields))
 
 
 def metric(port: int, name: str, **labels: str) -> float | None:
-    """Return the value that one sample of a scrape has, None where there is no such sample."""
+    """Return the value of one sample of a scrape; None if there is no such sample."""
     families = text_string_to_metric_families(get(port, "/metrics")[1])
     samples = [sample for family in families for sample in family.samples]
-    found = [sample.value for sample in samples if sample.name == f"tweet_sentiment_{name}" and sample.labels == labels]
-    return found[0] if found else None
+    values = [
+        sample.value for sample in samples if sample.name == f"tweet_sentiment_{name}" and sample.labels == labels
+    ]
+    return values[0] if values else None
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def port(progress: Progress) -> Iterator[int]:
         yield port
 
 
-def test_a_stream_that_stands_still_is_unhealthy_until_it_advances(progress: Progress, port: int) -> None:
+def test_a_stream_without_progress_is_unhealthy_until_it_makes_progress(progress: Progress, port: int) -> None:
     progress.record("bronze")
     assert get(port, "/healthz")[0] == 200
     time.sleep(0.4)
@@ -59,25 +61,25 @@ def test_a_stream_that_stands_still_is_unhealthy_until_it_advances(progress: Pro
     assert get(port, "/healthz")[0] == 200
 
 
-def test_a_process_whose_streams_never_start_is_unhealthy(port: int) -> None:
+def test_a_process_is_unhealthy_if_its_streams_never_start(port: int) -> None:
     assert get(port, "/healthz")[0] == 200
     time.sleep(0.4)
     assert get(port, "/healthz")[0] == 503
 
 
-def test_other_paths_are_named(port: int) -> None:
+def test_an_unknown_path_is_answered_with_the_known_paths(port: int) -> None:
     code, text = get(port, "/")
     assert (code, "/progress" in text) == (404, True)
 
 
-def test_before_spark_has_started_there_are_no_metrics_of_executors(progress: Progress, port: int) -> None:
+def test_without_a_spark_ui_there_are_no_executor_metrics(progress: Progress, port: int) -> None:
     assert get(port, "/metrics/executors")[0] == 503
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        progress.spark_ui = f"http://gold-driver:{nobody.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        progress.spark_ui = f"http://gold-driver:{unused.getsockname()[1]}"
     assert get(port, "/metrics/executors")[0] == 503
 
 
-def test_a_taken_port_is_refused(progress: Progress) -> None:
+def test_a_port_in_use_is_refused(progress: Progress) -> None:
     with (
         socket.create_server(("0.0.0.0", 0)) as taken,
         pytest.raises(SettingsError, match="TWEETS_MONITOR_PORT"),
@@ -86,7 +88,7 @@ def test_a_taken_port_is_refused(progress: Progress) -> None:
         pass
 
 
-def test_a_batch_in_the_metrics(progress: Progress, port: int) -> None:
+def test_a_batch_updates_the_metrics(progress: Progress, port: int) -> None:
     progress.on_batch(report("gold", cached=2, model_version="4"))
     assert metric(port, "read_total", stream="gold") == 8
     assert metric(port, "read_per_second", stream="gold") == 4
@@ -97,31 +99,31 @@ def test_a_batch_in_the_metrics(progress: Progress, port: int) -> None:
     assert metric(port, "model_info", stream="gold", version="4") == 1
 
 
-def test_only_the_version_that_scored_last_is_in_the_metrics(progress: Progress, port: int) -> None:
+def test_the_metrics_have_only_the_model_version_that_scored_last(progress: Progress, port: int) -> None:
     for version in ("4", "5"):
         progress.on_batch(report("gold", cached=0, model_version=version))
     assert metric(port, "model_info", stream="gold", version="4") is None
     assert metric(port, "model_info", stream="gold", version="5") == 1
 
 
-def test_a_version_that_is_not_the_one_in_production_is_told(progress: Progress, port: int) -> None:
-    for problem, told in (("", 0), ("the registry does not answer", 1), ("", 0)):
+def test_model_stale_is_1_while_the_version_in_production_is_not_available(progress: Progress, port: int) -> None:
+    for problem, stale in (("", 0), ("the registry does not answer", 1), ("", 0)):
         progress.on_batch(report("gold", model_version="4", model_problem=problem))
-        assert metric(port, "model_stale", stream="gold") == told
+        assert metric(port, "model_stale", stream="gold") == stale
 
 
-def test_what_was_found_in_the_stream_is_told(progress: Progress, port: int) -> None:
+def test_the_metrics_have_the_number_of_findings(progress: Progress, port: int) -> None:
     for findings in (2, 0):
         progress.on_batch(report("gold", findings=findings))
         assert metric(port, "findings", stream="gold") == findings
 
 
-def test_a_start_is_seen_by_its_time(port: int) -> None:
+def test_the_metrics_have_the_start_time(port: int) -> None:
     started = metric(port, "started_timestamp_seconds", layer="bronze")
     assert started is not None and 0 <= time.time() - started < 10
 
 
-def test_a_stream_that_waits_is_healthy_and_says_for_how_long(progress: Progress, port: int) -> None:
+def test_a_waiting_stream_is_healthy_and_reports_its_waiting_time(progress: Progress, port: int) -> None:
     progress.on_wait("gold")
     time.sleep(0.4)
     progress.on_wait("gold")
@@ -132,11 +134,11 @@ def test_a_stream_that_waits_is_healthy_and_says_for_how_long(progress: Progress
     assert metric(port, "waiting_seconds", stream="gold") == 0
 
 
-def test_a_batch_as_a_line_of_the_log() -> None:
-    known = {"cached": 2, "model_version": "4", "rejected": {"not_json": 1}}
-    found = json.loads(batch_line(report("gold", **known)))
-    assert found.pop("time").endswith("+00:00")
-    assert found == {
+def test_a_batch_is_logged_as_one_json_object() -> None:
+    fields = {"cached": 2, "model_version": "4", "rejected": {"not_json": 1}}
+    line = json.loads(batch_line(report("gold", **fields)))
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
         "event": "batch",
         "stream": "gold",
         "batch": 3,

@@ -1,4 +1,4 @@
-"""A real scrape of running streams: what it says of known tweets; alerts and dashboards ask for nothing else."""
+"""A real scrape of running streams: its values for known tweets, and the metrics that alerts and dashboards query."""
 
 import json
 import re
@@ -18,11 +18,11 @@ from spark_apps.cli.main import app
 from spark_apps.demo.feed import land
 from spark_apps.demo.malformed import Expected
 from spark_apps.session import ensure_jars
-from tests.monitoring.questions import Question, questions
+from tests.monitoring.promql_queries import Query, queries
 from tests.process import Running, free_port
 from tests.waiting import until
 
-# What Prometheus adds to what it scrapes by the chart's PodMonitor.
+# Labels that Prometheus adds to each sample, through the chart's PodMonitor.
 TARGET_LABELS = {"namespace", "pod"}
 STREAMS = {"bronze", "silver", "gold", "gold-aggregates"}
 
@@ -41,14 +41,14 @@ class Scrape:
     def of(cls, port: int) -> "Scrape":
         text = ""
         for path in ("/metrics", "/metrics/executors"):
-            # Not before the driver answers, and of the executors not before Spark has started.
-            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-                text += answer.read().decode()
-        found: dict[str, dict[Labels, float]] = {}
+            # The driver answers late, and has executor metrics only once Spark has started.
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
+                text += response.read().decode()
+        samples: dict[str, dict[Labels, float]] = {}
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
-                found.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
-        return cls(found)
+                samples.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
+        return cls(samples)
 
     def value(self, name: str, **labels: str) -> float:
         return self.samples.get(f"tweet_sentiment_{name}", {}).get(frozenset(labels.items()), -1)
@@ -59,7 +59,7 @@ class Scrape:
 
 @dataclass(frozen=True)
 class Run:
-    """Running streams that have carried `expected`, what they logged until then, and scrapes then and 12 s later."""
+    """Running streams that have processed `expected`: output and scrape at that time, and a scrape 12 s later."""
 
     home: Path
     expected: Expected
@@ -76,18 +76,18 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     port = free_port()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TWEETS_MONITOR_PORT", str(port))
-        # As the image starts it: a Spark that was submitted has its UI, which knows the executors.
+        # Start Spark like the image: the UI, which has the executor metrics, is on only with PYSPARK_SUBMIT_ARGS.
         patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
         patch.setenv("PYSPARK_SUBMIT_ARGS", f"{SUBMITTED} --driver-class-path {ensure_jars(s3=False)} pyspark-shell")
         places = ("--landing", home / "landing", "--lake", home / "lake")
         streams = Running(home / "log", "run", *places, "--trigger", "0 seconds")
     try:
 
-        def carried() -> bool:
+        def all_tweets_are_aggregated() -> bool:
             rows = Scrape.of(port).value("rows_total", stream="gold-aggregates", kind="rows")
             return rows == expected.tweets
 
-        until(carried, 150, "all tweets in the aggregates")
+        until(all_tweets_are_aggregated, 150, "all tweets in the aggregates")
         done = Scrape.of(port)
         time.sleep(12)
         yield Run(home, expected, streams.output, done, Scrape.of(port))
@@ -95,7 +95,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         streams.kill()
 
 
-def test_the_counts_are_those_of_what_landed(run: Run) -> None:
+def test_the_counts_match_the_landed_files(run: Run) -> None:
     expected, done = run.expected, run.done
     assert done.value("rows_total", stream="bronze", kind="rows") == expected.documents
     assert done.value("read_total", stream="silver") == expected.documents
@@ -107,7 +107,7 @@ def test_the_counts_are_those_of_what_landed(run: Run) -> None:
         assert done.value("rows_total", stream=stream, kind="rows") == expected.tweets
 
 
-def test_the_batches_tell_their_lag_their_time_and_their_model(run: Run) -> None:
+def test_the_metrics_have_the_lag_the_duration_and_the_model(run: Run) -> None:
     for stream in STREAMS:
         assert 0 < run.done.value("lag_seconds", stream=stream) < 150
         assert run.done.value("batch_seconds_count", stream=stream) >= 1
@@ -118,13 +118,13 @@ def test_the_batches_tell_their_lag_their_time_and_their_model(run: Run) -> None
     assert 0 < run.done.value("cache_hits_total", stream="gold") < run.expected.tweets
 
 
-def test_a_stream_without_news_goes_on_advancing(run: Run) -> None:
+def test_an_idle_stream_makes_progress(run: Run) -> None:
     ages = run.later.by("seconds_since_progress", "stream")
     assert ages.keys() == STREAMS
     assert max(ages[stream] for stream in STREAMS - {"gold-aggregates"}) < 12
 
 
-def test_each_batch_is_a_line_of_json(run: Run) -> None:
+def test_each_batch_is_logged_as_one_json_object(run: Run) -> None:
     lines = [json.loads(line) for line in run.output.splitlines() if line.startswith("{")]
     assert {line["stream"] for line in lines} == STREAMS
     gold = [line for line in lines if line["stream"] == "gold"]
@@ -132,21 +132,21 @@ def test_each_batch_is_a_line_of_json(run: Run) -> None:
     assert all(line["lag"] > 0 and line["seconds"] > 0 and line["model_version"] for line in gold)
     assert [line["batch"] for line in gold] == sorted({line["batch"] for line in gold})
     reasons = [line["quarantine_reasons"] for line in lines if line["stream"] == "silver"]
-    assert sum((Counter(found) for found in reasons), Counter()) == run.expected.quarantine
+    assert sum(map(Counter, reasons), Counter()) == run.expected.quarantine
 
 
-@pytest.mark.parametrize("question", questions(), ids=str)
-def test_what_alerts_and_dashboards_ask_for_is_scraped(run: Run, question: Question) -> None:
-    known = dict[str, set[str]]()
-    for name, labels in question.asks().items():
+@pytest.mark.parametrize("query", queries(), ids=str)
+def test_the_metrics_and_labels_of_a_query_are_scraped(run: Run, query: Query) -> None:
+    scraped = dict[str, set[str]]()
+    for name, labels in query.selectors().items():
         assert name in run.done.samples, f"{name} is not scraped"
-        known[name] = {label for sample in run.done.samples[name] for label, _ in sample} | TARGET_LABELS
-        assert labels <= known[name], f"{name} has no {labels - known[name]}"
-    assert known
-    assert question.groups() <= set.intersection(*known.values())
+        scraped[name] = {label for sample in run.done.samples[name] for label, _ in sample} | TARGET_LABELS
+        assert labels <= scraped[name], f"{name} has no {labels - scraped[name]}"
+    assert scraped
+    assert query.groups() <= set.intersection(*scraped.values())
 
 
-def test_a_tweet_is_followed_to_gold(run: Run) -> None:
+def test_the_smoke_test_passes(run: Run) -> None:
     arguments = ["--landing", str(run.home / "landing"), "--lake", str(run.home / "lake"), "--seconds", "120"]
     done = CliRunner().invoke(app, ["follow", *arguments])
     assert done.exit_code == 0, done.output

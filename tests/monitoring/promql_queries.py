@@ -1,4 +1,4 @@
-"""What the chart's alerts and dashboards ask Prometheus, read from the golden rendering, hence without helm."""
+"""The PromQL queries of the chart's alerts and dashboards, read from the golden rendering: helm is not needed."""
 
 import json
 from collections.abc import Iterator
@@ -13,24 +13,24 @@ RENDERED = Path(__file__).parents[1] / "chart" / "golden" / "monitoring.yaml"
 
 
 @dataclass(frozen=True)
-class Question:
-    """One PromQL expression, and where it stands."""
+class Query:
+    """One PromQL expression, and the alert or panel that uses the expression."""
 
-    where: str
+    source: str
     expr: str
 
     def __str__(self) -> str:
-        return self.where
+        return self.source
 
-    def asks(self) -> dict[str, set[str]]:
-        """Return the labels by which each metric is selected; `ValueError` where the expression is none."""
-        found: dict[str, set[str]] = {}
+    def selectors(self) -> dict[str, set[str]]:
+        """Return the labels in the selectors of each metric; raise `ValueError` for an invalid expression."""
+        labels: dict[str, set[str]] = {}
         for part in self._parts():
             if isinstance(part, promql.MatrixSelector):
                 part = part.vector_selector
             if isinstance(part, promql.VectorSelector):
-                found.setdefault(str(part.name), set()).update(matcher.name for matcher in part.matchers.matchers)
-        return found
+                labels.setdefault(str(part.name), set()).update(matcher.name for matcher in part.matchers.matchers)
+        return labels
 
     def groups(self) -> set[str]:
         """Return the labels by which the expression aggregates."""
@@ -61,7 +61,10 @@ def _documents(kind: str) -> Iterator[dict[str, Any]]:
 def alerts() -> list[dict[str, Any]]:
     """Return the rules of all alerts."""
     return [
-        rule for found in _documents("PrometheusRule") for group in found["spec"]["groups"] for rule in group["rules"]
+        rule
+        for document in _documents("PrometheusRule")
+        for group in document["spec"]["groups"]
+        for rule in group["rules"]
     ]
 
 
@@ -69,15 +72,16 @@ def dashboards() -> dict[str, dict[str, Any]]:
     """Return each dashboard by the name of its file."""
     return {
         name: json.loads(text)
-        for found in _documents("ConfigMap")
-        if found["metadata"]["labels"].get("grafana_dashboard") == "1"
-        for name, text in found["data"].items()
+        for document in _documents("ConfigMap")
+        if document["metadata"]["labels"].get("grafana_dashboard") == "1"
+        for name, text in document["data"].items()
     }
 
 
-def questions() -> list[Question]:
-    asked = [Question(rule["alert"], rule["expr"]) for rule in alerts()]
+def queries() -> list[Query]:
+    """Return the queries of all alerts and dashboards."""
+    collected = [Query(rule["alert"], rule["expr"]) for rule in alerts()]
     for name, dashboard in dashboards().items():
         for panel in dashboard["panels"]:
-            asked += [Question(f"{name}: {panel['title']}", target["expr"]) for target in panel["targets"]]
-    return asked
+            collected += [Query(f"{name}: {panel['title']}", target["expr"]) for target in panel["targets"]]
+    return collected
