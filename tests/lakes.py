@@ -46,13 +46,13 @@ def put(lake: Path, table: Table, frame: pd.DataFrame, **totals: int) -> None:
         else pa.nulls(len(frame), _TYPES[column.type])
         for column in table.columns
     }
-    note = {"query": "test", "app": "test", "batch": 0, "counts": totals, "totals": totals}
+    metadata = {"query": "test", "app": "test", "batch": 0, "counts": totals, "totals": totals}
     write_deltalake(
         table.path(str(lake)),
         pa.table(columns),
         partition_by=[table.partition],
         mode="append",
-        commit_properties=CommitProperties(custom_metadata={"userMetadata": json.dumps(note)}),
+        commit_properties=CommitProperties(custom_metadata={"userMetadata": json.dumps(metadata)}),
     )
 
 

@@ -166,13 +166,14 @@ def tables(lake: Lake = None, as_json: AsJson = False) -> None:
     with clear_errors():
         from spark_apps.lake.status import read_status, render
 
-        found = read_status(*load(lake=lake).require("lake"))
+        (location,) = load(lake=lake).require("lake")
+        status = read_status(location)
     if as_json:
-        print(json.dumps(found.to_dict(), ensure_ascii=False, default=lambda time: time.isoformat()))
+        print(json.dumps(status.to_dict(), ensure_ascii=False, default=lambda time: time.isoformat()))
         return
     output = Console(highlight=False)
-    output.print(render(found))
-    for reason, count in found.quarantine.items():
+    output.print(render(status))
+    for reason, count in status.quarantine.items():
         output.print(f"quarantine: {count:,} × {reason}, {REASONS.get(reason, 'of another version')}")
 
 

@@ -57,11 +57,11 @@ class Lake:
             lakes.put(self.path, GOLD_SENTIMENT, rows, rows=self._totals["rows"])
 
     def _recount(self, table: str, counts: dict[str, int]) -> None:
-        """Let the note of the last commit tell what that batch counted beside the totals."""
+        """Replace the counts in the batch metadata of the last commit; its totals stay."""
 
         def change(info: dict[str, Any]) -> None:
-            note = json.loads(info["userMetadata"])
-            info["userMetadata"] = json.dumps({**note, "counts": counts})
+            metadata = json.loads(info["userMetadata"])
+            info["userMetadata"] = json.dumps({**metadata, "counts": counts})
 
         change_last_commit(Path(table), change)
 
