@@ -69,7 +69,7 @@ def test_the_stream_is_as_described() -> None:
     start = datetime(2026, 3, 1, 12, tzinfo=UTC)
     seen: set[str] = set()
     tweets = [tweet for file in Generator(1, start).files(6000) for tweet in found(file, seen)[1]]
-    retweets = sum("retweeted" in str(tweet.fields) or tweet.fields.get("verb") == "share" for tweet in tweets)
+    retweets = sum("retweeted" in str(tweet.json) or tweet.json.get("verb") == "share" for tweet in tweets)
     assert 0.27 < retweets / len(tweets) < 0.33
     assert {tweet.format for tweet in tweets} == {"v1.1", "v2", "activity", "flat", "course"}
     assert {tweet.lang for tweet in tweets} >= {"en", "es", "de", "fr", "ja", "und"}
