@@ -1,30 +1,34 @@
 """
 ### keep_streams_running
 
-Looks at each stream once a minute and does at most one thing about it.
+Reconciles each stream once a minute: compares its observed state with its desired state, and executes at most one
+action. The desired state is the SparkApplication that the chart has rendered, unless someone holds the stream.
 
-- `applied` applies the SparkApplication that the chart has rendered: where it is missing, changed by an upgrade,
-  edited by hand, or where the operator has forgotten it. It is deleted to be made anew only where the cluster would
-  take it again, and never written while the operator submits it. Executors that a killed driver has left are taken
-  away five minutes after their end: until then, their logs can be read.
-- `advancing` asks the driver whether its micro-batches advance; where they do, `healed` is skipped.
-- `healed` ends a driver whose batches stand still or that keeps silent, so that it is started again; a stream that
-  fails and has failed too often within an hour is left down. What an upgrade, an edit or a person has brought about is
-  no failure.
+- `apply` applies the SparkApplication if it is missing, if an upgrade or a manual edit has changed it, or if the
+  operator has lost track of it. It recreates an application only after a dry run shows that the cluster would accept
+  it. It never writes while the operator is submitting the application. It deletes the executors of a killed driver five
+  minutes after they end; until then, their logs can be read.
+- `needs_healing` asks the driver whether its micro-batches advance. If they do, `heal` is skipped.
+- `heal` restarts a driver that makes no progress or does not answer. It gives up a stream that is failing and has
+  failed too often within an hour. Restarts by an upgrade, an edit or a person do not count as failures.
 
-A run owns nothing: streams go on while Airflow is stopped, and a run may be deleted at any time. A stream that somebody
-holds (`operate_stream`, a rescore) is kept suspended, and not made anew where somebody has deleted it.
+Streams keep running while Airflow is stopped, and a run may be deleted at any time: all state is on the cluster. A
+stream that someone holds (`operate_stream` or a rescore) stays suspended, and is not created again if its application
+is deleted.
 
 #### When it fails
-- `applied` is red: its log says why the operator cannot start the driver (an image that cannot be pulled, no room on
-  the nodes, a submission that is refused). Mend that; the next run goes on.
-- `applied` is red, a write is refused: the operator's webhook is away, or a policy forbids it. Nothing was deleted.
-- `applied` is red, the driver cannot be asked: the network between Airflow and the streams is closed. Nothing is done
-  to the driver, which the kubelet goes on watching; look at the network policies.
-- `applied` is red, the driver may still write: its node is lost. Nothing is ended by force. Look at the node; when it
-  is gone for good, delete its pod.
-- `healed` is red: the stream failed too often and was left down; the log has the driver's last error. Mend the cause,
-  then trigger `operate_stream` with the action `start`.
+- **Sign:** `apply` is red: `the driver is pending` or `SUBMISSION_FAILED`. **Meaning:** The operator cannot start the
+  driver: the log says why, for example an image that cannot be pulled, no room on the nodes, or a rejected submission.
+  **Remedy:** Fix the cause; the next run continues.
+- **Sign:** `apply` is red: `was not written and stays unchanged`. **Meaning:** The cluster rejected a write: the
+  operator's webhook is down, or a policy forbids it. Nothing was deleted. **Remedy:** Check the operator's webhook and
+  the policies of the namespace.
+- **Sign:** `apply` is red: `the driver cannot be reached`. **Meaning:** The network between Airflow and the streams is
+  closed. The driver is left alone; the kubelet still probes it. **Remedy:** Check the network policies.
+- **Sign:** `apply` is red: `the driver may still be writing`. **Meaning:** The driver's node is lost. Nothing is ended
+  by force. **Remedy:** Check the node. If it is gone for good, delete the driver's pod.
+- **Sign:** `heal` is red: `given up`. **Meaning:** The stream failed too often. The log has the driver's last error.
+  **Remedy:** Fix the cause, then trigger `operate_stream` with the action `start`.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -36,7 +40,7 @@ from tweet_dags import settings
 with DAG(
     dag_id="keep_streams_running",
     doc_md=__doc__,
-    description="The three streams are applied, advance, and are healed where they do not",
+    description="Apply the three streams, check their progress, and heal those that make none",
     schedule=timedelta(minutes=1),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
@@ -54,21 +58,21 @@ with DAG(
         with TaskGroup(stream):
 
             @task
-            def applied(stream: str) -> str:
-                from tweet_dags import keep
+            def apply(stream: str) -> str:
+                from tweet_dags.reconcile import tasks
 
-                return keep.applied(stream)
+                return tasks.apply(stream)
 
             @task.short_circuit
-            def advancing(stream: str) -> bool:
-                from tweet_dags import keep
+            def needs_healing(stream: str) -> bool:
+                from tweet_dags.reconcile import tasks
 
-                return keep.behind(stream)
+                return tasks.needs_healing(stream)
 
             @task
-            def healed(stream: str) -> str:
-                from tweet_dags import keep
+            def heal(stream: str) -> str:
+                from tweet_dags.reconcile import tasks
 
-                return keep.healed(stream)
+                return tasks.heal(stream)
 
-            applied(stream) >> advancing(stream) >> healed(stream)
+            apply(stream) >> needs_healing(stream) >> heal(stream)

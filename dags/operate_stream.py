@@ -1,22 +1,30 @@
 """
 ### operate_stream
 
-A person stops, starts or restarts one stream. Trigger it with the stream, the action and a reason.
+Stops, starts or restarts one stream. Trigger it with the stream, the action and a reason. Its one task is `operate`.
 
-- `stop`: the driver finishes its batch and ends. The stream stays down until somebody starts it, even where its
-  SparkApplication is deleted: who stopped it and why stands on the map `stream-applications`, with a copy on the
-  application.
-- `start` takes the hold away, also that of a stream that was left down for failing too often, and forgets its
-  failures. It goes on from its checkpoint.
-- `restart` ends the driver, which is started again from its checkpoint.
+- `stop`: the driver finishes its batch and ends. The stream stays down until someone starts it, even if its
+  SparkApplication is deleted. The hold, with its owner and reason, is an annotation of the ConfigMap
+  `stream-applications`, with a copy on the application.
+- `start` removes the hold and forgets earlier failures; it also starts a stream that was given up. The stream continues
+  from its checkpoint.
+- `restart` ends the driver; the operator starts it again from its checkpoint.
 
-Nothing is lost by any of them: what lands meanwhile is read afterwards. While the operator submits the application,
-nothing is written to it: `keep_streams_running` carries out a stop or a start once that is over.
+No action loses tweets: files that land while a stream is down are read afterwards. While the operator is submitting
+the application, nothing is written to it; `keep_streams_running` completes a stop or a start after the submission.
 
 #### When it fails
-The log of the task names what is missing. Without a driver there is nothing to restart, and `keep_streams_running` says
-why. A stream that something else holds is left to it; what a rescore holds can be started once nothing of the rescore
-is left, which gives it up. Where something was changed at the same moment, the task tries again.
+- **Sign:** `operate` is red: `has no driver to restart`. **Meaning:** A restart needs a running driver. **Remedy:**
+  Read the log of `keep_streams_running`: it says why there is none.
+- **Sign:** `operate` is red: `held by …`. **Meaning:** Someone else holds the stream. **Remedy:** Leave the stream to
+  the owner of the hold.
+- **Sign:** `operate` is red: `held by rescore-gold …`. **Meaning:** A rescore holds Gold, and its objects still exist.
+  **Remedy:** Trigger `rescore_gold` to continue the rescore. To give it up, delete the SparkApplication `rescore`,
+  wait for the end of its pods, and trigger `start`.
+- **Sign:** `operate` is red: `the driver may still be writing`. **Meaning:** The driver's node is lost. Nothing is
+  ended by force. **Remedy:** Check the node. If it is gone for good, delete the driver's pod.
+- **Sign:** `operate` is retried: `has changed since it was read`. **Meaning:** Something else changed the stream at
+  the same moment. **Remedy:** None: the retry reads the new state.
 """
 
 from datetime import timedelta
@@ -43,7 +51,7 @@ with DAG(
         "stream": Param(settings.streams()[0], type="string", enum=settings.streams(), title="Stream"),
         "action": Param("restart", type="string", enum=["stop", "start", "restart"], title="Action"),
         "reason": Param(
-            "", type="string", minLength=3, title="Reason", description="stands on the stream and in the log"
+            "", type="string", minLength=3, title="Reason", description="Recorded in the hold and in the task's log"
         ),
     },
 ) as dag:

@@ -1,48 +1,53 @@
 """
 ### release_model
 
-Brings a trained model into production: exported to ONNX, measured, and released where it passes the gates.
+Brings a trained model into production: exports it to ONNX, evaluates the export, and releases it if it passes every
+gate.
 
-Upload the labelled tweets and the model first, and give the `runs:/…` that this prints, with the registry that the
-chart has installed (`kubectl port-forward service/mlflow 5000`):
+First upload the labelled tweets and the model to the registry of the chart. Trigger the DAG with the `runs:/…` URIs
+that the two commands print:
 
 ```
+kubectl -n tweet-sentiment port-forward service/mlflow 5000
 tweet-sentiment model upload semeval --registry http://127.0.0.1:5000
 tweet-sentiment model upload trained --registry http://127.0.0.1:5000
 ```
 
-- `exported` writes the model as ONNX and compares its labels with torch's.
-- `evaluated` measures the export on the labelled tweets; figures and pictures go to an MLflow run.
-- `released` registers it, stages it and asks the gates. A version that passes is in production, and Gold scores with it
-  from its next micro-batch on, without a restart.
+- `export` writes the model as ONNX and compares its labels with those of PyTorch.
+- `evaluate` measures the export on the labelled tweets, and records metrics and plots in an MLflow run.
+- `release` registers the version, moves it to staging and checks the gates. A version that passes is in production:
+  Gold scores with it from the next micro-batch on, without a restart.
 
-Each is a pod of its own; all that they hand on is in MLflow, so a run goes on after a restart of Airflow.
+Each task is a pod of its own. All results are in MLflow, so a run continues after a restart of Airflow.
 
 #### When it fails
-- `released` is red and not tried again, its log names a gate: the version stays in staging, and production is as it
-  was. Read the figures there, train a better model, or change the gate's limit (`modelJobs.gates` of the chart).
-- `released` is refused by the gate `quality`: the stream is not as it was when production was released. Look at
-  `watch_quality`, and acknowledge what it has found.
-- `exported` is red: the log says how many labels differ from torch's. Try another precision.
-- The pod does not start: its events are in the log of the task. The image with torch is large, and takes minutes to be
-  pulled for the first time.
+- **Sign:** `release` is red without a retry, and the log names a gate. **Meaning:** The version failed the gate. It
+  stays in staging; production is unchanged. **Remedy:** Compare the metrics in the log, then train a better model or
+  change the gate's limit (`modelJobs.gates` of the chart).
+- **Sign:** `release` is red, refused by the gate `quality`. **Meaning:** The stream has open findings, so the effect
+  of a release could not be measured. **Remedy:** Read the log of `watch_quality`, then fix or acknowledge its
+  findings.
+- **Sign:** `export` is red. **Meaning:** Too many labels differ from those of PyTorch; the log says how many.
+  **Remedy:** Trigger the DAG with another precision.
+- **Sign:** A pod does not start. **Meaning:** The task's log has the events of the pod. The image with torch is large:
+  the first pull takes minutes. **Remedy:** Fix the cause in the events.
 
-To go back, run `tweet-sentiment model rollback` with the registry.
+To return to the previous version, run `tweet-sentiment model rollback` with `--registry`.
 """
 
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
-from tweet_dags.jobs import PodJob
+from tweet_dags.pod_job import PodJob
 
-EXPORTED = "{{ ti.xcom_pull(task_ids='exported')['uri'] }}"
+EXPORTED_MODEL = "{{ ti.xcom_pull(task_ids='export')['uri'] }}"
 DATA, SPLIT = "{{ params.data }}", "{{ params.split }}"
 
 with DAG(
     dag_id="release_model",
     doc_md=__doc__,
-    description="Export, measure and release a model: production moves where every gate is passed",
+    description="Export, evaluate and release a model that passes every gate",
     schedule=None,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=8),
@@ -59,48 +64,48 @@ with DAG(
             type="string",
             minLength=3,
             title="Model",
-            description="runs:/… of an uploaded model, or the Hugging Face id of a classifier with our three labels",
+            description="runs:/… URI of an uploaded model, or Hugging Face id of a classifier with the three labels",
         ),
         "data": Param(
             "",
             type="string",
             pattern="^runs:/.+/.+$",
             title="Labelled tweets",
-            description="runs:/… of an uploaded folder, with a split val and the split below",
+            description="runs:/… URI of an uploaded folder with the split val and the split below",
         ),
-        "split": Param("val", type="string", pattern="^[A-Za-z0-9_]+$", title="Split on which it is judged"),
+        "split": Param("val", type="string", pattern="^[A-Za-z0-9_]+$", title="Split on which the model is evaluated"),
         "precision": Param(
             "int8",
             type="string",
             enum=["int8", "fp16", "fp32"],
             title="Precision",
-            description="int8 is the fastest; RoBERTas only",
+            description="int8 is the fastest, and supports only RoBERTa models",
         ),
-        "why": Param("", type="string", minLength=3, title="Reason", description="stands on the version and its moves"),
+        "why": Param("", type="string", minLength=3, title="Reason", description="Recorded as a tag of the version"),
     },
 ) as dag:
-    exported = PodJob(
-        task_id="exported",
+    export = PodJob(
+        task_id="export",
         pod="model-jobs",
         arguments=[
             "tweet-sentiment", "model", "export", "--model={{ params.model }}", f"--data={DATA}",
             "--precision={{ params.precision }}", "--out=/tmp/exported", "--json",
         ],
     )  # fmt: skip
-    evaluated = PodJob(
-        task_id="evaluated",
+    evaluate = PodJob(
+        task_id="evaluate",
         pod="model-jobs",
         arguments=[
-            "tweet-sentiment", "model", "evaluate", f"--model={EXPORTED}", f"--data={DATA}", f"--split={SPLIT}",
+            "tweet-sentiment", "model", "evaluate", f"--model={EXPORTED_MODEL}", f"--data={DATA}", f"--split={SPLIT}",
             "--json",
         ],
     )  # fmt: skip
-    released = PodJob(
-        task_id="released",
+    release = PodJob(
+        task_id="release",
         pod="model-jobs",
         arguments=[
-            "tweet-sentiment", "model", "release", f"--model={EXPORTED}", f"--data={DATA}", f"--split={SPLIT}",
+            "tweet-sentiment", "model", "release", f"--model={EXPORTED_MODEL}", f"--data={DATA}", f"--split={SPLIT}",
             "--why={{ params.why }}", "--by={{ dag_run.triggering_user_name or 'airflow' }}", "--json",
         ],
     )  # fmt: skip
-    exported >> evaluated >> released
+    export >> evaluate >> release

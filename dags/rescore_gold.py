@@ -1,41 +1,49 @@
 """
 ### rescore_gold
 
-Scores the history again with the model in production, so that one version has labelled it all; trends and mentions
-follow. Trigger it with a reason, and with the first day to be scored again where that is not all.
+Scores the history again with the model in production, so that a single version has labelled all tweets; trends and
+mentions follow. Trigger it with a reason and, to rescore only a part, with the first day.
 
-- `held` stops Gold, as `rescore-gold` and with the reason. `keep_streams_running` leaves it stopped.
-- `quiet` waits until no driver and no executor of Gold is left: two drivers never write one table.
-- `rescored` runs the SparkApplication `rescore`, and follows it. It writes part by part, the newest first; what is
-  written is not done again, whatever ends the job. The task's log has the last line of the driver at each look.
-- `resumed` takes the job away, and lets Gold go on.
+- `suspend_gold` holds Gold as `rescore-gold`, with the reason, and suspends it. `keep_streams_running` leaves it
+  suspended.
+- `gold_stopped` waits until no driver and no executor of Gold remains: two drivers never write one table.
+- `rescore` runs the SparkApplication `rescore` and follows it. The job commits part by part, the newest first. A retry
+  skips the parts that are committed. Each poll logs the last line of the driver's log.
+- `resume_gold` deletes the job, releases the hold and resumes Gold.
 
-Tweets land meanwhile, reach Silver, and are labelled when Gold is back. A restart of Airflow, an upgrade of the chart
-or a task that is cleared do nothing to the job: each look finds it by its name.
+Tweets keep landing and reach Silver meanwhile; Gold labels them when it resumes. A restart of Airflow, an upgrade of
+the chart or a cleared task does not affect the job: each poll finds it by its name.
 
 #### When it fails
-The hold stays, and Gold with it stopped, until somebody decides. Trigger `rescore_gold` again, or clear the failed
-task: it goes on with what is left. To give it up, delete the SparkApplication `rescore`
-(`kubectl -n tweet-sentiment-streams delete sparkapplication rescore`), wait for the end of its pods, and trigger
-`operate_stream` for gold with `start`, which is refused before. Labels that were written stay; trends and mentions
-follow them at the end of the next rescore only.
+The hold remains and Gold stays stopped until someone decides.
 
-- `held` is red: somebody else holds Gold, who is named.
-- `quiet` is red: a pod of Gold stands on a node that does not answer, and may still write. Look at the node; when it is
-  gone for good, delete the pod.
-- `rescored` is red: its log has the last lines of the driver. It is tried again, each time with what is left to do.
+To continue, trigger `rescore_gold` again or clear the failed task: the job continues with the remaining parts.
+
+To give up, delete the SparkApplication `rescore`
+(`kubectl -n tweet-sentiment-streams delete sparkapplication rescore`), wait for the end of its pods, and trigger
+`operate_stream` for gold with `start`; it is refused before that. Labels that were written remain. Trends and mentions
+reflect them only after the next complete rescore.
+
+- **Sign:** `suspend_gold` is red. **Meaning:** Someone else holds Gold; the log names the owner. **Remedy:** Trigger
+  `rescore_gold` again when the hold is gone.
+- **Sign:** `gold_stopped` is red. **Meaning:** A pod of Gold is on a node that does not respond, and may still write.
+  **Remedy:** Check the node. If it is gone for good, delete the pod.
+- **Sign:** `rescore` is red. **Meaning:** The job failed; the log has the last lines of its driver. Each retry
+  continues with the remaining parts. **Remedy:** Fix the cause in the log, then clear the task.
+- **Sign:** `resume_gold` is red. **Meaning:** A pod of the job is on a node that does not respond, and may still
+  write. **Remedy:** Check the node. If it is gone for good, delete the pod, then clear the task.
 """
 
 from datetime import timedelta
 
 from airflow.sdk import DAG, Param, task
 
-EVERY = 20.0
+POLL_SECONDS = 20.0
 
 with DAG(
     dag_id="rescore_gold",
     doc_md=__doc__,
-    description="The history is scored again with the model in production, while Gold is stopped",
+    description="Score the history again with the model in production, while Gold is stopped",
     schedule=None,
     max_active_runs=1,
     dagrun_timeout=timedelta(days=4),
@@ -48,40 +56,44 @@ with DAG(
     },
     params={
         "reason": Param(
-            "", type="string", minLength=3, title="Reason", description="stands on the stream while it is stopped"
+            "", type="string", minLength=3, title="Reason", description="Recorded in the hold while Gold is stopped"
         ),
         "since": Param(
             None,
             type=["null", "string"],
             format="date",
             title="Since",
-            description="first day to be scored again; without one, all",
+            description="First day to score again; leave it empty for the whole history",
         ),
     },
 ) as dag:
 
     @task
-    def held(params: dict[str, str] | None = None, dag_run: object = None) -> str:
+    def suspend_gold(params: dict[str, str] | None = None, dag_run: object = None) -> str:
         from tweet_dags import rescore
 
-        return rescore.held((params or {})["reason"], getattr(dag_run, "triggering_user_name", None))
+        return rescore.suspend_gold((params or {})["reason"], getattr(dag_run, "triggering_user_name", None))
 
-    @task.sensor(poke_interval=EVERY, mode="reschedule", timeout=timedelta(hours=1).total_seconds())
-    def quiet() -> bool:
+    @task.sensor(poke_interval=POLL_SECONDS, mode="reschedule", timeout=timedelta(hours=1).total_seconds())
+    def gold_stopped() -> bool:
         from tweet_dags import rescore
 
-        return rescore.quiet()
+        return rescore.gold_stopped()
 
-    @task.sensor(poke_interval=EVERY, mode="reschedule", timeout=timedelta(days=3).total_seconds())
-    def rescored(params: dict[str, str | None] | None = None, run_id: str = "") -> bool:
+    @task.sensor(
+        task_id="rescore", poke_interval=POLL_SECONDS, mode="reschedule", timeout=timedelta(days=3).total_seconds()
+    )
+    def rescore_finished(params: dict[str, str | None] | None = None, run_id: str = "") -> bool:
         from tweet_dags import rescore
 
-        return rescore.rescored((params or {}).get("since"), run_id)
+        return rescore.rescore_finished((params or {}).get("since"), run_id)
 
-    @task.sensor(poke_interval=EVERY, mode="reschedule", timeout=timedelta(hours=1).total_seconds())
-    def resumed() -> bool:
+    @task.sensor(
+        task_id="resume_gold", poke_interval=POLL_SECONDS, mode="reschedule", timeout=timedelta(hours=1).total_seconds()
+    )
+    def gold_resumed() -> bool:
         from tweet_dags import rescore
 
-        return rescore.resumed()
+        return rescore.gold_resumed()
 
-    held() >> quiet() >> rescored() >> resumed()
+    suspend_gold() >> gold_stopped() >> rescore_finished() >> gold_resumed()

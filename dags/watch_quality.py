@@ -1,23 +1,28 @@
 """
 ### watch_quality
 
-Looks every quarter of an hour at what the streams have written in the last hour, and fails while something is over its
-limit and nobody has acknowledged it.
+Measures every quarter of an hour the rows that the streams wrote in the last hour. The run fails while a measurement
+exceeds its limit and nobody has acknowledged the finding.
 
-- `asked` and `acknowledged` do something only where a person has triggered the run with a reason.
-- `measured` measures how long rows wait for the next layer, how many tweets come, which share of the records is in
-  quarantine, and how far labels and texts of each language drift from the baseline: what the version in production
-  labelled in its first hour there. The labels of a new version are compared with the baseline of the one before.
+- `acknowledgement_requested` checks whether a person has triggered the run with a reason. If not, `acknowledge` is
+  skipped.
+- `acknowledge` acknowledges all current findings with that reason.
+- `measure` measures the freshness of each layer, the throughput, the share of quarantined records, and the data drift
+  of labels and texts for each language. The baseline of the drift is the first hour in which the version in production
+  labelled tweets. The labels of a new version are compared with the baseline of the version before it.
 
-What is over its limit is kept in the registry until it is measured again and in order, and `release_model` is refused
-until then: what a release does to a stream shows only in a stream that is as it was.
+A finding stays in the registry until a later measurement is within its limit. Until then `release_model` is refused:
+the effect of a release can be measured only on an undisturbed stream.
 
 #### When it fails
-- `measured` is red and not tried again, its log ends with what was found: docs/operations.md says of each finding what
-  it means, how to check and what to do. It turns green by itself once the stream is in order.
-- What may stand, such as a new source with a mood of its own: trigger this DAG with `acknowledge`, the reason. It
-  acknowledges what stands at that moment. What passes and comes back has to be acknowledged anew.
-- `measured` is red after retries: it could not be measured. The log says whether the lake or the registry is away.
+- **Sign:** `measure` is red without a retry. **Meaning:** A measurement exceeds its limit. The log ends with the
+  findings; docs/operations.md explains each finding, its checks and its remedies. **Remedy:** Follow the remedy. The
+  task turns green once the stream is within its limits.
+- **Sign:** `measure` is red, and the finding is acceptable, such as a new source with another mood. **Meaning:** The
+  limit describes the stream as it was before. **Remedy:** Trigger this DAG with the reason in `acknowledge`. It covers
+  the current findings; a finding that is resolved and returns needs a new acknowledgement.
+- **Sign:** `measure` is red after retries. **Meaning:** The measurement failed. The log says whether the lake or the
+  registry is unavailable. **Remedy:** Restore the lake or the registry.
 
 The limits are `quality.limits` of the chart.
 """
@@ -27,18 +32,18 @@ from datetime import UTC, datetime, timedelta
 from airflow.providers.standard.operators.python import ShortCircuitOperator
 from airflow.sdk import DAG, Param
 
-from tweet_dags.jobs import PodJob
+from tweet_dags.pod_job import PodJob
 
 
-def reason(params: dict[str, str]) -> str:
-    """Return the reason with which a person has triggered the run; none, and what hangs on it is skipped."""
-    return params["acknowledge"].strip()
+def is_acknowledgement_requested(params: dict[str, str]) -> bool:
+    """Tell whether a person has triggered the run with a reason to acknowledge the findings."""
+    return bool(params["acknowledge"].strip())
 
 
 with DAG(
     dag_id="watch_quality",
     doc_md=__doc__,
-    description="Freshness, throughput, quarantine and drift of the stream against their limits",
+    description="Compare freshness, throughput, quarantine and data drift of the streams with their limits",
     schedule=timedelta(minutes=15),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
@@ -47,7 +52,7 @@ with DAG(
     tags=["streams", "model", "tweet-sentiment"],
     default_args={
         "owner": "data-science",
-        # The first run meets an installation whose tables are not there yet.
+        # In a new installation, the tables do not exist at the first run.
         "retries": 10,
         "retry_delay": timedelta(seconds=30),
         "execution_timeout": timedelta(minutes=15),
@@ -57,25 +62,29 @@ with DAG(
             "",
             type="string",
             maxLength=1000,
-            title="Acknowledge what stands, because",
-            description="the reason stands in the registry; left empty, nothing is acknowledged",
+            title="Reason to acknowledge all current findings",
+            description="Recorded in the registry; leave it empty to acknowledge nothing",
         ),
     },
 ) as dag:
-    # Skips the acknowledgement alone.
-    asked = ShortCircuitOperator(task_id="asked", python_callable=reason, ignore_downstream_trigger_rules=False)
-    acknowledged = PodJob(
-        task_id="acknowledged",
+    acknowledgement_requested = ShortCircuitOperator(
+        task_id="acknowledgement_requested",
+        python_callable=is_acknowledgement_requested,
+        # Skip `acknowledge` only: `measure` has its own trigger rule.
+        ignore_downstream_trigger_rules=False,
+    )
+    acknowledge = PodJob(
+        task_id="acknowledge",
         pod="quality",
         arguments=[
             "tweet-sentiment", "quality", "acknowledge", "--why={{ params.acknowledge }}",
             "--by={{ dag_run.triggering_user_name or 'airflow' }}",
         ],
     )  # fmt: skip
-    measured = PodJob(
-        task_id="measured",
+    measure = PodJob(
+        task_id="measure",
         pod="quality",
         arguments=["tweet-sentiment", "quality", "check"],
         trigger_rule="none_failed",
     )
-    asked >> acknowledged >> measured
+    acknowledgement_requested >> acknowledge >> measure

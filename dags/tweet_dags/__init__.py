@@ -1,1 +1,3 @@
-"""What the DAGs share: what stands on the cluster, what to do about it, and the calls that do it."""
+"""The code behind the DAGs: a reconciler of the streams (`reconcile`), the calls to the cluster (`kubernetes`), and
+the tasks of the other DAGs.
+"""

@@ -1,62 +1,70 @@
-"""What a person does to a stream: the body of the task of `operate_stream`."""
+"""The task of `operate_stream`: a person stops, starts or restarts one stream."""
 
 import logging
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from tweet_dags import pods, rescore, settings
-from tweet_dags.cluster import Cluster
-from tweet_dags.drift import MANAGER
-from tweet_dags.keep import settle
-from tweet_dags.seen import Seen
+from tweet_dags import rescore, settings
+from tweet_dags.kubernetes import pods
+from tweet_dags.kubernetes.client import Cluster
+from tweet_dags.reconcile.config_map import expect_restart, hold_stream, release_hold
+from tweet_dags.reconcile.execute import execute_hold, restart_driver
+from tweet_dags.reconcile.observed import ObservedState, observe
+from tweet_dags.reconcile.spec_drift import FIELD_MANAGER
 
 _log = logging.getLogger(__name__)
 _OWNER = "operate-stream"
 
 
 def operate(stream: str, action: str, reason: str, user: str | None) -> str:
-    """Stop, start or restart `stream`; return what was done. Fails where something else holds it.
+    """Stop, start or restart `stream`; return what was done.
 
-    A stop and a start are written on the chart's map, where they last; the application follows at once, or, while it
-    is being submitted, as soon as `keep_streams_running` finds that over.
+    A stop and a start change the hold on the chart's ConfigMap, which outlives the application. The application follows
+    at once, or after its submission, by `keep_streams_running`.
+
+    Raises:
+        AirflowFailException: if another owner holds the stream, or if there is no driver to restart.
+        ConflictError: if the stream has changed at the same moment; Airflow tries again.
     """
     cluster = Cluster.connect(settings.namespace())
-    seen = cluster.see(stream)
-    if seen.held and seen.held.owner not in {_OWNER, MANAGER}:
-        _refuse_unless_left(cluster, seen, action)
-    why = f"{reason} ({user})" if user else reason
+    observed = observe(cluster, stream)
+    if observed.hold and observed.hold.owner not in {_OWNER, FIELD_MANAGER}:
+        _refuse_foreign_hold(cluster, observed, action)
+    full_reason = f"{reason} ({user})" if user else reason
     match action:
         case "stop":
-            cluster.hold(seen, _OWNER, why)
-            said = settle(cluster, stream)
+            hold_stream(cluster, observed, _OWNER, full_reason)
+            result = execute_hold(cluster, stream)
         case "start":
-            cluster.release(seen)
-            said = settle(cluster, stream)
+            release_hold(cluster, observed)
+            result = execute_hold(cluster, stream)
         case _:
-            said = _restart(cluster, seen)
-    says = f"{stream}: {action}, {why}: {said}"
-    _log.info(says)
-    return says
+            result = _restart(cluster, observed)
+    message = f"{stream}: {action}, {full_reason}: {result}"
+    _log.info(message)
+    return message
 
 
-def _refuse_unless_left(cluster: Cluster, seen: Seen, action: str) -> None:
-    """Let a person start what a rescore holds that is given up: of which nothing is there any more that could write."""
-    if not seen.held or seen.held.owner != rescore.OWNER or action != "start":
-        raise AirflowFailException(f"{seen.name} is {seen.held}")
-    if there := rescore.remains(cluster):
+def _refuse_foreign_hold(cluster: Cluster, observed: ObservedState, action: str) -> None:
+    """Allow only `start`, and only on a stream held by an abandoned rescore once none of its pods remain."""
+    if not observed.hold or observed.hold.owner != rescore.OWNER or action != "start":
+        raise AirflowFailException(f"{observed.name} is {observed.hold}")
+    if remaining := rescore.remaining_objects(cluster):
         raise AirflowFailException(
-            f"{seen.name} is {seen.held}, and {there}: trigger rescore_gold to go on with it, or delete the "
-            f"SparkApplication {rescore.JOB} to give it up, and start {seen.name} once its pods are gone"
+            f"{observed.name} is {observed.hold}, and {remaining}: trigger rescore_gold to continue it. To give it up, "
+            f"delete the SparkApplication {rescore.JOB}, and start {observed.name} once its pods are gone"
         )
 
 
-def _restart(cluster: Cluster, seen: Seen) -> str:
-    if seen.held:
-        raise AirflowFailException(f"{seen.name} is {seen.held}. Start it instead")
-    if seen.driver is None:
-        raise AirflowFailException(f"{seen.name} has no driver: keep_streams_running says why, and sees to it")
-    if lost := pods.lost(seen.driver, seen.now):
-        raise AirflowFailException(f"{lost}: its driver may still write, and is not ended by force")
-    cluster.pardon(seen)
-    cluster.end_driver(seen)
-    return "the driver is ended, and started again from its checkpoint"
+def _restart(cluster: Cluster, observed: ObservedState) -> str:
+    if observed.hold:
+        raise AirflowFailException(f"{observed.name} is {observed.hold}: trigger the action start instead")
+    if observed.driver is None:
+        raise AirflowFailException(
+            f"{observed.name} has no driver to restart: the log of keep_streams_running says why"
+        )
+    if lost := pods.node_lost(observed.driver, observed.now):
+        raise AirflowFailException(f"{lost}: the driver may still be writing and is not ended by force")
+    expect_restart(cluster, observed)
+    restart_driver(cluster, observed)
+    return "the driver is terminating; the operator starts it again from its checkpoint"

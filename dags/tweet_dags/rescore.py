@@ -1,8 +1,11 @@
-"""The history scored again by a job of its own while Gold is stopped: the bodies of the tasks of `rescore_gold`.
+"""The tasks of `rescore_gold`: a job scores the history again while Gold is stopped.
 
-Each begins with what stands on the cluster, under names that do not change: whoever tries again, or looks after a
-restart of Airflow, finds what the one before has left. Two drivers never write one table: the job is applied only
-where Gold is held in its name, is suspended and has no pods left, and it is deleted where Gold is held by it no longer.
+Each task first observes the cluster. The names of the objects never change, so a retry, or a task after a restart of
+Airflow, continues where the last one ended. The function of a sensor is named for the state that it waits for; each
+call also takes the next step towards that state.
+
+Two drivers never write one table. The job is applied only while Gold is held by the rescore, is suspended and has no
+pods. The job is deleted once the rescore no longer holds Gold.
 """
 
 import logging
@@ -11,161 +14,178 @@ from datetime import date
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from tweet_dags import pods, settings
-from tweet_dags.cluster import Cluster
-from tweet_dags.failures import last_error
-from tweet_dags.keep import settle
-from tweet_dags.seen import Seen, get
-from tweet_dags.writing import ChangedError
+from tweet_dags import settings
+from tweet_dags.kubernetes import pods
+from tweet_dags.kubernetes.client import Cluster
+from tweet_dags.kubernetes.objects import get
+from tweet_dags.kubernetes.writes import ConflictError
+from tweet_dags.reconcile.config_map import hold_stream, release_hold
+from tweet_dags.reconcile.execute import apply_manifest, execute_hold
+from tweet_dags.reconcile.failures import last_error
+from tweet_dags.reconcile.observed import ObservedState, observe
 
 _log = logging.getLogger(__name__)
 OWNER = "rescore-gold"
 STREAM, JOB = "gold", "rescore"
-# Which run of the DAG the job was applied for: what another has finished was finished with the model of then.
+# The DAG run that applied the job. A job of an earlier run has scored with the model that was in production then.
 _RUN = "tweet-sentiment/run"
-# From these the operator never submits again by itself.
+# The operator never submits again from these states.
 _ENDED = {"COMPLETED", "FAILED"}
-_LINES = 15
+_LOG_LINES = 15
 
 
-def held(reason: str, user: str | None) -> str:
-    """Hold Gold in the name of the rescore, and stop it; fails where somebody else holds it."""
-    cluster, gold = _look(STREAM)
-    if gold.held and gold.held.owner != OWNER:
-        raise AirflowFailException(f"{STREAM} is {gold.held}. Trigger this again when that is over")
-    if not gold.held:
-        cluster.hold(gold, OWNER, f"{reason} ({user})" if user else reason)
-    return settle(cluster, STREAM)
+def suspend_gold(reason: str, user: str | None) -> str:
+    """Hold Gold for the rescore, and suspend it; return what was done, or raise if another owner holds Gold."""
+    cluster, gold = _observe(STREAM)
+    if gold.hold and gold.hold.owner != OWNER:
+        raise AirflowFailException(f"{STREAM} is {gold.hold}: trigger rescore_gold again when the hold is gone")
+    if not gold.hold:
+        hold_stream(cluster, gold, OWNER, f"{reason} ({user})" if user else reason)
+    return execute_hold(cluster, STREAM)
 
 
-def quiet() -> bool:
-    """Tell whether Gold is suspended and none of its pods is left."""
-    cluster, gold = _look(STREAM)
-    return _is_quiet(cluster, gold)
+def gold_stopped() -> bool:
+    """Tell whether Gold is suspended and none of its pods remain; suspend it where it is not."""
+    cluster, gold = _observe(STREAM)
+    return _is_stopped(cluster, gold)
 
 
-def rescored(since: str | None, run: str) -> bool:
-    """Tell whether the job has come to its end; start it where it is not there. A job that has failed is deleted.
+def rescore_finished(since: str | None, run_id: str) -> bool:
+    """Tell whether the job has finished; start it where it is missing.
 
-    `since` is the first day to be scored again, YYYY-MM-DD, or None; `run` is that of the DAG.
+    Args:
+        since: The first day to score again, as YYYY-MM-DD; None for the whole history.
+        run_id: The run of the DAG.
+
+    Raises:
+        AirflowException: if the job has failed. It is deleted, and a retry starts it again.
+        AirflowFailException: if the rescore no longer holds Gold, or if a lost node may still run the job.
     """
     day = date.fromisoformat(since) if since else None
-    cluster, job = _look(JOB)
-    if job.live is None:
-        if job.pods:
-            _refuse_lost(job)
-            _log.info("%s of its pods are still going", len(job.pods))
-        elif _is_quiet(cluster, cluster.see(STREAM)):
-            cluster.apply(_asked_for(job, day, run))
-            _log.info("applied")
-        job = cluster.see(JOB)
-    _refuse_unless_ours(cluster, job)
-    return _has_ended(cluster, job, run)
+    cluster, job = _observe(JOB)
+    if job.application is None:
+        _start_job(cluster, job, day, run_id)
+        job = observe(cluster, JOB)
+    _delete_without_hold(cluster, job)
+    return _has_finished(cluster, job, run_id)
 
 
-def resumed() -> bool:
-    """Take the job away, and once its pods are gone the hold; tell whether Gold may run again."""
-    cluster, job = _look(JOB)
-    if job.live is not None and not get(job.live, "metadata", "deletionTimestamp"):
+def gold_resumed() -> bool:
+    """Tell whether Gold may run again: delete the job, wait for its pods, and release the hold."""
+    cluster, job = _observe(JOB)
+    if job.application is not None and not get(job.application, "metadata", "deletionTimestamp"):
         _delete(cluster, job)
         return False
-    if job.live is not None or job.pods:
-        _refuse_lost(job)
+    if job.application is not None or job.pods:
+        _refuse_lost_nodes(job)
         return False
-    gold = cluster.see(STREAM)
-    if gold.held and gold.held.owner == OWNER:
-        cluster.release(gold)
-    _log.info("%s: %s", STREAM, settle(cluster, STREAM))
+    gold = observe(cluster, STREAM)
+    if gold.hold and gold.hold.owner == OWNER:
+        release_hold(cluster, gold)
+    _log.info("%s: %s", STREAM, execute_hold(cluster, STREAM))
     return True
 
 
-def remains(cluster: Cluster) -> str:
-    """Return what of a rescore is there that may write, or ''."""
-    job = cluster.see(JOB)
-    if job.live is not None:
-        return f"its SparkApplication {JOB} is there ({job.state or 'NEW'})"
-    return f"{len(job.pods)} of the pods of {JOB} are still going" if job.pods else ""
+def remaining_objects(cluster: Cluster) -> str:
+    """Return which objects of a rescore may still write, or ''."""
+    job = observe(cluster, JOB)
+    if job.application is not None:
+        return f"its SparkApplication {JOB} still exists ({job.state or 'NEW'})"
+    return f"{len(job.pods)} of the pods of {JOB} are still terminating" if job.pods else ""
 
 
-def _look(name: str) -> tuple[Cluster, Seen]:
+def _observe(name: str) -> tuple[Cluster, ObservedState]:
     cluster = Cluster.connect(settings.namespace())
-    seen = cluster.see(name)
-    _log.info("%s: %s, %s pods", name, "absent" if seen.live is None else seen.state or "NEW", len(seen.pods))
-    return cluster, seen
+    observed = observe(cluster, name)
+    state = "absent" if observed.application is None else observed.state or "NEW"
+    _log.info("%s: %s, %s pods", name, state, len(observed.pods))
+    return cluster, observed
 
 
-def _is_quiet(cluster: Cluster, gold: Seen) -> bool:
-    """Tell whether nothing of Gold runs or can be started; where it is not suspended yet, see to that.
+def _is_stopped(cluster: Cluster, gold: ObservedState) -> bool:
+    """Tell whether no driver of Gold runs or can start.
 
-    The state SUSPENDED comes before the end of the pods, and without it a submission may still be under way.
+    The operator reports SUSPENDED before the pods have ended. In any other state a submission may be under way.
     """
-    _refuse_unless_held(gold)
-    _refuse_lost(gold)
-    suspended = gold.live is None or (gold.suspended and gold.state in {"SUSPENDED", *_ENDED})
+    _refuse_without_hold(gold)
+    _refuse_lost_nodes(gold)
+    suspended = gold.application is None or (gold.suspended and gold.state in {"SUSPENDED", *_ENDED})
     if suspended and not gold.pods:
         return True
     if not gold.suspended:
         try:
-            _log.info("%s: %s", STREAM, settle(cluster, STREAM))
-        except ChangedError as changed:
-            _log.info("%s: %s", STREAM, changed)
+            _log.info("%s: %s", STREAM, execute_hold(cluster, STREAM))
+        except ConflictError as conflict:
+            _log.info("%s: %s", STREAM, conflict)
     return False
 
 
-def _asked_for(job: Seen, since: date | None, run: str) -> Seen:
-    """Return `job` with the manifest of the chart as this run applies it."""
-    rendered = job.rendered
-    annotations = {**(get(rendered, "metadata", "annotations") or {}), _RUN: run}
-    arguments = [*rendered["spec"]["arguments"], *(["--since", since.isoformat()] if since else [])]
-    metadata = {**rendered["metadata"], "annotations": annotations}
-    spec = {**rendered["spec"], "arguments": arguments}
-    return replace(job, rendered={**rendered, "metadata": metadata, "spec": spec})
+def _start_job(cluster: Cluster, job: ObservedState, since: date | None, run_id: str) -> None:
+    """Apply the job, unless pods of an earlier job or of Gold remain."""
+    if job.pods:
+        _refuse_lost_nodes(job)
+        _log.info("%s pods of an earlier job are still terminating", len(job.pods))
+    elif _is_stopped(cluster, observe(cluster, STREAM)):
+        apply_manifest(cluster, _with_arguments(job, since, run_id))
+        _log.info("the SparkApplication %s is applied", JOB)
 
 
-def _has_ended(cluster: Cluster, job: Seen, run: str) -> bool:
-    """Tell whether the job that was seen has done its work; of one that has failed, say why, and make room."""
-    _refuse_lost(job)
+def _with_arguments(job: ObservedState, since: date | None, run_id: str) -> ObservedState:
+    """Return `job` with the first day and the run of the DAG in its desired manifest."""
+    desired = job.desired
+    annotations = {**(get(desired, "metadata", "annotations") or {}), _RUN: run_id}
+    arguments = [*desired["spec"]["arguments"], *(["--since", since.isoformat()] if since else [])]
+    metadata = {**desired["metadata"], "annotations": annotations}
+    spec = {**desired["spec"], "arguments": arguments}
+    return replace(job, desired={**desired, "metadata": metadata, "spec": spec})
+
+
+def _has_finished(cluster: Cluster, job: ObservedState, run_id: str) -> bool:
+    """Tell whether the job has finished for this run; delete a job that has failed, or was finished by another run."""
+    _refuse_lost_nodes(job)
     if job.state == "UNKNOWN":
-        raise AirflowFailException(f"the state of the driver is not known, and it may still write; {last_error(job)}")
+        raise AirflowFailException(f"the state of the driver is unknown, and it may still write; {last_error(job)}")
     if job.state not in _ENDED:
-        last = cluster.last_lines(job, 1).strip()
-        _log.info("%s", last or (pods.pending(job.driver) if job.driver else "it has no driver yet"))
+        line = cluster.log_tail(job.driver, 1).strip()
+        _log.info("%s", line or (pods.pending_reason(job.driver) if job.driver else "there is no driver yet"))
         return False
-    said = cluster.last_lines(job, _LINES)
-    _log.info("the last lines of its driver:\n%s", said)
+    lines = cluster.log_tail(job.driver, _LOG_LINES)
+    _log.info("the last lines of the driver's log:\n%s", lines)
     if job.state == "FAILED":
         _delete(cluster, job)
-        raise AirflowException(f"the rescore has failed; {last_error(job)}\n{said}")
-    if get(job.live, "metadata", "annotations", _RUN) != run:
-        _log.info("that was an earlier run: once more, with the model in production now")
+        raise AirflowException(f"the rescore has failed; {last_error(job)}\n{lines}")
+    if get(job.application, "metadata", "annotations", _RUN) != run_id:
+        _log.info("an earlier run finished this job: scoring again with the model that is in production now")
         _delete(cluster, job)
         return False
     return True
 
 
-def _delete(cluster: Cluster, job: Seen) -> None:
+def _delete(cluster: Cluster, job: ObservedState) -> None:
     try:
-        cluster.delete(job)
-    except ChangedError as changed:
-        # The operator writes its state; the next look sees that.
-        _log.info("%s", changed)
+        cluster.delete(job.application)
+    except ConflictError as conflict:
+        # The operator has just written its status; the next call deletes the job.
+        _log.info("%s", conflict)
 
 
-def _refuse_unless_held(gold: Seen) -> None:
-    if not gold.held or gold.held.owner != OWNER:
-        raise AirflowFailException(f"{STREAM} is {gold.held or 'held by nobody'}: its tables are not the rescore's")
+def _refuse_without_hold(gold: ObservedState) -> None:
+    if not gold.hold or gold.hold.owner != OWNER:
+        raise AirflowFailException(
+            f"{STREAM} is {gold.hold or 'not held'}: the rescore may write its tables only while {OWNER} holds it"
+        )
 
 
-def _refuse_unless_ours(cluster: Cluster, job: Seen) -> None:
-    """End the job where Gold is held by it no longer: Gold may be started at any moment."""
+def _delete_without_hold(cluster: Cluster, job: ObservedState) -> None:
+    """Delete the job and raise if the rescore no longer holds Gold, which may then start at any moment."""
     try:
-        _refuse_unless_held(cluster.see(STREAM))
+        _refuse_without_hold(observe(cluster, STREAM))
     except AirflowFailException:
-        if job.live is not None:
+        if job.application is not None:
             _delete(cluster, job)
         raise
 
 
-def _refuse_lost(seen: Seen) -> None:
-    if gone := [reason for pod in seen.pods if (reason := pods.lost(pod, seen.now))]:
-        raise AirflowFailException(f"{'; '.join(gone)}. It may still write, and nobody ends it by force")
+def _refuse_lost_nodes(observed: ObservedState) -> None:
+    if lost := [reason for pod in observed.pods if (reason := pods.node_lost(pod, observed.now))]:
+        raise AirflowFailException(f"{'; '.join(lost)}; the pod may still write and is not ended by force")

@@ -1,23 +1,36 @@
-"""What the DAGs are told by their environment, as the chart sets it."""
+"""The settings of the DAGs, from the environment variables that the chart sets."""
 
 import os
+from dataclasses import dataclass
 from datetime import timedelta
 
-from tweet_dags.actions import Limits
+
+@dataclass(frozen=True)
+class HealingLimits:
+    """When the reconciler heals a stream, and when it gives up.
+
+    Attributes:
+        stuck: A driver that makes no progress for this long is restarted.
+        failures: A stream with more failures than this within an hour is given up.
+    """
+
+    stuck: timedelta = timedelta(seconds=300)
+    failures: int = 6
 
 
 def namespace() -> str:
-    """Return the namespace of the streams; `KeyError` where it is not set."""
+    """Return the namespace of the streams; raise `KeyError` where TWEETS_STREAMS_NAMESPACE is not set."""
     return os.environ["TWEETS_STREAMS_NAMESPACE"]
 
 
 def streams() -> list[str]:
-    """Return the names of the streams that are kept running."""
+    """Return the names of the streams that `keep_streams_running` reconciles."""
     return [name.strip() for name in os.environ.get("TWEETS_STREAMS", "bronze,silver,gold").split(",")]
 
 
-def limits() -> Limits:
-    return Limits(
+def healing_limits() -> HealingLimits:
+    """Return the limits of TWEETS_STUCK_SECONDS and TWEETS_FAILURES_PER_HOUR."""
+    return HealingLimits(
         stuck=timedelta(seconds=float(os.environ.get("TWEETS_STUCK_SECONDS", "300"))),
         failures=int(os.environ.get("TWEETS_FAILURES_PER_HOUR", "6")),
     )

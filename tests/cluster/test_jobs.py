@@ -40,7 +40,7 @@ def test_a_release_survives_an_outage_of_airflow(
     assert installation.driver_uids()[1:] == drivers[1:]
 
     assert airflow.wait_for_run("release_model", run, 900) == "success", airflow.task_log(
-        "release_model", run, "released"
+        "release_model", run, "release"
     )
     released = installation.rows_by_model_version()
     expected.land()

@@ -1,48 +1,48 @@
-"""`release_model`, `keep_streams_running` and `operate_stream`, run by Airflow itself."""
+"""`release_model`, `keep_streams_running` and `operate_stream`, run by Airflow."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.dags.api import APP, POD, Api, note
-from tests.dags.runs import in_airflow, kubeconfig
+from tests.dags.airflow_process import in_airflow, kubeconfig
+from tests.dags.fake_api import APP, POD, FakeApi, stored
 
 pytestmark = pytest.mark.airflow
 
-# Pods need a cluster: here a task notes what it would have asked, and answers as a pod would.
+# Pods need a cluster: the replacement records the arguments, and returns the result of a pod.
 RELEASE = """
-from tweet_dags.jobs import PodJob
+from tweet_dags.pod_job import PodJob
 import release_model
 
-def noted(self, context):
+def recorded(self, context):
     assert self.pod == "model-jobs"
-    asked.append(self.arguments[2:])
-    return {"uri": "runs:/1/exported"} if self.task_id == "exported" else None
+    commands.append(self.arguments[2:])
+    return {"uri": "runs:/1/exported"} if self.task_id == "export" else None
 
-PodJob.execute = noted
-asked = []
+PodJob.execute = recorded
+commands = []
 conf = {"model": "cardiffnlp/roberta", "data": "runs:/2/semeval", "why": "better with “irony”; rm -rf /"}
 run = release_model.dag.test(run_conf=conf)
-told([str(run.state), asked])
+report([str(run.state), commands])
 """
 
 KEEP = """
 import keep_streams_running
 run = keep_streams_running.dag.test()
-told([str(run.state), states(run)])
+report([str(run.state), states(run)])
 """
 
 OPERATE = """
 import operate_stream
 run = operate_stream.dag.test(run_conf={"stream": "gold", "action": "stop", "reason": "disk is full"})
-told([str(run.state), states(run)])
+report([str(run.state), states(run)])
 """
 
 
-def test_a_release_hands_the_export_from_task_to_task(airflow_home: Path) -> None:
-    ((state, asked),) = in_airflow(airflow_home, RELEASE)
+def test_a_release_passes_the_exported_model_from_task_to_task(airflow_home: Path) -> None:
+    ((state, commands),) = in_airflow(airflow_home, RELEASE)
     assert state == "success"
-    export, evaluate, release = asked
+    export, evaluate, release = commands
     assert export == [
         "export", "--model=cardiffnlp/roberta", "--data=runs:/2/semeval", "--precision=int8", "--out=/tmp/exported",
         "--json",
@@ -54,17 +54,17 @@ def test_a_release_hands_the_export_from_task_to_task(airflow_home: Path) -> Non
     ]  # fmt: skip
 
 
-def test_a_look_applies_what_is_missing(api: Api, airflow_home: Path, tmp_path: Path) -> None:
+def test_a_run_applies_a_missing_application(api: FakeApi, airflow_home: Path, tmp_path: Path) -> None:
     del api.objects[APP], api.objects[POD]
     env = {"KUBECONFIG": kubeconfig(tmp_path, api.url), "TWEETS_STREAMS": "gold"}
     ((state, tasks),) = in_airflow(airflow_home, KEEP, **env)
     assert (state, tasks) == (
-        "success", {"gold.applied": "success", "gold.advancing": "success", "gold.healed": "skipped"}
+        "success", {"gold.apply": "success", "gold.needs_healing": "success", "gold.heal": "skipped"}
     )  # fmt: skip
     assert APP in api.objects
 
 
-def test_a_person_stops_a_stream(api: Api, airflow_home: Path, tmp_path: Path) -> None:
+def test_a_person_stops_a_stream(api: FakeApi, airflow_home: Path, tmp_path: Path) -> None:
     ((state, _),) = in_airflow(airflow_home, OPERATE, KUBECONFIG=kubeconfig(tmp_path, api.url))
-    assert state == "success" and note(api, "hold")["reason"].startswith("disk is full")
+    assert state == "success" and stored(api, "hold")["reason"].startswith("disk is full")
     assert api.objects[APP]["spec"]["suspend"] is True

@@ -1,76 +1,77 @@
-"""Which ends of a driver count as failures, and for how long."""
+"""Which submissions count as failures, and for how long."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.dags.facts import LIMITS, after, answer, failed, kind, live, manifest, seen
-from tweet_dags.actions import Kind
-from tweet_dags.decide import decide
-from tweet_dags.failures import counted, too_many
-from tweet_dags.notes import Pardon
-from tweet_dags.seen import HASH
+from tests.dags.observations import LIMITS, application, failures, later, manifest, observed, planned, progress
+from tweet_dags.reconcile.actions import ActionKind
+from tweet_dags.reconcile.annotations import ExpectedRestart
+from tweet_dags.reconcile.failures import count_failures, too_many_failures
+from tweet_dags.reconcile.observed import SPEC_HASH
+from tweet_dags.reconcile.plan import plan
 
 
-def counts(**changes: Any) -> int:
-    return len(counted(seen(**changes)).failures)
+def counted(**changes: Any) -> int:
+    return len(count_failures(observed(**changes)).failures)
 
 
-def anew(submission: str) -> dict[str, Any]:
-    found = live(submission=submission)
-    found["metadata"]["uid"] = "another"
-    return found
+def recreated(submission: str) -> dict[str, Any]:
+    made = application(submission=submission)
+    made["metadata"]["uid"] = "another"
+    return made
 
 
-def test_a_submission_that_nobody_asked_for_is_a_failure() -> None:
-    assert counts(live=live(submission="one")) == 0
-    assert counts(live=live(submission="two")) == 1
-    assert counts(live=live("SUBMISSION_FAILED", submission="two")) == 1
-    # Nothing was seen before: it may be the first.
-    assert counts(live=live(submission="two"), memory=failed(submission="")) == 0
+def test_a_submission_by_the_operator_alone_is_a_failure() -> None:
+    assert counted(application=application(submission="one")) == 0
+    assert counted(application=application(submission="two")) == 1
+    assert counted(application=application("SUBMISSION_FAILED", submission="two")) == 1
+    # Without a recorded submission, this one may be the first.
+    assert counted(application=application(submission="two"), reconcile_state=failures(submission="")) == 0
 
 
-def test_what_was_asked_for_is_none() -> None:
-    """An upgrade, an edit, what takes it back, a stop, a start, an application that was made anew."""
-    upgraded = live(submission="two", generation=2)
-    upgraded["metadata"]["annotations"][HASH] = "bbbb"
-    assert counts(live=upgraded, rendered=manifest("bbbb")) == 0
-    assert counts(live=live(submission="two", generation=2)) == 0
-    assert counts(live=anew("two")) == 0
-    assert counts(live=live(submission="two"), pardon=Pardon("one")) == 0
-    assert counts(live=live(submission="two"), pardon=Pardon("zero")) == 1
+def test_a_submission_that_was_asked_for_is_no_failure() -> None:
+    """An upgrade, an edit and its revert, a stop, a start, and an application that was recreated."""
+    upgraded = application(submission="two", generation=2)
+    upgraded["metadata"]["annotations"][SPEC_HASH] = "bbbb"
+    assert counted(application=upgraded, desired=manifest("bbbb")) == 0
+    assert counted(application=application(submission="two", generation=2)) == 0
+    assert counted(application=recreated("two")) == 0
+    assert counted(application=application(submission="two"), expected_restart=ExpectedRestart("one")) == 0
+    assert counted(application=application(submission="two"), expected_restart=ExpectedRestart("zero")) == 1
 
 
-def test_after_what_was_asked_for_failures_count_again() -> None:
-    found = after(60, seen(), live=anew("two"))
-    memory = counted(found)
-    assert memory.failures == ()
-    again = live(submission="three")
-    again["metadata"]["uid"] = "another"
-    assert len(counted(after(60, found, live=again)).failures) == 1
+def test_failures_count_again_after_a_submission_that_was_asked_for() -> None:
+    state = later(60, observed(), application=recreated("two"))
+    assert count_failures(state).failures == ()
+    resubmitted = application(submission="three")
+    resubmitted["metadata"]["uid"] = "another"
+    assert len(count_failures(later(60, state, application=resubmitted)).failures) == 1
 
 
 @pytest.mark.parametrize("edits", [5, 50])
-def test_a_stream_that_is_changed_often_is_not_left_down(edits: int) -> None:
-    found = seen()
+def test_a_stream_that_is_changed_often_is_not_given_up(edits: int) -> None:
+    state = observed()
     for number in range(edits):
-        found = after(20, found, live=live(submission=f"again {number}", generation=number + 2))
-        assert kind(found) is Kind.NOTHING
-    assert not too_many(replace(found, memory=counted(found)), LIMITS)
+        state = later(20, state, application=application(submission=f"again {number}", generation=number + 2))
+        assert planned(state) is ActionKind.NONE
+    assert not too_many_failures(replace(state, reconcile_state=count_failures(state)), LIMITS)
 
 
 def test_failures_are_forgotten_after_an_hour_and_when_a_person_starts_the_stream() -> None:
-    found = seen()
+    state = observed()
     for number in range(20):
-        found = after(1300, found, live=live(submission=f"again {number}"))
-        assert kind(found) is Kind.NOTHING
-    found = seen(memory=failed(500, 400, 300, 200), pardon=Pardon("", seen().now))
-    assert counted(found).failures == ()
+        state = later(1300, state, application=application(submission=f"again {number}"))
+        assert planned(state) is ActionKind.NONE
+    restart = ExpectedRestart("", observed().now)
+    state = observed(reconcile_state=failures(500, 400, 300, 200), expected_restart=restart)
+    assert count_failures(state).failures == ()
 
 
 def test_the_last_error_of_a_driver_is_kept() -> None:
-    found = after(60, seen(answer=answer(error="no room")), answer=None, pods=(), live=live("FAILING"))
-    assert decide(found, LIMITS)[1].error == "no room"
-    assert decide(replace(found, answer=answer(error="")), LIMITS)[1].error == "no room"
-    assert decide(replace(found, answer=answer(error="another")), LIMITS)[1].error == "another"
+    running = observed(response=progress(error="no room"))
+    state = later(60, running, response=None, pods=(), application=application("FAILING"))
+    assert plan(state, LIMITS)[1].last_error == "no room"
+    assert plan(replace(state, response=progress(error="")), LIMITS)[1].last_error == "no room"
+    assert plan(replace(state, response=progress(error="another")), LIMITS)[1].last_error == "another"

@@ -1,11 +1,17 @@
-"""What is read out of a pod's status."""
+"""What the reconciler reads from the status of a pod."""
 
 from typing import Any
 
 import pytest
 
-from tests.dags.facts import NOW, driver, executor
-from tweet_dags.pods import ended, left_over, lost, pending, trouble
+from tests.dags.observations import NOW, driver, executor
+from tweet_dags.kubernetes.pods import (
+    container_failure,
+    is_finished_executor,
+    is_orphaned,
+    node_lost,
+    pending_reason,
+)
 
 INIT_FAILED: dict[str, Any] = {
     "initContainerStatuses": [
@@ -19,7 +25,7 @@ INIT_FAILED: dict[str, Any] = {
         {"type": "Initialized", "status": "False", "message": "containers with incomplete status: [landing]"}
     ],
 }
-# What the kubelet takes from the end of a log, where a container has left no message.
+# If a container has left no termination message, the kubelet reports the end of its log.
 LOG = "12:00:00 ERROR Utils\nerror: no lake is set: set TWEETS_LAKE\n\tat org.apache.Spark.run(Spark.java:1)\n"
 
 
@@ -30,7 +36,7 @@ def container(state: dict[str, Any], last: dict[str, Any] | None = None) -> dict
 @pytest.mark.parametrize(
     ("status", "reason"),
     [
-        (INIT_FAILED, "the container landing ended with 1: Error mkdir: read-only file system"),
+        (INIT_FAILED, "the container landing exited with code 1: Error mkdir: read-only file system"),
         (
             {
                 "initContainerStatuses": [
@@ -40,7 +46,7 @@ def container(state: dict[str, Any], last: dict[str, Any] | None = None) -> dict
                     )
                 ]
             },
-            "the container spark ended with 137: OOMKilled",
+            "the container spark exited with code 137: OOMKilled",
         ),
         (
             {
@@ -55,18 +61,18 @@ def container(state: dict[str, Any], last: dict[str, Any] | None = None) -> dict
         ),
         (
             {"containerStatuses": [container({"terminated": {"exitCode": 2, "reason": "Error", "message": LOG}})]},
-            "the container spark ended with 2: Error error: no lake is set: set TWEETS_LAKE",
+            "the container spark exited with code 2: Error error: no lake is set: set TWEETS_LAKE",
         ),
         ({"containerStatuses": [container({"waiting": {"reason": "ContainerCreating"}})]}, "starting"),
         ({}, "starting"),
     ],
 )
-def test_why_a_pod_does_not_run_yet(status: dict[str, Any], reason: str) -> None:
-    assert pending(driver(**status)) == reason
+def test_the_reason_why_a_pod_is_pending(status: dict[str, Any], reason: str) -> None:
+    assert pending_reason(driver(**status)) == reason
 
 
-def test_without_a_pod_there_is_no_trouble() -> None:
-    assert trouble(None) == "" and trouble(driver()) == ""
+def test_a_healthy_or_missing_pod_has_no_container_failure() -> None:
+    assert container_failure(None) == "" and container_failure(driver()) == ""
 
 
 def conditions(ready: str, containers: str) -> list[dict[str, str]]:
@@ -74,11 +80,11 @@ def conditions(ready: str, containers: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("pod", "found"),
+    ("pod", "expected"),
     [
         (driver(), False),
         (driver(conditions=conditions("True", "True")), False),
-        # A kubelet that lives, and a container that is not ready.
+        # The kubelet is healthy, and a container is not ready.
         (driver(conditions=conditions("False", "False")), False),
         (driver(conditions=conditions("False", "True")), True),
         (driver(conditions=conditions("Unknown", "True")), True),
@@ -88,42 +94,42 @@ def conditions(ready: str, containers: str) -> list[dict[str, str]]:
         (driver(deleted="2026-11-25T11:58:50Z"), True),
     ],
 )
-def test_a_pod_to_which_nobody_sees(pod: dict[str, Any], found: bool) -> None:
-    assert bool(lost(pod, NOW)) is found
+def test_a_pod_on_a_lost_node(pod: dict[str, Any], expected: bool) -> None:
+    assert bool(node_lost(pod, NOW)) is expected
 
 
-def test_a_gate_of_somebody_else_is_no_lost_node() -> None:
+def test_an_unmet_readiness_gate_is_no_lost_node() -> None:
     pod = driver(conditions=conditions("False", "True")) | {"spec": {"readinessGates": [{"conditionType": "x"}]}}
-    assert lost(pod, NOW) == ""
+    assert node_lost(pod, NOW) == ""
 
 
 @pytest.mark.parametrize(
-    ("pod", "found"),
+    ("pod", "expected"),
     [
         (executor(), False),
         (executor("Succeeded"), True),
         (executor("Failed"), True),
-        # The cluster writes so, and what it runs may still be at work.
+        # The cluster sets this status, and the processes may still be running.
         (executor("Failed") | {"status": {"phase": "Failed", "reason": "NodeLost"}}, False),
         (driver(phase="Succeeded"), False),
     ],
 )
-def test_which_executors_are_over(pod: dict[str, Any], found: bool) -> None:
-    assert ended(pod) is found
+def test_which_executors_have_finished(pod: dict[str, Any], expected: bool) -> None:
+    assert is_finished_executor(pod) is expected
 
 
 @pytest.mark.parametrize(
-    ("pod", "found"),
+    ("pod", "expected"),
     [
-        # Its driver takes it away, or has kept it to be looked at.
-        (executor("Failed", owner="pod", ended=900), False),
-        (executor("Succeeded", owner="killed", ended=900), True),
-        (executor("Succeeded", owner="killed", ended=60), False),
+        # Its driver deletes it, or keeps it for inspection.
+        (executor("Failed", owner="pod", finished=900), False),
+        (executor("Succeeded", owner="killed", finished=900), True),
+        (executor("Succeeded", owner="killed", finished=60), False),
     ],
 )
-def test_which_executors_nobody_takes_away(pod: dict[str, Any], found: bool) -> None:
-    assert left_over(pod, driver(), NOW) is found
+def test_which_finished_executors_are_orphaned(pod: dict[str, Any], expected: bool) -> None:
+    assert is_orphaned(pod, driver(), NOW) is expected
 
 
-def test_without_a_driver_all_that_are_over_are_left() -> None:
-    assert left_over(executor("Succeeded", ended=900), None, NOW)
+def test_without_a_driver_all_finished_executors_are_orphaned() -> None:
+    assert is_orphaned(executor("Succeeded", finished=900), None, NOW)

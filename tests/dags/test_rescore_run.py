@@ -1,4 +1,4 @@
-"""`rescore_gold`, run by Airflow itself over a database of its own, while the operator is played by the test."""
+"""`rescore_gold`, run by Airflow, while the test plays the operator."""
 
 import threading
 from collections.abc import Iterator
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.dags.api import APP, CORE, GROUP, MAP, POD, Api
-from tests.dags.facts import APP_NAME, driver
-from tests.dags.runs import in_airflow, kubeconfig
+from tests.dags.airflow_process import in_airflow, kubeconfig
+from tests.dags.fake_api import APP, CONFIG_MAP, HOLD, POD, FakeApi
+from tests.dags.observations import APP_NAME, driver
+from tests.dags.rescore_steps import JOB, JOB_POD
 
 pytestmark = pytest.mark.airflow
 
@@ -18,15 +19,14 @@ import rescore_gold
 for task in rescore_gold.dag.tasks:
     task.poke_interval = 1
 run = rescore_gold.dag.test(run_conf={"reason": "one version for all", "since": "2026-01-31"})
-told([str(run.state), states(run)])
+report([str(run.state), states(run)])
 """
-JOB, JOB_POD = f"{GROUP}/sparkapplications/rescore", f"{CORE}/pods/rescore-driver"
 
 
 @contextmanager
-def operator(api: Api) -> Iterator[list[str]]:
-    """Do one thing a moment, as the operator and the kubelet do; yield what was done."""
-    done: list[str] = []
+def operator(api: FakeApi) -> Iterator[list[str]]:
+    """Play the operator and the kubelet, one step every 1.5 s; yield the list of steps done."""
+    steps: list[str] = []
     stop = threading.Event()
 
     def step() -> str:
@@ -57,26 +57,29 @@ def operator(api: Api) -> Iterator[list[str]]:
 
     def work() -> None:
         while not stop.wait(1.5):
-            if said := step():
-                done.append(said)
+            if done := step():
+                steps.append(done)
 
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        yield done
+        yield steps
     finally:
         stop.set()
         thread.join()
 
 
-def test_a_run_of_airflow_stops_gold_rescores_and_resumes(api: Api, airflow_home: Path, tmp_path: Path) -> None:
-    with operator(api) as done:
+def test_a_run_suspends_gold_rescores_and_resumes_gold(api: FakeApi, airflow_home: Path, tmp_path: Path) -> None:
+    with operator(api) as steps:
         ((state, tasks),) = in_airflow(airflow_home, RUN, KUBECONFIG=kubeconfig(tmp_path, api.url))
-    assert (state, tasks) == ("success", dict.fromkeys(("held", "quiet", "rescored", "resumed"), "success"))
+    assert (state, tasks) == (
+        "success",
+        dict.fromkeys(("suspend_gold", "gold_stopped", "rescore", "resume_gold"), "success"),
+    )
     (applied,) = [body for verb, name, body, _ in api.writes if (verb, name) == ("PATCH", "rescore")]
     assert applied["metadata"]["annotations"]["tweet-sentiment/run"].startswith("manual__")
-    began = done.index("job runs rescore --since 2026-01-31")
-    assert done[:began] == ["gold suspended", "gold ended"]
-    assert done[began + 1 :][:2] == ["job ended", "job gone"]
+    began = steps.index("job runs rescore --since 2026-01-31")
+    assert steps[:began] == ["gold suspended", "gold ended"]
+    assert steps[began + 1 :][:2] == ["job ended", "job gone"]
     assert "suspend" not in api.objects[APP]["spec"] and JOB not in api.objects
-    assert "tweet-sentiment/hold-gold" not in api.objects[MAP]["metadata"]["annotations"]
+    assert HOLD not in api.objects[CONFIG_MAP]["metadata"]["annotations"]

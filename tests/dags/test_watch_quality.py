@@ -1,35 +1,35 @@
-"""`watch_quality`, run by Airflow itself over a database of its own: what each way of triggering it asks the pods."""
+"""`watch_quality`, run by Airflow: the commands of the pods, scheduled and triggered with a reason."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.dags.runs import in_airflow
+from tests.dags.airflow_process import in_airflow
 
 pytestmark = pytest.mark.airflow
 
-# Pods need a cluster: here a task notes what it would have asked, and is refused where the test says so.
+# Pods need a cluster: the replacement records the arguments, and fails if the test asks for it.
 RUN = """
 from airflow.sdk.exceptions import AirflowFailException
-from tweet_dags.jobs import PodJob
+from tweet_dags.pod_job import PodJob
 import watch_quality
 
-def noted(self, context):
+def recorded(self, context):
     assert self.pod == "quality"
-    asked.append(self.arguments)
-    if refused and self.task_id == "measured":
+    commands.append(self.arguments)
+    if refused and self.task_id == "measure":
         raise AirflowFailException("found label drift in en")
 
-PodJob.execute = noted
+PodJob.execute = recorded
 for conf, refused in (({}, False), ({}, True), ({"acknowledge": "so it is"}, False)):
-    asked = []
+    commands = []
     run = watch_quality.dag.test(run_conf=conf)
-    told([str(run.state), states(run), asked])
+    report([str(run.state), states(run), commands])
 """
 
 
-def test_it_measures_and_acknowledges_where_a_person_gives_a_reason(airflow_home: Path) -> None:
+def test_it_measures_and_acknowledges_if_a_person_gives_a_reason(airflow_home: Path) -> None:
     scheduled, refused, triggered = in_airflow(airflow_home, RUN)
     check = ["tweet-sentiment", "quality", "check"]
     acknowledge = ["tweet-sentiment", "quality", "acknowledge", "--why=so it is", "--by=dag_test"]
@@ -38,5 +38,5 @@ def test_it_measures_and_acknowledges_where_a_person_gives_a_reason(airflow_home
     assert refused == ["failed", states("success", "skipped", "failed"), [check]]
 
 
-def states(asked: str, acknowledged: str, measured: str) -> dict[str, Any]:
-    return {"asked": asked, "acknowledged": acknowledged, "measured": measured}
+def states(requested: str, acknowledge: str, measure: str) -> dict[str, Any]:
+    return {"acknowledgement_requested": requested, "acknowledge": acknowledge, "measure": measure}

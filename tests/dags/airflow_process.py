@@ -1,4 +1,4 @@
-"""Runs of the DAGs by Airflow itself, over a database of its own."""
+"""Run DAGs in a separate Airflow process with its own database."""
 
 import json
 import os
@@ -13,12 +13,12 @@ DAGS = Path(__file__).parents[2] / "dags"
 
 
 def in_airflow(home: Path, code: str, **env: str) -> list[Any]:
-    """Run `code`, which may import the DAGs and `told`, in a process of Airflow's; return what it gave to `told`."""
-    begin = f"""
+    """Run `code` in an Airflow process, where it may import the DAGs; return the values that it passed to `report`."""
+    prelude = f"""
 import json, sys
 sys.path.insert(0, {str(DAGS)!r})
-def told(found):
-    print("TOLD" + json.dumps(found))
+def report(value):
+    print("REPORT" + json.dumps(value))
 def states(run):
     return {{task.task_id: str(task.state) for task in run.get_task_instances()}}
 """
@@ -27,21 +27,23 @@ def states(run):
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
     }
-    done = subprocess.run(
-        [sys.executable, "-c", begin + code],
+    process = subprocess.run(
+        [sys.executable, "-c", prelude + code],
         env=os.environ | settings | env,
         capture_output=True,
         text=True,
         timeout=280,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return [json.loads(line.removeprefix("TOLD")) for line in done.stdout.splitlines() if line.startswith("TOLD")]
+    assert process.returncode == 0, process.stderr[-3000:]
+    return [
+        json.loads(line.removeprefix("REPORT")) for line in process.stdout.splitlines() if line.startswith("REPORT")
+    ]
 
 
 def kubeconfig(folder: Path, url: str) -> str:
-    """Write the file by which kubectl and the DAGs find the API server at `url`; return its path."""
-    found = {
+    """Write a kubeconfig for the API server at `url`; return its path."""
+    config = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "test",
@@ -50,5 +52,5 @@ def kubeconfig(folder: Path, url: str) -> str:
         "users": [{"name": "test", "user": {}}],
     }
     file = folder / "kubeconfig"
-    file.write_text(yaml.safe_dump(found))
+    file.write_text(yaml.safe_dump(config))
     return str(file)

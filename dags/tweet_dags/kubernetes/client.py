@@ -1,0 +1,170 @@
+"""The calls to the cluster's API, for the namespace of the streams.
+
+A write to an application or a pod carries the version that was read. Where the object has changed meanwhile, nothing is
+written and `ConflictError` is raised. The calls need these permissions in the namespace of the streams:
+
+- ConfigMaps `stream-applications` and `job-pods`: get; `stream-applications`: patch (annotations only);
+- SparkApplications: get, create, patch, delete;
+- pods: list; delete on drivers and on executors that have ended;
+- pods/log of `rescore-driver`: get.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+
+from tweet_dags.kubernetes.objects import Object, get
+from tweet_dags.kubernetes.writes import delete_unchanged, explain_errors, ignore_not_found
+
+_SPARK_APPLICATIONS = {"group": "sparkoperator.k8s.io", "version": "v1beta2", "plural": "sparkapplications"}
+_TIMEOUT_SECONDS = 15
+_MERGE_PATCH = "application/merge-patch+json"
+_APPLY_PATCH = "application/apply-patch+yaml"
+
+Annotations = Mapping[str, str | None]
+
+
+class ManifestNotFoundError(Exception):
+    """The chart has rendered no manifest of this name; the message says where it was looked for."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The namespace of the streams on the cluster that Airflow runs in, or on the one of KUBECONFIG."""
+
+    namespace: str
+    core: client.CoreV1Api
+    custom: client.CustomObjectsApi
+
+    @classmethod
+    def connect(cls, namespace: str) -> "Cluster":
+        """Return a client that authenticates as the pod's service account, or else by KUBECONFIG."""
+        # Not the provider's hook: importing it takes as long as a whole reconciliation, and six tasks a minute do it.
+        try:
+            config.load_incluster_config()
+        except config.ConfigException:
+            config.load_kube_config()
+        return cls(namespace, client.CoreV1Api(), client.CustomObjectsApi())
+
+    def config_map(self, name: str) -> client.V1ConfigMap:
+        """Return the ConfigMap `name` of the chart; raise `ManifestNotFoundError` where it is missing."""
+        try:
+            return self.core.read_namespaced_config_map(name, self.namespace, _request_timeout=_TIMEOUT_SECONDS)
+        except ApiException as error:
+            if error.status == 404:
+                raise ManifestNotFoundError(
+                    f"the ConfigMap {name} is missing in the namespace {self.namespace}: install the chart"
+                ) from None
+            raise
+
+    def manifest(self, config_map: client.V1ConfigMap, name: str) -> dict[str, Any]:
+        """Return the manifest `name` from a ConfigMap of the chart, or raise `ManifestNotFoundError`."""
+        try:
+            manifest: dict[str, Any] = yaml.safe_load(config_map.data[f"{name}.yaml"])
+            return manifest
+        except (KeyError, TypeError):
+            raise ManifestNotFoundError(
+                f"the ConfigMap {config_map.metadata.name} in {self.namespace} has no {name}.yaml: install the chart, "
+                "and set TWEETS_STREAMS_NAMESPACE to its streams.namespace"
+            ) from None
+
+    def annotate(
+        self, config_map: str, annotations: Annotations, field_manager: str, version: str | None = None
+    ) -> None:
+        """Set annotations of a ConfigMap; None removes one.
+
+        With `version`, its resourceVersion at the time of reading, a concurrent change raises `ConflictError`.
+        """
+        metadata = {"annotations": annotations} | ({"resourceVersion": version} if version else {})
+        with explain_errors(f"the ConfigMap {config_map}"):
+            self.core.patch_namespaced_config_map(
+                config_map,
+                self.namespace,
+                {"metadata": metadata},
+                field_manager=field_manager,
+                _request_timeout=_TIMEOUT_SECONDS,
+            )
+
+    def application(self, name: str) -> Object | None:
+        """Return the SparkApplication `name`, or None."""
+        with ignore_not_found():
+            application: dict[str, Any] = self.custom.get_namespaced_custom_object(
+                **_SPARK_APPLICATIONS, namespace=self.namespace, name=name, _request_timeout=_TIMEOUT_SECONDS
+            )
+            return application
+        return None
+
+    def apply(self, manifest: Object, current: Object | None, field_manager: str, **options: str) -> None:
+        """Apply a SparkApplication server-side, over the `current` one if there is one."""
+        version = {} if current is None else {"resourceVersion": get(current, "metadata", "resourceVersion")}
+        body = {**manifest, "metadata": {**manifest["metadata"], **version}}
+        self._patch(body["metadata"]["name"], body, field_manager, _content_type=_APPLY_PATCH, force=True, **options)
+
+    def patch(self, current: Object | None, annotations: Annotations, spec: Object, field_manager: str) -> None:
+        """Change annotations and fields of the spec of the `current` SparkApplication; None removes one."""
+        name, version = (get(current, "metadata", key) for key in ("name", "resourceVersion"))
+        body = {
+            "metadata": {"annotations": annotations, "resourceVersion": version},
+            **({"spec": spec} if spec else {}),
+        }
+        self._patch(name, body, field_manager, _content_type=_MERGE_PATCH)
+
+    def delete(self, application: Object | None) -> None:
+        """Delete the SparkApplication that was read; Kubernetes deletes its pods with it."""
+        name = get(application, "metadata", "name")
+        with ignore_not_found(), explain_errors(f"the SparkApplication {name}"):
+            self.custom.delete_namespaced_custom_object(
+                **_SPARK_APPLICATIONS,
+                namespace=self.namespace,
+                name=name,
+                body=delete_unchanged(application),
+                _request_timeout=_TIMEOUT_SECONDS,
+            )
+
+    def pods(self, application: str) -> tuple[Object, ...]:
+        """Return the driver and the executors of an application, including those that are terminating."""
+        pods = self.core.list_namespaced_pod(
+            self.namespace,
+            label_selector=f"sparkoperator.k8s.io/app-name={application}",
+            _request_timeout=_TIMEOUT_SECONDS,
+        )
+        return tuple(self.core.api_client.sanitize_for_serialization(pod) for pod in pods.items)
+
+    def delete_pod(self, pod: Object | None) -> None:
+        """Delete the pod that was read."""
+        name = get(pod, "metadata", "name")
+        with ignore_not_found(), explain_errors(f"the pod {name}"):
+            self.core.delete_namespaced_pod(
+                name, self.namespace, body=delete_unchanged(pod), _request_timeout=_TIMEOUT_SECONDS
+            )
+
+    def log_tail(self, pod: Object | None, lines: int) -> str:
+        """Return the last `lines` of the log of `pod`; '' where there is no pod, or no container has started."""
+        try:
+            # Undecoded: the client would parse a log that looks like JSON.
+            response = self.core.read_namespaced_pod_log(
+                get(pod, "metadata", "name"),
+                self.namespace,
+                tail_lines=lines,
+                _preload_content=False,
+                _request_timeout=_TIMEOUT_SECONDS,
+            )
+            return str(response.data.decode(errors="replace"))
+        except (ApiException, ValueError):
+            return ""
+
+    def _patch(self, name: str, body: Object, field_manager: str, **options: Any) -> None:
+        with explain_errors(f"the SparkApplication {name}"):
+            self.custom.patch_namespaced_custom_object(
+                **_SPARK_APPLICATIONS,
+                namespace=self.namespace,
+                name=name,
+                body=body,
+                field_manager=field_manager,
+                _request_timeout=_TIMEOUT_SECONDS,
+                **options,
+            )

@@ -1,0 +1,57 @@
+"""Count the failures of a stream, and describe the last one."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from tweet_dags.kubernetes import pods
+from tweet_dags.kubernetes.objects import get
+from tweet_dags.reconcile.annotations import ReconcileState
+from tweet_dags.reconcile.observed import ObservedState
+from tweet_dags.settings import HealingLimits
+
+_WINDOW = timedelta(hours=1)
+# Covers two passes: the first that sees a new submission may find the operator still submitting.
+_RECENT = timedelta(seconds=90)
+
+
+def count_failures(observed: ObservedState) -> ReconcileState:
+    """Return the reconcile state with the failures of the last hour, including one that this pass sees first.
+
+    A failure is a submission that the operator made by itself. A new application and a new generation of its spec were
+    asked for: by the chart, by a person, by an edit, or by the reconciler that reverts the edit. So was the end of a
+    driver that a person restarted.
+    """
+    last, restart = observed.reconcile_state, observed.expected_restart
+    failures = tuple(
+        at for at in last.failures if observed.now - at < _WINDOW and (restart.at is None or at > restart.at)
+    )
+    error = (observed.response and observed.response.last_error) or last.last_error
+    state = replace(last, failures=failures, last_error=error)
+    submission = observed.submission
+    if not submission or submission == last.submission:
+        return state
+    generation = "/".join(str(get(observed.application, "metadata", name)) for name in ("uid", "generation"))
+    if last.submission and generation == last.generation and last.submission != restart.submission:
+        failures = (*failures, observed.now)
+    return replace(state, submission=submission, generation=generation, failures=failures)
+
+
+def too_many_failures(observed: ObservedState, limits: HealingLimits) -> bool:
+    """Tell whether the stream has failed more often within an hour than `limits` allow."""
+    return len(observed.reconcile_state.failures) > limits.failures
+
+
+def just_failed(observed: ObservedState) -> bool:
+    """Tell whether the last failure is so recent that a stream which is still starting has not recovered from it."""
+    failures = observed.reconcile_state.failures
+    return bool(failures) and observed.now - failures[-1] <= _RECENT
+
+
+def last_error(observed: ObservedState) -> str:
+    """Return the last error as the driver, its pod and the operator report it."""
+    reports = {
+        "the driver's last error": observed.reconcile_state.last_error,
+        "its pod": pods.container_failure(observed.driver),
+        "the operator": str(get(observed.application, "status", "applicationState", "errorMessage") or "").strip(),
+    }
+    return "; ".join(f"{source}: {error}" for source, error in reports.items() if error) or "no error is known"

@@ -1,0 +1,161 @@
+"""Plan an action for each state that the Spark operator reports, once no hold and no changed spec takes precedence."""
+
+from datetime import datetime, timedelta
+
+from tweet_dags.kubernetes import pods
+from tweet_dags.kubernetes.driver import DriverResponse, ResponseStatus
+from tweet_dags.kubernetes.objects import get
+from tweet_dags.reconcile.actions import ActionKind, Condition, Step, act, seconds, wait
+from tweet_dags.reconcile.failures import just_failed, last_error, too_many_failures
+from tweet_dags.reconcile.observed import SPEC_HASH, ObservedState, spec_hash
+from tweet_dags.settings import HealingLimits
+
+# The operator is submitting the application, or is about to: a write could make it submit twice.
+_SUBMITTING = {"", "PENDING_RERUN", "INVALIDATING", "RESUMING", "SUCCEEDING", "SUSPENDING"}
+# States with a driver; the operator leaves them as soon as it sees that the driver is gone.
+_WITH_DRIVER = {"SUBMITTED", "RUNNING", "COMPLETED", "FAILED"}
+KNOWN_STATES = _SUBMITTING | _WITH_DRIVER | {"SUSPENDED", "FAILING", "SUBMISSION_FAILED"}
+
+_NO_DRIVER_LIMIT = timedelta(seconds=60)
+_OLD_SPEC_LIMIT = timedelta(seconds=60)
+_PENDING_LIMIT = timedelta(minutes=5)
+_MAX_ATTEMPTS = 10
+# How long a pass may take from its observation to its write.
+_WRITE_DELAY = timedelta(seconds=10)
+
+
+def submission_under_way(observed: ObservedState) -> bool:
+    """Tell whether the operator is submitting the application, or may start to before a write arrives."""
+    if observed.state == "SUSPENDED":
+        return not observed.suspended
+    if observed.state == "SUBMISSION_FAILED":
+        retry_at = _submission_retry_at(observed)
+        return retry_at is None or observed.now + _WRITE_DELAY >= retry_at
+    return observed.state in _SUBMITTING or (observed.driver is None and observed.state in _WITH_DRIVER)
+
+
+def plan_for_submission(observed: ObservedState) -> Step:
+    """Leave a submission to the operator; requeue the application after a minute without a driver, then recreate it.
+
+    Without a driver for that long, the operator is not working on the application: it is down, or has lost its event.
+    """
+    name = observed.state or "NEW"
+    # During a retry the state stays SUBMISSION_FAILED, and a person needs the error.
+    failed = name == "SUBMISSION_FAILED"
+    name = f"{name} ({last_error(observed)})" if failed else name
+    if observed.driver is not None:
+        return wait(f"{name}: the operator is working on it", alert=failed)
+    if (lasting := observed.lasting(Condition.REQUEUED)) is not None:
+        if lasting < _NO_DRIVER_LIMIT:
+            return wait(f"{name} without a driver; requeued {seconds(lasting)} ago", Condition.REQUEUED, failed)
+        return act(ActionKind.RECREATE, f"{name} without a driver after a requeue; recreating it", alert=failed)
+    lasting = observed.lasting(Condition.NO_DRIVER)
+    if lasting is None or lasting < _NO_DRIVER_LIMIT:
+        return wait(f"{name}, no driver yet", Condition.NO_DRIVER, failed)
+    reason = f"{name} without a driver for {seconds(lasting)}; requeueing it"
+    return act(ActionKind.REQUEUE, reason, Condition.REQUEUED, failed)
+
+
+def plan_for_state(observed: ObservedState, limits: HealingLimits) -> Step:
+    """Plan for an application that is neither held, nor changed, nor being submitted."""
+    match observed.state:
+        case "SUBMITTED":
+            return _plan_for_pending_driver(observed, limits)
+        case "FAILING" | "SUBMISSION_FAILED":
+            return _plan_for_failure(observed, limits)
+        case "RUNNING":
+            return _plan_for_running_driver(observed, limits)
+        case _:
+            # COMPLETED or FAILED: a stream never completes, and the operator does not restart it from there.
+            return act(ActionKind.RECREATE, f"{observed.state}; recreating it; {last_error(observed)}")
+
+
+def _plan_for_pending_driver(observed: ObservedState, limits: HealingLimits) -> Step:
+    if too_many_failures(observed, limits) and just_failed(observed):
+        return _give_up(observed)
+    alert = (observed.lasting(Condition.DRIVER_PENDING) or timedelta()) > _PENDING_LIMIT
+    reason = pods.pending_reason(observed.driver or {})
+    return wait(f"the driver is pending: {reason}", Condition.DRIVER_PENDING, alert)
+
+
+def _plan_for_failure(observed: ObservedState, limits: HealingLimits) -> Step:
+    if too_many_failures(observed, limits):
+        return _give_up(observed)
+    counters = ("executionAttempts", "submissionAttempts")
+    attempts = max(int(get(observed.application, "status", name) or 0) for name in counters)
+    if attempts > _MAX_ATTEMPTS:
+        # The operator's back-off grows with each attempt and never starts again from one.
+        reason = f"{observed.state} after {attempts} attempts; recreating it; {last_error(observed)}"
+        return act(ActionKind.RECREATE, reason)
+    return wait(f"{observed.state}: {last_error(observed)}", alert=observed.state == "SUBMISSION_FAILED")
+
+
+def _plan_for_running_driver(observed: ObservedState, limits: HealingLimits) -> Step:
+    if get(observed.driver, "metadata", "deletionTimestamp"):
+        return wait("the driver is terminating")
+    if get(observed.driver, "metadata", "labels", SPEC_HASH) != spec_hash(observed.desired):
+        lasting = observed.lasting(Condition.OLD_SPEC)
+        if lasting is None or lasting < _OLD_SPEC_LIMIT:
+            return wait("the driver runs an old spec", Condition.OLD_SPEC)
+        return act(ActionKind.RECREATE, f"the driver has run an old spec for {seconds(lasting)}; recreating it")
+    response = observed.response
+    if response is None:
+        return wait("the driver has no IP address yet")
+    if response.status is ResponseStatus.ANSWERED:
+        return _plan_for_progress(observed, response, limits)
+    if response.status is ResponseStatus.UNREACHABLE:
+        return _plan_for_unreachable_driver(observed, response, limits)
+    return _plan_for_silent_driver(observed, response, limits)
+
+
+def _plan_for_progress(observed: ObservedState, response: DriverResponse, limits: HealingLimits) -> Step:
+    # A stream without input reports progress every few seconds, too.
+    stuck = [
+        f"{name} for {age:.0f} s"
+        for name, age in response.seconds_since_progress.items()
+        if age > limits.stuck.total_seconds()
+    ]
+    if stuck:
+        return _restart_driver(observed, limits, f"not advancing: {', '.join(stuck)}")
+    if not response.batches and too_many_failures(observed, limits) and just_failed(observed):
+        return _give_up(observed)
+    batches = ", ".join(f"{name} at batch {batch}" for name, batch in response.batches.items())
+    return wait(f"advancing: {batches or 'starting'}")
+
+
+def _plan_for_unreachable_driver(observed: ObservedState, response: DriverResponse, limits: HealingLimits) -> Step:
+    # A fault of the network is not the driver's. The kubelet probes the driver too, from its own node.
+    alert = (observed.lasting(Condition.UNREACHABLE) or timedelta()) > limits.stuck
+    reason = f"the driver cannot be reached ({response.problem}) and is left alone: check the network policies"
+    return wait(reason, Condition.UNREACHABLE, alert)
+
+
+def _plan_for_silent_driver(observed: ObservedState, response: DriverResponse, limits: HealingLimits) -> Step:
+    # One condition for both statuses: a driver that hangs may refuse connections or time out.
+    lasting = observed.lasting(Condition.NO_RESPONSE) or timedelta()
+    if lasting < limits.stuck:
+        return wait(f"the driver does not answer yet: {response.status.value}", Condition.NO_RESPONSE)
+    reason = f"the driver has not answered for {seconds(lasting)} ({response.status.value})"
+    return _restart_driver(observed, limits, reason)
+
+
+def _restart_driver(observed: ObservedState, limits: HealingLimits, reason: str) -> Step:
+    if too_many_failures(observed, limits):
+        return _give_up(observed, reason)
+    return act(ActionKind.RESTART_DRIVER, f"{reason}; restarting the driver")
+
+
+def _give_up(observed: ObservedState, reason: str = "") -> Step:
+    failures = f"failed {len(observed.reconcile_state.failures)} times within an hour"
+    current = f", and now {reason}" if reason else ""
+    return act(ActionKind.GIVE_UP, f"{failures}{current}: given up; {last_error(observed)}", alert=True)
+
+
+def _submission_retry_at(observed: ObservedState) -> datetime | None:
+    """Return when the operator retries a failed submission: attempts times the retry interval after the last one."""
+    last = get(observed.application, "status", "lastSubmissionAttemptTime")
+    interval = get(observed.application, "spec", "restartPolicy", "onSubmissionFailureRetryInterval")
+    attempts = get(observed.application, "status", "submissionAttempts")
+    if not (last and interval and attempts):
+        return None
+    return datetime.fromisoformat(last) + timedelta(seconds=int(interval) * int(attempts))

@@ -1,0 +1,88 @@
+"""Plan one action for one stream from its observed state. No calls, no clock, no Airflow.
+
+The Spark operator restarts most failed drivers by itself. The plan covers what the operator does not see or cannot end.
+Each pass plans a single action from the state it observes, so an interrupted pass loses nothing: the next one, a minute
+later, observes the state again.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from tweet_dags.kubernetes import pods
+from tweet_dags.kubernetes.objects import get
+from tweet_dags.reconcile.actions import Action, ActionKind, Condition, Step, act, wait
+from tweet_dags.reconcile.annotations import Hold, ReconcileState
+from tweet_dags.reconcile.failures import count_failures, last_error
+from tweet_dags.reconcile.observed import ObservedState
+from tweet_dags.reconcile.operator_states import KNOWN_STATES, plan_for_state, plan_for_submission, submission_under_way
+from tweet_dags.reconcile.spec_drift import find_spec_drift
+from tweet_dags.settings import HealingLimits
+
+# Only a finalizer delays the deletion of an application for longer.
+_DELETION_DEADLINE = timedelta(minutes=5)
+
+
+def plan(observed: ObservedState, limits: HealingLimits) -> tuple[Action, ReconcileState]:
+    """Return the action to execute now, and the reconcile state to save once it is executed."""
+    observed = replace(observed, reconcile_state=count_failures(observed))
+    action, condition = _plan(observed, limits)
+    return action, _with_condition(observed, condition)
+
+
+def _with_condition(observed: ObservedState, condition: Condition) -> ReconcileState:
+    state, text = observed.reconcile_state, observed.qualify(condition)
+    if not text:
+        return replace(state, condition="", since=None)
+    return replace(state, condition=text, since=state.since if text == state.condition else observed.now)
+
+
+def _plan(observed: ObservedState, limits: HealingLimits) -> Step:
+    """Check first for states that forbid every action, then for a person's hold, then for changes of the chart."""
+    application = observed.application
+    if application is None:
+        return _plan_without_application(observed)
+    if observed.driver and (reason := pods.node_lost(observed.driver, observed.now)):
+        return wait(f"{reason}; the driver may still be writing and is not ended by force", alert=True)
+    if since := get(application, "metadata", "deletionTimestamp"):
+        overdue = observed.now - datetime.fromisoformat(since) > _DELETION_DEADLINE
+        blockers = ", ".join(get(application, "metadata", "finalizers") or []) or "its pods"
+        return wait(f"being deleted since {since}; waiting for {blockers}", alert=overdue)
+    if observed.state not in KNOWN_STATES:
+        # UNKNOWN, or a state of a later version of the operator.
+        return wait(f"{observed.state}: the state of the driver is unknown; {last_error(observed)}", alert=True)
+    if observed.hold:
+        return _plan_for_hold(observed, observed.hold)
+    if submission_under_way(observed):
+        return plan_for_submission(observed)
+    if difference := find_spec_drift(observed.desired, application):
+        return act(ActionKind.RECREATE, f"edited by hand ({difference}); recreating it from the chart")
+    if observed.suspended:
+        return _plan_for_suspended(observed)
+    if observed.chart_changed:
+        return act(ActionKind.APPLY, "the chart has changed; applying it")
+    return plan_for_state(observed, limits)
+
+
+def _plan_without_application(observed: ObservedState) -> Step:
+    if lost := [reason for pod in observed.pods if (reason := pods.node_lost(pod, observed.now))]:
+        return wait(f"deleted, but {'; '.join(lost)}; nothing is ended by force", alert=True)
+    if observed.pods:
+        return wait(f"deleted; {len(observed.pods)} of its pods are still terminating")
+    if observed.hold:
+        return wait(f"{observed.hold}; there is no SparkApplication, and none is created")
+    return act(ActionKind.APPLY, "there is no SparkApplication; applying it")
+
+
+def _plan_for_hold(observed: ObservedState, hold: Hold) -> Step:
+    if observed.suspended:
+        return wait(str(hold))
+    if submission_under_way(observed):
+        return wait(f"{hold}; suspending it after the submission")
+    return act(ActionKind.SUSPEND, f"{hold}; suspending it")
+
+
+def _plan_for_suspended(observed: ObservedState) -> Step:
+    if observed.chart_changed:
+        # A resume would start the old spec, which may be the reason for the stop, only to replace it at once.
+        return act(ActionKind.RECREATE, "suspended without a hold, and the chart has changed; recreating it")
+    return act(ActionKind.RESUME, "suspended without a hold; resuming it")
