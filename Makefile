@@ -35,7 +35,7 @@ test: .venv/.test ## lint, types, import contracts and all tests of this machine
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
-	$(RUN) lint-imports
+	PYTHONPATH=dags $(RUN) lint-imports
 	$(RUN) pytest -n 2 --dist loadfile -m "not chaos and not train and not chart and not cluster and not endurance and not airflow and not terraform"
 
 test-train: .venv/.train ## test training and export on a small model; installs torch
