@@ -1,4 +1,4 @@
-"""Labelled data and small RoBERTas as files, laid out as TweetEval and the Hugging Face Hub lay them out."""
+"""Labelled data in the layout of TweetEval, and small RoBERTas in the layout of the Hugging Face Hub."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from spark_apps.scoring.description import TOKENIZER_FILE
 
 
 def write_data(folder: Path, **splits: int) -> Path:
-    """Write tweets whose mood is beyond doubt, `splits` says how many for each split."""
+    """Write tweets with obvious sentiment: so many for each split as `splits` names."""
     random = Random(1)
     folder.mkdir(parents=True, exist_ok=True)
     for split, count in splits.items():
@@ -25,10 +25,12 @@ def write_data(folder: Path, **splits: int) -> Path:
 
 
 def write_base(folder: Path, labels: Sequence[str] | None = None, plain_vocabulary: bool = False) -> Path:
-    """Write a RoBERTa with random weights that learns these tweets in seconds.
+    """Write a RoBERTa with random weights that learns the tweets of `write_data` in seconds.
 
-    It is a masked language model, or a classifier of `labels`, in the order of its outputs. `plain_vocabulary` lays its
-    tokenizer out as vocab.json and merges.txt, as older checkpoints have it.
+    Args:
+        folder: folder of the new model.
+        labels: labels in the order of the outputs; None writes a masked language model instead of a classifier.
+        plain_vocabulary: whether the tokenizer is vocab.json and merges.txt, as in older checkpoints.
     """
     from transformers import RobertaConfig, RobertaForMaskedLM, RobertaForSequenceClassification, set_seed
 

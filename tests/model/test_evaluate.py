@@ -1,4 +1,4 @@
-"""`model evaluate`: of a split by a folder or a version of the registry, and of the stream by its own labels."""
+"""`model evaluate` on a labelled split, with a model folder or a registry version, and on the labels of the stream."""
 
 import json
 import re
@@ -55,8 +55,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> str:
     return uri
 
 
-def the_run(registry: str, name: str) -> tuple[Any, Any]:
-    """Return a client of the registry, and the last run called `name`."""
+def newest_run(registry: str, name: str) -> tuple[Any, Any]:
+    """Return a client of the registry, and the newest run with this name."""
     from mlflow import MlflowClient
 
     client = MlflowClient(registry, registry)
@@ -65,7 +65,7 @@ def the_run(registry: str, name: str) -> tuple[Any, Any]:
     return client, client.search_runs([experiment.experiment_id], f"attributes.run_name = '{name}'")[0]
 
 
-def test_of_a_split(data: Path, tmp_path: Path) -> None:
+def test_metrics_of_a_split(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "made" / "predictions.txt"
     found = figures("--data", data, "--split", "val", "--predictions", file)
     texts = (data / "val_text.txt").read_text(encoding="utf-8").splitlines()
@@ -83,7 +83,7 @@ def test_of_a_split(data: Path, tmp_path: Path) -> None:
     assert found["model"]["sha256"] == Description.read(BUNDLED).sha256
 
 
-def test_as_a_person_reads_it(data: Path) -> None:
+def test_the_table_of_metrics_fits_80_columns(data: Path) -> None:
     done = evaluate("--data", data, "--split", "test")
     assert done.exit_code == 0, done.output
     for word in ("macro recall", "F1 PN", "15 equal bins", *LABELS, "one tweet at a time", "tweets/s"):
@@ -99,13 +99,13 @@ def test_predictions_need_no_labels(data: Path, tmp_path: Path) -> None:
     assert "test_labels.txt is missing" in refusal("--data", tmp_path, "--split", "test")
 
 
-def test_of_a_version_of_the_registry_kept_in_a_run(data: Path, registry: str) -> None:
+def test_an_evaluation_of_a_registry_version_is_recorded_in_a_run(data: Path, registry: str) -> None:
     import mlflow
 
     for model in ("models:/tweet-sentiment@production", "models:/tweet-sentiment/1"):
         found = figures("--data", data, "--split", "test", "--model", model, "--registry", registry)
     assert mlflow.active_run() is None
-    client, run = the_run(registry, "evaluate")
+    client, run = newest_run(registry, "evaluate")
     assert run.info.status == "FINISHED"
     assert run.data.metrics["macro_recall"] == pytest.approx(found["macro_recall"])
     assert run.data.metrics["recall_negative"] == pytest.approx(found["classes"]["negative"]["recall"])
@@ -120,44 +120,44 @@ def test_of_a_version_of_the_registry_kept_in_a_run(data: Path, registry: str) -
     assert picture.read_bytes().startswith(PNG)
 
 
-def test_a_run_that_fails_is_kept_as_failed(registry: str, tmp_path: Path) -> None:
+def test_a_failed_evaluation_is_recorded_as_failed(registry: str, tmp_path: Path) -> None:
     refusal("--data", tmp_path, "--registry", registry)
-    assert the_run(registry, "evaluate")[1].info.status == "FAILED"
+    assert newest_run(registry, "evaluate")[1].info.status == "FAILED"
 
 
 @pytest.mark.parametrize(
-    ("model", "with_registry", "sentence"),
+    ("model", "with_registry", "error"),
     [
-        ("models:/tweet-sentiment@production", False, "name it by --registry (or TWEETS_REGISTRY)"),
+        ("models:/tweet-sentiment@production", False, "name the registry with --registry (or TWEETS_REGISTRY)"),
         ("models:/tweet-sentiment@canary", True, "tweet-sentiment has no version 'canary' in the registry"),
         ("models:/tweet-sentiment/9", True, "tweet-sentiment has no version '9' in the registry"),
         ("models:/another/1", True, "write models:/tweet-sentiment@production or models:/tweet-sentiment/<version>"),
         ("nowhere", False, "nowhere/description.json is not a valid model description"),
     ],
 )
-def test_models_that_are_not_there(data: Path, registry: str, model: str, with_registry: bool, sentence: str) -> None:
+def test_a_missing_model_is_named(data: Path, registry: str, model: str, with_registry: bool, error: str) -> None:
     named = ["--registry", registry] if with_registry else []
-    assert sentence in refusal("--data", data, "--split", "test", "--model", model, *named)
+    assert error in refusal("--data", data, "--split", "test", "--model", model, *named)
 
 
-def test_data_or_lake(data: Path, tmp_path: Path) -> None:
-    one = "name one of --data (a labelled split) and --lake"
-    assert one in refusal()
-    assert one in refusal("--data", data, "--lake", tmp_path)
+def test_data_and_lake_are_alternatives(data: Path, tmp_path: Path) -> None:
+    error = "name one of --data (a labelled split) and --lake"
+    assert error in refusal()
+    assert error in refusal("--data", data, "--lake", tmp_path)
     assert "go with --data" in refusal("--lake", tmp_path, "--split", "val")
-    # A lake in the environment gives way to what was asked for.
+    # An option takes precedence over a lake in the environment.
     assert figures("--data", data, "--split", "test", TWEETS_LAKE=str(tmp_path))["tweets"] == 30
     assert f"{tmp_path}/silver/tweets is not there yet" in refusal(TWEETS_LAKE=str(tmp_path))
 
 
-def test_a_registry_that_does_not_answer_is_found_out_first(data: Path) -> None:
-    sentence = refusal("--data", data, "--registry", "http://127.0.0.1:9", TWEETS_REGISTRY_TIMEOUT="1")
-    assert "MLflow at http://127.0.0.1:9 takes no run" in sentence
+def test_an_unreachable_registry_is_reported_before_the_evaluation(data: Path) -> None:
+    error = refusal("--data", data, "--registry", "http://127.0.0.1:9", TWEETS_REGISTRY_TIMEOUT="1")
+    assert "MLflow at http://127.0.0.1:9 takes no run" in error
 
 
 @pytest.fixture
 def stream(tmp_path: Path) -> tuple[Path, pd.DataFrame]:
-    """A lake of 400 tweets scored by two versions; all but 100 came with a label, and 20 more wait for a score."""
+    """A lake of 400 tweets scored by two versions; 300 of them came with a label. 20 more tweets wait for a score."""
     frame = gold(420, timedelta(minutes=30))
     random = np.random.default_rng(3)
     weights = random.random((420, 3)) + 0.05
@@ -173,7 +173,7 @@ def stream(tmp_path: Path) -> tuple[Path, pd.DataFrame]:
     return tmp_path / "lake", frame[100:400]
 
 
-def test_of_the_stream(stream: tuple[Path, pd.DataFrame], registry: str) -> None:
+def test_metrics_of_the_stream(stream: tuple[Path, pd.DataFrame], registry: str) -> None:
     lake, labelled = stream
     found = figures("--lake", lake, "--registry", registry)
     assert (found["tweets"], found["waiting"]) == (300, 20)
@@ -188,7 +188,7 @@ def test_of_the_stream(stream: tuple[Path, pd.DataFrame], registry: str) -> None
         assert shown["calibration_error"] == pytest.approx(expected.calibration_error, abs=1e-6)
         assert shown["macro_recall"] == pytest.approx(expected.macro_recall)
         assert shown["latency_seconds"]["p50"] == pytest.approx(4.5, abs=1)
-    client, run = the_run(registry, "evaluate stream")
+    client, run = newest_run(registry, "evaluate stream")
     assert run.data.params["silver/tweets_version"] == "0" and run.data.params["lake"] == str(lake)
     assert run.data.metrics["version_10/f1_pn"] == pytest.approx(found["versions"]["10"]["f1_pn"])
     assert {file.path for file in client.list_artifacts(run.info.run_id, "version_9")} == {
@@ -199,7 +199,7 @@ def test_of_the_stream(stream: tuple[Path, pd.DataFrame], registry: str) -> None
     assert "all versions: 300 labelled tweets" in readable.stdout and "model version 10" in readable.stdout
 
 
-def test_a_stream_without_labels(tmp_path: Path) -> None:
+def test_a_stream_without_labels_is_an_error(tmp_path: Path) -> None:
     frame = gold(10, timedelta(minutes=1))
     put(tmp_path, SILVER_TWEETS, frame)
     assert f"{tmp_path}/gold/sentiment is not there yet" in refusal("--lake", tmp_path)

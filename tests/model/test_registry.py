@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from spark_apps.cli.main import app
 from spark_apps.gold.production_model import ProductionModel, open_model
-from spark_apps.registry.client import BUNDLED, NoProduction, Registry, RegistryError
+from spark_apps.registry.client import BUNDLED, NoProductionError, Registry, RegistryError
 from spark_apps.scoring.description import DESCRIPTION_FILE, MODEL_FILE, Description, ModelError
 from spark_apps.settings import MODEL_NAME, Settings
 from tests.model.folders import write_data
@@ -78,13 +78,13 @@ def test_mlflow_loads_the_registered_version_without_torch(filled: Path) -> None
 
 
 def test_an_empty_registry_and_an_unreachable_one_raise_different_errors(tmp_path: Path) -> None:
-    with pytest.raises(NoProduction, match="tweet-sentiment model release --data DATA --registry"):
+    with pytest.raises(NoProductionError, match="tweet-sentiment model release --data DATA --registry"):
         Registry(sqlite(tmp_path), 60).production()
     unreachable = Registry(f"http://127.0.0.1:{free_port()}", 1)
     began = time.monotonic()
     with pytest.raises(RegistryError) as caught:
         unreachable.production()
-    assert not isinstance(caught.value, NoProduction)
+    assert not isinstance(caught.value, NoProductionError)
     with pytest.raises(RegistryError):
         unreachable.ensure_production(BUNDLED)
     assert time.monotonic() - began < 40
@@ -150,7 +150,7 @@ def test_upload_prints_the_uri_that_evaluate_reads(server: tuple[str, subprocess
     assert re.fullmatch("runs:/[0-9a-f]{32}/tweets", uri)
     metrics = json.loads(model("evaluate", "--data", uri, "--json").stdout)
     assert metrics["data"]["name"] == "tweets" and metrics["data"]["rows"] == 30
-    for wrong, error in ((uri + "s", "cannot be fetched"), ("runs:/1/../2", "names no artifacts")):
+    for wrong, error in ((uri + "s", "cannot be downloaded"), ("runs:/1/../2", "does not name artifacts")):
         refused = model("evaluate", "--data", wrong)
         assert refused.exit_code == 2 and error in refused.stderr, refused.stderr
         assert wrong in refused.stderr

@@ -1,7 +1,8 @@
-"""Releases that pass and that each gate refuses, two at one instant, and the way back."""
+"""Releases that pass, releases that a gate refuses, concurrent releases, and rollbacks."""
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from typer.testing import CliRunner, Result
 from spark_apps.cli.main import app
 from spark_apps.model.release.gates import comparison_gate
 from spark_apps.quality.checks import at_most
-from spark_apps.quality.findings import acknowledge, keep
+from spark_apps.quality.findings import acknowledge, update_findings
 from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.registry.versions import PASSED
 from spark_apps.scoring.description import TOKENIZER_FILE, Description, sha256
@@ -39,19 +40,19 @@ def model(command: str, registry: str, *arguments: str | Path, **env: str) -> Re
     return CliRunner().invoke(app, words, env={"TWEETS_REGISTRY_TIMEOUT": "60", "COLUMNS": "200", **env})
 
 
-def spoilt(folder: Path, **changes: Any) -> Path:
-    """Return a copy of the bundled model whose description says something else."""
+def changed_copy(folder: Path, **changes: Any) -> Path:
+    """Copy the bundled model with other values in the description."""
     shutil.copytree(BUNDLED, folder)
     replace(Description.read(BUNDLED), **changes).write(folder)
     return folder
 
 
-def mixed_up(folder: Path) -> Path:
-    """Return a model that calls the negative positive, and the other way round."""
-    return spoilt(folder, labels=tuple(reversed(Description.read(BUNDLED).labels)))
+def swapped_labels(folder: Path) -> Path:
+    """Copy the bundled model with the labels negative and positive swapped."""
+    return changed_copy(folder, labels=tuple(reversed(Description.read(BUNDLED).labels)))
 
 
-def test_a_release_that_passes_is_in_production_and_goes_back(data: Path, tmp_path: Path) -> None:
+def test_a_release_goes_to_production_and_is_rolled_back(data: Path, tmp_path: Path) -> None:
     registry = f"sqlite:///{tmp_path / 'registry.db'}"
     first = model("release", registry, "--data", data, "--why", "the first", "--by", "ann", "--json")
     assert first.exit_code == 0, first.output
@@ -84,22 +85,33 @@ def test_a_release_that_passes_is_in_production_and_goes_back(data: Path, tmp_pa
     assert unknown.exit_code == 2 and "no version '7'" in unknown.output and "there are: 2, 1" in unknown.output
 
 
+def bundled(_: Path) -> Path:
+    return BUNDLED
+
+
+def unlike_torch(folder: Path) -> Path:
+    """Copy the bundled model with a lower agreement with torch."""
+    return changed_copy(folder, metrics={"agreement_with_torch": 0.989})
+
+
+OTHER_LIMITS_OFF = {f"TWEETS_GATE_{name}": "0" for name in ("MACRO_RECALL", "CLASS_RECALL", "SMOKE")}
+
+
 @pytest.mark.parametrize(
-    ("gate", "spoil", "env"),
+    ("gate", "candidate", "env"),
     [
-        ("macro recall", None, {"TWEETS_GATE_MACRO_RECALL": "1"}),
-        ("class recall", None, {"TWEETS_GATE_CLASS_RECALL": "1"}),
-        ("latency", None, {"TWEETS_GATE_LATENCY_MS": "0.001"}),
-        ("agreement", {"metrics": {"agreement_with_torch": 0.989}}, {}),
-        ("comparison", "mixed up", {f"TWEETS_GATE_{name}": "0" for name in ("MACRO_RECALL", "CLASS_RECALL", "SMOKE")}),
+        ("macro recall", bundled, {"TWEETS_GATE_MACRO_RECALL": "1"}),
+        ("class recall", bundled, {"TWEETS_GATE_CLASS_RECALL": "1"}),
+        ("latency", bundled, {"TWEETS_GATE_LATENCY_MS": "0.001"}),
+        ("agreement", unlike_torch, {}),
+        ("comparison", swapped_labels, OTHER_LIMITS_OFF),
     ],
 )
-def test_each_gate_refuses_by_its_name(
-    registry: str, data: Path, tmp_path: Path, gate: str, spoil: Any, env: dict[str, str]
+def test_each_gate_refuses_a_release_by_name(
+    registry: str, data: Path, tmp_path: Path, gate: str, candidate: Callable[[Path], Path], env: dict[str, str]
 ) -> None:
-    folder = tmp_path / "model"
-    chosen = BUNDLED if spoil is None else mixed_up(folder) if spoil == "mixed up" else spoilt(folder, **spoil)
-    done = model("release", registry, "--model", chosen, "--data", data, "--json", **env)
+    folder = candidate(tmp_path / "model")
+    done = model("release", registry, "--model", folder, "--data", data, "--json", **env)
     assert done.exit_code == 3, done.output
     found = json.loads(done.stdout)
     assert found["refused"] == [gate] and found["production"] == "1"
@@ -110,15 +122,15 @@ def test_each_gate_refuses_by_its_name(
     assert model("rollback", registry, "--to", found["version"]).exit_code == 2
 
 
-def test_a_model_that_mistakes_what_is_beyond_doubt_is_refused(registry: str, data: Path, tmp_path: Path) -> None:
-    done = model("release", registry, "--model", mixed_up(tmp_path / "model"), "--data", data, "--json")
+def test_a_model_that_fails_on_obvious_tweets_is_refused(registry: str, data: Path, tmp_path: Path) -> None:
+    done = model("release", registry, "--model", swapped_labels(tmp_path / "model"), "--data", data, "--json")
     assert done.exit_code == 3
     assert json.loads(done.stdout)["refused"] == ["smoke", "macro recall", "class recall", "comparison"]
     assert "'I love this so much, best day of my life!' is negative" in done.stderr
 
 
 def test_a_model_that_cannot_be_loaded_is_refused(registry: str, data: Path, tmp_path: Path) -> None:
-    folder = spoilt(tmp_path / "model")
+    folder = changed_copy(tmp_path / "model")
     (folder / TOKENIZER_FILE).write_text("{}")
     known = Description.read(folder).checksums
     checksums = {name: sha256(folder / name) for name in known}
@@ -127,7 +139,7 @@ def test_a_model_that_cannot_be_loaded_is_refused(registry: str, data: Path, tmp
     assert done.exit_code == 3 and "cannot be loaded in a process without torch" in done.stderr
 
 
-def test_what_was_found_in_the_stream_stops_a_release_until_it_is_acknowledged(data: Path, tmp_path: Path) -> None:
+def test_an_open_finding_of_the_stream_stops_a_release(data: Path, tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'registry.db'}"
     registry = Registry(uri, 60)
     registry.ensure_production(BUNDLED)
@@ -135,7 +147,7 @@ def test_what_was_found_in_the_stream_stops_a_release_until_it_is_acknowledged(d
     drifted = [
         at_most(f"label drift in {lang}", 0.5, 0.25, "negative: 60% of 900 tweets", lang, "1") for lang in ("en", "es")
     ]
-    keep(registry, [*drifted, at_most("throughput", 1, 2, "as it should be")], "1", now)
+    update_findings(registry, [*drifted, at_most("throughput", 1, 2, "as it should be")], "1", now)
     acknowledge(registry, ["label drift in es"], "ann", "looked at it")
     refused = model("release", uri, "--data", data, "--json")
     assert refused.exit_code == 3, refused.output
@@ -149,7 +161,7 @@ def test_what_was_found_in_the_stream_stops_a_release_until_it_is_acknowledged(d
     assert model("release", uri, "--data", data).exit_code == 0 and registry.production() == "3"
 
 
-def test_limits_and_data_that_are_wrong_are_named_before_anything_is_registered(registry: str, tmp_path: Path) -> None:
+def test_wrong_limits_and_missing_data_are_named_before_the_registration(registry: str, tmp_path: Path) -> None:
     versions = len(Registry(registry, 60).versions())
     wrong = model("release", registry, "--data", tmp_path, TWEETS_GATE_SMOKE="2", TWEETS_GATE_LATENCY_MS="fast")
     assert wrong.exit_code == 2
@@ -159,41 +171,39 @@ def test_limits_and_data_that_are_wrong_are_named_before_anything_is_registered(
     assert len(Registry(registry, 60).versions()) == versions
 
 
-def test_of_two_releases_at_one_instant_the_higher_version_wins(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_higher_version_wins_between_concurrent_releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = f"sqlite:///{tmp_path / 'registry.db'}"
-    ours, theirs = Registry(uri, 60), Registry(uri, 60)
-    ours.ensure_production(BUNDLED)
-    lower, higher = ours.register(BUNDLED), theirs.register(BUNDLED)
-    move = ours.set_alias
+    first, second = Registry(uri, 60), Registry(uri, 60)
+    first.ensure_production(BUNDLED)
+    lower, higher = first.register(BUNDLED), second.register(BUNDLED)
+    set_alias = first.set_alias
     moved: list[str] = []
 
     def late(alias: str, version: str) -> None:
-        if not moved:  # the higher one is released whole between our look at the tags and our move
-            assert theirs.promote(higher, "they", "") == higher
+        if not moved:  # the release of the higher version runs between the check of the tags and the new alias
+            assert second.promote(higher, "second", "") == higher
         moved.append(version)
-        move(alias, version)
+        set_alias(alias, version)
 
-    monkeypatch.setattr(ours, "set_alias", late)
-    assert ours.promote(lower, "we", "") == higher == ours.production()
+    monkeypatch.setattr(first, "set_alias", late)
+    assert first.promote(lower, "first", "") == higher == first.production()
     assert moved == [lower, higher]
-    # The one that ends last is the lower one.
-    assert theirs.promote(lower, "they", "") == higher == theirs.production()
+    # The release of the lower version ends last.
+    assert second.promote(lower, "second", "") == higher == second.production()
 
 
-def test_worse_is_told_from_noise() -> None:
+def test_the_comparison_gate_allows_for_sampling_noise() -> None:
     random = np.random.default_rng(3)
     truth = random.integers(0, 3, 2_000)
 
-    def labelled(right: float) -> Any:
-        return np.where(random.random(len(truth)) < right, truth, (truth + 1) % 3)
+    def labels_with(accuracy: float) -> Any:
+        return np.where(random.random(len(truth)) < accuracy, truth, (truth + 1) % 3)
 
-    theirs = labelled(0.72)
-    assert comparison_gate(truth, theirs, theirs, "1").passed
-    assert comparison_gate(truth, labelled(0.8), theirs, "1").passed
-    assert not comparison_gate(truth, labelled(0.66), theirs, "1").passed
-    # Models that are as good as production are refused about once in twenty times.
-    refused = sum(not comparison_gate(truth, labelled(0.72), theirs, "1").passed for _ in range(60))
+    production = labels_with(0.72)
+    assert comparison_gate(truth, production, production, "1").passed
+    assert comparison_gate(truth, labels_with(0.8), production, "1").passed
+    assert not comparison_gate(truth, labels_with(0.66), production, "1").passed
+    # The gate refuses about one in twenty models that are as good as production.
+    refused = sum(not comparison_gate(truth, labels_with(0.72), production, "1").passed for _ in range(60))
     assert refused <= 12
-    assert comparison_gate(truth, labelled(0.1), None, None).passed
+    assert comparison_gate(truth, labels_with(0.1), None, None).passed

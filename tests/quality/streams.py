@@ -1,4 +1,4 @@
-"""Lakes and registries for tests of what is watched: rows as the streams write them, versions without files."""
+"""Lakes and registries for tests of the quality checks: rows as the streams write them, versions without files."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -17,11 +17,11 @@ from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, QUARANTINE, SILVER_
 from tests import lakes
 
 MIXED = (0.3, 0.4, 0.3)
-GRIM = (0.9, 0.05, 0.05)
+NEGATIVE = (0.9, 0.05, 0.05)
 
 
 class Lake:
-    """A lake whose tables hold what the streams have counted."""
+    """A lake with the tables and the counts in the commits that the quality checks read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,7 +39,7 @@ class Lake:
         scored: bool = True,
         rejected: int = 0,
     ) -> None:
-        """Let tweets of one language come all the way; `ago` is when Gold scored them."""
+        """Write tweets of one language to all layers; Gold scored them `ago`."""
         self._seed += 1
         rows = lakes.gold(tweets, timedelta(minutes=1), self._seed)
         labels = np.random.default_rng(self._seed).choice(3, tweets, p=list(shares))
@@ -66,7 +66,7 @@ class Lake:
         change_last_commit(Path(table), change)
 
     def age(self, table: str, by: timedelta) -> None:
-        """Let the last commit of a table be older."""
+        """Make the last commit of a table older `by` so much."""
 
         def change(info: dict[str, Any]) -> None:
             info["timestamp"] -= int(by.total_seconds() * 1000)
@@ -84,7 +84,7 @@ def change_last_commit(table: Path, change: Any) -> None:
 
 
 def release(uri: str, ago: timedelta = timedelta(hours=2)) -> str:
-    """Put a new version in production as if it were `ago`, one that has no files."""
+    """Put a new version without files in production, with a release time `ago`."""
     registry, at = Registry(uri, 60), datetime.now(UTC) - ago
 
     def create(client: Any) -> str:
@@ -93,7 +93,7 @@ def release(uri: str, ago: timedelta = timedelta(hours=2)) -> str:
         return str(client.create_model_version(MODEL_NAME, "s3://nowhere/model").version)
 
     with patch("spark_apps.registry.client._now", lambda: at.isoformat().replace("+00:00", "Z")):
-        return registry.promote(registry._ask(create), "ann", "")
+        return registry.promote(registry._request(create), "ann", "")
 
 
 def quality(command: str, *arguments: str | Path, **env: str) -> Result:
@@ -102,12 +102,13 @@ def quality(command: str, *arguments: str | Path, **env: str) -> Result:
 
 
 def check(lake: Lake, registry: str | None = None, **env: str) -> tuple[int, dict[str, Any]]:
-    """Check the lake; return the exit code and what was found."""
+    """Check the lake; return the exit code and the result."""
     named = ("--registry", registry) if registry else ()
     done = quality("check", "--lake", lake.path, *named, "--json", **env)
     assert done.exit_code in (0, 3), done.output
     return done.exit_code, json.loads(done.stdout)
 
 
-def over(found: dict[str, Any]) -> set[str]:
-    return {one["name"] for one in found["checks"] if not one["passed"]}
+def over(result: dict[str, Any]) -> set[str]:
+    """Return the names of the checks that exceed their limits."""
+    return {check["name"] for check in result["checks"] if not check["passed"]}
