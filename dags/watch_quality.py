@@ -2,7 +2,7 @@
 ### watch_quality
 
 Measures every quarter of an hour the rows that the streams wrote in the last hour. The run fails while a measurement
-exceeds its limit and nobody has acknowledged the finding.
+exceeds its limit, unless a person has acknowledged the finding.
 
 - `acknowledgement_requested` checks whether a person has triggered the run with a reason. If not, `acknowledge` is
   skipped.

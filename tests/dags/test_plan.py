@@ -129,7 +129,7 @@ def test_a_held_and_suspended_stream_needs_no_action_in_any_state(state: str, po
 
 
 def test_a_hold_survives_the_deletion_of_the_application() -> None:
-    """The application is not created again, and one that somebody else creates is suspended."""
+    """The application is not created again, and an application that a person creates is suspended."""
     assert planned(observed(application=None, pods=(), hold=HOLD)) is ActionKind.NONE
     assert "history" in reason(observed(application=None, pods=(), hold=HOLD))
     assert planned(observed(application=application("RUNNING"), hold=HOLD)) is ActionKind.SUSPEND
@@ -137,7 +137,7 @@ def test_a_hold_survives_the_deletion_of_the_application() -> None:
 
 
 def test_a_suspended_stream_without_a_hold_is_resumed() -> None:
-    """A `start` was interrupted between its two writes, or somebody has suspended the application by hand."""
+    """A `start` was interrupted between its two writes, or a person has suspended the application by hand."""
     for state in ("SUSPENDED", "RUNNING"):
         assert planned(observed(application=suspended(state), pods=(), response=None)) is (
             ActionKind.RESUME if state == "SUSPENDED" else ActionKind.NONE

@@ -26,12 +26,12 @@ class ReconcileState:
     """What one pass of the reconciler leaves for the next.
 
     Attributes:
-        submission: The operator's id of the last submission seen.
+        submission: The operator's id of the last submission observed.
         generation: The application and the generation of its spec that were submitted, as `uid/generation`. A second
             submission of the same generation is a failure.
-        failures: When the failures of the last hour were seen.
+        failures: When the failures of the last hour were observed.
         condition: The condition that the last pass saw, and the uid of the driver or application that it applies to.
-        since: When that condition was first seen.
+        since: When that condition was first observed.
         last_error: The last error that a driver reported. The pod of a failed driver is gone within a second.
     """
 

@@ -13,8 +13,8 @@ FIELD_MANAGER = "keep-streams-running"
 def find_spec_drift(desired: Object, application: Object) -> str:
     """Return the first field of the live spec that differs from the applied one, or ''.
 
-    Fields that somebody else has added are found by their field manager; the operator's defaults do not count. A hold
-    owns the field `suspend`, which the plan handles by the hold itself.
+    A field that another client has added is found by its field manager; defaults that the operator adds do not count.
+    The field `suspend` belongs to a hold, and the plan handles it with the hold.
     """
     if spec_hash(desired) == spec_hash(application) and (
         difference := _first_difference(desired["spec"], application["spec"], "spec")
