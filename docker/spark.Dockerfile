@@ -32,7 +32,7 @@ COPY --from=build /opt/tweet-sentiment /opt/tweet-sentiment
 COPY docker/spark-entrypoint.sh /opt/entrypoint.sh
 ENV SPARK_HOME=/opt/spark PATH=/opt/venv/bin:$PATH HOME=/tmp \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PYSPARK_PYTHON=/opt/venv/bin/python
-# glibc gives each thread an arena of its own. The JVM has many threads, so the arenas would waste memory.
+# glibc gives each thread a separate arena by default. With the many threads of a JVM, the arenas waste memory.
 ENV MALLOC_ARENA_MAX=2
 # Driver capabilities that the NVIDIA container runtime provides on GPU nodes.
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility

@@ -80,7 +80,7 @@ app.kubernetes.io/component: {{ include "tweets.component" . }}
 
 {{/*
 Selector of Deployments and StatefulSets: root, name. Kubernetes forbids changing it, and installed releases have these
-two labels; with the component added, `helm upgrade` would fail. Each component has a name of its own, so the two suffice.
+two labels: with the component added, `helm upgrade` would fail. The names are unique, so the two labels suffice.
 */}}
 {{- define "tweets.workloadSelector" -}}
 app.kubernetes.io/name: {{ .name }}
