@@ -18,14 +18,22 @@ def run(
     *arguments: str | Path, env: dict[str, str] | None = None, seconds: float = 280
 ) -> subprocess.CompletedProcess[str]:
     """Run `tweet-sentiment` until it exits."""
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        env=os.environ | ENVIRONMENT | (env or {}),
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
+    return run_command([*COMMAND, *map(str, arguments)], os.environ | ENVIRONMENT | (env or {}), seconds)
+
+
+def run_command(
+    command: list[str], env: dict[str, str], seconds: float = 280, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command until it exits; if the test ends first, kill the command and all its children."""
+    with subprocess.Popen(
+        command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=seconds)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
 class Running:

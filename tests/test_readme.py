@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import typer
 from spark_apps.cli.main import app
 from spark_apps.demo.generator import Generator
 from spark_apps.tables import GOLD_SENTIMENT
-from tests.process import ENVIRONMENT
+from tests.process import ENVIRONMENT, run_command
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -89,14 +88,8 @@ def test_scripts_run_as_typed_without_uv(tmp_path: Path) -> None:
     (tmp_path / ".venv").symlink_to(sys.prefix)
     assert len(SCRIPTS) >= 2
     script = "\n".join(["set -euo pipefail", "source .venv/bin/activate", *(str(block.values[0]) for block in SCRIPTS)])
-    done = subprocess.run(
-        ["bash", "-c", script],
-        cwd=tmp_path,
-        env=ENVIRONMENT | {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)} | _java(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    env = ENVIRONMENT | {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)} | _java()
+    done = run_command(["bash", "-c", script], env, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f'"gold": {file.expected.tweets}' in done.stdout
     assert GOLD_SENTIMENT.name in done.stdout
