@@ -1,4 +1,4 @@
-"""`tweet-sentiment model …`: train, export, upload and evaluate a model; `cli_release.py` has the other commands."""
+"""`tweet-sentiment model …`: train, export, upload and evaluate a model. `cli/release.py` has the other commands."""
 
 import json
 import os
@@ -14,10 +14,10 @@ from spark_apps.cli.release import EXAMPLE_REGISTRY
 from spark_apps.cli.release import app as release_app
 from spark_apps.model.training.recipe import Recipe
 from spark_apps.registry.client import Registry
-from spark_apps.registry.model_uri import all_fetched
+from spark_apps.registry.model_uri import fetch_folders
 from spark_apps.settings import MODEL_NAME, PRODUCTION, SettingsError, load
 
-app = typer.Typer(no_args_is_help=True, help="Train, export, measure and release the model.")
+app = typer.Typer(no_args_is_help=True, help="Train, export, evaluate and release the model.")
 app.add_typer(release_app)
 
 _PROVENANCE = "provenance.json"
@@ -31,34 +31,36 @@ _RECIPE = Recipe()
 def train(
     data: Data,
     base: Annotated[str, typer.Option(help="Hugging Face id or local folder of a RoBERTa checkpoint.")],
-    out: Annotated[Path, typer.Option(help="Folder of the trained model; a run that was cut off goes on from it.")],
-    epochs: Annotated[float, typer.Option(min=0.001, help="Passes over the train split.")] = _RECIPE.epochs,
-    seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = _RECIPE.seed,
+    out: Annotated[Path, typer.Option(help="Folder of the trained model; an interrupted run resumes from it.")],
+    epochs: Annotated[float, typer.Option(min=0.001, help="Number of passes over the train split.")] = _RECIPE.epochs,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the initial weights and of the order of the tweets.")
+    ] = _RECIPE.seed,
     learning_rate: Annotated[
-        float, typer.Option(min=1e-8, help="Of the head; each layer below has a lower one.")
+        float, typer.Option(min=1e-8, help="Learning rate of the head; each layer below has a lower rate.")
     ] = _RECIPE.learning_rate,
-    batch_size: Annotated[int, typer.Option(min=1, help="Tweets a step.")] = _RECIPE.batch_size,
+    batch_size: Annotated[int, typer.Option(min=1, help="Tweets per step.")] = _RECIPE.batch_size,
     balance: Annotated[
-        float, typer.Option(min=0, max=1, help="0 weighs tweets alike in the loss, 1 weighs classes alike.")
+        float, typer.Option(min=0, max=1, help="Loss weights: 0 gives each tweet the same weight, 1 each class.")
     ] = _RECIPE.balance,
     bf16: Annotated[
-        bool, typer.Option("--bf16", help="Multiply in bfloat16: faster on processors with AVX512_BF16 or AMX.")
+        bool, typer.Option("--bf16", help="Train in bfloat16: faster on processors with AVX512_BF16 or AMX.")
     ] = _RECIPE.bf16,
     registry: RegistryUri = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fine-tune a checkpoint on the train split; give its figures on the validation split.
+    """Fine-tune a checkpoint on the train split, and evaluate it on the validation split.
 
-    With a registry, parameters, curves, the confusion matrix and the version of the data go to an MLflow run.
+    With a registry, parameters, curves, the confusion matrix and the data version are logged to an MLflow run.
     """
-    with clear_errors(), all_fetched(Registry.of(load(registry=registry)), data) as (fetched,):
+    with clear_errors(), fetch_folders(Registry.from_settings(load(registry=registry)), data) as (data_folder,):
         from spark_apps.model.dataset import data_version
         from spark_apps.model.training.train import train as fine_tune
 
-        folder = Path(fetched)
+        folder = Path(data_folder)
         recipe = Recipe(epochs, batch_size, learning_rate, balance=balance, seed=seed, bf16=bf16)
         figures = fine_tune(folder, base, out, recipe, load(registry=registry).registry, console)
-        # A path would say more of this machine than of the model.
+        # A full path would describe this machine, not the model.
         start = Path(base).resolve().name if Path(base).is_dir() else base
         tweets = data_version(folder, "train")
         provenance = {"base_model": start, "data": tweets.name, "data_sha256": tweets.sha256, **asdict(recipe)}
@@ -74,43 +76,48 @@ def train(
 )
 def export(
     model: Annotated[
-        str, typer.Option(help="Folder of a trained model, runs:/… of one, or Hugging Face id of a classifier.")
+        str, typer.Option(help="Trained model: a folder, runs:/…, or the Hugging Face id of a classifier.")
     ],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the exported model.")],
     precision: Annotated[
         str,
         typer.Option(
-            help="fp32; fp16: float16 storage, half the size; int8: fastest, falls back to float32; RoBERTas only."
+            help="fp32; fp16: weights stored in float16, half the size; int8: fastest, RoBERTa models only; "
+            "operators without int8 run in float32."
         ),
     ] = "fp16",
     registry: RegistryUri = None,
     as_json: AsJson = False,
 ) -> None:
-    """Export to ONNX; refused when its labels differ from torch's on the validation split.
+    """Export a trained model to ONNX; fail if the labels differ from torch's on the validation split.
 
-    The description of the exported model keeps its figures on that split. With a registry, the exported model goes to
-    an MLflow run, too.
+    The description of the exported model records its figures on that split. With a registry, the exported model is also
+    uploaded to an MLflow run.
     """
-    with clear_errors(), all_fetched(Registry.of(load(registry=registry)), model, data) as (checkpoint, labelled):
+    with (
+        clear_errors(),
+        fetch_folders(Registry.from_settings(load(registry=registry)), model, data) as (checkpoint, data_folder),
+    ):
         from spark_apps.model.dataset import read_split
-        from spark_apps.model.evaluation.evaluate import evaluate as measure
-        from spark_apps.model.onnx_export.export import export as write
+        from spark_apps.model.evaluation.evaluate import evaluate as evaluate_model
+        from spark_apps.model.onnx_export.export import export as export_model
 
-        tweets = Path(labelled)
+        tweets = Path(data_folder)
         file = Path(checkpoint) / _PROVENANCE
         provenance = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        found = write(checkpoint, out, precision, read_split(tweets, "val").texts, provenance, os.cpu_count() or 1)
-        quality = measure(out, tweets, "val", os.cpu_count() or 1, console).quality
+        texts, threads = read_split(tweets, "val").texts, os.cpu_count() or 1
+        description = export_model(checkpoint, out, precision, texts, provenance, threads)
+        quality = evaluate_model(out, tweets, "val", threads, console).quality
         if quality:
-            found.metrics["validation"] = {**quality.scalars(), "tweets": quality.tweets}
-            found.write(out)
+            description.metrics["validation"] = {**quality.scalars(), "tweets": quality.tweets}
+            description.write(out)
         uri = _upload(registry, out) if load(registry=registry).registry else None
         if as_json:
-            print(json.dumps(asdict(found) | {"uri": uri}))
+            print(json.dumps(asdict(description) | {"uri": uri}))
         else:
-            agreement = found.metrics["agreement_with_torch"]
-            print(f"{uri or out}: labels agree with torch on {agreement:.2%} of the validation split")
+            agreement = description.metrics["agreement_with_torch"]
+            print(f"{uri or out}: the labels agree with torch on {agreement:.2%} of the validation split")
 
 
 @app.command(epilog=f"Example: tweet-sentiment model upload semeval --registry {EXAMPLE_REGISTRY}")
@@ -121,19 +128,19 @@ def upload(
     registry: RegistryUri = None,
     as_json: AsJson = False,
 ) -> None:
-    """Keep a folder in an MLflow run, and print the runs:/… by which the other commands and `release_model` read it."""
+    """Upload a folder to an MLflow run; print its runs:/… URI for the other commands and the DAG `release_model`."""
     with clear_errors():
         uri = _upload(registry, folder)
         print(json.dumps({"uri": uri}) if as_json else uri)
 
 
 def _upload(registry: str | None, folder: Path) -> str:
-    from spark_apps.model.run import Run
+    from spark_apps.model.mlflow_run import MlflowRun
 
     settings = load(registry=registry)
     (uri,) = settings.require("registry")
     name = folder.resolve().name
-    with Run(uri, settings.registry_timeout, f"upload {name}") as run:
+    with MlflowRun(uri, settings.registry_timeout, f"upload {name}") as run:
         return run.upload(folder, name)
 
 
@@ -147,46 +154,49 @@ def evaluate(
         str | None,
         typer.Option(help=DATA_HELP),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Name of the split; val by default.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split to evaluate; val by default.")] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            help=f"Folder of an exported model, runs:/… of one, models:/{MODEL_NAME}@{PRODUCTION} or "
-            f"models:/{MODEL_NAME}/3; the bundled one by default."
+            help=f"Exported model: a folder, runs:/…, models:/{MODEL_NAME}@{PRODUCTION} or models:/{MODEL_NAME}/3; "
+            "by default the bundled model."
         ),
     ] = None,
     predictions: Annotated[
         Path | None,
-        typer.Option(help="File to write: the label of each tweet as 0, 1 or 2, one a line; needs no labels file."),
+        typer.Option(help="File for the predicted labels, 0, 1 or 2, one a line; the split then needs no labels file."),
     ] = None,
     lake: Annotated[
         str | None,
         typer.Option(
-            help="Instead of --data: measure the stream of a lake, by the labels of its tweets. [TWEETS_LAKE]"
+            help="Instead of --data: evaluate the stream of a lake by the labels of its tweets. [TWEETS_LAKE]"
         ),
     ] = None,
     registry: RegistryUri = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a model on labelled tweets, through the scorer that Gold uses, or what the stream of a lake did.
+    """Evaluate a model on labelled tweets with the scorer that Gold uses, or evaluate the stream of a lake.
 
-    With a registry, figures, pictures and the version of the data go to an MLflow run. The numbers of --predictions
-    are those of TweetEval: 0 negative, 1 neutral, 2 positive.
+    With a registry, figures, plots and data versions are logged to an MLflow run. --predictions writes the numbers of
+    TweetEval: 0 negative, 1 neutral, 2 positive.
     """
     with clear_errors():
-        from spark_apps.model.evaluation.record import measure_lake, measure_split
+        from spark_apps.model.evaluation.tracking import evaluate_and_log_split, evaluate_and_log_stream
+        from spark_apps.model.render import render_evaluation, render_stream
 
         settings = load(registry=registry, **({"lake": lake} if lake else {}))
         if (data is None and settings.lake is None) or (data is not None and lake is not None):
-            raise SettingsError("name one of --data (a labelled split) and --lake (what the stream of a lake did)")
+            raise SettingsError("pass either --data (a labelled split) or --lake (the stream of a lake)")
         if data is not None:
-            with all_fetched(Registry.of(load(registry=registry)), data) as (folder,):
-                found, shown = measure_split(Path(folder), split or "val", model, predictions, settings, console)
+            with fetch_folders(Registry.from_settings(load(registry=registry)), data) as (folder,):
+                evaluation = evaluate_and_log_split(Path(folder), split or "val", model, predictions, settings, console)
+            figures, rendered = evaluation.to_dict(), render_evaluation(evaluation)
         elif split or model or predictions:
-            raise SettingsError("--split, --model and --predictions go with --data: a stream is measured as it is")
+            raise SettingsError("--split, --model and --predictions need --data: they do not apply to --lake")
         else:
-            found, shown = measure_lake(str(settings.lake), settings)
+            stream = evaluate_and_log_stream(str(settings.lake), settings)
+            figures, rendered = stream.to_dict(), render_stream(stream)
         if as_json:
-            print(json.dumps(found))
+            print(json.dumps(figures))
         else:
-            Console(highlight=False).print(shown)
+            Console(highlight=False).print(rendered)

@@ -1,4 +1,4 @@
-"""What the commands have in common: their options, and errors as one sentence and an exit code."""
+"""Shared by all commands: common options, and errors as one message and an exit code."""
 
 import logging
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from rich.markup import escape
 
 from spark_apps.errors import UserError
 
-# Progress and errors go to stderr: stdout carries only what was asked for.
+# Progress and errors go to stderr: stdout carries only the result of a command.
 console = Console(stderr=True, highlight=False)
 
-DATA_HELP = "Folder, or runs:/… of one, with <split>_text.txt and <split>_labels.txt, one tweet a line."
+DATA_HELP = "Folder or runs:/… with <split>_text.txt and <split>_labels.txt, one tweet a line."
 
 Landing = Annotated[
     str | None, typer.Option(help="Folder or s3a://bucket/prefix of the landed files. [TWEETS_LANDING]")
@@ -23,11 +23,11 @@ Landing = Annotated[
 Lake = Annotated[str | None, typer.Option(help="Folder or s3a://bucket/prefix of the Delta tables. [TWEETS_LAKE]")]
 RegistryUri = Annotated[str | None, typer.Option(help="URI of the MLflow registry. [TWEETS_REGISTRY]")]
 Data = Annotated[str, typer.Option(help=DATA_HELP)]
-By = Annotated[str | None, typer.Option(help="Who does it, as it is written down; the user by default.")]
-Why = Annotated[str, typer.Option(help="Why, as it is written down.")]
+By = Annotated[str | None, typer.Option(help="User to record; by default the current user.")]
+Why = Annotated[str, typer.Option(help="Reason to record.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 
-# The extra that brings each module which a command may find missing.
+# Optional module → extra of pyproject.toml that installs it.
 _EXTRAS = {
     **dict.fromkeys(["pyspark", "delta", "deltalake", "onnxruntime", "tokenizers", "pyarrow", "numpy"], "streams"),
     **dict.fromkeys(["streamlit", "altair"], "dashboard"),
@@ -37,21 +37,21 @@ _EXTRAS = {
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
+    """Print an error message and exit with `code`."""
     console.print(f"[bold red]error[/]: {escape(message)}", soft_wrap=True)
     raise typer.Exit(code)
 
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """Turn what a person can mend into one sentence and an exit code; show warnings as a person reads them.
+    """Print a `UserError`, an `OSError` or a missing module as one message and exit; show log records readably.
 
-    The code is the error's own, or 2 for what the surroundings lack. Anything else is a fault of this program, and
-    keeps its traceback.
+    The exit code is that of the error, or 2. Any other exception is a bug and keeps its traceback.
     """
-    shown = RichHandler(console=console, show_path=False, show_level=True, log_time_format="%H:%M:%S")
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[shown])
+    handler = RichHandler(console=console, show_path=False, show_level=True, log_time_format="%H:%M:%S")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("spark_apps").setLevel(logging.INFO)
-    # It tells of each exception that it hands on; the one who gets it decides what is told.
+    # py4j logs each exception that it raises; the caller decides which of them to log.
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
     try:
         yield

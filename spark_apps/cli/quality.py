@@ -1,4 +1,4 @@
-"""`tweet-sentiment quality …`: check a stream against its limits, acknowledge what was found."""
+"""`tweet-sentiment quality …`: check a stream against limits, acknowledge findings."""
 
 import getpass
 import json
@@ -12,61 +12,65 @@ from spark_apps.cli.options import AsJson, By, Lake, RegistryUri, clear_errors, 
 from spark_apps.registry.client import Registry
 from spark_apps.settings import load
 
-app = typer.Typer(no_args_is_help=True, help="Watch a stream: freshness, throughput, quarantine, drift.")
+app = typer.Typer(no_args_is_help=True, help="Check a stream: freshness, throughput, quarantine, data drift.")
 
 
 @app.command(epilog="Example: tweet-sentiment quality check --lake ./lake --registry http://127.0.0.1:5000")
 def check(lake: Lake = None, registry: RegistryUri = None, as_json: AsJson = False) -> None:
-    """Measure what was written in the last hour; fail while something is over its limit and not acknowledged.
+    """Check the rows of the last hour against limits; fail while a finding is not acknowledged.
 
-    How long rows wait, how many tweets come, which share is in quarantine and, with a registry, how far labels and
-    texts of each language drift from the baseline of the version in production. The registry keeps the baselines, and
-    what is over its limit until it has passed; `model release` is refused until then, or until it is acknowledged.
+    Measures the wait of rows between layers, the rate of tweets, the share in quarantine and, with a registry, the
+    drift of labels and texts of each language from the baseline of the version in production. A failed check is a
+    finding. The registry stores baselines and findings. A finding blocks `model release` until its check passes again
+    or a person acknowledges it.
 
-    Exit codes: 0 nothing new, 3 a finding stands that nobody has acknowledged, 2 it could not be measured. The limits
-    are read from TWEETS_QUALITY_WINDOW_MINUTES, …_FRESHNESS_SECONDS, …_TWEETS_PER_MINUTE, …_QUARANTINE_SHARE, …_DRIFT
-    and …_LEAST_TWEETS.
+    Exit codes: 0 no open finding; 3 a finding is not acknowledged; 2 the check could not run. Limits:
+    TWEETS_QUALITY_WINDOW_MINUTES, …_FRESHNESS_SECONDS, …_TWEETS_PER_MINUTE, …_QUARANTINE_SHARE, …_DRIFT and
+    …_LEAST_TWEETS.
     """
     with clear_errors():
         from spark_apps.quality.limits import load_limits
         from spark_apps.quality.render import render
-        from spark_apps.quality.watch import watch
+        from spark_apps.quality.watch import check_lake
 
         limits, settings = load_limits(), load(lake=lake, registry=registry)
         (tables,) = settings.require("lake")
-        found = watch(tables, Registry.of(settings), limits)
+        report = check_lake(tables, Registry.from_settings(settings), limits)
         if as_json:
-            print(json.dumps(found.to_dict(), ensure_ascii=False))
+            print(json.dumps(report.to_dict(), ensure_ascii=False))
         else:
-            Console(highlight=False).print(render(found))
-    for finding in found.open:
-        console.print(f"[bold red]found[/] {escape(str(finding))}", soft_wrap=True)
-    if found.open:
+            Console(highlight=False).print(render(report))
+    for finding in report.open:
+        console.print(f"[bold red]finding[/] {escape(str(finding))}", soft_wrap=True)
+    if report.open:
         raise typer.Exit(3)
 
 
 @app.command(
     epilog="Example: tweet-sentiment quality acknowledge --registry http://127.0.0.1:5000 "
-    '--why "a new source since Monday, the labels are right"'
+    '--why "a new source since Monday, the labels are correct"'
 )
 def acknowledge(
-    why: Annotated[str, typer.Option(help="Why it may stand, as it is written down.")],
+    why: Annotated[str, typer.Option(help="Reason to accept the findings; it is recorded.")],
     names: Annotated[
-        list[str] | None, typer.Argument(help="Findings, such as 'quarantine share'; all that stand by default.")
+        list[str] | None,
+        typer.Argument(help="Names of findings, such as 'quarantine share'; by default all open findings."),
     ] = None,
     by: By = None,
     registry: RegistryUri = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take note of what was found: it neither fails `quality check` nor stops a release, as long as it stands.
+    """Acknowledge findings, so that they no longer fail `quality check` or block a release.
 
-    What passes and comes back has to be acknowledged anew.
+    An acknowledgement ends when the check passes: if the check fails again, the new finding needs a new one.
     """
     with clear_errors():
-        from spark_apps.quality.findings import acknowledge as take_note
+        from spark_apps.quality.findings import acknowledge as acknowledge_findings
 
-        found = take_note(Registry.required(load(registry=registry)), names or [], by or getpass.getuser(), why)
+        target, user = Registry.required(load(registry=registry)), by or getpass.getuser()
+        findings = acknowledge_findings(target, names or [], user, why)
         if as_json:
-            print(json.dumps([finding.name for finding in found]))
+            print(json.dumps([finding.name for finding in findings]))
         else:
-            print("acknowledged: " + ", ".join(finding.name for finding in found) if found else "nothing stands")
+            acknowledged = ", ".join(finding.name for finding in findings)
+            print(f"acknowledged: {acknowledged}" if findings else "no open findings")

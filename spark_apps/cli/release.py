@@ -1,4 +1,4 @@
-"""`tweet-sentiment model …`: release, rollback, first, list and describe the versions in a registry."""
+"""`tweet-sentiment model …`: release, rollback, first, list and describe versions in a registry."""
 
 import getpass
 import json
@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from spark_apps.cli.options import AsJson, By, Data, RegistryUri, Why, clear_errors, console
 from spark_apps.registry.client import BUNDLED, Registry, RegistryError
-from spark_apps.registry.model_uri import all_fetched, version_folder
+from spark_apps.registry.model_uri import fetch_folders, fetch_version
 from spark_apps.settings import MODEL_NAME, PRODUCTION, load
 
 if TYPE_CHECKING:
@@ -30,84 +30,88 @@ EXAMPLE_REGISTRY = "http://127.0.0.1:5000"
 def release(
     data: Data,
     model: Annotated[
-        str | None, typer.Option(help="Folder of an exported model, or runs:/… of one; the bundled one by default.")
+        str | None, typer.Option(help="Exported model: a folder or runs:/…; by default the bundled model.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Split on which the version is judged.")] = "val",
+    split: Annotated[str, typer.Option(help="Split on which the gates judge the version.")] = "val",
     why: Why = "",
     by: By = None,
     registry: RegistryUri = None,
     as_json: AsJson = False,
 ) -> None:
-    """Register a model, stage it, let it pass the gates, and put it in production.
+    """Register a model in staging, run the gates, and put the version in production if it passes all of them.
 
-    Exit codes: 0 it is in production, 3 a gate refused it and production is as it was, 2 it could not be tried. The
-    limits of the gates are read from TWEETS_GATE_MACRO_RECALL, …_CLASS_RECALL, …_AGREEMENT, …_AGREEMENT_INT8,
-    …_LATENCY_MS and …_SMOKE.
+    Exit codes: 0 the version is in production; 3 a gate refused it, and production is unchanged; 2 the release could
+    not run. Limits of the gates: TWEETS_GATE_MACRO_RECALL, …_CLASS_RECALL, …_AGREEMENT, …_AGREEMENT_INT8, …_LATENCY_MS
+    and …_SMOKE.
     """
     with clear_errors():
         from spark_apps.model.release.gates import load_limits
-        from spark_apps.model.release.release import release as put
+        from spark_apps.model.release.release import release as release_model
 
-        limits, who, target = load_limits(), by or getpass.getuser(), Registry.required(load(registry=registry))
-        with all_fetched(target, model or str(BUNDLED), data) as (folder, tweets):
-            found = put(target, Path(folder), Path(tweets), split, limits, who, why, console)
+        limits, user, target = load_limits(), by or getpass.getuser(), Registry.required(load(registry=registry))
+        with fetch_folders(target, model or str(BUNDLED), data) as (folder, tweets):
+            result = release_model(target, Path(folder), Path(tweets), split, limits, user, why, console)
         if as_json:
-            print(json.dumps(found.to_dict()))
-    _tell_release(found, as_json)
+            print(json.dumps(result.to_dict()))
+    _report_release(result, as_json)
 
 
-def _tell_release(found: "Release", as_json: bool) -> None:
+def _report_release(result: "Release", as_json: bool) -> None:
+    """Print the gates and the version in production; exit with 3 if a gate refused the version."""
     from spark_apps.model.render import render_gates
 
     if not as_json:
-        Console(highlight=False).print(render_gates(found.gates))
-    for gate in found.refused:
+        Console(highlight=False).print(render_gates(result.gates))
+    for gate in result.refused:
         console.print(
             f"[bold red]refused[/] by the gate {gate.name}: {gate.figure:.4g}, the limit is {gate.limit:.4g} "
             f"({escape(gate.says)})",
             soft_wrap=True,
         )
-    if found.refused:
-        console.print(f"in production stays {found.production or 'nothing'}; version {found.version} is in staging")
+    if result.refused:
+        production = f"version {result.production} stays" if result.production else "no version is"
+        console.print(f"{production} in production; version {result.version} is in staging")
         raise typer.Exit(3)
-    if found.production != found.version:
-        console.print(f"version {found.version} passed; version {found.production}, higher, passed meanwhile")
-    console.print(f"version {found.production} is in production")
+    if result.production != result.version:
+        console.print(f"version {result.version} passed, but the higher version {result.production} passed meanwhile")
+    console.print(f"version {result.production} is in production")
 
 
 @app.command(epilog=f'Example: tweet-sentiment model rollback --registry {EXAMPLE_REGISTRY} --why "too many negatives"')
 def rollback(
-    to: Annotated[str | None, typer.Option(help="Version to go to; the one before production's by default.")] = None,
+    to: Annotated[
+        str | None, typer.Option(help="Version to return to; by default the passed version before the current one.")
+    ] = None,
     why: Why = "",
     by: By = None,
     registry: RegistryUri = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take production back to the version before; running streams follow at their next micro-batch."""
+    """Move production back to an earlier version; running streams use it from their next micro-batch on."""
     with clear_errors():
-        from spark_apps.model.release.release import rollback as take_back
+        from spark_apps.model.release.release import rollback as roll_back
 
-        before, now = take_back(Registry.required(load(registry=registry)), to, by or getpass.getuser(), why)
+        before, now = roll_back(Registry.required(load(registry=registry)), to, by or getpass.getuser(), why)
         if as_json:
             print(json.dumps({"before": before, "production": now}))
         else:
-            print(f"{MODEL_NAME} version {now} is in production again, instead of version {before}")
+            print(f"{MODEL_NAME} version {now} is in production again and replaces version {before}")
 
 
 @app.command(epilog=f"Example: tweet-sentiment model first --registry {EXAMPLE_REGISTRY} --wait 300")
 def first(
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a registry that does not answer yet.")] = 0,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to keep trying while the registry does not answer.")] = 0,
     registry: RegistryUri = None,
 ) -> None:
-    """Put the model that comes with the project in production, where the registry has none there."""
+    """Put the bundled model in production, unless the registry already has a version in production."""
     with clear_errors():
-        found, until = Registry.required(load(registry=registry)), time.monotonic() + wait
+        target, deadline = Registry.required(load(registry=registry)), time.monotonic() + wait
         while True:
             try:
-                version = found.ensure_production(BUNDLED)
+                version = target.ensure_production(BUNDLED)
                 break
             except RegistryError as error:
-                if time.monotonic() > until:
+                if time.monotonic() > deadline:
                     raise
                 console.print(f"waiting: {escape(str(error))}", soft_wrap=True)
                 time.sleep(2)
@@ -116,33 +120,33 @@ def first(
 
 @app.command("list", epilog=f"Example: tweet-sentiment model list --registry {EXAMPLE_REGISTRY} --json")
 def list_versions(registry: RegistryUri = None, as_json: AsJson = False) -> None:
-    """List the registered versions, newest first, and who moved production to which of them, when and why."""
+    """List the versions and the moves of production with time, user and reason, newest first."""
     with clear_errors():
         from spark_apps.model.render import render_versions
 
         versions = Registry.required(load(registry=registry)).versions()
         if as_json:
-            print(json.dumps([found.to_dict() for found in versions]))
+            print(json.dumps([version.to_dict() for version in versions]))
         else:
             Console(highlight=False).print(render_versions(versions))
 
 
 @app.command(epilog=f"Example: tweet-sentiment model describe {PRODUCTION} --registry {EXAMPLE_REGISTRY}")
 def describe(
-    version: Annotated[str, typer.Argument(help=f"A version, {PRODUCTION} or staging.")] = PRODUCTION,
+    version: Annotated[str, typer.Argument(help=f"Number of a version, {PRODUCTION} or staging.")] = PRODUCTION,
     registry: RegistryUri = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say all that is known of one version: its figures, where it comes from, its moves."""
+    """Show a version: state, figures, provenance, and the moves of production to it."""
     with clear_errors():
         from spark_apps.model.render import render_version
         from spark_apps.scoring.description import Description
 
-        found = Registry.required(load(registry=registry))
-        known = found.version(version)
-        with version_folder(found, known.version) as folder:
+        target = Registry.required(load(registry=registry))
+        registered = target.version(version)
+        with fetch_version(target, registered.version) as folder:
             description = Description.read(folder)
         if as_json:
-            print(json.dumps({**known.to_dict(), "description": asdict(description)}))
+            print(json.dumps({**registered.to_dict(), "description": asdict(description)}))
         else:
-            Console(highlight=False).print(render_version(known, description))
+            Console(highlight=False).print(render_version(registered, description))

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from spark_apps.quality.findings import FindingsError, standing, unacknowledged
+from spark_apps.quality.findings import FindingsError, read_findings, unacknowledged
 from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.scoring.description import Description, ModelError, ModelVersion
 from spark_apps.settings import MODEL_NAME, Settings
@@ -60,7 +60,7 @@ class ProductionModel:
             return
         self._counted_at = time.monotonic()
         try:
-            self.findings = len(unacknowledged(standing(self._registry)))
+            self.findings = len(unacknowledged(read_findings(self._registry)))
         except (ModelError, FindingsError) as error:  # must not stop scoring
             _log.warning("the findings of the quality check cannot be counted: %s", error)
 

@@ -1,4 +1,4 @@
-"""Figures as a person reads them."""
+"""Renders evaluations, gates and versions for the terminal."""
 
 import json
 from collections.abc import Sequence
@@ -15,59 +15,64 @@ from spark_apps.model.release.gates import Gate
 from spark_apps.registry.versions import REFUSED, WITHDRAWN, Version
 from spark_apps.scoring.description import Description
 
-if TYPE_CHECKING:  # deltalake is needed for a lake only
+if TYPE_CHECKING:  # Only a lake needs deltalake.
     from spark_apps.model.evaluation.stream_evaluation import StreamEvaluation, VersionEvaluation
 
 _SHARES = {
     "accuracy": "accuracy",
     "macro_recall": "macro recall",
     "macro_f1": "macro F1",
-    "f1_pn": "F1 PN, of positive and negative",
+    "f1_pn": "F1 PN, mean of positive and negative",
     "calibration_error": "calibration error, 15 equal bins",
 }
 
 
 def render_quality(quality: Quality) -> RenderableType:
-    """Return the figures, those of the classes, and the confusion matrix."""
+    """Return the overall figures, the figures of each class, and the confusion matrix."""
     main = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, title in _SHARES.items():
         main.add_row(title, f"{getattr(quality, name):.4f}")
     classes = _table("class", "tweets", "precision", "recall", "F1")
     matrix = _table("true ↓  predicted →", *LABELS)
     for label, row in zip(LABELS, quality.confusion, strict=True):
-        found = quality.classes[label]
-        shares = (f"{share:.4f}" for share in (found.precision, found.recall, found.f1))
-        classes.add_row(label, f"{found.tweets:,}", *shares)
+        figures = quality.classes[label]
+        shares = (f"{share:.4f}" for share in (figures.precision, figures.recall, figures.f1))
+        classes.add_row(label, f"{figures.tweets:,}", *shares)
         matrix.add_row(label, *(f"{count:,}" for count in row))
     return Group(main, Text(), classes, Text(), matrix)
 
 
-def render_evaluation(found: Evaluation) -> RenderableType:
-    """Return what `evaluate --data` shows."""
-    data, model = found.data, found.model
+def render_evaluation(evaluation: Evaluation) -> RenderableType:
+    """Return the output of `model evaluate --data`."""
+    data, model = evaluation.data, evaluation.model
     title = Text(f"data   {data.name}/{data.split}, {data.rows:,} tweets, sha256 {data.sha256[:12]}\n")
     title.append(f"model  {model.base_model}, {model.precision}, sha256 {model.sha256[:12]}")
-    speed = _speed("one tweet at a time", found.speed.latency_ms, "ms")
-    cores = "core" if found.speed.threads == 1 else "cores"
-    rate = Text(f"all at once: {found.speed.tweets_per_second:,.1f} tweets/s on {found.speed.threads} {cores}")
-    quality = render_quality(found.quality) if found.quality else Text("no labels: no figures of quality")
+    speed = _speed("one tweet at a time", evaluation.speed.latency_ms, "ms")
+    cores = "core" if evaluation.speed.threads == 1 else "cores"
+    rate = Text(
+        f"all at once: {evaluation.speed.tweets_per_second:,.1f} tweets/s on {evaluation.speed.threads} {cores}"
+    )
+    quality = (
+        render_quality(evaluation.quality) if evaluation.quality else Text("the split has no labels, so no quality")
+    )
     return Group(title, Text(), quality, Text(), speed, rate)
 
 
-def render_stream(found: "StreamEvaluation") -> RenderableType:
-    """Return what `evaluate --lake` shows: all tweets, then each version where there are several."""
-    tables = ", ".join(f"{name} version {version}" for name, version in found.tables.items())
-    parts: list[RenderableType] = [Text(f"{found.lake}: {tables}; {found.waiting:,} labelled tweets wait for a score")]
-    several = len(found.versions) > 1
-    shown = {"all versions": found.total} if several else {}
-    for name, figures in (shown | {f"model version {name}": one for name, one in found.versions.items()}).items():
-        parts += [Text(), Text(f"{name}: {figures.quality.tweets:,} labelled tweets", style="bold")]
-        parts += [render_quality(figures.quality), Text(), _stream_speed(figures)]
+def render_stream(stream: "StreamEvaluation") -> RenderableType:
+    """Return the output of `model evaluate --lake`: all tweets, then each version if there are several."""
+    tables = ", ".join(f"{name} version {version}" for name, version in stream.tables.items())
+    waiting = f"{stream.waiting:,} labelled tweets wait for a score"
+    parts: list[RenderableType] = [Text(f"{stream.lake}: {tables}; {waiting}")]
+    sections = {"all versions": stream.total} if len(stream.versions) > 1 else {}
+    sections |= {f"model version {version}": evaluation for version, evaluation in stream.versions.items()}
+    for name, evaluation in sections.items():
+        parts += [Text(), Text(f"{name}: {evaluation.quality.tweets:,} labelled tweets", style="bold")]
+        parts += [render_quality(evaluation.quality), Text(), _stream_speed(evaluation)]
     return Group(*parts)
 
 
 def render_gates(gates: Sequence[Gate]) -> RenderableType:
-    """Return what each gate found, beside its limit."""
+    """Return the figure and the limit of each gate."""
     view = _table("gate", "", "figure", "limit", "")
     view.columns[-1].justify = "left"
     for gate in gates:
@@ -77,61 +82,63 @@ def render_gates(gates: Sequence[Gate]) -> RenderableType:
 
 
 def render_versions(versions: Sequence[Version]) -> RenderableType:
-    """Return the versions, and below them the moves of production, both newest first; times are in UTC."""
+    """Return the versions and the moves of production, both newest first; times are in UTC."""
     view, history = (
-        _table("version", "is", "registered", "what became of it"),
+        _table("version", "aliases", "registered", "state"),
         _table("production", "moved", "by", "why"),
     )
     for column in (*view.columns, *history.columns):
         column.justify = "left"
-    moves = [(move, found.version) for found in versions for move in found.moves]
-    for found in versions:
-        is_ = ", ".join(found.aliases)
-        view.add_row(found.version, is_, f"{found.created:%Y-%m-%d %H:%M}", Text(_became(found)))
-    for move, version in sorted(moves, key=lambda item: str(item[0]["at"]), reverse=True):
+    for version in versions:
+        created = f"{version.created:%Y-%m-%d %H:%M}"
+        view.add_row(version.version, ", ".join(version.aliases), created, Text(_state(version)))
+    moves = [(move, version.version) for version in versions for move in version.moves]
+    for move, to in sorted(moves, key=lambda item: str(item[0]["at"]), reverse=True):
         at = str(move["at"])[:19].replace("T", " ")
-        history.add_row(f"{move['from'] or 'nothing'} → {version}", at, Text(str(move["by"])), Text(str(move["why"])))
+        history.add_row(f"{move['from'] or 'nothing'} → {to}", at, Text(str(move["by"])), Text(str(move["why"])))
     return Group(view, Text(), history)
 
 
-def _became(found: Version) -> str:
-    if REFUSED in found.tags:
-        gates = json.loads(found.tags[REFUSED])["gates"]
+def _state(version: Version) -> str:
+    """Return whether the version was refused, withdrawn or passed, and why."""
+    if REFUSED in version.tags:
+        gates = json.loads(version.tags[REFUSED])["gates"]
         return "refused: " + "; ".join(
             f"{name} {gate['figure']:.4g}, limit {gate['limit']:.4g}" for name, gate in gates.items()
         )
-    if WITHDRAWN in found.tags:
-        withdrawn = json.loads(found.tags[WITHDRAWN])
+    if WITHDRAWN in version.tags:
+        withdrawn = json.loads(version.tags[WITHDRAWN])
         return f"withdrawn by {withdrawn['by']}" + (f": {withdrawn['why']}" if withdrawn["why"] else "")
-    return "passed" if found.has_passed else "not judged"
+    return "passed" if version.has_passed else "no gates run"
 
 
-def render_version(found: Version, description: Description) -> RenderableType:
-    """Return all that is known of one version."""
+def render_version(version: Version, description: Description) -> RenderableType:
+    """Return the output of `model describe`."""
     view = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    view.add_row("version", found.version + (f", {', '.join(found.aliases)}" if found.aliases else ""))
-    view.add_row("is", Text(_became(found)))
+    view.add_row("version", ", ".join([version.version, *version.aliases]))
+    view.add_row("state", Text(_state(version)))
     for name in ("base_model", "precision", "labels", "normalisation", "max_length", "sha256"):
         value = getattr(description, name)
         view.add_row(name, Text(", ".join(value) if isinstance(value, tuple) else str(value)))
     for name, group in (("provenance", description.provenance), ("figures", description.metrics)):
         for key, value in group.items():
-            for inner, one in value.items() if isinstance(value, dict) else [("", value)]:
-                text = f"{one:.4f}" if isinstance(one, float) and one < 10 and name == "figures" else str(one)
+            for inner, entry in value.items() if isinstance(value, dict) else [("", value)]:
+                is_share = isinstance(entry, float) and entry < 10 and name == "figures"
+                text = f"{entry:.4f}" if is_share else str(entry)
                 view.add_row(name, Text(f"{key} {inner}".strip() + f": {text}"))
-    return Group(view, Text(), render_versions([found]))
+    return Group(view, Text(), render_versions([version]))
 
 
-def _stream_speed(figures: "VersionEvaluation") -> Text:
-    text = _speed("landing → Gold", figures.latency_seconds, "s")
-    if figures.tweets_per_second is not None:
-        text.append(f"; {figures.tweets_per_second:,.1f} labelled tweets/s from the first to the last")
+def _stream_speed(evaluation: "VersionEvaluation") -> Text:
+    text = _speed("landing → Gold", evaluation.latency_seconds, "s")
+    if evaluation.tweets_per_second is not None:
+        text.append(f"; {evaluation.tweets_per_second:,.1f} labelled tweets/s from the first to the last")
     return text
 
 
 def _speed(name: str, cuts: dict[str, float], unit: str) -> Text:
-    shown = (f"{cut[1:]}th {value:,.1f}" for cut, value in cuts.items())
-    return Text(f"{name}: {', '.join(shown)} {unit} (percentiles)")
+    percentiles = (f"{cut[1:]}th {value:,.1f}" for cut, value in cuts.items())
+    return Text(f"{name}: {', '.join(percentiles)} {unit} (percentiles)")
 
 
 def _table(*columns: str) -> Table:

@@ -1,23 +1,23 @@
-"""The baseline of a version: what the tweets of its first hour in the stream were like, and how it labelled them.
+"""Baselines of a model version: the profile of the first hour that the version scored, for each language.
 
-It is recorded once a language, as tags of the version: a later one would take a drift for what is usual.
+A baseline is recorded once, as a tag of the version: a later profile would make data drift look normal.
 """
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from spark_apps.quality.checks import Check, at_most
-from spark_apps.quality.limits import Limits
-from spark_apps.quality.profile import Profile, most_moved, psi
+from spark_apps.quality.limits import QualityLimits
+from spark_apps.quality.profile import Profile, largest_change, psi
 from spark_apps.registry.client import Registry
 from spark_apps.registry.versions import Version
 
-# Followed by the language.
+# Prefix of a tag, followed by the language.
 _BASELINE = "baseline "
 
 
-def baselines(version: Version) -> dict[str, Profile]:
-    """Return what is recorded of a version, by language."""
+def read_baselines(version: Version) -> dict[str, Profile]:
+    """Return the recorded baselines of a version by language."""
     return {
         key.removeprefix(_BASELINE): Profile.from_text(text)
         for key, text in version.tags.items()
@@ -25,45 +25,53 @@ def baselines(version: Version) -> dict[str, Profile]:
     }
 
 
-def record(
-    registry: Registry, version: Version, window: Mapping[str, Profile], limits: Limits, now: datetime
+def record_baselines(
+    registry: Registry, version: Version, window: Mapping[str, Profile], limits: QualityLimits, now: datetime
 ) -> dict[str, Profile]:
-    """Record what `window` holds of each language that has no baseline yet; return all there are.
+    """Record a baseline for each language of `window` that has none; return all baselines of the version.
 
-    Not before the version has been in production for a whole window: moods come in bursts, and thousands of tweets of
-    a few minutes are not what the tweets of an hour are like.
+    Nothing is recorded before the version has been in production for a whole window. Moods come in bursts: thousands
+    of tweets of a few minutes do not represent an hour.
     """
-    known = baselines(version)
+    baselines = read_baselines(version)
     moves = version.moves
     settled = not moves or now - datetime.fromisoformat(moves[0]["at"]) >= limits.window
     for lang, profile in window.items():
-        if settled and lang not in known:
+        if settled and lang not in baselines:
             registry.tag(version.version, _BASELINE + lang, str(profile))
-            known[lang] = profile
-    return known
+            baselines[lang] = profile
+    return baselines
 
 
-def drift(window: Mapping[str, Profile], known: Mapping[str, Profile], version: str, limit: float) -> Iterator[Check]:
-    """Hold each language of the window against its baseline: labels, and what the texts hold."""
-    for lang, ours in window.items():
-        for figure in known[lang].counts if lang in known else ():
-            yield _compared(figure, "drift", lang, ours, known[lang], limit, version)
+def data_drift(
+    window: Mapping[str, Profile], baselines: Mapping[str, Profile], version: str, limit: float
+) -> Iterator[Check]:
+    """Compare labels and texts of each language in `window` with its baseline."""
+    for lang, profile in window.items():
+        for figure in baselines[lang].counts if lang in baselines else ():
+            yield _compare(figure, "drift", lang, profile, baselines[lang], limit, version)
 
 
-def shift(known: Mapping[str, Profile], version: Version, others: list[Version], limit: float) -> Iterator[Check]:
-    """Hold the labels of a version's baseline against those of the version before: does the release shift them?
+def label_shift(
+    baselines: Mapping[str, Profile], version: Version, others: list[Version], limit: float
+) -> Iterator[Check]:
+    """Compare the labels in the baselines of a version with those of the version before: did the release shift them?
 
-    Both stay as they were recorded, so it is found once, and stands until it is acknowledged.
+    Baselines never change, so the check keeps failing until its finding is acknowledged or the version is replaced.
     """
-    before = [baselines(other) for other in others if int(other.version) < int(version.version)]
-    for lang, ours in known.items():
-        theirs = next((found[lang] for found in before if lang in found), None)
-        if theirs is not None and "label" in ours.counts and "label" in theirs.counts:
-            yield _compared("label", "shift", lang, ours, theirs, limit, version.version)
+    earlier = [read_baselines(other) for other in others if int(other.version) < int(version.version)]
+    for lang, profile in baselines.items():
+        before = next((baseline[lang] for baseline in earlier if lang in baseline), None)
+        if before is not None and "label" in profile.counts and "label" in before.counts:
+            yield _compare("label", "shift", lang, profile, before, limit, version.version)
 
 
-def _compared(figure: str, what: str, lang: str, ours: Profile, theirs: Profile, limit: float, version: str) -> Check:
-    moved, now, then = most_moved(figure, ours, theirs)
-    says = f"{moved}: {now:.0%} of {ours.tweets:,} tweets, {then:.0%} of {theirs.tweets:,} in the baseline"
-    index = psi(ours.counts[figure], theirs.counts[figure])
-    return at_most(f"{figure} {what} in {lang}", index, limit, says, lang, version)
+def _compare(
+    figure: str, kind: str, lang: str, profile: Profile, baseline: Profile, limit: float, version: str
+) -> Check:
+    name, share, share_before = largest_change(figure, profile, baseline)
+    says = (
+        f"{name}: {share:.0%} of {profile.tweets:,} tweets, {share_before:.0%} of {baseline.tweets:,} in the baseline"
+    )
+    index = psi(profile.counts[figure], baseline.counts[figure])
+    return at_most(f"{figure} {kind} in {lang}", index, limit, says, lang, version)

@@ -1,13 +1,13 @@
-"""One figure of a stream beside its limit."""
+"""A measured figure with its limit."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was measured: `name` is that of the finding which it is where it has not `passed`.
+    """One figure and its limit. A check that has not `passed` becomes a finding of the same `name`.
 
-    `lang` is set where it is of one language, `version` where it was held against the baseline of that version.
+    `lang` is set for a check of one language, `version` for a comparison with the baseline of that model version.
     """
 
     name: str
@@ -20,10 +20,12 @@ class Check:
 
     @property
     def against_limit(self) -> str:
+        """The figure, its limit and its explanation, as one text."""
         return f"{self.figure:.4g}, the limit is {self.limit:.4g} ({self.says})"
 
 
 def at_most(
     name: str, figure: float, limit: float, says: str, lang: str | None = None, version: str | None = None
 ) -> Check:
+    """Return a check that passes if `figure` is at most `limit`."""
     return Check(name, figure <= limit, figure, limit, says, lang, version)

@@ -1,8 +1,8 @@
-"""What was found to be over its limit, kept as tags of the registered model until it has passed.
+"""Findings: failed checks, kept as tags of the registered model until the check passes again.
 
-The one who measures writes the findings, a person writes the acknowledgements, each in a tag of its own: neither can
-undo what the other writes at the same moment. An acknowledgement is of one finding: when that has passed it goes with
-it, and what comes back has to be acknowledged anew.
+`quality check` writes findings and a person writes acknowledgements, each in a separate tag, so concurrent writes do
+not overwrite each other. An acknowledgement belongs to one finding and is deleted with it: if the check fails again
+later, the new finding needs a new acknowledgement.
 """
 
 import json
@@ -15,18 +15,18 @@ from spark_apps.errors import UserError
 from spark_apps.quality.checks import Check
 from spark_apps.registry.client import Registry
 
-# Followed by the name of the finding.
+# Prefixes of tags, followed by the name of the finding.
 _FINDING, _ACKNOWLEDGED = "finding: ", "acknowledged: "
-_LONGEST_WHY = 1000
+_MAX_REASON = 1000
 
 
 class FindingsError(UserError):
-    """What cannot be read or acknowledged; the text says why."""
+    """A finding is not readable or cannot be acknowledged."""
 
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """Who has taken note of a finding, why it may stand, and when (ISO 8601)."""
+    """Who acknowledged a finding, why it is accepted, and when (ISO 8601)."""
 
     by: str
     why: str
@@ -35,7 +35,10 @@ class Acknowledgement:
 
 @dataclass(frozen=True)
 class Finding:
-    """What is over its limit, and `since` when (ISO 8601); `version` is the model's where its baseline is meant."""
+    """A failed check, and `since` when it fails (ISO 8601).
+
+    `version` is the model version of the baseline, for a check against a baseline.
+    """
 
     name: str
     since: str
@@ -51,66 +54,75 @@ class Finding:
 
 
 def unacknowledged(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings without an acknowledgement."""
     return [finding for finding in findings if finding.acknowledged is None]
 
 
-def standing(registry: Registry) -> list[Finding]:
-    """Return all findings of a registry, the oldest first; `FindingsError` where a tag is not what was written."""
+def read_findings(registry: Registry) -> list[Finding]:
+    """Return all findings of a registry, the oldest first; raise `FindingsError` if a tag was edited."""
     tags = registry.model_tags()
-    found = [_finding(key.removeprefix(_FINDING), text, tags) for key, text in tags.items() if key.startswith(_FINDING)]
-    return sorted(found, key=lambda finding: (finding.since, finding.name))
+    findings = [
+        _parse(key.removeprefix(_FINDING), text, tags) for key, text in tags.items() if key.startswith(_FINDING)
+    ]
+    return sorted(findings, key=lambda finding: (finding.since, finding.name))
 
 
-def _finding(name: str, text: str, tags: dict[str, str]) -> Finding:
+def _parse(name: str, text: str, tags: dict[str, str]) -> Finding:
     try:
-        fields, said = json.loads(text), json.loads(tags.get(_ACKNOWLEDGED + name, "{}"))
-        # One of an earlier finding of this name may have been written while that one passed.
-        valid = said.pop("since", None) == fields["since"]
-        return Finding(name, **fields, acknowledged=Acknowledgement(**said) if valid else None)
+        fields, acknowledgement = json.loads(text), json.loads(tags.get(_ACKNOWLEDGED + name, "{}"))
+        # A person may acknowledge an earlier finding of this name just when that finding is deleted.
+        valid = acknowledgement.pop("since", None) == fields["since"]
+        return Finding(name, **fields, acknowledged=Acknowledgement(**acknowledgement) if valid else None)
     except (ValueError, TypeError, KeyError, AttributeError):
-        # In MLflow's UI anybody may edit them.
+        # Any user of MLflow's UI can edit tags.
         raise FindingsError(
-            f"the tag {_FINDING + name!r} of the registered model, or its acknowledgement, was edited: delete both"
+            f"the tag {_FINDING + name!r} of the registered model, or its acknowledgement, was edited: delete both tags"
         ) from None
 
 
-def over(checks: Iterable[Check], now: datetime) -> list[Finding]:
-    """Return the checks that have not passed, as findings of this moment."""
+def failed_checks(checks: Iterable[Check], now: datetime) -> list[Finding]:
+    """Return a finding, since `now`, for each check that has not passed."""
     return [Finding(check.name, _text(now), check.against_limit, check.version) for check in checks if not check.passed]
 
 
-def keep(registry: Registry, checks: Sequence[Check], production: str | None, now: datetime) -> list[Finding]:
-    """Bring the findings of the registry up to date with what was measured; return those that stand.
+def update_findings(
+    registry: Registry, checks: Sequence[Check], production: str | None, now: datetime
+) -> list[Finding]:
+    """Write the failed checks to the registry as findings, delete the findings that passed; return the rest.
 
-    What was not measured this time, such as a language with too few tweets, stands as it did; unless it was held
-    against the baseline of a version that is no longer in production.
+    A finding that was not checked this time, such as a language with too few tweets, stays. It is deleted if it belongs
+    to a baseline of a version that is no longer in production.
     """
-    before = {finding.name: finding for finding in standing(registry)}
-    measured = {check.name for check in checks}
-    stands = {name for name, found in before.items() if name not in measured and found.version in (None, production)}
-    for found in over(checks, now):
-        earlier = before.get(found.name)
-        since = earlier.since if earlier and earlier.version == found.version else found.since
-        registry.tag_model(_FINDING + found.name, {"since": since, "says": found.says, "version": found.version})
-        stands.add(found.name)
+    before = {finding.name: finding for finding in read_findings(registry)}
+    checked = {check.name for check in checks}
+    kept = {name for name, old in before.items() if name not in checked and old.version in (None, production)}
+    for finding in failed_checks(checks, now):
+        old = before.get(finding.name)
+        since = old.since if old and old.version == finding.version else finding.since
+        fields = {"since": since, "says": finding.says, "version": finding.version}
+        registry.tag_model(_FINDING + finding.name, fields)
+        kept.add(finding.name)
     for key in registry.model_tags():
         for prefix in (_FINDING, _ACKNOWLEDGED):
-            if key.startswith(prefix) and key.removeprefix(prefix) not in stands:
+            if key.startswith(prefix) and key.removeprefix(prefix) not in kept:
                 registry.untag_model(key)
-    return standing(registry)
+    return read_findings(registry)
 
 
 def acknowledge(registry: Registry, names: Sequence[str], by: str, why: str) -> list[Finding]:
-    """Acknowledge the findings of these names, without names all that stand; return them.
+    """Acknowledge findings by name; without names, all findings that are not acknowledged. Return them.
 
-    `FindingsError` where one of them does not stand, or without a reason.
+    Raises:
+        FindingsError: a name is not a finding, or the reason is missing or too long.
     """
-    if not why.strip() or len(why) > _LONGEST_WHY:
-        raise FindingsError(f"--why: write the reason, in at most {_LONGEST_WHY:,} characters")
-    found = {finding.name: finding for finding in standing(registry)}
-    if unknown := [name for name in names if name not in found]:
-        raise FindingsError(f"{', '.join(unknown)}: no such finding stands; there are: {', '.join(found) or 'none'}")
-    chosen = [found[name] for name in names] or unacknowledged(found.values())
+    if not why.strip() or len(why) > _MAX_REASON:
+        raise FindingsError(
+            f"--why is {'too long' if why.strip() else 'empty'}: write the reason in at most {_MAX_REASON:,} characters"
+        )
+    findings = {finding.name: finding for finding in read_findings(registry)}
+    if unknown := [name for name in names if name not in findings]:
+        raise FindingsError(f"{', '.join(unknown)}: no such finding; there are: {', '.join(findings) or 'none'}")
+    chosen = [findings[name] for name in names] or unacknowledged(findings.values())
     at = _text(datetime.now(UTC))
     for finding in chosen:
         registry.tag_model(_ACKNOWLEDGED + finding.name, {"by": by, "why": why, "at": at, "since": finding.since})

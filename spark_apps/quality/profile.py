@@ -1,4 +1,4 @@
-"""What the tweets of a language are like: their labels and what their texts hold, counted; and how far counts drift."""
+"""Profiles of the tweets of one language, as histograms of labels and text features, and the distance between two."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 from spark_apps.labels import LABELS
 
-# What is counted, and what each count is of.
+# The bins of each histogram.
 FIGURES: Mapping[str, tuple[str, ...]] = {
     "label": LABELS,
     "length": (
@@ -25,37 +25,38 @@ FIGURES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Profile:
-    """So many `tweets` of one language; `counts[figure]` are those of each of FIGURES[figure]."""
+    """Histograms of the tweets of one language: `counts[figure]` has one count for each bin of FIGURES[figure]."""
 
     tweets: int
     counts: dict[str, list[int]]
 
     def __str__(self) -> str:
-        """Return it as a tag keeps it: about 150 characters."""
+        """Return the JSON that a tag stores, about 150 characters."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Profile":
-        """Read it from a row that has a column for each figure."""
+        """Build a profile from a row with a column for each figure."""
         return cls(row["tweets"], {figure: list(row[figure]) for figure in FIGURES})
 
     @classmethod
     def from_text(cls, text: str) -> "Profile":
-        """Read what `str` has written; a figure that is counted otherwise today is left out."""
-        found = json.loads(text)
-        counts = {name: found["counts"].get(name, []) for name in FIGURES}
-        return cls(found["tweets"], {name: of for name, of in counts.items() if len(of) == len(FIGURES[name])})
+        """Parse the JSON of `str`; leave out figures whose number of bins has changed since."""
+        fields = json.loads(text)
+        histograms = {name: fields["counts"].get(name, []) for name in FIGURES}
+        counts = {name: histogram for name, histogram in histograms.items() if len(histogram) == len(FIGURES[name])}
+        return cls(fields["tweets"], counts)
 
 
-def psi(ours: Sequence[int], theirs: Sequence[int]) -> float:
-    """Return the population stability index of two histograms: Σ (p - q) ln(p / q) over their shares p and q.
+def psi(counts: Sequence[int], baseline: Sequence[int]) -> float:
+    """Return the population stability index (PSI) of two histograms: Σ (p - q) ln(p / q) over their shares p and q.
 
-    It is 0 for equal shares and the same in both directions. Below 0.1 is taken for stable, above 0.25 for another
-    population (Siddiqi, Credit Risk Scorecards, 2006). A share below that of half a tweet of the smaller histogram
-    counts as that much: an empty bin would make the index infinite.
+    The index is symmetric, and 0 for equal shares. Below 0.1 there is no shift; above 0.25 the population has shifted
+    (Siddiqi, Credit Risk Scorecards, 2006). Each share is at least that of half a tweet in the smaller histogram,
+    because an empty bin would make the index infinite.
     """
-    floor = 0.5 / max(1, min(sum(ours), sum(theirs)))
-    shares = zip(_shares(ours), _shares(theirs), strict=True)
+    floor = 0.5 / max(1, min(sum(counts), sum(baseline)))
+    shares = zip(_shares(counts), _shares(baseline), strict=True)
     return sum(_term(max(p, floor), max(q, floor)) for p, q in shares)
 
 
@@ -68,7 +69,7 @@ def _shares(counts: Sequence[int]) -> list[float]:
     return [count / total for count in counts]
 
 
-def most_moved(figure: str, ours: Profile, theirs: Profile) -> tuple[str, float, float]:
-    """Return which of the figure's counts has moved most: its name, its share in `ours` and that in `theirs`."""
-    shares = zip(FIGURES[figure], _shares(ours.counts[figure]), _shares(theirs.counts[figure]), strict=True)
+def largest_change(figure: str, profile: Profile, baseline: Profile) -> tuple[str, float, float]:
+    """Return the bin of `figure` with the largest change: its name, its share in `profile` and in `baseline`."""
+    shares = zip(FIGURES[figure], _shares(profile.counts[figure]), _shares(baseline.counts[figure]), strict=True)
     return max(shares, key=lambda share: abs(share[1] - share[2]))

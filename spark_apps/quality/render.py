@@ -1,4 +1,4 @@
-"""What was measured, as a person reads it."""
+"""Renders a quality report for the terminal."""
 
 from collections.abc import Sequence
 
@@ -8,26 +8,26 @@ from rich.text import Text
 
 from spark_apps.quality.checks import Check
 from spark_apps.quality.findings import Finding
-from spark_apps.quality.watch import Watched
+from spark_apps.quality.watch import QualityReport
 
 
-def render(found: Watched) -> RenderableType:
-    """Return the figures beside their limits, drift by language, and the findings that stand; times are in UTC."""
-    of = f"version {found.version} is in production" if found.version else "no model to drift from"
+def render(report: QualityReport) -> RenderableType:
+    """Return the figures with their limits, data drift by language, and all findings; times are in UTC."""
+    model = f"version {report.version} is in production" if report.version else "no version to compare with"
     parts: list[RenderableType] = [
-        Text(f"{found.lake}, written since {found.since:%Y-%m-%d %H:%M} UTC; {of}"),
-        _checks([check for check in found.checks if check.lang is None]),
+        Text(f"{report.lake}, written since {report.since:%Y-%m-%d %H:%M} UTC; {model}"),
+        _checks([check for check in report.checks if check.lang is None]),
     ]
-    if by_language := [check for check in found.checks if check.lang is not None]:
-        title = f"population stability index against the baseline; the limit is {by_language[0].limit:g}"
+    if by_language := [check for check in report.checks if check.lang is not None]:
+        title = f"data drift: population stability index against the baseline; the limit is {by_language[0].limit:g}"
         parts += [Text(), Text(title), _languages(by_language)]
-    if found.findings:
-        parts += [Text(), _findings(found.findings)]
+    if report.findings:
+        parts += [Text(), _findings(report.findings)]
     return Group(*parts)
 
 
 def _checks(checks: Sequence[Check]) -> Table:
-    view = _table("measured", "figure", "limit", "")
+    view = _table("check", "figure", "limit", "")
     for check in checks:
         view.add_row(check.name, _figure(check), f"{check.limit:.4g}", Text(check.says, overflow="fold"))
     view.columns[-1].justify = "left"
@@ -36,25 +36,26 @@ def _checks(checks: Sequence[Check]) -> Table:
 
 def _languages(checks: Sequence[Check]) -> Table:
     """Return one row a language, one column a figure."""
-    found = {(check.lang, check.name.removesuffix(f" in {check.lang}")): check for check in checks}
-    columns = list(dict.fromkeys(column for _, column in found))
+    cells = {(check.lang, check.name.removesuffix(f" in {check.lang}")): check for check in checks}
+    columns = list(dict.fromkeys(column for _, column in cells))
     view = _table("language", *(column.replace("_", " ") for column in columns))
-    for lang in dict.fromkeys(lang for lang, _ in found):
-        cells = (found.get((lang, column)) for column in columns)
-        view.add_row(lang, *(_figure(check, ".2f") if check else "" for check in cells))
+    for lang in dict.fromkeys(lang for lang, _ in cells):
+        row = (cells.get((lang, column)) for column in columns)
+        view.add_row(lang, *(_figure(check, ".2f") if check else "" for check in row))
     return view
 
 
 def _findings(findings: Sequence[Finding]) -> Table:
-    """Return the findings, and who has acknowledged them."""
+    """Return the findings with their acknowledgements."""
     view = _table("finding", "since", "acknowledged", "")
     for column in view.columns:
         column.justify = "left"
     view.columns[2].no_wrap = False
     for finding in findings:
-        note = finding.acknowledged
-        by = Text(f"{_time(note.at)} by {note.by}: {note.why}") if note else Text("not yet", "bold red")
-        view.add_row(finding.name, _time(finding.since), by, Text(finding.says))
+        acknowledged = Text("not yet", "bold red")
+        if by := finding.acknowledged:
+            acknowledged = Text(f"{_time(by.at)} by {by.by}: {by.why}")
+        view.add_row(finding.name, _time(finding.since), acknowledged, Text(finding.says))
     return view
 
 

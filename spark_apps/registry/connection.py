@@ -1,4 +1,4 @@
-"""Clients of an MLflow server or database, and the experiment of the project in it."""
+"""Connects to MLflow and finds the experiment of the model."""
 
 import logging
 import os
@@ -10,29 +10,37 @@ from spark_apps.settings import MODEL_NAME
 
 
 class TrackingError(ModelError):
-    """The tracking server cannot be written to."""
+    """The MLflow tracking server does not accept a run or its artifacts."""
 
 
 def connect(uri: str, timeout: float) -> Any:
-    """Return a client of the MLflow at `uri`, a server's URI or sqlite:///…, that gives up after `timeout` seconds."""
-    # MLflow reads these at each request; its own defaults block for minutes when a server is down.
+    """Return an MLflow client.
+
+    Args:
+        uri: URI of an MLflow server, or sqlite:///….
+        timeout: seconds after which an HTTP request fails.
+    """
+    # MLflow reads these variables at each request; with its defaults a request to a stopped server blocks for minutes.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(timeout)))
-    # Where a server records runs, their addresses would stand on stdout, among what was asked for.
+    # With a server, MLflow prints the URL of each run to stdout, which commands reserve for their result.
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     from mlflow import MlflowClient
 
-    # What it says of its migrations is no news here.
+    # Hides the log of database migrations.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
-def experiment(client: Any) -> str:
-    """Return the id of the model's experiment, made where it is missing; beside a SQLite file lie its artifacts."""
-    found = client.get_experiment_by_name(MODEL_NAME)
-    if found is not None:
-        return str(found.experiment_id)
+def ensure_experiment(client: Any) -> str:
+    """Return the id of the model's experiment; create the experiment if it does not exist.
+
+    The artifacts of a SQLite database are stored in a folder beside the database file.
+    """
+    experiment = client.get_experiment_by_name(MODEL_NAME)
+    if experiment is not None:
+        return str(experiment.experiment_id)
     database = client.tracking_uri.removeprefix("sqlite:///")
-    beside = None if database == client.tracking_uri else (Path(database).parent / "artifacts").absolute().as_uri()
-    return str(client.create_experiment(MODEL_NAME, artifact_location=beside))
+    artifacts = None if database == client.tracking_uri else (Path(database).parent / "artifacts").absolute().as_uri()
+    return str(client.create_experiment(MODEL_NAME, artifact_location=artifacts))

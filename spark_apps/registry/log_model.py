@@ -1,4 +1,4 @@
-"""A model folder as MLflow keeps it: a pyfunc model that gives labels, logged to a run of its own and registered."""
+"""Logs a model folder to MLflow as a pyfunc model, and registers it."""
 
 import shutil
 import tempfile
@@ -14,9 +14,12 @@ from spark_apps.settings import MODEL_NAME
 
 
 def log_model(experiment: str, description: Description, folder: Path) -> str:
-    """Register the model in `folder`, which `description` describes; return its version.
+    """Log the model in `folder` to a new MLflow run, register it, and return its version.
 
-    Its run belongs to the experiment of that id, in the registry of the process.
+    Args:
+        experiment: id of the experiment for the run. MLflow's global registry is used.
+        description: description of the model; it lists the files to log.
+        folder: folder of the model.
     """
     import mlflow
 
@@ -28,6 +31,7 @@ def log_model(experiment: str, description: Description, folder: Path) -> str:
             shutil.copyfile(folder / file, files / file)
         logged = mlflow.pyfunc.log_model(
             name="model",
+            # "Models from code": MLflow stores a copy of this file with the version, and runs the copy to load it.
             python_model=str(Path(__file__).with_name("pyfunc_model.py")),
             artifacts={"model": str(files)},
             signature=_signature(),
@@ -39,7 +43,7 @@ def log_model(experiment: str, description: Description, folder: Path) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep MLflow's remarks from the terminal; what goes wrong is raised."""
+    """Hide MLflow's log and warnings; errors are still raised."""
     from mlflow.utils.logging_utils import disable_logging, enable_logging
 
     disable_logging()

@@ -1,4 +1,7 @@
-"""What a name means: a folder, the artifacts of an MLflow run, a registered version, or the model of the project."""
+"""Resolves the folder of a model or of labelled tweets: a path, runs:/…, models:/… or the bundled model.
+
+Downloads go to a temporary folder, which exists for as long as the context manager is open.
+"""
 
 import re
 import tempfile
@@ -12,59 +15,67 @@ from spark_apps.settings import MODEL_NAME, PRODUCTION
 
 _RUNS = "runs:/"
 _RUN_URI = re.compile(r"runs:/[0-9a-zA-Z_-]+(/(?!\.\.?(/|$))[^/]+)+")
-_URI = re.compile(r"models:/(?P<name>[^@/]+)(?:@(?P<alias>[^@/]+)|/(?P<version>\d+))")
+_MODEL_URI = re.compile(r"models:/(?P<name>[^@/]+)(?:@(?P<alias>[^@/]+)|/(?P<version>\d+))")
 
 
 @contextmanager
-def fetched(name: str, registry: Registry | None) -> Iterator[str]:
-    """Give the folder of the artifacts `runs:/<run>/<path>`, for as long as the context lasts; all else is itself.
+def fetch_folder(source: str, registry: Registry | None) -> Iterator[str]:
+    """Download `runs:/<run>/<path>` from `registry` and yield the folder; yield any other `source` unchanged.
 
-    A `ModelError` names what is not there.
+    Raises:
+        ModelError: the URI is malformed, or names artifacts that do not exist.
     """
-    if not name.startswith(_RUNS):
-        yield name
+    if not source.startswith(_RUNS):
+        yield source
         return
-    if not _RUN_URI.fullmatch(name):
-        raise ModelError(f"{name} names no artifacts: write runs:/<run>/<path>, as `model upload` prints it")
+    if not _RUN_URI.fullmatch(source):
+        raise ModelError(f"{source} does not name artifacts: write runs:/<run>/<path>, as `model upload` prints it")
     if registry is None:
-        raise ModelError(f"{name} is of an MLflow run: name its registry by --registry (or TWEETS_REGISTRY)")
+        raise ModelError(f"{source} is stored in a registry: name the registry with --registry (or TWEETS_REGISTRY)")
     with tempfile.TemporaryDirectory(prefix=f"{MODEL_NAME}-") as scratch:
-        yield str(registry.artifacts(name, Path(scratch)))
+        yield str(registry.download_artifacts(source, Path(scratch)))
 
 
 @contextmanager
-def all_fetched(registry: Registry | None, *names: str) -> Iterator[list[str]]:
-    """Give what `fetched` gives, of several names."""
+def fetch_folders(registry: Registry | None, *sources: str) -> Iterator[list[str]]:
+    """Yield the folder of each source, as `fetch_folder` does."""
     with ExitStack() as stack:
-        yield [stack.enter_context(fetched(name, registry)) for name in names]
+        yield [stack.enter_context(fetch_folder(source, registry)) for source in sources]
 
 
 @contextmanager
-def model_folder(model: str | None, registry: Registry | None) -> Iterator[Path]:
-    """Give the folder of `model`, for as long as the context lasts; None is the bundled model.
+def fetch_model(model: str | None, registry: Registry | None) -> Iterator[Path]:
+    """Yield the folder of a model.
 
-    `models:/tweet-sentiment@<alias>`, `models:/tweet-sentiment/<version>` and `runs:/<run>/<path>` are fetched from
-    `registry`. A `ModelError` names what is not there.
+    Args:
+        model: a folder, `runs:/<run>/<path>`, `models:/tweet-sentiment@<alias>` or `models:/tweet-sentiment/<version>`;
+            None for the bundled model.
+        registry: registry to download from.
+
+    Raises:
+        ModelError: the URI is malformed, or names a model that does not exist.
     """
     if model is None:
         yield BUNDLED
     elif not model.startswith("models:"):
-        with fetched(model, registry) as folder:
+        with fetch_folder(model, registry) as folder:
             yield Path(folder)
     else:
-        found = _URI.fullmatch(model)
-        if found is None or found["name"] != MODEL_NAME:
+        uri = _MODEL_URI.fullmatch(model)
+        if uri is None or uri["name"] != MODEL_NAME:
             raise ModelError(
                 f"--model {model}: write models:/{MODEL_NAME}@{PRODUCTION} or models:/{MODEL_NAME}/<version>"
             )
         if registry is None:
-            raise ModelError(f"--model {model} is a version of a registry: name it by --registry (or TWEETS_REGISTRY)")
-        with version_folder(registry, registry.version(found["version"] or found["alias"]).version) as folder:
+            raise ModelError(
+                f"--model {model} is stored in a registry: name the registry with --registry (or TWEETS_REGISTRY)"
+            )
+        with fetch_version(registry, registry.version(uri["version"] or uri["alias"]).version) as folder:
             yield folder
 
 
 @contextmanager
-def version_folder(registry: Registry, version: str) -> Iterator[Path]:
-    """Give the folder of a registered version, for as long as the context lasts."""
+def fetch_version(registry: Registry, version: str) -> Iterator[Path]:
+    """Download a registered version and yield its folder."""
     with tempfile.TemporaryDirectory(prefix=f"{MODEL_NAME}-") as scratch:
         yield registry.download(version, Path(scratch) / version)

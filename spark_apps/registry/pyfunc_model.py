@@ -1,4 +1,7 @@
-"""The registered model as MLflow's pyfunc flavour loads it: texts in, labels and probabilities out."""
+"""The pyfunc model of a version. MLflow stores a copy of this file with each version, and runs the copy to load it.
+
+A version keeps loading only as long as the modules imported here keep their names.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -12,15 +15,15 @@ from spark_apps.scoring.scorer import Scorer
 
 
 class SentimentModel(PythonModel):
-    """`predict` takes a column `text` and gives label, negative, neutral and positive, one row a text."""
+    """Predicts the columns label, negative, neutral and positive from the column `text`, one row a text."""
 
     def load_context(self, context: Any) -> None:
         self._scorer = Scorer(Path(context.artifacts["model"]), threads=1)
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:  # noqa: ARG002
-        found = self._scorer.score(model_input["text"].tolist())
-        columns = {label: found[:, column] for column, label in enumerate(LABELS)}
-        return pd.DataFrame({"label": [LABELS[best] for best in found.argmax(axis=1)], **columns})
+        probabilities = self._scorer.score(model_input["text"].tolist())
+        columns = {label: probabilities[:, column] for column, label in enumerate(LABELS)}
+        return pd.DataFrame({"label": [LABELS[best] for best in probabilities.argmax(axis=1)], **columns})
 
 
 set_model(SentimentModel())

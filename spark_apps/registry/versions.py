@@ -1,4 +1,4 @@
-"""What MLflow keeps of a version of the registered model: its aliases, and the tags that say what became of it."""
+"""A version of the registered model in MLflow, with its aliases and its release history in tags."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -7,13 +7,13 @@ from typing import Any
 
 STAGING = "staging"
 PASSED, WITHDRAWN, REFUSED = "passed", "withdrawn", "refused"
-# Followed by the time, since a version may be moved to more than once.
+# Prefix of a tag, followed by the time: `production` may move to a version more than once.
 MOVED = "production "
 
 
 @dataclass(frozen=True)
 class Version:
-    """One version of the registered model; `run_id` is that of the MLflow run in which it was registered."""
+    """One version of the registered model; `run_id` is the MLflow run that registered the version."""
 
     version: str
     aliases: list[str]
@@ -27,15 +27,15 @@ class Version:
 
     @property
     def may_be_production(self) -> bool:
-        """Whether it passed its gates and was not withdrawn."""
+        """Whether the version passed its gates and was not withdrawn."""
         return self.has_passed and WITHDRAWN not in self.tags
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `list --json` prints: times in ISO 8601."""
+        """Return the JSON of `model list`, with times in ISO 8601."""
         return {**asdict(self), "created": self.created.isoformat(), "moves": self.moves}
 
     @property
     def moves(self) -> list[dict[str, Any]]:
-        """The moves of `production` to this version, oldest first: at, from, to, by and why of each."""
+        """The moves of `production` to this version, oldest first, with at, from, to, by and why."""
         keys = sorted(key for key in self.tags if key.startswith(MOVED))
         return [{"at": key.removeprefix(MOVED), **json.loads(self.tags[key])} for key in keys]

@@ -141,18 +141,18 @@ def test_a_missing_model_is_named(data: Path, registry: str, model: str, with_re
 
 
 def test_data_and_lake_are_alternatives(data: Path, tmp_path: Path) -> None:
-    error = "name one of --data (a labelled split) and --lake"
+    error = "pass either --data (a labelled split) or --lake"
     assert error in refusal()
     assert error in refusal("--data", data, "--lake", tmp_path)
-    assert "go with --data" in refusal("--lake", tmp_path, "--split", "val")
+    assert "need --data" in refusal("--lake", tmp_path, "--split", "val")
     # An option takes precedence over a lake in the environment.
     assert figures("--data", data, "--split", "test", TWEETS_LAKE=str(tmp_path))["tweets"] == 30
-    assert f"{tmp_path}/silver/tweets is not there yet" in refusal(TWEETS_LAKE=str(tmp_path))
+    assert f"{tmp_path}/silver/tweets does not exist yet" in refusal(TWEETS_LAKE=str(tmp_path))
 
 
 def test_an_unreachable_registry_is_reported_before_the_evaluation(data: Path) -> None:
     error = refusal("--data", data, "--registry", "http://127.0.0.1:9", TWEETS_REGISTRY_TIMEOUT="1")
-    assert "MLflow at http://127.0.0.1:9 takes no run" in error
+    assert "MLflow at http://127.0.0.1:9 does not accept a run" in error
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_metrics_of_the_stream(stream: tuple[Path, pd.DataFrame], registry: str)
 def test_a_stream_without_labels_is_an_error(tmp_path: Path) -> None:
     frame = gold(10, timedelta(minutes=1))
     put(tmp_path, SILVER_TWEETS, frame)
-    assert f"{tmp_path}/gold/sentiment is not there yet" in refusal("--lake", tmp_path)
+    assert f"{tmp_path}/gold/sentiment does not exist yet" in refusal("--lake", tmp_path)
     put(tmp_path, GOLD_SENTIMENT, frame)
     assert "none of the 10 tweets" in refusal("--lake", tmp_path)
     put(tmp_path, SILVER_TWEETS, frame.assign(id="other", truth="neutral"))

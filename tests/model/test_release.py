@@ -115,7 +115,7 @@ def test_each_gate_refuses_a_release_by_name(
     assert done.exit_code == 3, done.output
     found = json.loads(done.stdout)
     assert found["refused"] == [gate] and found["production"] == "1"
-    assert f"refused by the gate {gate}" in done.stderr and "in production stays 1" in done.stderr
+    assert f"refused by the gate {gate}" in done.stderr and "version 1 stays in production" in done.stderr
     version = Registry(registry, 60).version(found["version"])
     assert list(json.loads(version.tags["refused"])["gates"]) == [gate]
     assert version.aliases == ["staging"] and PASSED not in version.tags

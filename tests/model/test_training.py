@@ -204,10 +204,10 @@ def test_refusals(data: Path, base: Path, tmp_path: Path) -> None:
     (two / "train_labels.txt").write_text("0\n1\n" * 20)
     assert "no tweet of the train split has the label 2" in refusal("--data", two, "--base", base, "--out", out)
     (two / "train_labels.txt").write_text("0\n1\n3\n2\n" * 10)
-    assert "train_labels.txt, line 3: '3' is no label" in refusal("--data", two, "--base", base, "--out", out)
+    assert "train_labels.txt, line 3: '3' is not a label" in refusal("--data", two, "--base", base, "--out", out)
     assert "there is no such folder" in refusal("--data", data, "--base", "./none", "--out", out)
     assert "cannot be trained from" in refusal("--data", data, "--base", data, "--out", out)
-    assert "MLflow at http://127.0.0.1:9 takes no run" in refusal(*good, "--registry", "http://127.0.0.1:9")
+    assert "MLflow at http://127.0.0.1:9 does not accept a run" in refusal(*good, "--registry", "http://127.0.0.1:9")
     assert train(*good).exit_code == 0
     assert "training of other settings (seed 7, not 8)" in refusal(*good, "--seed", "8")
     assert "holds something that is no training" in refusal("--data", data, "--base", base, "--out", base)

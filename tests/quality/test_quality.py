@@ -66,7 +66,7 @@ def test_each_exceeded_limit_is_reported_by_name(lake: Lake, limit: dict[str, st
     code, result = check(lake, **env)
     assert (code, over(result), result["open"]) == (3, {name}, [name])
     shown = quality("check", "--lake", lake.path, **env)
-    assert f"found {name}, since " in shown.stderr and "the limit is" in shown.stderr and name in shown.stdout
+    assert f"finding {name}, since " in shown.stderr and "the limit is" in shown.stderr and name in shown.stdout
 
 
 def test_freshness_is_the_age_of_the_oldest_unscored_tweets(lake: Lake) -> None:
@@ -210,7 +210,7 @@ def test_a_finding_stays_open_until_acknowledged_and_reopens_as_new(lake: Lake, 
     code, result = check(lake, registry, **strict)
     assert code == 3 and result["open"] == names[:1]
     shown = quality("check", "--lake", lake.path, "--registry", registry, **strict)
-    assert "by bob: a test [in brackets]" in shown.stdout and "found quarantine share" not in shown.stderr
+    assert "by bob: a test [in brackets]" in shown.stdout and "finding quarantine share" not in shown.stderr
     assert quality("acknowledge", "--why", "the rest", "--registry", registry).stdout == f"acknowledged: {names[0]}\n"
     code, result = check(lake, registry, **strict)
     assert code == 0 and len(result["findings"]) == 2 and result["open"] == []
@@ -236,7 +236,9 @@ def test_gold_reports_the_number_of_open_findings(
     kept.tag_model("finding: quarantine share", "gone")
     assert model.current() is not None and (model.findings, model.problem) == (1, "")
     edited = quality("acknowledge", "--why", "so", "--registry", registry)
-    assert edited.exit_code == 2 and "'finding: quarantine share'" in edited.output and "delete both tags" in edited.output
+    assert (
+        edited.exit_code == 2 and "'finding: quarantine share'" in edited.output and "delete both tags" in edited.output
+    )
     kept.untag_model("finding: quarantine share")
     assert model.current() is not None and model.findings == 0
 

@@ -1,4 +1,4 @@
-"""The figures of a model folder on labelled tweets, through the same scorer that Gold uses."""
+"""Evaluates a model folder on labelled tweets with the scorer that Gold uses."""
 
 import time
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ from spark_apps.scoring.probabilities import Probabilities
 from spark_apps.scoring.scorer import Scorer
 
 PERCENTILES = (50, 95, 99)
-# Scored at once: enough that texts of one length meet, few enough that the bar moves.
+# Texts scored at once: enough to batch texts of similar length, few enough for the progress bar to move.
 _CHUNK = 2048
 _WARM_UP = 20
-# Single tweets that are timed, spread evenly over the split: five beyond the 99th percentile.
-_TIMED = 500
+# Tweets timed one by one, spread evenly over the split: five of them are beyond the 99th percentile.
+_TIMED_TWEETS = 500
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Milliseconds of a tweet that is scored alone, by percentile, and tweets a second when many are scored at once."""
+    """Percentiles of the milliseconds for one tweet, and tweets per second when the whole split is scored at once."""
 
     latency_ms: dict[str, float]
     tweets_per_second: float
@@ -36,7 +36,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model on one split; `quality` is None where the split has no labels."""
+    """Figures of a model on one split; `quality` is None for a split without labels."""
 
     model: Description
     data: DataVersion
@@ -45,7 +45,7 @@ class Evaluation:
     probabilities: Probabilities
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `evaluate --json` prints: the figures of `Quality` at the top, the others in groups."""
+        """Return the JSON of `model evaluate`: the figures of `Quality` at the top, the others in groups."""
         model = {name: getattr(self.model, name) for name in ("base_model", "precision", "sha256")}
         return {
             **(asdict(self.quality) if self.quality else {"tweets": self.data.rows}),
@@ -58,22 +58,31 @@ class Evaluation:
 
 
 def evaluate(
-    folder: Path, data: Path, split: str, threads: int, console: Console | None = None, labels_wanted: bool = True
+    folder: Path, data: Path, split: str, threads: int, console: Console | None = None, labels_required: bool = True
 ) -> Evaluation:
-    """Score one split of `data` with the model in `folder` on `threads` cores, with progress on `console`.
+    """Score one split and compare the labels with the true ones.
 
-    Where `labels_wanted` is false, a split without labels has no quality; else it is a `DataError`, as is any file
-    that is missing or wrong. `ModelError` when the model cannot be used.
+    Args:
+        folder: folder of an exported model.
+        data: folder of labelled tweets.
+        split: name of the split.
+        threads: cores of the scorer.
+        console: receives progress.
+        labels_required: whether a split without labels is an error.
+
+    Raises:
+        DataError: a file of the split is missing or invalid.
+        ModelError: the model cannot be loaded.
     """
     texts = read_texts(data, split)
     truth = None
-    if labels_wanted or has_labels(data, split):
+    if labels_required or has_labels(data, split):
         truth = np.asarray(read_split(data, split).labels)
     scorer = Scorer(folder, threads)
     latency = _latency(scorer, texts)
-    began = time.perf_counter()
+    start = time.perf_counter()
     probabilities = _score(scorer, texts, console)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     return Evaluation(
         model=scorer.description,
         data=data_version(data, split),
@@ -84,17 +93,17 @@ def evaluate(
 
 
 def _score(scorer: Scorer, texts: Sequence[str], console: Console | None) -> Probabilities:
-    found = []
+    chunks = []
     with Progress(console=console, transient=True, disable=console is None) as progress:
         task = progress.add_task("scoring", total=len(texts))
         for start in range(0, len(texts), _CHUNK):
-            found.append(scorer.score(texts[start : start + _CHUNK]))
-            progress.update(task, completed=start + len(found[-1]))
-    return np.concatenate(found)
+            chunks.append(scorer.score(texts[start : start + _CHUNK]))
+            progress.update(task, completed=start + len(chunks[-1]))
+    return np.concatenate(chunks)
 
 
 def _latency(scorer: Scorer, texts: Sequence[str]) -> dict[str, float]:
-    rows = np.linspace(0, len(texts) - 1, min(_TIMED, len(texts))).astype(int)
+    rows = np.linspace(0, len(texts) - 1, min(_TIMED_TWEETS, len(texts))).astype(int)
     for row in rows[:_WARM_UP]:
         scorer.score([texts[row]])
     milliseconds = np.empty(len(rows))
@@ -107,5 +116,5 @@ def _latency(scorer: Scorer, texts: Sequence[str]) -> dict[str, float]:
 
 def percentiles(values: NDArray[np.floating]) -> dict[str, float]:
     """Return the 50th, 95th and 99th percentile as {"p50": …}."""
-    found = np.percentile(values, PERCENTILES)
-    return {f"p{name}": round(float(value), 3) for name, value in zip(PERCENTILES, found, strict=True)}
+    cuts = np.percentile(values, PERCENTILES)
+    return {f"p{name}": round(float(value), 3) for name, value in zip(PERCENTILES, cuts, strict=True)}

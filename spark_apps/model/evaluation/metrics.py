@@ -1,4 +1,4 @@
-"""The figures by which a sentiment model is judged, in numpy: where tweets are scored there is no scikit-learn."""
+"""Quality figures of a sentiment model, in numpy, because the images that score tweets have no scikit-learn."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +13,13 @@ Counts = NDArray[np.int64]
 Floats = NDArray[np.floating]
 Numbers = NDArray[Any]
 
-# Bins of equal width over the confidence 0…1, as Guo et al. (2017) measure calibration.
+# Number of calibration bins of equal width over the confidence 0…1, as in Guo et al. (2017).
 BINS = 15
 
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """One class; `tweets` have it in truth. A class that is never named, or never true, has a figure of 0."""
+    """Figures of one class; `tweets` counts its true tweets. A class never predicted or never true has figures of 0."""
 
     precision: float
     recall: float
@@ -29,7 +29,7 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Bin:
-    """The tweets whose label was given with a confidence (probability) of this bin; shares are 0 to 1."""
+    """The tweets with a confidence (probability of the predicted label) in this bin; shares are 0 to 1."""
 
     tweets: int
     confidence: float
@@ -38,11 +38,11 @@ class Bin:
 
 @dataclass(frozen=True)
 class Quality:
-    """How well labels were told. `confusion[truth][predicted]` counts tweets, in the order of LABELS.
+    """Quality of predicted labels. `confusion[truth][predicted]` counts tweets, in the order of LABELS.
 
-    `macro_recall` is the measure of SemEval-2017 Task 4 and of TweetEval, `f1_pn` the mean F1 of positive and negative
-    of SemEval-2013 to 2016. `calibration_error` is the expected one: the distance between confidence and accuracy,
-    over the bins of `reliability` (15 of equal width) weighted by their tweets.
+    `macro_recall` is the metric of SemEval-2017 Task 4 and of TweetEval; `f1_pn`, the mean F1 of positive and negative,
+    is the metric of SemEval-2013 to 2016. `calibration_error` is the expected calibration error: the mean distance
+    between confidence and accuracy over the 15 bins of `reliability`, weighted by their tweets.
     """
 
     tweets: int
@@ -57,10 +57,10 @@ class Quality:
 
     @classmethod
     def of(cls, truth: Classes, probabilities: Floats) -> "Quality":
-        """Judge probabilities of shape (n, 3) by the true classes, shape (n,); n may not be 0."""
+        """Compare probabilities of shape (n, 3) with the true classes, shape (n,); n must not be 0."""
         predicted = probabilities.argmax(axis=1)
         confidence = probabilities.max(axis=1).astype(np.float64)
-        # A bin holds its upper edge: 1.0 belongs to the last one.
+        # A bin includes its upper edge: 1.0 belongs to the last bin.
         place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
         counts = np.bincount(place, minlength=BINS)
         sums = np.bincount(place, confidence, minlength=BINS)
@@ -69,7 +69,14 @@ class Quality:
 
     @classmethod
     def from_counts(cls, matrix: Counts, counts: Numbers, confidences: Numbers, hits: Numbers) -> "Quality":
-        """Judge by a confusion matrix and, of each bin, its tweets, the sum of their confidences, and its hits."""
+        """Build the figures from counts.
+
+        Args:
+            matrix: confusion matrix, true classes in rows.
+            counts: tweets in each calibration bin.
+            confidences: sum of the confidences in each bin.
+            hits: correct labels in each bin.
+        """
         precision, recall, f1 = _per_class(matrix)
         total = int(matrix.sum())
         filled = np.maximum(counts, 1)
@@ -93,18 +100,18 @@ class Quality:
         )
 
     def scalars(self) -> dict[str, float]:
-        """Return the figures that are one number each, those of a class as `<figure>_<class>`."""
+        """Return all single numbers by name; a figure of one class is called `<figure>_<class>`."""
         names = ("accuracy", "macro_recall", "macro_f1", "f1_pn", "calibration_error")
-        of_classes = {
-            f"{figure}_{label}": float(getattr(found, figure))
-            for label, found in self.classes.items()
+        by_class = {
+            f"{figure}_{label}": float(getattr(figures, figure))
+            for label, figures in self.classes.items()
             for figure in ("precision", "recall", "f1")
         }
-        return {name: float(getattr(self, name)) for name in names} | of_classes
+        return {name: float(getattr(self, name)) for name in names} | by_class
 
 
 def confusion(truth: Classes, predicted: Classes) -> Counts:
-    """Count texts by true class (row) and predicted class (column)."""
+    """Return the confusion matrix: texts by true class (row) and predicted class (column)."""
     size = len(LABELS)
     return np.bincount(truth * size + predicted, minlength=size * size).reshape(size, size)
 
@@ -116,16 +123,16 @@ def _per_class(matrix: Counts) -> tuple[Floats, Floats, Floats]:
 
 
 def recalls(truth: Classes, predicted: Classes) -> list[float]:
-    """Return the share found of each class's texts, in the order of LABELS; 0 for a class without texts."""
-    found: list[float] = _per_class(confusion(truth, predicted))[1].tolist()
-    return found
+    """Return the recall of each class, in the order of LABELS; 0 for a class without texts."""
+    by_class: list[float] = _per_class(confusion(truth, predicted))[1].tolist()
+    return by_class
 
 
 def macro_recall(truth: Classes, predicted: Classes) -> float:
-    """Mean of the recalls of the three classes (SemEval-2017 Task 4, the measure of TweetEval)."""
+    """Return the mean recall of the three classes, the metric of SemEval-2017 Task 4 and of TweetEval."""
     return sum(recalls(truth, predicted)) / len(LABELS)
 
 
 def macro_f1(truth: Classes, predicted: Classes) -> float:
-    """Mean over the classes of the harmonic mean of precision and recall."""
+    """Return the mean F1 of the three classes."""
     return float(_per_class(confusion(truth, predicted))[2].mean())

@@ -1,4 +1,4 @@
-"""Pictures of a model's figures, for MLflow; matplotlib without its global state."""
+"""Plots of a model's quality for MLflow, drawn without matplotlib's global state."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _INK, _FAINT, _BLUE, _GAP = "#1f2937", "#9ca3af", "#2563eb", "#f87171"
 
 
 def confusion_matrix(quality: Quality, title: str) -> Figure:
-    """Draw the confusion matrix: tweets in each cell, and its share of the true class, which also shades it."""
+    """Plot the confusion matrix: each cell has its tweets and its share of the true class; the share sets the shade."""
     matrix = np.array(quality.confusion)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(5.6, 5.0), dpi=150, layout="constrained")
@@ -35,14 +35,14 @@ def confusion_matrix(quality: Quality, title: str) -> Figure:
 
 
 def reliability(quality: Quality, title: str) -> Figure:
-    """Draw accuracy over confidence, bin by bin, with the gap to perfect calibration; below, the tweets of each bin."""
+    """Plot accuracy by confidence bin with the gap to perfect calibration, and below the tweets of each bin."""
     figure = Figure(figsize=(5.6, 5.8), dpi=150, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     edges = np.arange(BINS) / BINS
-    tweets = np.array([one.tweets for one in quality.reliability])
+    tweets = np.array([bin_.tweets for bin_ in quality.reliability])
     filled = tweets > 0
-    accuracy = np.array([one.accuracy for one in quality.reliability])[filled]
-    confidence = np.array([one.confidence for one in quality.reliability])[filled]
+    accuracy = np.array([bin_.accuracy for bin_ in quality.reliability])[filled]
+    confidence = np.array([bin_.confidence for bin_ in quality.reliability])[filled]
     width = 0.92 / BINS
     left = edges[filled] + 0.04 / BINS
     above.bar(left, accuracy, width, align="edge", color=_BLUE, label="accuracy")
@@ -55,8 +55,8 @@ def reliability(quality: Quality, title: str) -> Figure:
     above.legend(frameon=False, loc="upper left", labelcolor=_INK)
     below.bar(edges + 0.04 / BINS, tweets, width, align="edge", color=_FAINT)
     below.set_ylabel("tweets", color=_INK)
-    below.set_xlabel("confidence: probability of the label given", color=_INK)
-    # No label has less than a third of three.
+    below.set_xlabel("confidence: probability of the predicted label", color=_INK)
+    # The most probable of three labels has a probability of at least one third.
     below.set_xlim(0.3, 1)
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
@@ -66,8 +66,8 @@ def reliability(quality: Quality, title: str) -> Figure:
     return figure
 
 
-def all_pictures(quality: Quality, title: str) -> Sequence[tuple[str, Figure]]:
-    """Return each picture with the name of its file."""
+def all_plots(quality: Quality, title: str) -> Sequence[tuple[str, Figure]]:
+    """Return all plots with their file names."""
     return [
         ("confusion_matrix.png", confusion_matrix(quality, title)),
         ("reliability.png", reliability(quality, title)),

@@ -1,4 +1,4 @@
-"""The gates between a registered version and production: each compares one figure with its limit."""
+"""Release gates: each compares one figure of a registered version with a limit."""
 
 import json
 import os
@@ -17,38 +17,40 @@ from spark_apps.labels import LABELS
 from spark_apps.model.dataset import DataError
 from spark_apps.model.evaluation.evaluate import Evaluation
 from spark_apps.model.evaluation.metrics import macro_recall
-from spark_apps.model.release.smoke_set import SMOKE
+from spark_apps.model.release.smoke_set import SMOKE_TWEETS
 from spark_apps.quality.findings import Finding
 from spark_apps.settings import load_from_environment
 
-# One in twenty releases that are in truth as good as production is refused by chance.
+# A version that is exactly as good as production is refused by chance in one of twenty releases.
 _CONFIDENCE = 0.95
 _RESAMPLES = 2_000
 
 Classes = NDArray[np.integer]
 
 
-class Limits(BaseSettings):
-    """The limits of the gates; `macro_recall` is read from TWEETS_GATE_MACRO_RECALL. Shares are 0 to 1."""
+class GateLimits(BaseSettings):
+    """Limits of the gates; `macro_recall` is read from TWEETS_GATE_MACRO_RECALL. Shares are 0 to 1."""
 
     model_config = SettingsConfigDict(env_prefix="TWEETS_GATE_", extra="ignore")
 
     macro_recall: float = Field(0.65, ge=0, le=1, description="lowest macro recall")
     class_recall: float = Field(0.5, ge=0, le=1, description="lowest recall of any class")
-    agreement: float = Field(0.999, ge=0, le=1, description="lowest share of labels that are torch's, fp32 and fp16")
-    agreement_int8: float = Field(0.99, ge=0, le=1, description="the same of an int8 model")
-    latency_ms: float = Field(250, gt=0, description="highest 95th percentile of a tweet that is scored alone")
-    smoke: float = Field(1, ge=0, le=1, description="lowest share of the smoke set that is labelled right")
+    agreement: float = Field(
+        0.999, ge=0, le=1, description="lowest share of labels equal to torch's, for fp32 and fp16"
+    )
+    agreement_int8: float = Field(0.99, ge=0, le=1, description="lowest share of labels equal to torch's, for int8")
+    latency_ms: float = Field(250, gt=0, description="highest 95th percentile of the latency of one tweet")
+    smoke: float = Field(1, ge=0, le=1, description="lowest share of correct labels on the smoke set")
 
 
-def load_limits() -> Limits:
-    """Read the limits from the environment; `SettingsError` names all that are wrong."""
-    return load_from_environment(Limits)
+def load_limits() -> GateLimits:
+    """Read the limits from the environment; `SettingsError` lists all invalid variables."""
+    return load_from_environment(GateLimits)
 
 
 @dataclass(frozen=True)
 class Gate:
-    """What one gate found: the figure, the limit, and whether the version may pass."""
+    """The result of one gate: the figure, its limit, whether the version passes, and an explanation."""
 
     name: str
     passed: bool
@@ -57,83 +59,103 @@ class Gate:
     says: str
 
 
-def quality_gates(found: Evaluation, limits: Limits) -> list[Gate]:
-    """Judge a version by its own figures on labelled tweets."""
-    quality = found.quality
+def quality_gates(evaluation: Evaluation, limits: GateLimits) -> list[Gate]:
+    """Return the gates on the version's own figures: recall, agreement with torch, latency.
+
+    Raises:
+        DataError: the split has no labels.
+    """
+    quality, data = evaluation.quality, evaluation.data
     if quality is None:
-        raise DataError(f"the {found.data.split} split of {found.data.name} has no labels: a release needs them")
+        raise DataError(f"the {data.split} split of {data.name} has no labels: release on a split with labels")
     weakest, figures = min(quality.classes.items(), key=lambda item: item[1].recall)
-    agreement = float(found.model.metrics.get("agreement_with_torch", 0))
-    wanted = limits.agreement_int8 if found.model.precision == "int8" else limits.agreement
-    latency = found.speed.latency_ms["p95"]
+    precision = evaluation.model.precision
+    agreement = float(evaluation.model.metrics.get("agreement_with_torch", 0))
+    lowest = limits.agreement_int8 if precision == "int8" else limits.agreement
+    latency = evaluation.speed.latency_ms["p95"]
     return [
         _at_least("macro recall", quality.macro_recall, limits.macro_recall, f"on {quality.tweets:,} tweets"),
         _at_least("class recall", figures.recall, limits.class_recall, f"the weakest class is {weakest}"),
-        _at_least("agreement", agreement, wanted, f"labels that are torch's, as {found.model.precision} was exported"),
+        _at_least("agreement", agreement, lowest, f"labels equal to torch's, measured at the {precision} export"),
         Gate(
             "latency",
             latency <= limits.latency_ms,
             latency,
             limits.latency_ms,
-            "ms a tweet alone, 95th percentile",
+            "ms for one tweet, 95th percentile",
         ),
     ]
 
 
-def comparison_gate(truth: Classes, ours: Classes, theirs: Classes | None, production: str | None) -> Gate:
-    """Judge a version by the one in production: `ours` and `theirs` are the classes that each gives, shape (n,).
+def comparison_gate(truth: Classes, candidate: Classes, production: Classes | None, version: str | None) -> Gate:
+    """Return the gate on macro recall relative to production.
 
-    A version is refused when it is worse by more than the noise of the test set. Both label the same tweets, so the
-    noise is that of the difference: the tweets are drawn anew, with replacement, 2,000 times, and the version is worse
-    where 95 % of the draws say so.
+    The candidate must not be worse than production by more than sampling noise. Both label the same tweets, so the
+    noise is that of the difference: a paired bootstrap draws the tweets 2,000 times with replacement, and the candidate
+    is refused if 95 % of the draws favour production.
+
+    Args:
+        truth: true classes, shape (n,).
+        candidate: classes that the new version predicts, shape (n,).
+        production: classes that the version in production predicts, shape (n,); None without such a version.
+        version: the version in production.
     """
-    if theirs is None or production is None:
-        return Gate("comparison", True, macro_recall(truth, ours), 0.0, "no version is in production to compare with")
-    difference = macro_recall(truth, ours) - macro_recall(truth, theirs)
-    noise = _noise(truth, ours, theirs)
+    recall = macro_recall(truth, candidate)
+    if production is None or version is None:
+        return Gate("comparison", True, recall, 0.0, "no version is in production to compare with")
+    recall_production = macro_recall(truth, production)
+    noise = _noise(truth, candidate, production)
     return Gate(
         "comparison",
-        difference >= -noise,
-        macro_recall(truth, ours),
-        macro_recall(truth, theirs) - noise,
-        f"version {production}, in production, has {macro_recall(truth, theirs):.4f}; the noise is {noise:.4f}",
+        recall - recall_production >= -noise,
+        recall,
+        recall_production - noise,
+        f"version {version}, in production, has {recall_production:.4f}; the sampling noise is {noise:.4f}",
     )
 
 
-def _noise(truth: Classes, ours: Classes, theirs: Classes) -> float:
-    """Return how far above its mean the difference of the macro recalls (ours - theirs) is in one draw of twenty."""
+def _noise(truth: Classes, candidate: Classes, production: Classes) -> float:
+    """Return the 95th percentile of the difference in macro recall (candidate - production), minus its mean."""
     draws = np.random.default_rng(0).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), _RESAMPLES)
     differences = np.zeros(_RESAMPLES)
     for label in range(len(LABELS)):
         here = truth == label
         if here.any():
-            gained = (ours == label)[here].astype(float) - (theirs == label)[here]
+            gained = (candidate == label)[here].astype(float) - (production == label)[here]
             differences += draws[:, here] @ gained / np.maximum(draws[:, here].sum(axis=1), 1) / len(LABELS)
     return float(np.quantile(differences, _CONFIDENCE) - differences.mean())
 
 
-def smoke_gate(folder: Path, limits: Limits) -> Gate:
-    """Load the model in a process of its own that has no torch, and let it label tweets whose mood is beyond doubt."""
-    done = subprocess.run(  # noqa: S603 - the command is ours
+def smoke_gate(folder: Path, limits: GateLimits) -> Gate:
+    """Return the gate on the smoke set: tweets with an obvious label, scored in a separate process without torch."""
+    process = subprocess.run(  # noqa: S603 - the command is constant
         [sys.executable, "-m", "spark_apps.model.release.smoke_set", str(folder)],
         capture_output=True,
         text=True,
         check=False,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
     )
-    if done.returncode:
-        says = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return Gate("smoke", False, 0.0, limits.smoke, f"it cannot be loaded in a process without torch: {says}")
-    labels = json.loads(done.stdout.splitlines()[-1])
-    wrong = [f"{text!r} is {label}" for (text, wanted), label in zip(SMOKE, labels, strict=True) if label != wanted]
-    share = 1 - len(wrong) / len(SMOKE)
-    return _at_least("smoke", share, limits.smoke, "; ".join(wrong) or f"all of {len(SMOKE)}, without torch")
+    if process.returncode:
+        error = (process.stderr.strip().splitlines() or ["no error message"])[-1]
+        return Gate(
+            "smoke", False, 0.0, limits.smoke, f"the model cannot be loaded in a process without torch: {error}"
+        )
+    labels = json.loads(process.stdout.splitlines()[-1])
+    wrong = [
+        f"{text!r} is {label}"
+        for (text, expected), label in zip(SMOKE_TWEETS, labels, strict=True)
+        if label != expected
+    ]
+    share = 1 - len(wrong) / len(SMOKE_TWEETS)
+    return _at_least(
+        "smoke", share, limits.smoke, "; ".join(wrong) or f"all {len(SMOKE_TWEETS)} correct, without torch"
+    )
 
 
 def findings_gate(unacknowledged: Sequence[Finding]) -> Gate:
-    """Judge by the stream: while it is not as it was, nobody can tell what a release does to it."""
-    found = "; ".join(map(str, unacknowledged))
-    says = f"{found}: look into it, then tweet-sentiment quality acknowledge" if found else "no finding stands"
+    """Return the gate on findings: while the stream is abnormal, the effect of a release cannot be measured."""
+    findings = "; ".join(map(str, unacknowledged))
+    says = f"{findings}: investigate, then run tweet-sentiment quality acknowledge" if findings else "no open findings"
     return Gate("quality", not unacknowledged, float(len(unacknowledged)), 0.0, says)
 
 

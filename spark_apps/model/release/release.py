@@ -1,4 +1,4 @@
-"""A release: register, stage, pass the gates, move production. A rollback: take production back."""
+"""Releases a model: registers it, runs the gates, and moves production. Rolls production back."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -10,17 +10,17 @@ from rich.console import Console
 
 from spark_apps.model.dataset import read_split
 from spark_apps.model.evaluation.evaluate import evaluate
-from spark_apps.model.release.gates import Gate, Limits, comparison_gate, findings_gate, quality_gates, smoke_gate
-from spark_apps.quality.findings import standing, unacknowledged
-from spark_apps.registry.client import NoProduction, Registry, RegistryError
-from spark_apps.registry.model_uri import version_folder
+from spark_apps.model.release.gates import Gate, GateLimits, comparison_gate, findings_gate, quality_gates, smoke_gate
+from spark_apps.quality.findings import read_findings, unacknowledged
+from spark_apps.registry.client import NoProductionError, Registry, RegistryError
+from spark_apps.registry.model_uri import fetch_version
 from spark_apps.registry.versions import REFUSED
 from spark_apps.scoring.scorer import Scorer
 
 
 @dataclass(frozen=True)
 class Release:
-    """What became of a release: `production` is the version in production after it, None where there is none."""
+    """The result of a release: the new version, and the versions in production before and after it, or None."""
 
     version: str
     before: str | None
@@ -29,27 +29,42 @@ class Release:
 
     @property
     def refused(self) -> list[Gate]:
+        """The gates that refused the version."""
         return [gate for gate in self.gates if not gate.passed]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `release --json` prints."""
+        """Return the JSON of `model release`."""
         return {**asdict(self), "refused": [gate.name for gate in self.refused]}
 
 
 def release(
-    registry: Registry, folder: Path, data: Path, split: str, limits: Limits, by: str, why: str, console: Console
+    registry: Registry, folder: Path, data: Path, split: str, limits: GateLimits, by: str, why: str, console: Console
 ) -> Release:
-    """Register the model in `folder` and, where it passes every gate on a split of `data`, put it in production.
+    """Register the model in `folder`, and put it in production if it passes every gate.
 
-    What is judged is what the registry gives back, as Gold will load it. A version that is refused keeps the gates'
-    figures as a tag, and production stays as it was. `by` and `why` are written down with the move.
+    The gates judge the files downloaded from the registry, as Gold loads them. A refused version stays in staging with
+    the figures of the gates in a tag, and production does not change.
+
+    Args:
+        registry: registry of the versions.
+        folder: folder of an exported model.
+        data: folder of labelled tweets.
+        split: split of `data` on which the gates judge the version.
+        limits: limits of the gates.
+        by: who releases, for the release history.
+        why: reason, for the release history.
+        console: receives progress.
+
+    Raises:
+        DataError: the split is missing or invalid; nothing is registered.
+        RegistryError: the registry does not answer.
     """
-    read_split(data, split)  # before anything is registered
+    read_split(data, split)  # Fails before a version is registered.
     before = _production(registry)
     version = registry.register(folder)
     console.print(f"version {version} is registered and in staging")
-    gates = _judge(registry, version, before, data, split, limits, console)
-    registry.log(version, {f"gate_{gate.name.replace(' ', '_')}": gate.figure for gate in gates}, _report(gates))
+    gates = _run_gates(registry, version, before, data, split, limits, console)
+    registry.log_gates(version, {f"gate_{gate.name.replace(' ', '_')}": gate.figure for gate in gates}, _report(gates))
     refused = [gate for gate in gates if not gate.passed]
     if refused:
         registry.tag(version, REFUSED, {"by": by, "why": why, "gates": _report(refused)})
@@ -57,49 +72,57 @@ def release(
     return Release(version, before, registry.promote(version, by, why), gates)
 
 
-def _judge(
-    registry: Registry, version: str, before: str | None, data: Path, split: str, limits: Limits, console: Console
+def _run_gates(
+    registry: Registry, version: str, before: str | None, data: Path, split: str, limits: GateLimits, console: Console
 ) -> list[Gate]:
     threads = os.cpu_count() or 1
-    with version_folder(registry, version) as files:
+    with fetch_version(registry, version) as files:
         smoke = smoke_gate(files, limits)
-        if not smoke.figure:  # it cannot even be loaded
+        if not smoke.figure:  # The model cannot be loaded.
             return [smoke]
-        found = evaluate(files, data, split, threads, console)
+        evaluation = evaluate(files, data, split, threads, console)
     truth = np.asarray(read_split(data, split).labels)
-    ours = found.probabilities.argmax(axis=1)
-    theirs = None
+    candidate = evaluation.probabilities.argmax(axis=1)
+    production = None
     if before is not None:
-        console.print(f"version {before}, in production, labels the same {len(truth):,} tweets")
-        with version_folder(registry, before) as files:
-            theirs = Scorer(files, threads).score(read_split(data, split).texts).argmax(axis=1)
-    findings = findings_gate(unacknowledged(standing(registry)))
-    return [smoke, *quality_gates(found, limits), comparison_gate(truth, ours, theirs, before), findings]
+        console.print(f"comparing with version {before}, in production, on the same {len(truth):,} tweets")
+        with fetch_version(registry, before) as files:
+            production = Scorer(files, threads).score(read_split(data, split).texts).argmax(axis=1)
+    findings = findings_gate(unacknowledged(read_findings(registry)))
+    return [smoke, *quality_gates(evaluation, limits), comparison_gate(truth, candidate, production, before), findings]
 
 
 def rollback(registry: Registry, to: str | None, by: str, why: str) -> tuple[str, str]:
-    """Take production back to the version before it, or to the version `to`; return both, the old one first.
+    """Move production back to the passed version before it, or to the version `to`.
 
-    Running streams follow at their next micro-batch. `RegistryError` where there is no such version that was passed.
+    Running streams use the version from their next micro-batch on.
+
+    Returns:
+        The version in production before and after.
+
+    Raises:
+        RegistryError: there is no such version, or it has not passed the gates.
     """
     before = registry.production()
     versions = registry.versions()
     if to is None:
-        earlier = (found for found in versions if int(found.version) < int(before) and found.may_be_production)
+        earlier = (version for version in versions if int(version.version) < int(before) and version.may_be_production)
         target = next(earlier, None)
         if target is None:
-            raise RegistryError(f"no version before {before} has been in production: there is nothing to go back to")
+            raise RegistryError(f"no version before {before} has been in production: release another version instead")
     else:
         target = registry.version(to)
         if not target.has_passed:
-            raise RegistryError(f"version {to} has not passed the gates: release it")
+            raise RegistryError(
+                f"version {to} has not passed the gates: release it instead, or name a version that passed"
+            )
     return before, registry.withdraw(target.version, by, why)
 
 
 def _production(registry: Registry) -> str | None:
     try:
         return registry.production()
-    except NoProduction:
+    except NoProductionError:
         return None
 
 

@@ -1,10 +1,13 @@
-"""Tweets whose mood is beyond doubt, and a process that labels them as Gold would: `python -m … FOLDER`."""
+"""Tweets with an obvious label, and a process that labels them as Gold does.
+
+Usage: python -m spark_apps.model.release.smoke_set FOLDER
+"""
 
 import json
 import sys
 from pathlib import Path
 
-SMOKE = (
+SMOKE_TWEETS = (
     ("I love this so much, best day of my life!", "positive"),
     ("Thank you all for the wonderful birthday, I am so happy 😍", "positive"),
     ("What a fantastic concert last night, absolutely brilliant", "positive"),
@@ -22,19 +25,19 @@ SMOKE = (
     ("The council will publish the report on Thursday", "neutral"),
     ("Does anyone know what time the library opens on Sunday?", "neutral"),
 )
-# In this process they are as good as not installed: whoever imports one is told so.
-_ABSENT = ("torch", "transformers", "optimum", "sklearn")
+# Importing one of these fails in this process: the image of the streams does not contain them.
+_BLOCKED = ("torch", "transformers", "optimum", "sklearn")
 
 
 def main(folder: Path) -> None:
-    """Print the labels of SMOKE by the model in `folder` as one JSON array."""
-    for name in _ABSENT:
+    """Print the labels that the model in `folder` gives to SMOKE_TWEETS, as one JSON array."""
+    for name in _BLOCKED:
         sys.modules[name] = None  # type: ignore[assignment]
     from spark_apps.labels import LABELS
     from spark_apps.scoring.scorer import Scorer
 
-    found = Scorer(folder, threads=1).score([text for text, _ in SMOKE])
-    print(json.dumps([LABELS[best] for best in found.argmax(axis=1)]))
+    probabilities = Scorer(folder, threads=1).score([text for text, _ in SMOKE_TWEETS])
+    print(json.dumps([LABELS[best] for best in probabilities.argmax(axis=1)]))
 
 
 if __name__ == "__main__":

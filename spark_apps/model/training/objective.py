@@ -1,4 +1,4 @@
-"""What the settings of a training do to its loss and to its learning rates."""
+"""Loss and optimiser of a recipe."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,10 +14,10 @@ Loss = Callable[..., torch.Tensor]
 
 
 def balanced_loss(recipe: Recipe, labels: Sequence[int]) -> Loss:
-    """Return the cross entropy for the Trainer, weighted by the shares of the classes among `labels`."""
+    """Return the cross entropy for the Trainer, with classes weighted by their inverse share of `labels`."""
     shares = np.bincount(labels, minlength=len(LABELS)) / len(labels)
     weights = torch.tensor(shares**-recipe.balance, dtype=torch.float32)
-    # The mean weight of a text is 1, whatever the balance.
+    # Keep the mean weight of a text at 1 for every balance, so that learning rates stay comparable.
     weights /= (weights * torch.tensor(shares, dtype=torch.float32)).sum()
 
     def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:  # noqa: ARG001
@@ -29,20 +29,20 @@ def balanced_loss(recipe: Recipe, labels: Sequence[int]) -> Loss:
 
 
 def optimiser(recipe: Recipe, model: Any) -> torch.optim.Optimizer:
-    """Return AdamW over groups of parameters whose learning rates fall from the head to the embeddings."""
+    """Return AdamW with learning rates that decay from the head to the embeddings."""
     head = model.config.num_hidden_layers + 1
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, weights in model.named_parameters():
         rate = recipe.learning_rate * recipe.layer_decay ** (head - _depth(name, head))
-        # Biases and norms are not drawn to zero.
+        # Biases and norms get no weight decay.
         decay = 0.0 if weights.ndim < 2 else recipe.weight_decay
         groups.setdefault((rate, decay), []).append(weights)
-    settings = [{"params": found, "lr": rate, "weight_decay": decay} for (rate, decay), found in groups.items()]
+    settings = [{"params": weights, "lr": rate, "weight_decay": decay} for (rate, decay), weights in groups.items()]
     return torch.optim.AdamW(settings, betas=(0.9, 0.98), eps=1e-6, fused=True)
 
 
 def _depth(name: str, head: int) -> int:
-    """Return how far above the tokens a parameter stands: 0 for embeddings, then the layers, then the head."""
+    """Return the depth of a parameter: 0 for embeddings, 1 and up for the layers, `head` for the head."""
     if "embeddings." in name:
         return 0
     return int(name.split(".layer.")[1].split(".")[0]) + 1 if ".layer." in name else head

@@ -1,17 +1,20 @@
-"""The settings by which a model is fine-tuned; no torch here: the command shows their defaults."""
+"""Hyperparameters of fine-tuning. Without torch, because the command line shows their defaults."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of one training.
+    """Hyperparameters of one training run.
 
-    The learning rate is that of the head and falls by the factor `layer_decay` with each layer below it. `balance` is
-    the exponent of the inverse shares of the classes that weigh the loss: 0 weighs texts alike, which suits accuracy,
-    1 weighs classes alike, which suits macro recall. `average` is the decay, a step, of the moving average of the
-    weights that becomes the model. `bf16` multiplies matrices in bfloat16: 1.5 times as fast on a processor that can
-    (AVX512_BF16 or AMX), slower on others; a GPU that can does so anyway.
+    Attributes:
+        learning_rate: rate of the head. It is multiplied by `layer_decay` for each layer below.
+        warmup: share of the steps in which the learning rate rises linearly.
+        balance: exponent of the inverse class shares that weight the loss. 0 weights all texts equally, which favours
+            accuracy; 1 weights all classes equally, which favours macro recall.
+        average: decay per step of the moving average of the weights. The average becomes the model.
+        bf16: multiply matrices in bfloat16. 1.5 times faster on processors with AVX512_BF16 or AMX, slower on others. A
+            GPU that supports bfloat16 uses it regardless.
     """
 
     epochs: float = 3

@@ -1,4 +1,4 @@
-"""Fine-tuning of a RoBERTa into a three-way sentiment classifier, with transformers' Trainer."""
+"""Fine-tune a RoBERTa for three sentiment labels, with transformers' Trainer."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,19 @@ from transformers.trainer_callback import PrinterCallback
 
 from spark_apps.model.dataset import DataError, DataVersion, Split, data_version, read_split
 from spark_apps.model.evaluation.metrics import Quality, macro_recall
-from spark_apps.model.run import Run
+from spark_apps.model.mlflow_run import MlflowRun
 from spark_apps.model.training.base import Base, load_base
-from spark_apps.model.training.callbacks import Follow
+from spark_apps.model.training.callbacks import ProgressCallback
 from spark_apps.model.training.objective import balanced_loss, optimiser
 from spark_apps.model.training.recipe import Recipe
-from spark_apps.model.training.state import Average, TrainingState, last_complete
+from spark_apps.model.training.state import TrainingState, WeightAverage, last_complete
 from spark_apps.scoring.text import normalise
 
 MAX_LENGTH = 128
 SPLITS = ("train", "val")
-_EVALUATIONS_AN_EPOCH = 2
-_CHECKPOINTS_AN_EPOCH = 6
-# Long enough for MLflow to take a picture, short beside the pause between two points of a curve.
+_EVALUATIONS_PER_EPOCH = 2
+_CHECKPOINTS_PER_EPOCH = 6
+# Enough for MLflow to accept a plot, and shorter than the time between two points of a curve.
 _TRACKING_SECONDS = 20
 
 
@@ -48,14 +48,24 @@ class _Tweets(torch.utils.data.Dataset):  # type: ignore[type-arg]
 def train(
     data: Path, base: str, out: Path, recipe: Recipe, registry: str | None = None, console: Console | None = None
 ) -> dict[str, Any]:
-    """Fine-tune `base` on the train split of `data`; write model and tokenizer to `out`, and return the figures.
+    """Fine-tune `base` on the train split of `data`; write model and tokenizer to `out`.
 
-    The figures are those of the averaged weights on the validation split, and of the weights without average beside
-    them. A second call on the same `out` goes on from the last checkpoint of a run that was cut off, and ends with the
-    same weights as one that was not (bit by bit on a CPU with as many threads; CUDA's sums have no fixed order); where
-    the run had ended it returns its figures. `registry` is the URI of an MLflow
-    that keeps the run. Raises `DataError`, `ModelError` and `TrainingError` for data, base and `out` that cannot be
-    used, `TrackingError` when MLflow does not answer at the start.
+    A second call with the same `out` continues an interrupted run from its last checkpoint, and ends with the same
+    weights as an uninterrupted run: bit for bit on a CPU with the same number of threads (CUDA sums in no fixed order).
+    For a finished run it returns the saved metrics.
+
+    Args:
+        data: folder with the splits `train` and `val` in TweetEval's layout.
+        base: folder or Hugging Face id of a RoBERTa.
+        out: folder of this run.
+        registry: URI of the MLflow server that logs the run; None logs nothing.
+
+    Returns:
+        Metrics of the averaged weights on the validation split, and the macro recall without averaging.
+
+    Raises:
+        DataError, ModelError, TrainingError: `data`, `base` or `out` cannot be used.
+        TrackingError: MLflow does not answer at the start.
     """
     console = console or Console(stderr=True, highlight=False)
     transformers.logging.set_verbosity_error()
@@ -63,48 +73,50 @@ def train(
     versions = [data_version(data, name) for name in SPLITS]
     missing = set(range(3)) - set(splits["train"].labels)
     if missing:
-        raise DataError(f"{data}: no tweet of the train split has the label {min(missing)}; all three are needed")
+        raise DataError(f"{data}: no tweet of the train split has the label {min(missing)}; training needs all three")
     state = TrainingState(out, _settings(base, versions, recipe))
     if state.figures:
-        console.print(f"{out} holds this training already, from its start to its end: nothing to do")
+        console.print(f"{out} holds this training run, already finished: nothing to do")
         return state.figures
     set_seed(recipe.seed)
     start = load_base(base)
     state.begin()
-    console.print(f"base {base}: {start.head}; on {_device()}")
+    console.print(f"base {base}: {start.head}; training on {_device()}")
     if registry is None:
-        console.print("no registry is named: parameters and curves of this run are kept nowhere")
+        console.print("no registry given: parameters and curves of this run are not logged")
         return _fit(start, splits, out, recipe, state, None, console)
     with _open_run(registry, state, versions, recipe, base) as run:
         return _fit(start, splits, out, recipe, state, run, console)
 
 
 def _settings(base: str, versions: Sequence[DataVersion], recipe: Recipe) -> dict[str, Any]:
-    """Return what must be equal for a training to be the same one."""
+    """Return the settings that must be equal for a run to continue."""
     folder = Path(base).expanduser()
     hashes = {f"{version.split}_sha256": version.sha256 for version in versions}
     return {"base": str(folder.resolve()) if folder.is_dir() else base} | hashes | asdict(recipe)
 
 
-def _open_run(registry: str, state: TrainingState, versions: Sequence[DataVersion], recipe: Recipe, base: str) -> Run:
+def _open_run(
+    registry: str, state: TrainingState, versions: Sequence[DataVersion], recipe: Recipe, base: str
+) -> MlflowRun:
     known = state.run_id(registry)
-    run = Run(registry, _TRACKING_SECONDS, "train", known)
+    run = MlflowRun(registry, _TRACKING_SECONDS, "train", known)
     if run.id != known:
-        state.keep_run(registry, run.id)
+        state.save_run_id(registry, run.id)
         rows = {f"{version.split}_rows": version.rows for version in versions}
-        run.params({"base": base} | asdict(recipe) | rows)
-        run.data(versions)
+        run.log_params({"base": base} | asdict(recipe) | rows)
+        run.log_datasets(versions)
     return run
 
 
 def _fit(
-    start: Base, splits: Mapping[str, Split], out: Path, recipe: Recipe, state: TrainingState, run: Run | None,
+    start: Base, splits: Mapping[str, Split], out: Path, recipe: Recipe, state: TrainingState, run: MlflowRun | None,
     console: Console,
 ) -> dict[str, Any]:  # fmt: skip
     began = time.monotonic()
     checkpoints = out / "checkpoints"
     last = last_complete(checkpoints)
-    average, follow = Average(recipe.average, last), Follow(console, run)
+    average, progress = WeightAverage(recipe.average, last), ProgressCallback(console, run)
     tweets = {name: _Tweets(split, start.tokenizer) for name, split in splits.items()}
     trainer = Trainer(
         model=start.model,
@@ -115,28 +127,28 @@ def _fit(
         compute_metrics=_metrics,
         compute_loss_func=balanced_loss(recipe, splits["train"].labels),
         optimizers=(optimiser(recipe, start.model), None),
-        callbacks=[average, follow],
+        callbacks=[average, progress],
     )
-    # It prints to the standard output.
+    # PrinterCallback writes to stdout, which is reserved for results.
     trainer.remove_callback(PrinterCallback)
     try:
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     finally:
-        follow.stop()
-    without = _judge(trainer, tweets["val"])
+        progress.stop()
+    not_averaged = _evaluate(trainer, tweets["val"])
     start.model.load_state_dict(average.weights, strict=False)
-    quality = _judge(trainer, tweets["val"])
+    quality = _evaluate(trainer, tweets["val"])
     start.model.save_pretrained(out)
     start.tokenizer.save_pretrained(out)
     figures = {
         **{name: value for name, value in asdict(quality).items() if name != "reliability"},
-        "macro_recall_without_average": without.macro_recall,
+        "macro_recall_without_average": not_averaged.macro_recall,
         "steps": trainer.state.global_step,
         "seconds": round(time.monotonic() - began, 1),
         "device": _device(),
     }
     if run:
-        _record(run, quality, without)
+        _log(run, quality, not_averaged)
     state.end(figures)
     return figures
 
@@ -151,14 +163,14 @@ def _arguments(checkpoints: Path, recipe: Recipe, tweets: int) -> TrainingArgume
         per_device_eval_batch_size=64,
         warmup_ratio=recipe.warmup,
         lr_scheduler_type="linear",
-        group_by_length=True,  # padding, not attention, is what short texts waste time on
+        group_by_length=True,  # short texts waste time on padding, not on attention
         use_cpu=not torch.cuda.is_available(),
         bf16=recipe.bf16 or (torch.cuda.is_available() and torch.cuda.is_bf16_supported()),
         eval_strategy="steps",
-        eval_steps=max(1, steps // _EVALUATIONS_AN_EPOCH),
+        eval_steps=max(1, steps // _EVALUATIONS_PER_EPOCH),
         save_strategy="steps",
-        save_steps=max(1, steps // _CHECKPOINTS_AN_EPOCH),
-        save_total_limit=2,  # the one before stays until the new one is complete
+        save_steps=max(1, steps // _CHECKPOINTS_PER_EPOCH),
+        save_total_limit=2,  # keep the previous checkpoint until the new one is complete
         logging_steps=min(50, max(1, steps // 10)),
         report_to=[],
         seed=recipe.seed,
@@ -173,17 +185,17 @@ def _metrics(prediction: EvalPrediction) -> dict[str, float]:
     return {"macro_recall": macro_recall(truth, predicted), "accuracy": float((truth == predicted).mean())}
 
 
-def _judge(trainer: Trainer, tweets: _Tweets) -> Quality:
-    found = trainer.predict(tweets)  # type: ignore[arg-type]
-    logits = torch.from_numpy(np.asarray(found.predictions, np.float32))
-    return Quality.of(np.asarray(found.label_ids), torch.softmax(logits, dim=1).numpy())
+def _evaluate(trainer: Trainer, tweets: _Tweets) -> Quality:
+    prediction = trainer.predict(tweets)  # type: ignore[arg-type]
+    logits = torch.from_numpy(np.asarray(prediction.predictions, np.float32))
+    return Quality.of(np.asarray(prediction.label_ids), torch.softmax(logits, dim=1).numpy())
 
 
-def _record(run: Run, quality: Quality, without: Quality) -> None:
-    from spark_apps.model.evaluation.plots import all_pictures
+def _log(run: MlflowRun, quality: Quality, not_averaged: Quality) -> None:
+    from spark_apps.model.evaluation.plots import all_plots
 
-    run.figures(quality.scalars() | {"macro_recall_without_average": without.macro_recall})
-    run.pictures(all_pictures(quality, "validation split"))
+    run.log_metrics(quality.scalars() | {"macro_recall_without_average": not_averaged.macro_recall})
+    run.log_plots(all_plots(quality, "validation split"))
 
 
 def _device() -> str:
