@@ -1,4 +1,4 @@
-"""What must hold of a lake whatever has happened to the streams that wrote it."""
+"""The exactly-once guarantees of a lake, which hold after any failure of the streams."""
 
 from collections import Counter
 
@@ -21,38 +21,44 @@ from spark_apps.tables import (
 
 
 def check(spark: SparkSession, lake: str, expected: Expected) -> None:
-    """Assert that every landed record of `expected` is where it belongs, once, and that the aggregates add up."""
+    """Assert that each record is in its table exactly once, and that the aggregates match the rows.
+
+    Args:
+        spark: session that reads the lake.
+        lake: folder of the Delta tables.
+        expected: counts of all landed files.
+    """
 
     def rows(table: Table) -> DataFrame:
         return delta_tables.read(spark, lake, table)
 
-    found = read_status(lake)
+    status = read_status(lake)
     assert rows(BRONZE_TWEETS).count() == expected.documents
     assert rows(SILVER_TWEETS).count() == rows(SILVER_TWEETS).select("id").distinct().count() == expected.tweets
     rejected = Counter({row["reason"]: row["count"] for row in rows(QUARANTINE).groupBy("reason").count().collect()})
     assert rejected == expected.quarantine
-    silver = found.tables[SILVER_TWEETS.name].totals
+    silver = status.tables[SILVER_TWEETS.name].totals
     assert (silver["documents"], silver["rows"], silver.get("duplicates", 0)) == (
         expected.documents,
         expected.tweets,
         expected.duplicates,
     )
-    assert Counter(found.quarantine) == expected.quarantine
-    assert found.lag == {"silver": 0, "gold": 0, "aggregates": 0}
+    assert Counter(status.quarantine) == expected.quarantine
+    assert status.lag == {"silver": 0, "gold": 0, "aggregates": 0}
 
     shared = ["id", "user_id", "timestamp", "lang", "full_text", "mentions", "landed_at", "ingested_at", "tweet_date"]
-    same(rows(SILVER_TWEETS).select(shared), rows(GOLD_SENTIMENT).select(shared))
-    same(_rounded(trends(rows(GOLD_SENTIMENT))), _rounded(rows(GOLD_TRENDS)))
-    same(mentions(rows(GOLD_SENTIMENT)), rows(GOLD_MENTIONS).select(GOLD_MENTIONS.column_names))
+    assert_same_rows(rows(SILVER_TWEETS).select(shared), rows(GOLD_SENTIMENT).select(shared))
+    assert_same_rows(_rounded(trends(rows(GOLD_SENTIMENT))), _rounded(rows(GOLD_TRENDS)))
+    assert_same_rows(mentions(rows(GOLD_SENTIMENT)), rows(GOLD_MENTIONS).select(GOLD_MENTIONS.column_names))
 
 
-def same(one: DataFrame, other: DataFrame) -> None:
-    """Assert that two frames hold the same rows, each as often."""
-    assert one.columns == other.columns
-    missing, more = one.exceptAll(other).head(3), other.exceptAll(one).head(3)
-    assert (missing, more) == ([], [])
+def assert_same_rows(first: DataFrame, second: DataFrame) -> None:
+    """Assert that two frames have the same rows with the same multiplicity."""
+    assert first.columns == second.columns
+    only_first, only_second = first.exceptAll(second).head(3), second.exceptAll(first).head(3)
+    assert (only_first, only_second) == ([], [])
 
 
 def _rounded(frame: DataFrame) -> DataFrame:
-    # Sums of floats depend on their order in the last digits.
+    # The last digits of a sum of floats depend on the order of the rows.
     return frame.withColumn("score_sum", F.round("score_sum", 4)).select(GOLD_TRENDS.column_names)

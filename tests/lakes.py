@@ -39,7 +39,7 @@ def flat_tweet(number: int, **fields: object) -> str:
 
 
 def put(lake: Path, table: Table, frame: pd.DataFrame, **totals: int) -> None:
-    """Append `frame` as the streams do, with the counts in the commit."""
+    """Append `frame` in one commit whose batch metadata has the counts `totals`, like the streams."""
     columns = {
         column.name: pa.array(frame[column.name], _TYPES[column.type], from_pandas=True)
         if column.name in frame
@@ -57,7 +57,7 @@ def put(lake: Path, table: Table, frame: pd.DataFrame, **totals: int) -> None:
 
 
 def gold(rows: int, span: timedelta, seed: int = 1) -> pd.DataFrame:
-    """Return rows of gold/sentiment, written evenly over `span` until now."""
+    """Return random rows of gold/sentiment with timestamps in the last `span`."""
     random = np.random.default_rng(seed)
     now = datetime.now(UTC)
     ages = np.sort(random.random(rows))[::-1] * span.total_seconds()
@@ -87,7 +87,7 @@ def gold(rows: int, span: timedelta, seed: int = 1) -> pd.DataFrame:
 
 
 def fill(lake: Path, rows: int, span: timedelta) -> pd.DataFrame:
-    """Write all tables that the dashboard reads; return the rows of gold/sentiment."""
+    """Write all tables that the dashboard reads, with tweets of the last `span`; return the rows of gold/sentiment."""
     frame = gold(rows, span)
     put(lake, GOLD_SENTIMENT, frame, rows=rows)
     frame["minute"] = frame["timestamp"].dt.floor("min")

@@ -1,6 +1,7 @@
 """Waiting for a condition."""
 
 import time
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -19,3 +20,12 @@ def until(condition: Callable[[], Any], seconds: float, description: str, every:
         assert time.monotonic() - began < seconds, f"{description}: not within {seconds:.0f} s"
         time.sleep(every)
     return time.monotonic() - began
+
+
+def answers(url: str) -> bool:
+    """Return whether a server answers a GET of `url` without an error."""
+    try:
+        urllib.request.urlopen(url, timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,10 +1,7 @@
-"""The dashboard's page: as Streamlit runs it, and in a real browser."""
+"""The page of the dashboard: in Streamlit's test runner, and in a browser."""
 
 import json
-import socket
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +18,8 @@ from spark_apps.dashboard.launch import start_child
 from spark_apps.settings import Settings
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
 from tests.lakes import fill, gold, put
+from tests.process import free_port
+from tests.waiting import answers, until
 
 APP = Path(__file__).parents[2] / "spark_apps" / "dashboard" / "app.py"
 EVIL = "<script>document.title = 'owned'</script> **bold** $x^2$ :tada: [link](http://example.com) <b>b</b>"
@@ -30,12 +29,12 @@ def text(app: AppTest) -> str:
     return " ".join(str(element.value) for element in [*app.markdown, *app.info, *app.caption, *app.error])
 
 
-def test_an_empty_lake_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_lake_shows_how_to_start_the_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWEETS_LAKE", str(tmp_path / "none"))
     app = AppTest.from_file(str(APP), default_timeout=30).run()
     assert not app.exception
     assert "start the streams with `tweet-sentiment run`" in text(app)
-    assert not app.text_input  # nowhere to land: nothing to type into
+    assert not app.text_input  # without a landing there is no tweet form
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +46,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_all_panels_and_filters(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_panels_and_filters_work(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWEETS_LAKE", str(lake))
     app = AppTest.from_file(str(APP), default_timeout=30).run()
     assert not app.exception
@@ -58,7 +57,7 @@ def test_all_panels_and_filters(lake: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert not app.exception
 
 
-def test_a_lake_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_lake_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = tmp_path / "gold" / "trends" / "_delta_log"
     log.mkdir(parents=True)
     (log / f"{0:020}.json").write_text("no log at all")
@@ -70,9 +69,7 @@ def test_a_lake_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest
 
 @pytest.fixture
 def page(lake: Path, tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (tmp_path / "landing").mkdir()
     server = start_child(Settings(lake=str(lake), landing=str(tmp_path / "landing")), port, tmp_path / "log")
     options = webdriver.ChromeOptions()
@@ -80,15 +77,13 @@ def page(lake: Path, tmp_path: Path) -> Iterator[webdriver.Chrome]:
                      "--disable-background-networking", "--disable-component-update", "--disable-sync",
                      "--window-size=1500,1300", f"--user-data-dir={tempfile.mkdtemp(dir=tmp_path)}"):  # fmt: skip
         options.add_argument(argument)
+
+    def is_healthy() -> bool:
+        assert server.poll() is None, (tmp_path / "log").read_text()
+        return answers(f"http://127.0.0.1:{port}/_stcore/health")
+
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline, (tmp_path / "log").read_text()
-                time.sleep(0.2)
+        until(is_healthy, 60, "a healthy dashboard")
         with webdriver.Chrome(options) as browser:
             browser.get(f"http://127.0.0.1:{port}")
             yield browser
@@ -99,7 +94,9 @@ def page(lake: Path, tmp_path: Path) -> Iterator[webdriver.Chrome]:
 
 
 @pytest.mark.browser
-def test_in_a_browser(page: webdriver.Chrome, lake: Path, tmp_path: Path) -> None:
+def test_a_browser_shows_updates_and_the_label_of_a_typed_tweet(
+    page: webdriver.Chrome, lake: Path, tmp_path: Path
+) -> None:
     wait = WebDriverWait(page, 60)
 
     def body() -> str:
@@ -108,17 +105,17 @@ def test_in_a_browser(page: webdriver.Chrome, lake: Path, tmp_path: Path) -> Non
     wait.until(lambda _: "Latest tweets" in body() and "Quarantine by reason" in body() and "<script>" in body())
     wait.until(lambda _: len(page.find_elements(By.CSS_SELECTOR, "canvas, .vega-embed svg")) >= 3)
 
-    # A tweet is shown as it is, whatever it contains.
+    # The text of a tweet is shown unchanged: HTML and Markdown have no effect.
     assert EVIL in body()
     assert page.title == "Tweet sentiment"
     assert page.find_elements(By.CSS_SELECTOR, ".tweet .text b, .tweet .text a, .tweet script, .tweet i") == []
 
-    # It updates by itself.
+    # The page updates without a reload.
     fresh = gold(1, timedelta(seconds=0)).assign(id="777", full_text="news of this second")
     put(lake, GOLD_SENTIMENT, fresh, rows=3_002)
     wait.until(lambda _: "news of this second" in body())
 
-    # A typed tweet lands as a file, and its way is shown until its label is there.
+    # A typed tweet lands as a file, and the page shows its progress until it has a label.
     box = page.find_element(By.CSS_SELECTOR, "input[aria-label^='Type a tweet']")
     box.send_keys("I love <i>this</i>", Keys.ENTER)
     landing = tmp_path / "landing"

@@ -38,7 +38,7 @@ def test_a_second_start_continues_after_ctrl_c(tmp_path: Path) -> None:
         began = time.monotonic()
         assert demo.interrupt(15) == 0, demo.output
         assert time.monotonic() - began < 15
-        assert "the same command goes on from here" in " ".join(demo.output.split())
+        assert "the same command continues from here" in " ".join(demo.output.split())
     finally:
         demo.kill()
     before = rows(home, GOLD_SENTIMENT.name)

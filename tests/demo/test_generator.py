@@ -1,4 +1,4 @@
-"""The generator says what must become of its files; the code that reads them must agree, file by file."""
+"""The generator's expected counts agree with the code of Bronze and Silver, file by file."""
 
 import io
 from collections import Counter
@@ -14,11 +14,11 @@ from spark_apps.demo.malformed import Expected, LandedFile
 from spark_apps.demo.shapes import SHAPES
 from spark_apps.silver.records import Tweet, read_records
 
-NASTY = Mix(duplicates=0.1, late=0.2, malformed=0.1)
+MIX = Mix(duplicates=0.1, late=0.2, malformed=0.1)
 
 
-def found(file: LandedFile, seen: set[str]) -> tuple[Expected, list[Tweet]]:
-    """Read a file as Bronze and Silver do, without Spark."""
+def read_file(file: LandedFile, seen: set[str]) -> tuple[Expected, list[Tweet]]:
+    """Return the counts and the tweets of a file, read like Bronze and Silver, without Spark."""
     documents = duplicates = 0
     quarantine: Counter[str] = Counter()
     tweets: list[Tweet] = []
@@ -39,36 +39,36 @@ def found(file: LandedFile, seen: set[str]) -> tuple[Expected, list[Tweet]]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_each_file_holds_what_it_says(seed: int) -> None:
-    generator = Generator(seed, mix=NASTY)
+def test_each_file_has_the_expected_counts(seed: int) -> None:
+    generator = Generator(seed, mix=MIX)
     seen: set[str] = set()
     total = Expected()
     for file in generator.files(4000, per_file=150):
-        assert found(file, seen)[0] == file.expected, file.name
+        assert read_file(file, seen)[0] == file.expected, file.name
         total += file.expected
     assert total.tweets + total.duplicates >= 4000
     assert len(total.quarantine) == len({reason for reason, _ in malformed._REJECTED}) + 1
 
 
 @pytest.mark.parametrize("kind", range(malformed.KINDS))
-def test_each_kind_of_malformed_line_by_itself(kind: int) -> None:
+def test_each_kind_of_malformed_line_has_the_expected_counts(kind: int) -> None:
     for seed in range(20):
         line, expected = malformed.line(kind, Generator(seed)._draft(original=False))
-        assert found(LandedFile("f.json", line + b"\n", expected), set())[0] == expected
+        assert read_file(LandedFile("f.json", line + b"\n", expected), set())[0] == expected
 
 
-def test_each_kind_of_troubled_file() -> None:
+def test_each_kind_of_damaged_file_has_the_expected_counts() -> None:
     seen: set[str] = set()
     files = Generator(3).troubles()
     for file in files:
-        assert found(file, seen)[0] == file.expected, file.name
+        assert read_file(file, seen)[0] == file.expected, file.name
     assert len({file.name for file in files}) == len(files)
 
 
-def test_the_stream_is_as_described() -> None:
+def test_the_stream_has_the_documented_shares() -> None:
     start = datetime(2026, 3, 1, 12, tzinfo=UTC)
     seen: set[str] = set()
-    tweets = [tweet for file in Generator(1, start).files(6000) for tweet in found(file, seen)[1]]
+    tweets = [tweet for file in Generator(1, start).files(6000) for tweet in read_file(file, seen)[1]]
     retweets = sum("retweeted" in str(tweet.json) or tweet.json.get("verb") == "share" for tweet in tweets)
     assert 0.27 < retweets / len(tweets) < 0.33
     assert {tweet.format for tweet in tweets} == {"v1.1", "v2", "activity", "flat", "course"}
@@ -80,22 +80,22 @@ def test_the_stream_is_as_described() -> None:
     assert len(SHAPES) == 9
 
 
-def test_bursts_of_one_mood_raise_the_rate() -> None:
+def test_a_burst_of_one_sentiment_raises_the_rate() -> None:
     generator = Generator(2, mix=Mix(rate=50, malformed=0, duplicates=0, late=0))
     sizes = [generator.tick(1).expected.tweets for _ in range(600)]
     calm = sorted(sizes)[len(sizes) // 3]
     assert max(sizes) > 2 * calm
 
 
-def test_its_clock_is_that_of_its_files() -> None:
+def test_timestamps_follow_the_clock_of_the_generator() -> None:
     generator = Generator(3, mix=Mix(late=0, duplicates=0, malformed=0.2))
     for _ in range(60):
         file = generator.tick(1)
-    tweets = found(file, set())[1]
+    tweets = read_file(file, set())[1]
     start = datetime(2026, 1, 1, tzinfo=UTC)
     assert all(58 <= (tweet.timestamp - start).total_seconds() <= 60 for tweet in tweets[-3:])
 
 
-def test_one_seed_is_one_stream() -> None:
+def test_a_seed_determines_the_stream() -> None:
     assert list(Generator(7).files(300, 100)) == list(Generator(7).files(300, 100))
     assert next(Generator(7).files(100)) != next(Generator(8).files(100))

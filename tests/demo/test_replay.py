@@ -1,4 +1,4 @@
-"""Replayed files land whole and in order, or paced by the times of their tweets."""
+"""A replay lands files unchanged and in order, or at the pace of the tweets' timestamps."""
 
 import gzip
 import json
@@ -20,17 +20,17 @@ def landed(landing: Path) -> list[bytes]:
     return [file.read_bytes() for file in sorted(landing.iterdir())]
 
 
-def test_without_a_speed_files_land_as_they_are(tmp_path: Path) -> None:
+def test_without_a_speed_files_land_unchanged(tmp_path: Path) -> None:
     first, second = tmp_path / "a.json", tmp_path / "b.json.gz"
     first.write_bytes(b'{"id": 1}\n')
     second.write_bytes(gzip.compress(b'{"id": 2}\n'))
-    heard: list[tuple[str, int]] = []
-    count = replay([first, second], str(tmp_path / "landing"), None, lambda *file: heard.append(file), Event())
-    assert count == 2 == len(heard)
+    reports: list[tuple[str, int]] = []
+    count = replay([first, second], str(tmp_path / "landing"), None, lambda *file: reports.append(file), Event())
+    assert count == 2 == len(reports)
     assert landed(tmp_path / "landing") == [first.read_bytes(), second.read_bytes()]
 
 
-def test_paced_by_the_times_of_the_tweets(tmp_path: Path) -> None:
+def test_with_a_speed_tweets_land_at_the_pace_of_their_timestamps(tmp_path: Path) -> None:
     file = tmp_path / "recorded.json"
     printed = json.dumps(tweet(3, 20), indent=2)
     file.write_text("\n".join([json.dumps(tweet(1, 0)), json.dumps(tweet(2, 0)), printed, json.dumps(tweet(4, 0))]))
@@ -41,13 +41,13 @@ def test_paced_by_the_times_of_the_tweets(tmp_path: Path) -> None:
     assert slices == [[1, 2], [3, 4]]
 
 
-def test_what_cannot_be_read_lands_as_it_is(tmp_path: Path) -> None:
+def test_an_unreadable_file_lands_unchanged(tmp_path: Path) -> None:
     file = tmp_path / "binary.json"
     file.write_bytes(bytes(range(256)))
     replay([file], str(tmp_path / "landing"), 10, lambda *_: None, Event())
     assert landed(tmp_path / "landing") == [file.read_bytes()]
 
 
-def test_missing_files_are_named_together(tmp_path: Path) -> None:
+def test_all_missing_files_are_named_together(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"(?s)one\.json is no file.*two\.json is no file"):
         replay([tmp_path / "one.json", tmp_path / "two.json"], str(tmp_path), None, lambda *_: None, Event())

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from spark_apps.scoring.description import DESCRIPTION_FILE, MODEL_FILE, Descrip
 from spark_apps.settings import MODEL_NAME, Settings
 from tests.model.folders import write_data
 from tests.process import free_port
-from tests.waiting import until
+from tests.waiting import answers, until
 
 
 def sqlite(folder: Path) -> str:
@@ -121,11 +120,7 @@ def server(filled: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 
     def is_healthy() -> bool:
         assert process.poll() is None, "the MLflow server has exited"
-        try:
-            urllib.request.urlopen(f"{url}/health", timeout=1).close()
-        except OSError:
-            return False
-        return True
+        return answers(f"{url}/health")
 
     try:
         until(is_healthy, 120, "a healthy MLflow server", every=0.3)
