@@ -28,7 +28,7 @@ install: .venv/.run ## install the tweet-sentiment command into .venv; activate 
 
 install-train: .venv/.train ## install training, export and evaluation too (torch, 5 GB)
 
-run: .venv/.run ## run the live demo on this machine: tweets, streams, registry and dashboard
+run: .venv/.run .jars/.archive ## run the live demo on this machine: tweets, streams, registry and dashboard
 	@exec $(RUN) tweet-sentiment demo --home $(DEMO) --port $(PORT)
 
 test: .venv/.test ## lint, types, import contracts and all tests of this machine but the long ones
@@ -104,6 +104,12 @@ clean: ## remove the demo's data and everything that was installed
 	@$(SYNC) --no-dev --extra streams --extra dashboard --extra registry || \
 	  { echo "error: cannot install the packages (see above): the first run needs the network" >&2; exit 2; }
 	@$(RUN) python -m spark_apps.session
+	@touch $@
+
+# Spark's classes, loaded and verified once: the JVM of the demo maps them instead.
+.jars/.archive: .venv/.run
+	@echo "creating a class archive that shortens each start of the demo (200 MB, about a minute, first run only)"
+	@$(RUN) python -m spark_apps.demo.jvm
 	@touch $@
 
 # Enough for tests that start no Spark.

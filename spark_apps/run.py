@@ -46,6 +46,7 @@ def run(
         once: process all available input, and return.
         on_batch: called after each batch with input rows, unless there is a `monitor_port`.
         stop: event that ends the run.
+        on_session: called once Spark has started, before the tables are created.
 
     Returns:
         The counts of this run, its duration (`seconds`), and under `tables` the counts since the tables were created.

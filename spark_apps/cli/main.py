@@ -20,14 +20,15 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
-    help="Streaming sentiment of tweets: landing → Bronze → Silver → Gold, scored by a RoBERTa through ONNX Runtime.",
+    help="Streaming sentiment of tweets: landing → Bronze → Silver → Gold, scored by RoBERTa in ONNX Runtime.",
 )
 app.add_typer(model_app, name="model")
 app.add_typer(quality_app, name="quality")
 
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the dashboard.")]
+Rate = Annotated[float, typer.Option(min=0.1, max=1000, help="Tweets per second; three times as many in a burst.")]
 ModelRegistry = Annotated[
-    str | None, typer.Option(help="MLflow registry; without one, the bundled model scores. [TWEETS_REGISTRY]")
+    str | None, typer.Option(help="URI of the MLflow registry; without it, the bundled model scores. [TWEETS_REGISTRY]")
 ]
 
 
@@ -36,25 +37,25 @@ ModelRegistry = Annotated[
 )
 def run(
     layers: Annotated[
-        list[str] | None, typer.Argument(help="bronze, silver, gold: those to run; all three by default.")
+        list[str] | None, typer.Argument(help="Layers to run: bronze, silver, gold. All by default.")
     ] = None,
     landing: Landing = None,
     lake: Lake = None,
     registry: ModelRegistry = None,
-    once: Annotated[bool, typer.Option("--once", help="Do all that is there, then exit.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Process all available input, then exit.")] = False,
     trigger: Annotated[
-        str | None, typer.Option(help="Pause between micro-batches, default '60 seconds'. [TWEETS_TRIGGER]")
+        str | None, typer.Option(help="Interval between micro-batches, by default '60 seconds'. [TWEETS_TRIGGER]")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Carry tweets through the layers, until Ctrl-C or, with --once, until all is done.
+    """Run the streams of one, two or all three layers until Ctrl-C; with --once, until all input is processed.
 
-    Exit codes: 0 done or stopped, 1 a stream failed, 2 settings or surroundings that cannot work.
+    Exit codes: 0 done or stopped, 1 a stream failed, 2 wrong settings or a missing requirement.
     """
     if unknown := sorted(set(layers or []) - set(LAYERS)):
-        fail(f"{', '.join(unknown)}: no layer has this name; there are {', '.join(LAYERS)}")
+        fail(f"{', '.join(unknown)}: no layer has this name; the layers are {', '.join(LAYERS)}")
     if once and trigger:
-        fail("--once and --trigger contradict each other: --once does all that is there without a pause")
+        fail("--once and --trigger contradict each other: --once processes all input at once; omit one of them")
     with clear_errors():
         settings = load(landing=landing, lake=lake, registry=registry, trigger=trigger)
         from spark_apps.run import run as run_streams
@@ -76,19 +77,19 @@ def rescore(
     lake: Lake = None,
     registry: ModelRegistry = None,
     since: Annotated[
-        str | None, typer.Option(help="Only tweets of this day and later, as 2026-01-31; all by default.")
+        str | None, typer.Option(help="First day to score, such as 2026-01-31; all days by default.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score the history again with the model in production; the aggregates follow. Gold must not run meanwhile.
+    """Score the tweets in Gold again with the model in production; the aggregates follow. Stop Gold first.
 
-    Ended at any moment, by Ctrl-C or a kill, it goes on where it was by the same command.
-    Exit codes: 0 done, 1 stopped before the end or without a model, 2 settings or surroundings that cannot work.
+    After Ctrl-C or a kill, the same command continues where the rescore stopped.
+    Exit codes: 0 done, 1 stopped early or no model in production, 2 wrong settings or a missing requirement.
     """
     try:
         first = date.fromisoformat(since) if since else None
     except ValueError:
-        fail(f"--since {since}: write a day such as 2026-01-31")
+        fail(f"--since {since} is not a date: write a day such as 2026-01-31")
     with clear_errors():
         settings = load(lake=lake, registry=registry)
         from spark_apps.gold.rescore import run as run_rescore
@@ -102,13 +103,17 @@ def rescore(
 
 @app.command(epilog="Example: tweet-sentiment replay recorded/*.json.gz --landing ./landing --speed 60")
 def replay(
-    files: Annotated[list[Path], typer.Argument(help="Recorded files, plain or gzip.")],
+    files: Annotated[list[Path], typer.Argument(help="Recorded files with JSON tweets, plain or gzip.")],
     landing: Landing = None,
     speed: Annotated[
-        float | None, typer.Option(min=0.001, help="Times faster than the tweets were written; at once by default.")
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="Speed-up: 60 replays an hour in a minute. By default all at once.",
+        ),
     ] = None,
 ) -> None:
-    """Feed recorded files to the landing as a stream."""
+    """Land recorded files as a stream, at the pace of their timestamps."""
     with clear_errors():
         from spark_apps.demo.replay import replay as feed
         from spark_apps.signals import set_on_signal
@@ -123,13 +128,16 @@ def replay(
 @app.command(epilog="Example: tweet-sentiment generate --landing ./landing --rate 20")
 def generate(
     landing: Landing = None,
-    rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Tweets a second, three times that in a burst.")] = 10,
+    rate: Annotated[
+        float, typer.Option(min=0.1, max=1000, help="Tweets per second; three times as many in a burst.")
+    ] = 10,
     tweets: Annotated[
-        int | None, typer.Option(min=1, help="Land so many at once and exit; without it, go on until Ctrl-C.")
+        int | None,
+        typer.Option(min=1, help="Number of tweets to land at once; by default a stream until Ctrl-C."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="With --tweets: the same tweets for the same seed.")] = 0,
+    seed: Annotated[int, typer.Option(help="With --tweets: the same seed gives the same tweets.")] = 0,
 ) -> None:
-    """Land made-up tweets with a known truth; with --tweets, print as JSON what must become of them."""
+    """Land generated tweets; with --tweets, print the expected counts of each table as JSON."""
     with clear_errors():
         from spark_apps.demo.feed import feed, land
         from spark_apps.signals import set_on_signal
@@ -147,11 +155,12 @@ def generate(
 def follow(
     landing: Landing = None,
     lake: Lake = None,
-    seconds: Annotated[float, typer.Option(min=1, help="How long the tweet may take.")] = 240,
+    seconds: Annotated[float, typer.Option(min=1, help="Seconds to wait for the tweet.")] = 240,
 ) -> None:
-    """Land one tweet, where it stays, and wait for it in gold/sentiment: do running streams carry tweets all the way?
+    """Smoke test: land one tweet and wait until running streams have labelled it in gold/sentiment.
 
-    Exit codes: 0 it arrived, 1 it did not, 2 settings or surroundings that cannot work.
+    The tweet remains in the lake.
+    Exit codes: 0 the tweet arrived, 1 it did not arrive in time, 2 wrong settings or a missing requirement.
     """
     with clear_errors():
         from spark_apps.smoke_test import run_smoke_test
@@ -162,7 +171,7 @@ def follow(
 
 @app.command(epilog="Example: tweet-sentiment tables --lake ./lake --json")
 def tables(lake: Lake = None, as_json: AsJson = False) -> None:
-    """Show the tables of a lake: rows, size, versions, newest row, lag between layers, quarantine by reason."""
+    """Show the tables of a lake: rows, lag, files, size, version, newest row, last write, and quarantine by reason."""
     with clear_errors():
         from spark_apps.lake.status import read_status, render
 
@@ -182,12 +191,13 @@ def dashboard(
     lake: Lake = None,
     registry: ModelRegistry = None,
     landing: Annotated[
-        str | None, typer.Option(help="Where typed tweets land; none: no box to type. [TWEETS_LANDING]")
+        str | None,
+        typer.Option(help="Landing of typed tweets; without it, there is no form. [TWEETS_LANDING]"),
     ] = None,
     port: Port = 8501,
-    address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 listens on all.")] = "127.0.0.1",
 ) -> None:
-    """Serve the dashboard over the Gold tables of a lake."""
+    """Serve the dashboard of a lake until Ctrl-C."""
     with clear_errors():
         settings = load(lake=lake, registry=registry, landing=landing)
         from spark_apps.dashboard.launch import check_port, serve
@@ -199,14 +209,17 @@ def dashboard(
 
 @app.command(epilog="Example: tweet-sentiment demo --home .demo --rate 20")
 def demo(
-    home: Annotated[Path, typer.Option(help="Folder of all that the demo keeps.")] = Path(".demo"),
-    rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Tweets a second, three times that in a burst.")] = 10,
+    home: Annotated[Path, typer.Option(help="Folder of the landing, lake, registry and logs.")] = Path(".demo"),
+    rate: Annotated[
+        float, typer.Option(min=0.1, max=1000, help="Tweets per second; three times as many in a burst.")
+    ] = 10,
     port: Port = 8501,
-    browser: Annotated[bool, typer.Option(help="Open the dashboard in the browser of this machine.")] = True,
+    browser: Annotated[bool, typer.Option(help="Open the dashboard in a browser on this machine.")] = True,
 ) -> None:
-    """Run everything on this machine: made-up tweets, registry, streams and dashboard.
+    """Run the whole pipeline on this machine: generated tweets, registry, streams and dashboard.
 
-    Ctrl-C finishes the batch in flight and stops; started again, the demo goes on where it was.
+    Ctrl-C finishes the running batch and stops; the same command then continues with the same data.
+    Exit codes: 0 stopped, 1 a stream failed, 2 wrong settings or a missing requirement.
     """
     with clear_errors():
         from spark_apps.demo.app import run_demo

@@ -1,21 +1,24 @@
-"""The live dashboard: a Streamlit script over the Gold tables. Each panel reads and redraws by itself."""
+"""The dashboard: a Streamlit script that reads the Gold tables. Each panel is a fragment that refreshes by itself."""
 
 import html
 import os
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import streamlit as st
 
 from spark_apps.dashboard import charts, components, queries
+from spark_apps.dashboard.production import ProductionVersion
 from spark_apps.dashboard.queries import Filters
-from spark_apps.dashboard.tweet_form import type_a_tweet
+from spark_apps.dashboard.startup import MODEL, STEPS, Startup
+from spark_apps.dashboard.tweet_form import tweet_form
 from spark_apps.lake.commits import LakeError
 from spark_apps.lake.status import LakeStatus, read_status
 from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings, load
 from spark_apps.tables import GOLD_SENTIMENT, GOLD_TRENDS, REASONS
 
-_EVERY = 3.0
+_REFRESH_SECONDS = 3.0
 _SPANS: dict[str, timedelta | None] = {
     "15 minutes": timedelta(minutes=15),
     "1 hour": timedelta(hours=1),
@@ -23,31 +26,25 @@ _SPANS: dict[str, timedelta | None] = {
     "7 days": timedelta(days=7),
     "all": None,
 }
-_OLD_SECONDS = 120
+_STALE_SECONDS = 120
 _STYLE = Path(__file__).with_name("style.css")
 
 
 def _settings() -> Settings:
-    found = load()
-    found.require("lake")
-    return found
+    settings = load()
+    settings.require("lake")
+    return settings
 
 
 @st.cache_data(ttl=1.0, show_spinner=False, max_entries=4)
 def _status(lake: str) -> LakeStatus:
-    """Look at the lake once a second for all panels and all browsers."""
+    """Read the status of the lake at most once a second, for all panels and browsers."""
     return read_status(lake, missing_ok=True)
 
 
-@st.cache_data(ttl=20.0, show_spinner=False)
-def _production(registry: str, timeout: float) -> str | None:
-    """Return the version that the registry says is in production; None while it does not answer."""
-    from spark_apps.registry.client import Registry, RegistryError
-
-    try:
-        return Registry(registry, timeout).production()
-    except RegistryError:
-        return None
+@st.cache_resource(show_spinner=False)
+def _production(registry: str, timeout: float) -> ProductionVersion:
+    return ProductionVersion(registry, timeout)
 
 
 def _filters() -> Filters:
@@ -56,128 +53,155 @@ def _filters() -> Filters:
     return Filters(datetime.now(UTC) - span if span else None, langs)
 
 
-@st.fragment(run_every=_EVERY)
+@st.fragment(run_every=_REFRESH_SECONDS)
 def headline(settings: Settings) -> None:
-    """Totals and share, freshness, age of the data, and what is waiting."""
+    """Show totals and shares, the time from landing to Gold, and the age of the newest label."""
     lake = str(settings.lake)
-    found, now = _status(lake), datetime.now(UTC)
+    status, now = _status(lake), datetime.now(UTC)
     counts = queries.totals(lake, _filters())
     total = sum(counts.values())
-    gold = found.tables[GOLD_SENTIMENT.name]
-    if not gold.rows:
-        _empty(found, settings)
-        return
     columns = st.columns(6)
     columns[0].html(components.kpi(f"{total:,}", f"tweets, {st.session_state['span']}"))
     for column, label in zip(columns[1:4], ("positive", "neutral", "negative"), strict=True):
         share = f"{counts[label] / total:.0%}" if total else "–"
         column.html(components.kpi(share, f"{label}, {counts[label]:,} tweets", components.INK[label]))
-    fresh = queries.freshness(lake, found)
+    fresh = queries.freshness(lake, status)
     if fresh:
         columns[4].html(components.kpi(f"{fresh.median:.1f} s", f"landing → gold, 95 %: {fresh.p95:.1f} s"))
-    if gold.newest:
-        old = (now - gold.newest).total_seconds() > _OLD_SECONDS
-        colour = components.INK["negative"] if old else "inherit"
-        columns[5].html(components.kpi(components.ago(gold.newest, now), "newest label", colour))
+    newest = status.tables[GOLD_SENTIMENT.name].newest
+    if newest:
+        is_stale = (now - newest).total_seconds() > _STALE_SECONDS
+        colour = components.INK["negative"] if is_stale else "inherit"
+        columns[5].html(components.kpi(components.ago(newest, now), "newest label", colour))
 
 
-def _empty(found: LakeStatus, settings: Settings) -> None:
-    waiting = found.lag["gold"]
-    bronze = found.tables["bronze/tweets"]
-    if not any(table.exists for table in found.tables.values()):
-        st.info(f"No tables in {settings.lake} yet: start the streams with `tweet-sentiment run`.")
-    elif waiting:
-        st.info(f"{waiting:,} tweets are in Silver and wait to be scored: the first labels are on their way.")
-    elif bronze.rows:
-        st.info(f"{bronze.rows:,} documents are in Bronze: the first tweets are on their way.")
+@st.fragment(run_every=1.0)
+def waiting_for_labels(settings: Settings) -> None:
+    """Show the progress until the first tweet is labelled, then the whole page."""
+    status = _status(str(settings.lake))
+    if status.tables[GOLD_SENTIMENT.name].rows:
+        st.rerun()
+    startup = Startup.from_environment()
+    if startup is not None and not startup.is_running:
+        st.info(f"Starting: first tweets in about {startup.remaining(time.time())} s")
+        st.html("".join(_step(startup, step.key, step.title) for step in (*STEPS, MODEL)))
     else:
-        st.info("The streams are up and nothing has landed yet.")
+        st.info(_progress(status))
 
 
-@st.fragment(run_every=_EVERY)
+def _step(startup: Startup, key: str, title: str) -> str:
+    is_done = key in startup.done
+    is_current = key in (startup.current.key, MODEL.key)
+    mark = "✅" if is_done else "⏳" if is_current else "▫️"
+    return f'<div class="start">{mark} {html.escape(title[0].upper() + title[1:])}</div>'
+
+
+def _progress(status: LakeStatus) -> str:
+    """Return how far the first tweets are in a lake without labels."""
+    if not any(table.exists for table in status.tables.values()):
+        return f"There are no tables in {status.lake}. Check the path, or start the streams with `tweet-sentiment run`."
+    if waiting := status.lag["gold"]:
+        return f"Gold is labelling the first {waiting:,} tweets."
+    if documents := status.tables["bronze/tweets"].rows:
+        return f"Silver is parsing the first {documents:,} documents."
+    return "The streams are running. No file has landed yet."
+
+
+@st.fragment(run_every=_REFRESH_SECONDS)
 def over_time(settings: Settings) -> None:
-    found, step = queries.sentiment_over_time(str(settings.lake), _filters())
-    st.html(components.key("Sentiment over time"))
-    if not len(found):
-        st.caption("No tweets in this span. Choose a longer one, or other languages.")
+    """Show the number of tweets by label over time, with spikes."""
+    counts, step = queries.sentiment_over_time(str(settings.lake), _filters())
+    st.html(components.legend("Sentiment over time"))
+    if not len(counts):
+        st.caption("No tweets in this time span. Choose a longer one, or other languages.")
         return
-    st.altair_chart(charts.sentiment_over_time(found, queries.spikes(found), step), key="over_time")
+    st.altair_chart(charts.sentiment_over_time(counts, queries.spikes(counts), step), key="over_time")
 
 
-@st.fragment(run_every=_EVERY)
+@st.fragment(run_every=_REFRESH_SECONDS)
 def mentions(settings: Settings) -> None:
-    st.html("<h2>Mentioned most</h2>")
-    found = queries.top_mentions(str(settings.lake), _filters())
-    if not len(found):
-        st.caption("No accounts were mentioned.")
+    """Show the accounts with the most mentions."""
+    st.html("<h2>Most mentioned</h2>")
+    counts = queries.top_mentions(str(settings.lake), _filters())
+    if not len(counts):
+        st.caption("No mentions in this time span.")
         return
-    st.altair_chart(charts.mentions(found), key="mentions")
+    st.altair_chart(charts.mentions(counts), key="mentions")
 
 
-@st.fragment(run_every=_EVERY)
+@st.fragment(run_every=_REFRESH_SECONDS)
 def latest(settings: Settings) -> None:
+    """Show the tweets that were labelled last."""
     st.html("<h2>Latest tweets</h2>")
     lake = str(settings.lake)
-    found = queries.latest(lake, _status(lake), _filters())
-    if not len(found):
-        st.caption("No tweets in this span.")
+    tweets = queries.latest(lake, _status(lake), _filters())
+    if not len(tweets):
+        st.caption("No tweets in this time span.")
         return
-    # Escaped, so that a tweet is text whatever it holds; no Markdown is read into it either.
+    # Escaped and not Markdown: whatever a tweet contains is shown as text.
     rows = [
         f'<div class="tweet">{components.badge(str(row.label))}<span class="dim">{row.score:.0%}</span>'
         f'<span class="text">{html.escape(str(row.full_text)[:500])}</span>'
         f'<span class="dim">{html.escape(str(row.lang))} · {row.timestamp:%H:%M:%S}</span></div>'
-        for row in found.itertuples()
+        for row in tweets.itertuples()
     ]
     st.html("".join(rows))
 
 
-@st.fragment(run_every=_EVERY)
+@st.fragment(run_every=_REFRESH_SECONDS)
 def operations(settings: Settings) -> None:
-    """The model in production, backlog and last batch, quarantine."""
+    """Show the model in production, the lag and last batch of each stream, and the quarantine."""
     lake = str(settings.lake)
-    found, now = _status(lake), datetime.now(UTC)
+    status, now = _status(lake), datetime.now(UTC)
     st.html("<h2>Model in production</h2>")
-    used = queries.model_versions(queries.latest(lake, found, Filters(), 50))
-    registered = _production(settings.registry, settings.registry_timeout) if settings.registry else None
-    st.markdown(_model(used[0] if used else None, registered, settings.registry is not None))
+    versions = queries.model_versions(queries.latest(lake, status, Filters(), 50))
+    st.markdown(_model(versions[0] if versions else None, settings))
     st.html("<h2>Streams</h2>")
-    lag = found.lag
+    lag = status.lag
     rows = [
         ("Silver", lag["silver"], "documents", "silver/tweets"),
         ("Gold", lag["gold"], "tweets", GOLD_SENTIMENT.name),
         ("Trends", lag["aggregates"], "tweets", GOLD_TRENDS.name),
     ]
     lines = []
-    for name, waiting, of, table in rows:
-        last = found.tables[table].last_batch
-        when = (
+    for name, waiting, unit, table in rows:
+        last = status.tables[table].last_batch
+        batch = (
             f"last batch {components.ago(last.at, now)}, {last.counts.get('rows', 0):,} rows"
             if last
             else "no batch yet"
         )
-        lines.append(f"**{name}** · {max(0, waiting):,} {of} waiting · {when}")
+        lines.append(f"**{name}** · {max(0, waiting):,} {unit} waiting · {batch}")
     st.markdown("  \n".join(lines))
     st.html("<h2>Quarantine by reason</h2>")
-    if found.quarantine:
-        st.altair_chart(charts.quarantine(found.quarantine), key="quarantine")
+    if status.quarantine:
+        st.altair_chart(charts.quarantine(status.quarantine), key="quarantine")
         with st.popover("What do the reasons mean?"):
-            st.markdown("\n".join(f"- **{name}**: {REASONS[name]}" for name in found.quarantine if name in REASONS))
+            st.markdown("\n".join(f"- **{name}**: {REASONS[name]}" for name in status.quarantine if name in REASONS))
     else:
-        st.caption("Nothing was rejected.")
+        st.caption("No record was rejected.")
 
 
-def _model(used: str | None, registered: str | None, has_registry: bool) -> str:
+def _model(used: str | None, settings: Settings) -> str:
+    """Return which version labels tweets, and which version the registry has in production."""
     if used is None:
-        return "no tweet is scored yet"
+        # MLflow is imported only later: its seconds would delay the first label.
+        return "No tweet is labelled yet."
     text = f"**{MODEL_NAME}**, version **{used}** scored the newest tweets"
-    if not has_registry:
+    if settings.registry is None:
         return text
-    if registered is None:
-        return f"{text}  \nthe registry does not answer: Gold goes on with this version"
-    if registered != used:
-        return f"{text}  \nthe alias `{PRODUCTION}` names version **{registered}**: the next batch will use it"
-    return f"{text}  \nthe alias `{PRODUCTION}` names it"
+    production = _production(settings.registry, settings.registry_timeout)
+    production.refresh()
+    if not production.is_known:
+        return f"{text}  \nasking the registry for the version in production …"
+    if production.version is None:
+        return f"{text}  \nthe registry does not answer: Gold continues with this version"
+    if production.version != used:
+        return (
+            f"{text}  \nthe alias `{PRODUCTION}` points to version **{production.version}**: "
+            "the next batch will use that version"
+        )
+    return f"{text}  \nthe alias `{PRODUCTION}` points to this version"
 
 
 def main() -> None:
@@ -192,7 +216,10 @@ def main() -> None:
         st.session_state["span"] = st.session_state.get("chosen") or "15 minutes"
         lang.multiselect("Languages", languages, key="langs", placeholder="all languages", label_visibility="collapsed")
         if settings.landing and os.environ.get("TWEETS_LANDING"):
-            type_a_tweet(settings)
+            tweet_form(settings)
+        if not _status(str(settings.lake)).tables[GOLD_SENTIMENT.name].rows:
+            waiting_for_labels(settings)
+            return
         headline(settings)
         left, right = st.columns([2, 1], gap="large")
         with left:

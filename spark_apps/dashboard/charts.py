@@ -1,4 +1,4 @@
-"""The charts, as altair describes them."""
+"""The charts of the dashboard, as Altair specifications."""
 
 from typing import Any
 
@@ -24,11 +24,17 @@ def _styled(chart: Any, height: int) -> Any:
     )
 
 
-def sentiment_over_time(found: pd.DataFrame, spikes: pd.DataFrame, step: int) -> Any:
-    """Stack the tweets of each step by label; a triangle marks a spike of one mood."""
+def sentiment_over_time(counts: pd.DataFrame, spikes: pd.DataFrame, step: int) -> Any:
+    """Return an area chart of the tweets by label, with a triangle at each spike.
+
+    Args:
+        counts: tweets (`time`, `label`, `tweets`).
+        spikes: result of `queries.spikes` for the same counts.
+        step: length of a time step in seconds.
+    """
     order = alt.Order("rank:Q")
-    data = found.assign(rank=found["label"].map({"neutral": 0, "positive": 1, "negative": 2}))
-    title = f"tweets in {_span(step)}"
+    data = counts.assign(rank=counts["label"].map({"neutral": 0, "positive": 1, "negative": 2}))
+    title = f"tweets in {_duration(step)}"
     area = (
         alt.Chart(data)
         .mark_area(interpolate="monotone", opacity=0.9)
@@ -40,28 +46,28 @@ def sentiment_over_time(found: pd.DataFrame, spikes: pd.DataFrame, step: int) ->
             tooltip=[alt.Tooltip("time:T", format="%d %b %H:%M:%S"), "label:N", "tweets:Q"],
         )
     )
-    heights = found.groupby("time")["tweets"].sum()
+    heights = counts.groupby("time")["tweets"].sum()
     at = spikes.assign(height=spikes["time"].map(heights) if len(spikes) else [])
-    at["says"] = [f"{row.label} ×{row.times:.1f}" for row in at.itertuples()]
+    at["caption"] = [f"{row.label} ×{row.times:.1f}" for row in at.itertuples()]
     marks = alt.Chart(at).encode(
         x="time:T",
         y="height:Q",
         color=alt.Color("label:N", scale=_SCALE, legend=None),
-        tooltip=[alt.Tooltip("says:N", title="spike"), alt.Tooltip("time:T", format="%d %b %H:%M:%S")],
+        tooltip=[alt.Tooltip("caption:N", title="spike"), alt.Tooltip("time:T", format="%d %b %H:%M:%S")],
     )
     shape = marks.mark_point(shape="triangle-down", filled=True, size=130, opacity=1, yOffset=-12)
-    says = marks.encode(text="says:N")
+    captions = marks.encode(text="caption:N")
     style: dict[str, Any] = {"dy": -26, "fontSize": 12, "fontWeight": "bold"}
-    # A spike stands beside a higher one at times: its words are read on that one's area too.
-    halo = says.mark_text(**style, stroke="white", strokeWidth=4)
-    return _styled(area + shape + halo + says.mark_text(**style), 290)
+    # The halo keeps a caption legible in front of a higher neighbouring area.
+    halo = captions.mark_text(**style, stroke="white", strokeWidth=4)
+    return _styled(area + shape + halo + captions.mark_text(**style), 290)
 
 
-def mentions(found: pd.DataFrame) -> Any:
-    """Stack the tweets that mention each account by label, the most mentioned first."""
-    data = found.assign(
-        account="@" + found["mention"].astype(str),
-        rank=found["label"].map({"negative": 0, "neutral": 1, "positive": 2}),
+def mentions(counts: pd.DataFrame) -> Any:
+    """Return a bar chart of the tweets that mention each account, by label, in descending order."""
+    data = counts.assign(
+        account="@" + counts["mention"].astype(str),
+        rank=counts["label"].map({"negative": 0, "neutral": 1, "positive": 2}),
     )
     return _styled(
         alt.Chart(data)
@@ -73,23 +79,23 @@ def mentions(found: pd.DataFrame) -> Any:
             order=alt.Order("rank:Q"),
             tooltip=["account:N", "label:N", alt.Tooltip("tweets:Q", format=","), alt.Tooltip("total:Q", format=",")],
         ),
-        max(60, 27 * found["mention"].nunique()),
+        max(60, 27 * counts["mention"].nunique()),
     )
 
 
-def quarantine(found: dict[str, int]) -> Any:
-    """A bar a reason, the most frequent first."""
-    data = pd.DataFrame({"reason": list(found), "records": list(found.values())})
+def quarantine(counts: dict[str, int]) -> Any:
+    """Return a bar chart of the rejected records by reason, in descending order."""
+    data = pd.DataFrame({"reason": list(counts), "records": list(counts.values())})
     bars = alt.Chart(data).encode(
         y=alt.Y("reason:N", sort="-x", title=None, axis=alt.Axis(labelLimit=130)),
         x=alt.X("records:Q", title=None, axis=None),
         tooltip=["reason:N", alt.Tooltip("records:Q", format=",")],
     )
-    words = bars.mark_text(align="left", dx=4, color=_INK).encode(text=alt.Text("records:Q", format=","))
-    return _styled(bars.mark_bar(color="#7a8794", height={"band": 0.62}) + words, max(60, 21 * len(found)))
+    labels = bars.mark_text(align="left", dx=4, color=_INK).encode(text=alt.Text("records:Q", format=","))
+    return _styled(bars.mark_bar(color="#7a8794", height={"band": 0.62}) + labels, max(60, 21 * len(counts)))
 
 
-def _span(step: int) -> str:
+def _duration(step: int) -> str:
     for seconds, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if step >= seconds:
             return f"a {name}" if step == seconds else f"{step // seconds} {name}s"

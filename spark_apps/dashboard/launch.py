@@ -1,4 +1,4 @@
-"""Starts the dashboard's server: in this process, or as a child that lives no longer than its parent."""
+"""Starts the dashboard's server: in this process, or as a child process that ends with its parent."""
 
 import os
 import signal
@@ -6,9 +6,9 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 
+from spark_apps.dashboard.startup import FILE_ENV
 from spark_apps.settings import Settings, SettingsError, load
 
 _APP = Path(__file__).with_name("app.py")
@@ -30,7 +30,7 @@ _OPTIONS = {
 
 
 def check_port(address: str, port: int) -> None:
-    """Refuse a port that another program holds with a `SettingsError`."""
+    """Raise `SettingsError` if the dashboard cannot listen on the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -43,9 +43,9 @@ def check_port(address: str, port: int) -> None:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return the settings that the dashboard reads, as its environment."""
-    found = {f"TWEETS_{name.upper()}": getattr(settings, name) for name in _SHARED}
-    return {name: str(value) for name, value in found.items() if value is not None}
+    """Return the environment variables from which the dashboard reads its settings."""
+    values = {f"TWEETS_{name.upper()}": getattr(settings, name) for name in _SHARED}
+    return {name: str(value) for name, value in values.items() if value is not None}
 
 
 def serve(settings: Settings, address: str, port: int) -> None:
@@ -58,14 +58,21 @@ def serve(settings: Settings, address: str, port: int) -> None:
     bootstrap.run(str(_APP), False, [], {})
 
 
-def start_child(settings: Settings, port: int, log: Path) -> subprocess.Popen[bytes]:
-    """Start the dashboard beside this process, on loopback; closing its stdin ends it, and so does our end.
+def start_child(settings: Settings, port: int, log: Path, startup: Path | None = None) -> subprocess.Popen[bytes]:
+    """Start the dashboard on 127.0.0.1 as a child process.
 
-    It is in a session of its own: a Ctrl-C in the terminal is for its parent, which ends it last.
+    The child ends when its stdin is closed, so it also ends with its parent. It has a session of its own: Ctrl-C in
+    the terminal reaches only the parent, which ends the child last.
+
+    Args:
+        settings: lake, landing and registry.
+        port: port to listen on.
+        log: file for the output of the child.
+        startup: file in which a demo records its start; see `Startup`.
     """
-    environ: Mapping[str, str] = os.environ | environment(settings)
+    environ = os.environ | environment(settings) | ({FILE_ENV: str(startup)} if startup else {})
     with log.open("wb") as output:
-        return subprocess.Popen(  # noqa: S603 - the command is ours
+        return subprocess.Popen(  # noqa: S603 - a fixed command
             [sys.executable, "-m", "spark_apps.dashboard.launch", str(port)],
             env=environ,
             stdin=subprocess.PIPE,

@@ -1,46 +1,59 @@
-"""The whole way on one machine: generator, registry, streams and dashboard, and a live view of them."""
+"""Runs the whole pipeline on one machine: generator, registry, streams and dashboard."""
 
 import fcntl
 import os
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
 
 from spark_apps.dashboard.launch import check_port, start_child
-from spark_apps.demo.feed import feed
-from spark_apps.demo.terminal import View
+from spark_apps.dashboard.startup import MODEL, Startup
+from spark_apps.demo.output import redirect_output
+from spark_apps.demo.terminal import TerminalView
 from spark_apps.errors import UserError
-from spark_apps.registry.client import BUNDLED, Registry
-from spark_apps.run import run
-from spark_apps.session import check_java
 from spark_apps.settings import Settings, load
 from spark_apps.signals import set_on_signal
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 _REGISTRY_SECONDS = 60
-_CHILD_SECONDS = 3
+_DASHBOARD_SECONDS = 3
+# A stop waits this long for a registration: an MLflow call that has begun cannot be interrupted.
+_REGISTRATION_SECONDS = 10
 
 
 class DemoError(UserError):
-    """A demo that cannot start; the text says why and what to do."""
+    """The demo cannot start; the message says why and what to do."""
 
 
 def run_demo(home: Path, rate: float, port: int, browser: bool, console: Console) -> None:
-    """Run the demo in the folder `home` until a signal; what it has done stays there, and the next run goes on.
+    """Run the demo until SIGINT or SIGTERM; the next run in the same folder continues with its data.
 
-    Raises `DemoError` when another demo runs there, `SettingsError` when the port is taken, and what `run` raises.
+    Args:
+        home: folder of the landing, the lake, the registry and the logs; created if it is missing.
+        rate: tweets per second, three times as many in a burst.
+        port: port of the dashboard on 127.0.0.1.
+        browser: whether to open the dashboard in a browser.
+        console: console for progress and errors.
+
+    Raises:
+        DemoError: another demo runs in `home`.
+        SettingsError: the port is in use.
+        JavaError: Java is missing, or Spark does not support its version.
+        StreamError: a streaming query has failed.
     """
-    began = time.monotonic()
-    check_java()
-    with _alone(home):
+    stop = threading.Event()
+    with set_on_signal(stop), _exclusive(home):
         check_port("127.0.0.1", port)
         settings = load(
             landing=str(home / "landing"),
@@ -49,36 +62,105 @@ def run_demo(home: Path, rate: float, port: int, browser: bool, console: Console
             trigger="0 seconds",
         )
         (home / "landing").mkdir(exist_ok=True)
-        stop = threading.Event()
-        url = f"http://127.0.0.1:{port}"
-        view = View(str(settings.lake), url, began, console)
+        startup = Startup(file=home / "startup.json")
+        startup.write()
+        view = TerminalView(str(settings.lake), f"http://127.0.0.1:{port}", startup, console)
+        # MLflow's lines go to the log: redirected by `Live`, they would reach the terminal after all.
+        live = Live(
+            view, console=console, refresh_per_second=2, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
         with (
-            set_on_signal(stop),
-            _dashboard(settings, port, home / "dashboard.log"),
-            Live(view, console=console, refresh_per_second=2, transient=True) if console.is_terminal else view.plain(),
+            redirect_output(console, home / "demo.log", startup),
+            _dashboard(settings, port, home),
+            live if console.is_terminal else view.plain(),
         ):
-            threads = [
-                threading.Thread(target=_announce, args=(url, browser and _has_display(), view, stop)),
-                threading.Thread(target=feed, args=(str(settings.landing), rate, view.on_landed, stop)),
-                threading.Thread(target=view.watch, args=(stop,)),
-            ]
-            for thread in threads:
-                thread.start()
-            try:
-                view.says("setting up the registry")
-                version = Registry(str(settings.registry), _REGISTRY_SECONDS).ensure_production(BUNDLED)
-                view.says(f"starting Spark; model version {version} is in production")
-                run([], settings, once=False, on_batch=view.on_batch, stop=stop)
-            finally:
-                stop.set()
-                for thread in threads:
-                    thread.join()
+            _run(settings, rate, browser and _has_display(), view, stop)
         console.print(view.farewell())
 
 
+def _run(settings: Settings, rate: float, browser: bool, view: TerminalView, stop: threading.Event) -> None:
+    """Run generator, registration and streams side by side until `stop`."""
+    # Imported only now: importing Spark takes seconds, in which a signal must end the demo quietly too.
+    from spark_apps.demo import jvm
+
+    jvm.set_options()
+    threading.Thread(target=_start_spark, args=(settings,), daemon=True).start()
+    from spark_apps.demo.feed import feed
+    from spark_apps.run import run
+
+    labelled = threading.Event()
+    view.on_labelled = labelled.set
+    registration = _Registration(str(settings.registry), view, stop)
+    threads = [
+        threading.Thread(target=_announce, args=(browser, view, stop)),
+        threading.Thread(target=feed, args=(str(settings.landing), rate, view.on_landed, stop, labelled)),
+        threading.Thread(target=view.watch, args=(stop,)),
+    ]
+    for thread in (registration, *threads):
+        thread.start()
+
+    def on_session(spark: "SparkSession") -> None:
+        view.finish("spark")
+        threading.Thread(target=_load_model, args=(spark, view), daemon=True).start()
+
+    try:
+        if not stop.is_set():
+            run([], settings, once=False, on_batch=view.on_batch, stop=stop, on_session=on_session)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        registration.join(_REGISTRATION_SECONDS)
+    if registration.error is not None:
+        raise registration.error
+
+
+def _start_spark(settings: Settings) -> None:
+    """Start Spark while the main thread imports the streams; `run` continues with the session, or raises the error."""
+    from spark_apps.session import make_session
+
+    with suppress(Exception):
+        make_session(settings)
+
+
+def _load_model(spark: "SparkSession", view: TerminalView) -> None:
+    """Start the Python workers and load the bundled model in them while Spark creates the tables."""
+    from spark_apps.registry.client import BUNDLED
+    from spark_apps.scoring.description import Description, ModelVersion
+    from spark_apps.scoring.udf import load_model
+    from spark_apps.settings import MODEL_NAME
+
+    # Gold loads its model by itself: an error here, such as the end of Spark, only costs time.
+    with suppress(Exception):
+        precisions = load_model(spark, ModelVersion(MODEL_NAME, "bundled", BUNDLED))
+        if precisions != {Description.read(BUNDLED).precision}:
+            view.note("This processor cannot run the int8 model exactly: tweets are scored in float32, more slowly.")
+
+
+class _Registration(threading.Thread):
+    """Registers the bundled model while Spark starts; a failure stops the demo."""
+
+    def __init__(self, registry: str, view: TerminalView, stop: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self.error: UserError | None = None
+        self._registry = registry
+        self._view = view
+        self._stop_demo = stop
+
+    def run(self) -> None:
+        from spark_apps.registry.client import BUNDLED, Registry
+
+        try:
+            Registry(self._registry, _REGISTRY_SECONDS).ensure_production(BUNDLED)
+            self._view.finish(MODEL.key)
+        except UserError as error:
+            self.error = error
+            self._stop_demo.set()
+
+
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """Hold the demo's folder: two demos would write one lake."""
+def _exclusive(home: Path) -> Iterator[None]:
+    """Lock the folder: two demos would write to one lake."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("a+") as lock:
         try:
@@ -86,7 +168,7 @@ def _alone(home: Path) -> Iterator[None]:
         except OSError:
             lock.seek(0)
             raise DemoError(
-                f"another demo (process {lock.read().strip() or 'unknown'}) runs in {home}: end it, or choose another "
+                f"another demo (process {lock.read().strip() or 'unknown'}) runs in {home}: stop it, or choose another "
                 "folder with --home"
             ) from None
         lock.truncate(0)
@@ -96,30 +178,30 @@ def _alone(home: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _dashboard(settings: Settings, port: int, log: Path) -> Iterator[None]:
-    child = start_child(settings, port, log)
+def _dashboard(settings: Settings, port: int, home: Path) -> Iterator[None]:
+    child = start_child(settings, port, home / "dashboard.log", home / "startup.json")
     try:
         yield
     finally:
         if child.stdin:
             child.stdin.close()
         try:
-            child.wait(_CHILD_SECONDS)
+            child.wait(_DASHBOARD_SECONDS)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
 
 
-def _announce(url: str, browser: bool, view: View, stop: threading.Event) -> None:
-    """Wait until the dashboard answers, then say so, and open it."""
+def _announce(browser: bool, view: TerminalView, stop: threading.Event) -> None:
+    """Wait until the dashboard answers, then show its address and open it."""
     while not stop.wait(0.5):
         try:
-            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2):  # noqa: S310 - our own server
+            with urllib.request.urlopen(f"{view.url}/_stcore/health", timeout=2):  # noqa: S310 - our own server
                 view.dashboard_ready = True
         except OSError:
             continue
         if browser:
-            webbrowser.open(url)
+            webbrowser.open(view.url)
         return
 
 

@@ -1,4 +1,4 @@
-"""Made-up tweets → the landing, as a stream or a known number of them at once."""
+"""Lands generated tweets: as an endless stream, or as a given number at once."""
 
 import time
 from collections.abc import Callable
@@ -9,26 +9,54 @@ from spark_apps import storage
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected
 
+# A demo that does not label its first file by then has a problem; the tweets must not wait for its solution.
+_FIRST_SECONDS = 60.0
 
-def feed(landing: str, rate: float, on_landed: Callable[[Expected], None], stop: Event) -> None:
-    """Land one file a second until `stop`, `rate` tweets a second; `on_landed` hears what must become of each file."""
-    start = datetime.now(UTC)
-    generator = Generator(int(start.timestamp()), start, Mix(rate=rate))
+
+def feed(
+    landing: str, rate: float, on_landed: Callable[[Expected], None], stop: Event, first: Event | None = None
+) -> None:
+    """Land one file per second until `stop`.
+
+    Args:
+        landing: folder or s3a://bucket/prefix.
+        rate: tweets per second.
+        on_landed: called with the expected result of each file.
+        stop: event that ends the stream.
+        first: lands one file, then waits up to a minute for this event: while everything starts, the first tweets
+            reach Gold sooner if no other batch competes with theirs.
+    """
+    if first is not None:
+        _land_file(_generator(rate), landing, on_landed)
+        deadline = time.monotonic() + _FIRST_SECONDS
+        while not first.wait(0.2) and not stop.is_set() and time.monotonic() < deadline:
+            pass
+    generator = _generator(rate)
     due = time.monotonic()
     while not stop.wait(max(0.0, due - time.monotonic())):
-        file = generator.tick(1)
-        if file.expected.documents:
-            storage.put(landing, file.name, file.data)
-            on_landed(file.expected)
+        _land_file(generator, landing, on_landed)
         due += 1
 
 
 def land(landing: str, tweets: int, seed: int) -> Expected:
-    """Land `tweets` records at once, the same for the same seed; return what must become of them."""
+    """Land `tweets` records at once and return their expected result; the same seed lands the same tweets."""
     total = Expected()
-    # An id is made of its time: those of two seeds must not meet.
+    # Ids contain the time of the tweet: another start for each seed keeps their ids apart.
     start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=seed % 5000)
     for file in Generator(seed, start, Mix(duplicates=0.05, late=0.05, malformed=0.03)).files(tweets):
         storage.put(landing, f"seed-{seed}-{file.name}", file.data)
         total += file.expected
     return total
+
+
+def _generator(rate: float) -> Generator:
+    now = datetime.now(UTC)
+    return Generator(int(now.timestamp()), now, Mix(rate=rate))
+
+
+def _land_file(generator: Generator, landing: str, on_landed: Callable[[Expected], None]) -> None:
+    """Land the next second of the stream, if it has any documents."""
+    file = generator.tick(1)
+    if file.expected.documents:
+        storage.put(landing, file.name, file.data)
+        on_landed(file.expected)

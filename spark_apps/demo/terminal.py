@@ -1,24 +1,28 @@
-"""The demo as the terminal shows it: rates, lag and totals a layer, the model, the address of the dashboard."""
+"""The demo in the terminal: the steps of the start, then totals, rates and lag of each layer."""
 
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from spark_apps.dashboard.startup import MODEL, STEPS, Startup
 from spark_apps.demo.malformed import Expected
 from spark_apps.lake.commits import LakeError
 from spark_apps.lake.status import LakeStatus, read_status
-from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS
 
-_EVERY_SECONDS = 1.0
+if TYPE_CHECKING:
+    from spark_apps.streaming.stream import BatchReport
+
+_WATCH_SECONDS = 1.0
 _RATE_SECONDS = 30
-# Layer, the table whose rows it counts, the stream that writes it, and the name of its lag.
+# Name of the row, the table with its total, the stream that writes the table, and the name of its lag.
 _LAYERS = (
     ("bronze", BRONZE_TWEETS, "bronze", ""),
     ("silver", SILVER_TWEETS, "silver", "silver"),
@@ -27,64 +31,115 @@ _LAYERS = (
 )
 
 
-class View:
-    """What is known of the running demo; a rich renderable."""
+class TerminalView:
+    """The state of the running demo, as a rich renderable; without a terminal, as lines.
 
-    def __init__(self, lake: str, url: str, began: float, console: Console) -> None:
-        """`began` is the `time.monotonic()` at which the demo was started."""
+    Attributes:
+        url: address of the dashboard.
+        dashboard_ready: whether the dashboard answers.
+        on_labelled: called when the first tweets are labelled.
+    """
+
+    def __init__(self, lake: str, url: str, startup: Startup, console: Console) -> None:
+        self.url = url
         self.dashboard_ready = False
+        self.on_labelled: Callable[[], None] = lambda: None
         self._lake = lake
-        self._url = url
-        self._began = began
+        self._startup = startup
         self._console = console
-        self._phase = "starting"
         self._landed = Expected()
         self._batches: dict[str, BatchReport] = {}
         self._status: LakeStatus | None = None
-        self._labelled = False
-        self._history: deque[tuple[float, dict[str, int]]] = deque(maxlen=int(_RATE_SECONDS / _EVERY_SECONDS))
+        self._history: deque[tuple[float, dict[str, int]]] = deque(maxlen=int(_RATE_SECONDS / _WATCH_SECONDS))
 
-    def says(self, phase: str) -> None:
-        """Show what is being done now."""
-        self._phase = phase
-        if not self._console.is_terminal:
-            self._console.print(phase)
+    def note(self, text: str) -> None:
+        """Print a line above the live view."""
+        self._console.print(text)
+
+    def finish(self, key: str) -> None:
+        """Mark a step of the start as done; later calls for the same step do nothing."""
+        if not self._startup.finish(key) or self._console.is_terminal or self._startup.is_running:
+            return
+        if key == MODEL.key:
+            self._console.print(f"{self._elapsed():3.0f} s  the model is registered and in production")
+        else:
+            self._print_step()
 
     def on_landed(self, expected: Expected) -> None:
         self._landed += expected
 
-    def on_batch(self, report: BatchReport) -> None:
+    def on_batch(self, report: "BatchReport") -> None:
+        self.finish("tables")
         self._batches[report.stream] = report
-        self._phase = "running"
-        if not self._console.is_terminal:
+        is_first_label = report.stream == "gold" and not self._startup.is_running
+        if report.stream in {step.key for step in STEPS}:
+            self.finish(report.stream)
+        if is_first_label:
+            self._console.print(f"the first tweets are labelled, {self._elapsed():.0f} s from the start")
+            self.on_labelled()
+        elif self._startup.is_running and not self._console.is_terminal:
             self._console.print(str(report))
-        if report.stream == "gold" and report.counts["rows"] and not self._labelled:
-            self._labelled = True
-            self._console.print(f"the first tweets are labelled, {time.monotonic() - self._began:.0f} s from the start")
 
     def watch(self, stop: threading.Event) -> None:
-        """Look at the lake every second until `stop`."""
-        while not stop.wait(_EVERY_SECONDS):
+        """Read the status of the lake every second until `stop`."""
+        while not stop.wait(_WATCH_SECONDS):
             try:
-                self._status = read_status(self._lake, missing_ok=True)
+                status = read_status(self._lake, missing_ok=True)
             except LakeError:
-                continue  # a table that is just being made
+                continue  # Spark is creating a table
+            self._status = status
             self._history.append((time.monotonic(), {table.name: self._rows(table.name) for _, table, *_ in _LAYERS}))
+            if all(table.exists for table in status.tables.values()) and "spark" in self._startup.done:
+                self.finish("tables")
 
     @contextmanager
     def plain(self) -> Iterator[None]:
-        """Stand in for the live view where there is no terminal: batches are printed line by line."""
-        self._console.print(f"dashboard: {self._url}")
+        """Print lines instead of the live view, for an output that is not a terminal."""
+        self._console.print(f"dashboard: {self.url}")
+        self._console.print(f"starting: first tweets in about {self._startup.remaining(time.time())} s")
+        self._print_step()
         yield
 
     def farewell(self) -> str:
-        gold = self._rows(GOLD_SENTIMENT.name)
-        return f"stopped: {gold:,} labelled tweets are in {self._lake}; the same command goes on from here"
+        """Return the last line of the demo."""
+        tweets = self._rows(GOLD_SENTIMENT.name)
+        if not tweets:
+            return "stopped before the first tweets were labelled; start again with the same command"
+        return f"stopped: {tweets:,} labelled tweets are in {self._lake}; the same command continues from here"
+
+    def _print_step(self) -> None:
+        step = self._startup.current
+        self._console.print(f"{self._elapsed():3.0f} s  {step.title} (usually {step.seconds} s)")
+
+    def _elapsed(self) -> float:
+        return time.time() - self._startup.began
 
     def _rows(self, table: str) -> int:
         return self._status.tables[table].totals.get("rows", 0) if self._status else 0
 
     def __rich__(self) -> RenderableType:
+        body = self._layers() if self._startup.is_running else self._steps()
+        return Group(Text(), self._head(), Text(), body, Text(), self._foot(), Text())
+
+    def _head(self) -> Text:
+        address = (self.url, "bold underline") if self.dashboard_ready else (f"{self.url} (starting)", "dim")
+        state = "running" if self._startup.is_running else self._countdown()
+        return Text.assemble("  dashboard  ", address, "   ", (state, "dim"))
+
+    def _countdown(self) -> str:
+        return f"first tweets in about {self._startup.remaining(time.time())} s"
+
+    def _steps(self) -> RenderableType:
+        rows = Table(box=None, padding=(0, 2), show_header=False)
+        for step in (*STEPS, MODEL):
+            done = step.key in self._startup.done
+            is_current = step in (self._startup.current, MODEL) and not done
+            style = "" if done or is_current else "dim"
+            mark = "✓" if done else "…" if is_current else " "
+            rows.add_row(mark, Text(step.title, style=style), Text(f"usually {step.seconds} s", style="dim"))
+        return rows
+
+    def _layers(self) -> RenderableType:
         layers = Table(box=None, padding=(0, 2), header_style="dim")
         for name in ("", "rows", "rows/s", "waiting", "last batch"):
             layers.add_column(name, justify="left" if name in {"", "last batch"} else "right")
@@ -98,25 +153,20 @@ class View:
                 f"{max(0, lag.get(lag_name, 0)):,}" if lag_name else "",
                 f"{report.counts['rows']:,} rows in {report.seconds:.1f} s" if report else Text("waiting", style="dim"),
             )
-        return Group(Text(), self._head(), Text(), layers, Text(), self._foot(), Text())
-
-    def _head(self) -> Text:
-        where = (self._url, "bold underline") if self.dashboard_ready else (f"{self._url} (starting)", "dim")
-        return Text.assemble("  dashboard  ", where, "   ", (self._phase, "dim"))
+        return layers
 
     def _foot(self) -> Text:
-        found = self._status
-        silver = found.tables[SILVER_TWEETS.name].totals if found else {}
-        quarantined = sum(found.quarantine.values()) if found else 0
+        silver = self._status.tables[SILVER_TWEETS.name].totals if self._status else {}
+        quarantined = sum(self._status.quarantine.values()) if self._status else 0
         return Text(
             f"  {self._landed.documents:,} documents landed since the start"
             f" · {silver.get('duplicates', 0):,} duplicates"
-            f" · {quarantined:,} in quarantine\n  Ctrl-C finishes the batch in flight and stops",
+            f" · {quarantined:,} in quarantine\n  Ctrl-C finishes the running batch and stops",
             style="dim",
         )
 
     def _rate(self, table: str) -> float:
         if len(self._history) < 2:
             return 0.0
-        (then, before), (now, after) = self._history[0], self._history[-1]
-        return (after[table] - before[table]) / (now - then)
+        (first_time, first_rows), (last_time, last_rows) = self._history[0], self._history[-1]
+        return (last_rows[table] - first_rows[table]) / (last_time - first_time)

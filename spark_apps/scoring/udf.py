@@ -33,7 +33,7 @@ ADDED_COLUMNS = {
     "scored_at": "TIMESTAMP",
     "cached": "BOOLEAN",
 }
-# `warm_up` runs beside the streams: one of the two packs the model, the other waits for the archive.
+# `load_model` runs beside the streams: one of the two packs the model, the other waits for the archive.
 _distributing = threading.Lock()
 
 
@@ -80,7 +80,7 @@ def _scorer(archive: str, threads: int) -> Callable[[Iterator[pa.RecordBatch]], 
     return score
 
 
-def warm_up(spark: SparkSession, model: ModelVersion) -> set[str]:
+def load_model(spark: SparkSession, model: ModelVersion) -> set[str]:
     """Start the Python workers and load `model` in each of them, before the first micro-batch needs them.
 
     Returns:

@@ -1,0 +1,96 @@
+"""The progress of a starting demo: the demo writes it to a JSON file, its terminal and the dashboard show it."""
+
+import json
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# The environment variable that names the file to the dashboard of a demo.
+FILE_ENV = "TWEETS_STARTUP_FILE"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a start, and the seconds that it usually takes on two cores."""
+
+    key: str
+    title: str
+    seconds: int
+
+
+# In the order in which they end. The model is registered beside them.
+STEPS = (
+    Step("spark", "start Spark", 6),
+    Step("tables", "create the Delta tables", 8),
+    Step("bronze", "Bronze: read the first files", 6),
+    Step("silver", "Silver: parse the first tweets", 7),
+    Step("gold", "Gold: label the first tweets", 6),
+)
+MODEL = Step("model", "register the model in MLflow", 15)
+LAST = STEPS[-1].key
+
+
+@dataclass
+class Startup:
+    """The steps of one start that are done.
+
+    Attributes:
+        began: start of the demo in Unix seconds.
+        done: when each step ended, in Unix seconds, by its key.
+        file: JSON file that holds both; None keeps them in memory.
+    """
+
+    began: float = field(default_factory=time.time)
+    done: dict[str, float] = field(default_factory=dict)
+    file: Path | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    @classmethod
+    def read(cls, file: Path) -> "Startup | None":
+        """Read the file that a demo writes; return None if there is none."""
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            return cls(float(content["began"]), dict(content["done"]))
+        except (OSError, ValueError, KeyError):
+            return None
+
+    @classmethod
+    def from_environment(cls) -> "Startup | None":
+        """Read the file that the environment names; return None outside a demo."""
+        file = os.environ.get(FILE_ENV)
+        return cls.read(Path(file)) if file else None
+
+    def finish(self, key: str) -> bool:
+        """Record the end of a step; return False if it was recorded before."""
+        with self._lock:
+            if key in self.done:
+                return False
+            self.done[key] = time.time()
+            self.write()
+            return True
+
+    def write(self) -> None:
+        """Write the file; a reader sees the old content or the new one."""
+        if self.file is not None:
+            half = self.file.with_name(f".{self.file.name}")
+            half.write_text(json.dumps({"began": self.began, "done": self.done}), encoding="utf-8")
+            half.replace(self.file)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the first tweets are labelled."""
+        return LAST in self.done
+
+    @property
+    def current(self) -> Step:
+        """The first step that is not done; the last step once all are done."""
+        return next((step for step in STEPS if step.key not in self.done), STEPS[-1])
+
+    def remaining(self, now: float) -> int:
+        """Return the seconds until the first label, as far as usual durations tell; at least one."""
+        since = max([self.began, *(self.done[step.key] for step in STEPS if step.key in self.done)])
+        current = max(1.0, self.current.seconds - (now - since))
+        later = sum(step.seconds for step in STEPS if step.key not in self.done and step is not self.current)
+        return round(current + later)

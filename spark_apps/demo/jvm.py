@@ -1,0 +1,75 @@
+"""Options of the demo's JVM, which starts fast and never needs peak speed.
+
+`python -m spark_apps.demo.jvm` creates the class archive: Spark's classes, parsed and verified once at installation.
+"""
+
+import os
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from spark_apps.demo.feed import land
+from spark_apps.errors import UserError
+from spark_apps.session import JARS
+from spark_apps.settings import load
+
+ARCHIVE = JARS / f"spark-{version('pyspark')}-delta-{version('delta-spark')}.jsa"
+_OPTIONS = " ".join(
+    (
+        # The best compiled code, and a parallel garbage collector, take the cores from the start.
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
+        # The only warnings say that an archive does not fit the installed Java: that costs time, nothing else.
+        "-Xlog:disable",
+        # Spark generates some 250 classes for the plans of all layers. Batches of a few rows never repay that.
+        "-Dspark.sql.codegen.wholeStage=false",
+        "-Dspark.sql.codegen.factoryMode=NO_CODEGEN",
+    )
+)
+_ENVIRONMENT = "SPARK_SUBMIT_OPTS"
+_TWEETS = 100
+_DUMP_SECONDS = 120
+
+
+def set_options() -> None:
+    """Set the options for the JVM that this process starts; options in the environment take precedence."""
+    archive = f" -XX:SharedArchiveFile={ARCHIVE}" if ARCHIVE.exists() else ""
+    os.environ[_ENVIRONMENT] = f"{_OPTIONS}{archive} {os.environ.get(_ENVIRONMENT, '')}".rstrip()
+
+
+def create_archive() -> None:
+    """Run all three layers once over a few tweets, and let the JVM write the classes that it loaded to `ARCHIVE`."""
+    from pyspark import SparkContext
+
+    from spark_apps.run import run
+
+    half = ARCHIVE.with_suffix(".half")
+    os.environ[_ENVIRONMENT] = f"{_OPTIONS} -XX:ArchiveClassesAtExit={half}"
+    with tempfile.TemporaryDirectory(prefix="tweet-sentiment-archive-") as home:
+        settings = load(landing=f"{home}/landing", lake=f"{home}/lake")
+        land(str(settings.landing), _TWEETS, seed=1)
+        run([], settings, once=True, on_batch=lambda _: None)
+    gateway = SparkContext._gateway
+    if gateway is not None:
+        # The JVM writes the archive when it exits, and it exits with its input.
+        gateway.shutdown()
+        gateway.proc.stdin.close()
+        gateway.proc.wait(_DUMP_SECONDS)
+    half.replace(ARCHIVE)
+
+
+def _main() -> None:
+    terminal = os.fdopen(os.dup(2), "w")
+    log = Path(f"{ARCHIVE}.log")
+    with log.open("wb") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    try:
+        create_archive()
+        log.unlink()
+    except (OSError, UserError) as error:
+        print(f"warning: no class archive ({error}; log: {log}): the demo starts slower", file=terminal)
+
+
+if __name__ == "__main__":
+    _main()
