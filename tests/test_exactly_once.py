@@ -40,7 +40,7 @@ def versions(pipeline: Pipeline) -> dict[str, int | None]:
 def test_every_record_is_in_exactly_one_table_after_repeated_runs(pipeline: Pipeline) -> None:
     generator = Generator(11, mix=MIX)
     first, second = list(generator.files(900, 150)), list(generator.files(300, 100))
-    expected = land(pipeline, first + generator.troubles())
+    expected = land(pipeline, first + generator.malformed_files())
     pipeline.run_once()
     before = versions(pipeline)
 

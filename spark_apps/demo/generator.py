@@ -1,4 +1,7 @@
-"""Made-up tweets with known truth, in every shape and with every kind of trouble; seeded, so tests know every total."""
+"""Generates tweets with known labels, in every JSON shape and with every kind of malformed input.
+
+The same seed generates the same tweets, so tests know every total.
+"""
 
 import gzip
 from collections import deque
@@ -23,7 +26,16 @@ _ZIPPED_EVERY = 7
 
 @dataclass(frozen=True)
 class Mix:
-    """Shares of a stream, each between 0 and 1; `rate` is in tweets a second, several times that in a burst."""
+    """The composition of a stream.
+
+    Attributes:
+        rate: tweets per second outside of bursts.
+        retweets: share of tweets that are retweets, between 0 and 1.
+        duplicates: share of tweets that have been generated before.
+        late: share of tweets with a timestamp in the past, half an hour on average.
+        malformed: share of malformed lines.
+        burst_factor: rate during a burst, relative to `rate`.
+    """
 
     rate: float = 10
     retweets: float = 0.3
@@ -41,39 +53,39 @@ class _Burst:
 
 
 class Generator:
-    """A stream of tweets, the same for the same seed, start and mix."""
+    """A stream of tweets. The same seed, start and mix generate the same stream."""
 
     def __init__(
         self, seed: int = 0, start: datetime = datetime(2026, 1, 1, tzinfo=UTC), mix: Mix | None = None
     ) -> None:
-        self._random = Random(seed)  # noqa: S311 - made-up tweets are no secret
+        self._random = Random(seed)  # noqa: S311 - generated tweets need no cryptographic randomness
         self._now = start
         self._mix = mix or Mix()
         self._prefix = f"{start:%Y%m%dT%H%M%S%f}"
         self._files = 0
         self._tweets = 0
-        self._troubles = 0
-        self._owed = 0.0
+        self._malformed_lines = 0
+        self._backlog = 0.0
         self._recent: deque[tuple[Draft, str]] = deque(maxlen=_RECENT)
         self._burst: _Burst | None = None
 
     def files(self, tweets: int, per_file: int = 1000) -> Iterator[LandedFile]:
-        """Yield files that hold `tweets` records in all, duplicates included, malformed lines not."""
+        """Yield files with `tweets` records in total: duplicates count, malformed lines do not."""
         while tweets > 0:
             count = min(per_file, tweets)
             yield self._file(count, count / self._mix.rate)
             tweets -= count
 
     def tick(self, seconds: float) -> LandedFile:
-        """Return the file of the next `seconds` of the stream."""
+        """Return the file with the next `seconds` of the stream."""
         factor = self._mix.burst_factor if self._burst else 1
-        self._owed += self._mix.rate * seconds * factor * self._random.uniform(0.7, 1.3)
-        count = int(self._owed)
-        self._owed -= count
+        self._backlog += self._mix.rate * seconds * factor * self._random.uniform(0.7, 1.3)
+        count = int(self._backlog)
+        self._backlog -= count
         return self._file(count, seconds)
 
-    def troubles(self) -> list[LandedFile]:
-        """Return one file of every kind of trouble."""
+    def malformed_files(self) -> list[LandedFile]:
+        """Return one file of each kind of malformed file."""
         return list(malformed.files(lambda: self._draft(original=False)))
 
     def _file(self, tweets: int, seconds: float) -> LandedFile:
@@ -83,16 +95,16 @@ class Generator:
         while left > 0:
             step = self._random.random()
             if step < self._mix.malformed:
-                line, becomes = malformed.line(self._troubles % malformed.KINDS, self._draft(original=False))
-                self._troubles += 1
+                line, expectation = malformed.line(self._malformed_lines % malformed.KINDS, self._draft(original=False))
+                self._malformed_lines += 1
             elif step < self._mix.malformed + self._mix.duplicates and self._recent:
-                line, becomes = self._again()
+                line, expectation = self._duplicate()
                 left -= 1
             else:
-                line, becomes, taken = self._document(left)
+                line, expectation, taken = self._document(left)
                 left -= taken
             lines.append(line)
-            expected += becomes
+            expected += expectation
             self._now = began + timedelta(seconds=seconds * (1 - left / tweets))
         self._now = began + timedelta(seconds=seconds)
         data = b"".join(line + b"\n" for line in lines)
@@ -109,19 +121,19 @@ class Generator:
             for tweet in tweets:
                 self._recent.append((tweet, "v1.1"))
             return dumps(MANY[shape](tweets)), Expected(1, len(tweets)), len(tweets)
-        # Only the shapes that say whose tweet is passed on hold retweets.
+        # The other shapes have no field for the original of a retweet.
         tweet = self._draft(original=None if shape in {"v1.1", "v2", "activity"} else False)
         self._recent.append((tweet, shape))
         return dumps(ONE[shape](tweet)), Expected(1, 1), 1
 
-    def _again(self) -> tuple[bytes, Expected]:
+    def _duplicate(self) -> tuple[bytes, Expected]:
         tweet, shape = self._random.choice(self._recent)
         return dumps(ONE[shape](tweet)), Expected(1, 0, 1)
 
     def _draft(self, original: bool | None = None) -> Draft:
-        """Make a tweet; `original` None: perhaps a retweet, False: none."""
-        tweet = self._fresh()
-        # Five tweets of six come in a shape that can hold a retweet.
+        """Return a new tweet; it may be a retweet unless `original` is False."""
+        tweet = self._new_draft()
+        # Five of six tweets come in a shape that can contain a retweet.
         if original is None and self._recent and self._random.random() < min(1.0, self._mix.retweets * 1.2):
             source = self._random.choice(self._recent)[0]
             source = source.original or source
@@ -130,9 +142,9 @@ class Generator:
             )
         return tweet
 
-    def _fresh(self) -> Draft:
+    def _new_draft(self) -> Draft:
         random = self._random
-        burst = self._weather()
+        burst = self._current_burst()
         mood, mention = random.choices(list(_CALM), list(_CALM.values()))[0], random.choice(list(texts.TOPICS))
         if burst and random.random() < 0.8:
             mood, mention = burst.mood, burst.mention
@@ -143,7 +155,7 @@ class Generator:
         self._tweets += 1
         user = random.randrange(_USERS)
         return Draft(
-            # Unique whatever its time: the low bits count the tweets.
+            # The low bits count the tweets: ids are unique even if times are equal.
             id=snowflake.first_id(time) | (self._tweets & 0x3FFFFF),
             user_id=10_000 + user,
             user=f"reader{user}",
@@ -154,8 +166,8 @@ class Generator:
             mood=mood,
         )
 
-    def _weather(self) -> _Burst | None:
-        """Return the burst that goes on now, if any; now and then one begins."""
+    def _current_burst(self) -> _Burst | None:
+        """Return the current burst, if any; start one at random."""
         if self._burst and self._now > self._burst.until:
             self._burst = None
         chance = 1 / (_BURST_EVERY_SECONDS * self._mix.rate)

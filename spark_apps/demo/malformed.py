@@ -1,4 +1,4 @@
-"""What a landing holds besides tweets in order: one of every kind, with what must become of it."""
+"""Malformed lines and files of every kind, each with its expected result."""
 
 import gzip
 import json
@@ -15,7 +15,14 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Expected:
-    """What becomes of some landed data: documents in Bronze, new tweets and duplicates, rejects by reason."""
+    """The expected result of landed data.
+
+    Attributes:
+        documents: rows in Bronze.
+        tweets: new rows in Silver.
+        duplicates: records that Silver drops as duplicates.
+        quarantine: rejected records by reason.
+    """
 
     documents: int = 0
     tweets: int = 0
@@ -33,7 +40,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class LandedFile:
-    """A file for the landing: its name, its bytes, and what must become of them."""
+    """A file to land: its name, its content, and its expected result."""
 
     name: str
     data: bytes
@@ -68,7 +75,7 @@ def _raw(data: bytes) -> Callable[[Draft], bytes]:
 _USER = {"id": 7, "id_str": "7", "name": "Ann", "screen_name": "ann", "followers_count": 3}
 _MESSAGE = {"direct_message": {"id": 5, "text": "hello", "sender": _USER, "recipient": _USER}}
 
-# A line that holds no tweet, by the reason for which it is quarantined; `tweet` only lends its fields.
+# Reason of the quarantine, and a function that returns such a line; the function may use fields of the given tweet.
 _REJECTED: tuple[tuple[str, Callable[[Draft], bytes]], ...] = (
     ("not_json", _raw(b"<html>502 Bad Gateway</html>")),
     ("cut_off", _cut),
@@ -112,22 +119,22 @@ def _duplicate_keys(tweet: Draft) -> tuple[bytes, Expected]:
     return b'{"id":1,"lang":"xx",' + dumps(shapes.flat(tweet))[1:], Expected(1, 1)
 
 
-# A line that is damaged, and holds a tweet nevertheless.
-_SAVED = (_trailing, _twice_on_a_line, _byte_order_mark, _invalid_utf8, _duplicate_keys)
+# Damaged lines from which Silver still reads a tweet.
+_RECOVERED = (_trailing, _twice_on_a_line, _byte_order_mark, _invalid_utf8, _duplicate_keys)
 
-KINDS = len(_REJECTED) + len(_SAVED)
+KINDS = len(_REJECTED) + len(_RECOVERED)
 
 
 def line(kind: int, tweet: Draft) -> tuple[bytes, Expected]:
-    """Return a malformed line, of kind 0 ≤ kind < KINDS, and what must become of it."""
+    """Return a malformed line of one kind (0 ≤ kind < KINDS) and its expected result."""
     if kind < len(_REJECTED):
         reason, make = _REJECTED[kind]
         return make(tweet), Expected(1, 0, 0, Counter({reason: 1}))
-    return _SAVED[kind - len(_REJECTED)](tweet)
+    return _RECOVERED[kind - len(_REJECTED)](tweet)
 
 
 def files(draft: Callable[[], Draft]) -> Iterator[LandedFile]:
-    """Yield one file of each kind of trouble; `draft` makes tweets."""
+    """Yield one malformed or unusual file of each kind; `draft` returns a new tweet."""
 
     def lines(count: int) -> bytes:
         return b"".join(dumps(shapes.v1(draft())) + b"\n" for _ in range(count))

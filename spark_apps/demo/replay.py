@@ -1,4 +1,4 @@
-"""Recorded files → the landing, at once or in the rhythm in which their tweets were written."""
+"""Lands recorded files: all at once, or at the pace of their tweets' timestamps."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,17 +17,27 @@ _DOCUMENT_LIMIT = 64 << 20
 def replay(
     files: Sequence[Path], landing: str, speed: float | None, on_file: Callable[[str, int], None], stop: Event
 ) -> int:
-    """Land `files` in the order given; return how many files were landed.
+    """Land recorded files.
 
-    With `speed` None each lands as it is. Else their documents land in files of one second each, `speed` times
-    faster than their tweets were written; a document without a time, or of an earlier one, lands with the one
-    before it. A file with a document that cannot be read lands as it is. `on_file` hears of each landed file its
-    name and its size in bytes. `stop` ends it early. Raises `SettingsError` where a file is missing.
+    Args:
+        files: files to land, in this order.
+        landing: folder or s3a://bucket/prefix.
+        speed: speed-up relative to the tweets' timestamps: the documents land in files of one second each. A document
+            without a time, or with an earlier time than the document before it, lands together with that document. A
+            file with an unreadable document lands unchanged. None lands all files unchanged and at once.
+        on_file: called with the name and the size in bytes of each landed file.
+        stop: event that ends the replay early.
+
+    Returns:
+        The number of landed files.
+
+    Raises:
+        SettingsError: a file does not exist.
     """
     missing = [str(file) for file in files if not file.is_file()]
     if missing:
-        raise SettingsError("\n".join(f"{file} is no file" for file in missing))
-    # Of this replay alone: what was landed before is never written over.
+        raise SettingsError("\n".join(f"{file} is no file: check the path" for file in missing))
+    # The prefix is unique, so a replay never overwrites landed files.
     prefix = f"replay-{time.time_ns()}"
     landed = 0
     for name, data in _whole(files) if speed is None else _paced(files, speed, stop):
@@ -55,10 +65,10 @@ def _paced(files: Sequence[Path], speed: float, stop: Event) -> Iterator[tuple[s
             yield file.name, file.read_bytes()
             continue
         for document in _documents(file):
-            written = _written(document)
-            if written is not None:
-                first = written if first is None else first
-                ahead = (written - first) / speed
+            timestamp = _timestamp(document)
+            if timestamp is not None:
+                first = timestamp if first is None else first
+                ahead = (timestamp - first) / speed
                 if ahead >= due + _SLICE_SECONDS:
                     if lines:
                         stop.wait(max(0.0, began + due - time.monotonic()))
@@ -76,8 +86,8 @@ def _documents(file: Path) -> Iterator[Document]:
         yield from read_documents(stream, file.name, _DOCUMENT_LIMIT)
 
 
-def _written(document: Document) -> float | None:
-    """Return when the first tweet of a document was written, in seconds since 1970."""
+def _timestamp(document: Document) -> float | None:
+    """Return the timestamp of the first tweet in a document, in Unix seconds; None if it has none."""
     tweets = (item for item in read_records(document.raw or "") if isinstance(item, Tweet))
     tweet = next(tweets, None)
     return None if tweet is None else tweet.timestamp.timestamp()
@@ -85,5 +95,5 @@ def _written(document: Document) -> float | None:
 
 def _line(document: Document) -> bytes:
     data = document.raw_bytes if document.raw_bytes is not None else (document.raw or "").encode()
-    # JSON has line ends between its tokens only, where any space will do.
+    # JSON has line ends only between its tokens, where any white space is valid.
     return data.replace(b"\n", b" ") + b"\n"

@@ -1,4 +1,4 @@
-"""A tweet → JSON in each of the shapes in which tweets come: the other direction of silver/tweet_formats.py."""
+"""Writes a tweet as JSON in each known shape; silver/tweet_formats.py reads these shapes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _LIMIT = 140
 
 @dataclass(frozen=True)
 class Draft:
-    """A tweet before it has a shape; `original` is the tweet that it retweets."""
+    """The content of a tweet, independent of its shape; `original` is the tweet that it retweets."""
 
     id: int
     user_id: int
@@ -35,7 +35,7 @@ def _iso(time: datetime) -> str:
 
 
 def v1(tweet: Draft) -> Json:
-    """API v1.1: long texts are cut, with the whole in extended_tweet; a retweet holds its original."""
+    """API v1.1: long texts are truncated, with the full text in extended_tweet; a retweet contains its original."""
     mentions = [{"screen_name": name, "indices": [0, len(name) + 1]} for name in tweet.mentions]
     value: Json = {
         "created_at": _v1_time(tweet.time),
@@ -87,12 +87,12 @@ def v2(tweet: Draft) -> Json:
 
 
 def v2_many(tweets: Sequence[Draft]) -> Json:
-    """API v2, the answer to a search."""
+    """API v2, the response to a search."""
     return {"data": [_v2(tweet) for tweet in tweets], **_includes(tweets), "meta": {"result_count": len(tweets)}}
 
 
 def v2_bare(tweet: Draft) -> Json:
-    """API v2 with its default fields: the time of the tweet is in its id."""
+    """API v2 with its default fields: the time of the tweet is only in its id."""
     return {"data": {"id": str(tweet.id), "text": tweet.text, "edit_history_tweet_ids": [str(tweet.id)]}}
 
 
@@ -103,7 +103,7 @@ def _includes(tweets: Sequence[Draft]) -> Json:
 
 
 def activity(tweet: Draft) -> Json:
-    """Activity Streams, as the enterprise APIs write it."""
+    """Activity Streams, the format of the enterprise APIs."""
     value: Json = {
         "id": f"tag:search.twitter.com,2005:{tweet.id}",
         "objectType": "activity",
@@ -124,7 +124,7 @@ def activity(tweet: Draft) -> Json:
 
 
 def flat(tweet: Draft) -> Json:
-    """The flat form, with the true label."""
+    """The flat shape, with the true label."""
     return {
         "id": tweet.id,
         "full_text": tweet.text,
@@ -136,17 +136,17 @@ def flat(tweet: Draft) -> Json:
 
 
 def course(tweet: Draft) -> Json:
-    """The form of course material: no id, a time with the name of its zone, the label as a number."""
+    """The shape of course material: no id, a time with a zone name, the label as a number."""
     return {
         "date": tweet.time.strftime("%a %b %d %H:%M:%S UTC %Y"),
-        # Its id is derived from date, user and text: the number keeps two tweets of one second apart.
+        # Silver derives the id from date, user and text: the number separates two tweets of the same second.
         "user": f"{tweet.user}_{tweet.id}",
         "text": tweet.text,
         "sentiment": _SENTIMENT[tweet.mood],
     }
 
 
-# How often each shape comes, and how it writes several tweets (one document) or one.
+# Shapes of a document with one tweet, and of a document with several.
 ONE: dict[str, Callable[[Draft], Json]] = {
     "v1.1": v1,
     "v2": v2,

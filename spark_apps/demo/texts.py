@@ -1,8 +1,8 @@
-"""Texts of made-up tweets whose mood is beyond doubt, about companies that do not exist."""
+"""Texts with an unambiguous sentiment, about companies that do not exist."""
 
 from random import Random
 
-# Accounts that are spoken of, each with the thing that people tweet about.
+# Mentioned accounts, and the things that people tweet about for each.
 TOPICS = {
     "northwindair": ("flight", "check-in", "cabin crew", "boarding"),
     "bluekettle": ("coffee", "breakfast", "cold brew", "new café"),
@@ -86,5 +86,5 @@ def write(random: Random, mood: str, lang: str, mention: str) -> str:
     text = phrase.format(at=f"@{mention}", thing=random.choice(TOPICS[mention]))
     if lang == "en":
         text = random.choice(_LEADS) + text
-    # A number of its own keeps two tweets from being one text: people seldom write the same.
+    # The number makes texts unique: people seldom write the same text.
     return f"{text} {random.choice(_SIGNS[mood])} {random.randrange(10_000)}".replace("  ", " ")

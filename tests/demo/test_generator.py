@@ -59,7 +59,7 @@ def test_each_kind_of_malformed_line_has_the_expected_counts(kind: int) -> None:
 
 def test_each_kind_of_damaged_file_has_the_expected_counts() -> None:
     seen: set[str] = set()
-    files = Generator(3).troubles()
+    files = Generator(3).malformed_files()
     for file in files:
         assert read_file(file, seen)[0] == file.expected, file.name
     assert len({file.name for file in files}) == len(files)
