@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spark_apps.labels import LABELS
-from spark_apps.model.onnx_export.classifier import load
+from spark_apps.model.onnx_export.classifier import load_classifier
 from spark_apps.model.onnx_export.export import export
 from spark_apps.registry.client import BUNDLED
 from spark_apps.scoring.description import Description
@@ -31,7 +31,7 @@ def scorer() -> Result:
         checkpoint = torch_model(BUNDLED, home / "torch")
         in_float = float_folder(BUNDLED, home / "float")
         ways = _ways(checkpoint, {FLOAT: in_float, INT8: BUNDLED}, texts(400))
-        limit = matrix_limit(in_float, texts(1_500), *_widths(checkpoint), load(checkpoint).shape, threads=1)
+        limit = matrix_limit(in_float, texts(1_500), *_widths(checkpoint), load_classifier(checkpoint).shape, threads=1)
         cache = cache_on_and_off(in_float, texts(6_000), threads=1)
         memory_mb = {"bundled": memory(BUNDLED, texts(1_500), 2_000, 20_000)}
         # A network of 3 million parameters goes through a million texts in minutes, by the same runtime.

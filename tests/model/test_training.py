@@ -57,7 +57,7 @@ def test_train_export_evaluate_and_refuse(data: Path, base: Path, tmp_path: Path
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert found["macro_recall"] > 0.9 and found["steps"] == 300
-    assert "kept nowhere" in done.stderr and "its head is new" in done.stderr
+    assert "are not logged" in done.stderr and "an encoder with a new head" in done.stderr
     # The same again is the same training: nothing is left to do.
     again = train(*arguments, "--json")
     assert json.loads(again.stdout) == found and "nothing to do" in again.stderr
@@ -118,7 +118,7 @@ def test_a_killed_training_ends_as_one_that_was_not(data: Path, base: Path, tmp_
     (tmp_path / "killed" / "checkpoints" / "checkpoint-99").mkdir()
     resumed = process.run(*killed)
     assert resumed.returncode == 0, resumed.stderr
-    assert "going on after step" in resumed.stderr
+    assert "continuing after step" in resumed.stderr
 
     one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "killed"))
     assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
@@ -173,10 +173,10 @@ def test_heads_of_the_hub(labels: tuple[str, ...], kept: tuple[int, ...] | None,
     assert after.shape == (1, 3)
     assert ours.model.config.id2label == dict(enumerate(LABELS))
     if kept is None:
-        assert "its head is new" in ours.head and labels[0] in ours.head
+        assert "which gets a new head" in ours.head and labels[0] in ours.head
         assert not torch.allclose(before[:, :1], after[:, :1])
     else:
-        assert "its head is kept" in ours.head
+        assert "which keeps its head" in ours.head
         assert torch.allclose(before[:, list(kept)], after, atol=1e-6)
 
 
@@ -205,12 +205,12 @@ def test_refusals(data: Path, base: Path, tmp_path: Path) -> None:
     assert "no tweet of the train split has the label 2" in refusal("--data", two, "--base", base, "--out", out)
     (two / "train_labels.txt").write_text("0\n1\n3\n2\n" * 10)
     assert "train_labels.txt, line 3: '3' is not a label" in refusal("--data", two, "--base", base, "--out", out)
-    assert "there is no such folder" in refusal("--data", data, "--base", "./none", "--out", out)
-    assert "cannot be trained from" in refusal("--data", data, "--base", data, "--out", out)
+    assert "the folder does not exist" in refusal("--data", data, "--base", "./none", "--out", out)
+    assert "cannot train from" in refusal("--data", data, "--base", data, "--out", out)
     assert "MLflow at http://127.0.0.1:9 does not accept a run" in refusal(*good, "--registry", "http://127.0.0.1:9")
     assert train(*good).exit_code == 0
-    assert "training of other settings (seed 7, not 8)" in refusal(*good, "--seed", "8")
-    assert "holds something that is no training" in refusal("--data", data, "--base", base, "--out", base)
+    assert "training run with other settings (seed 7, not 8)" in refusal(*good, "--seed", "8")
+    assert "holds files that no training run wrote" in refusal("--data", data, "--base", base, "--out", base)
 
 
 def test_a_hub_that_cannot_be_reached(data: Path, tmp_path: Path) -> None:
@@ -219,5 +219,5 @@ def test_a_hub_that_cannot_be_reached(data: Path, tmp_path: Path) -> None:
     done = process.run("model", "train", "--data", data, "--base", id_, "--out", tmp_path / "out", env=hidden)
     assert done.returncode == 2
     said = " ".join(done.stderr.split())
-    assert f"error: --base {id_}: no such folder, and the Hugging Face Hub cannot be reached: connect to" in said
+    assert f"error: --base {id_}: not a folder, and the Hugging Face Hub does not answer: connect to" in said
     assert "Retrying" not in said and not (tmp_path / "out").exists()

@@ -1,16 +1,16 @@
-"""The network of a RoBERTa classifier as an ONNX graph that does no more than its labels need.
+"""RoBERTa classifiers as ONNX graphs that compute only what the labels need.
 
-torch's exporter writes what the Python code does; this graph, written from the weights, does the same in less time:
+torch's exporter reproduces the Python code. This graph is written from the weights and gives the same result faster:
 
-- Each dense layer is one Gemm over the tokens of all texts, so that its bias costs nothing.
-- The classifier reads the first token alone, so the last layer computes keys and values for all tokens and the rest
-  for the first: a sixth of the work of six layers less, and exactly the same result.
-- Of two biases the product itself takes care: see `fold_biases`.
-- Padding stands at the end of a text, so a token's place in the text is its column.
-- A node is fused where the fused kernel is the faster one on a CPU: Attention, SkipLayerNormalization and BiasGelu are
-  not (`tests/benchmarks/scorer.py` has the figures).
+- Each dense layer is one Gemm over the tokens of all texts, which adds the bias for free.
+- The classifier reads only the first token. The last layer computes keys and values for all tokens and everything else
+  for the first token: with six layers, a sixth less work.
+- Two kinds of biases are folded into other weights (`fold_biases`).
+- Padding is at the end of a text, so the position of a token is its column.
+- Fused operators are used where they are faster on a CPU. Attention, SkipLayerNormalization and BiasGelu are slower
+  (figures: `tests/benchmarks/scorer.py`).
 
-Weights keep their names and their shapes of the checkpoint, and are those of a RoBERTa still.
+Weights keep the names and shapes of the checkpoint.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET, IR_VERSION = 20, 10
 MICROSOFT = "com.microsoft"
-# Added to the scores of padded tokens: their share becomes zero, and no score becomes infinite.
+# Added to the attention scores of padding: its weight becomes zero, and no score becomes infinite.
 _MASKED = -10_000.0
 
 Weights = Mapping[str, NDArray[np.float32]]
@@ -32,7 +32,7 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of a RoBERTa that its weights do not tell."""
+    """Dimensions and constants of a RoBERTa that cannot be read from its weights."""
 
     layers: int
     heads: int
@@ -49,7 +49,7 @@ class Builder:
         self.weights: dict[str, onnx.TensorProto] = {}
 
     def add(self, kind: str, inputs: Sequence[str], name: str, domain: str = "", **attributes: Any) -> str:
-        """Add a node, and return the name of its only output, which is also its own."""
+        """Add a node with one output; the name of the output is the name of the node. Return it."""
         self.nodes.append(helper.make_node(kind, inputs, [name], name=name, domain=domain, **attributes))
         return name
 
@@ -63,17 +63,17 @@ class Builder:
 class Dense(Protocol):
     """Adds the dense layer `name` over rows (n, in); returns the name of its output (n, out)."""
 
-    def __call__(self, graph: Builder, rows: str, name: str, beside: str = "") -> str:
-        """Add `beside` (n, out) to the product where it is named, else the layer's bias if it has one."""
+    def __call__(self, graph: Builder, rows: str, name: str, addend: str = "") -> str:
+        """Add `addend` (n, out) to the product if given, otherwise the layer's bias if it has one."""
 
 
 def float_dense(weights: Weights) -> Dense:
     """Return the dense layer that computes in float32."""
 
-    def dense(graph: Builder, rows: str, name: str, beside: str = "") -> str:
+    def dense(graph: Builder, rows: str, name: str, addend: str = "") -> str:
         inputs = [rows, graph.constant(f"{name}.weight", weights[f"{name}.weight"])]
-        if beside:
-            inputs.append(beside)
+        if addend:
+            inputs.append(addend)
         elif f"{name}.bias" in weights:
             inputs.append(graph.constant(f"{name}.bias", weights[f"{name}.bias"]))
         return graph.add("Gemm", inputs, name, transB=1)
@@ -82,37 +82,40 @@ def float_dense(weights: Weights) -> Dense:
 
 
 def fold_biases(weights: Weights, layers: int) -> Weights:
-    """Return the weights of the same function whose keys and whose layers before a residual sum have no bias.
+    """Return weights of the same function without biases of keys and of layers before a residual sum.
 
-    - What a bias of the keys adds to the scores of a token is the same for each key: softmax drops it.
-    - The bias of a layer before a residual sum is added to what it is summed with, by the shift of the norm there; the
-      other layers that read that norm take it off again. The residual can then be the third operand of the product,
-      where a bias would be, and the sum costs nothing.
+    - A bias of the keys adds the same value to every score of a token: softmax cancels it.
+    - The bias of a layer before a residual sum moves into the shift of the norm that produces the residual; the other
+      layers that read the norm subtract it. The residual then takes the bias's place as third operand of the Gemm, and
+      the sum is free.
     """
-    found = dict(weights)
+    folded = dict(weights)
 
-    def fold(norm: str, ends: str, readers: Sequence[str]) -> None:
-        bias = found.pop(f"{ends}.bias")
-        found[f"{norm}.bias"] = found[f"{norm}.bias"] + bias
+    def fold(norm: str, layer_before_sum: str, readers: Sequence[str]) -> None:
+        bias = folded.pop(f"{layer_before_sum}.bias")
+        folded[f"{norm}.bias"] = folded[f"{norm}.bias"] + bias
         for name in readers:
-            found[f"{name}.bias"] = found[f"{name}.bias"] - found[f"{name}.weight"] @ bias
+            folded[f"{name}.bias"] = folded[f"{name}.bias"] - folded[f"{name}.weight"] @ bias
 
-    before = "roberta.embeddings.LayerNorm"
+    previous_norm = "roberta.embeddings.LayerNorm"
     for number in range(layers):
         layer = f"roberta.encoder.layer.{number}"
         attention = f"{layer}.attention"
-        del found[f"{attention}.self.key.bias"]
-        fold(before, f"{attention}.output.dense", [f"{attention}.self.{part}" for part in ("query", "value")])
+        del folded[f"{attention}.self.key.bias"]
+        fold(previous_norm, f"{attention}.output.dense", [f"{attention}.self.{part}" for part in ("query", "value")])
         fold(f"{attention}.output.LayerNorm", f"{layer}.output.dense", [f"{layer}.intermediate.dense"])
-        before = f"{layer}.output.LayerNorm"
-    return found
+        previous_norm = f"{layer}.output.LayerNorm"
+    return folded
 
 
 class Network:
-    """Writes the graph, layer by layer; rows are tokens, the first ones of all texts first: (length * texts, width)."""
+    """Writes the graph layer by layer.
+
+    Rows are tokens of shape (length * texts, width), ordered by position: the first tokens of all texts come first.
+    """
 
     def __init__(self, weights: Weights, shape: Shape, dense: Dense) -> None:
-        # `weights` are those that `fold_biases` returned.
+        """`weights` come from `fold_biases`."""
         self._weights, self._shape, self._dense = weights, shape, dense
         self._width = weights["roberta.embeddings.LayerNorm.weight"].shape[0]
         self._graph = Builder()
@@ -146,23 +149,24 @@ class Network:
 
     def _embed(self) -> str:
         graph, name = self._graph, "roberta.embeddings"
-        words, places, types = (
+        words, positions, types = (
             graph.constant(f"{name}.{kind}_embeddings.weight", self._weights[f"{name}.{kind}_embeddings.weight"])
             for kind in ("word", "position", "token_type")
         )
         ids = graph.add("Transpose", ["input_ids"], f"{name}.ids", perm=[1, 0])
-        found = graph.add("Gather", [words, ids], f"{name}.found")
+        word_rows = graph.add("Gather", [words, ids], f"{name}.found")
         graph.add("Shape", ["input_ids"], "shape")
         graph.add("Slice", ["shape", self._ints(0), self._ints(1)], "texts")
         length = graph.add("Slice", ["shape", self._ints(1), self._ints(2)], "length")
-        # RoBERTa counts places from the one after the padding's.
+        # RoBERTa's positions start after the padding id.
         first = self._ints(self._shape.padding_id + 1)
         last = graph.add("Add", [length, first], f"{name}.last")
-        here = graph.add("Slice", [places, first, last, self._ints(0)], f"{name}.places")
-        # A tweet is one segment: all its tokens are of the first type.
+        used = graph.add("Slice", [positions, first, last, self._ints(0)], f"{name}.places")
+        # A tweet is one segment: all tokens have type 0.
         kind = graph.add("Gather", [types, graph.constant("zero", np.int64(0))], f"{name}.type")
-        place = graph.add("Add", [here, kind], f"{name}.places_and_type")
-        added = graph.add("Add", [graph.add("Unsqueeze", [place, self._ints(1)], f"{name}.each"), found], f"{name}.sum")
+        place = graph.add("Add", [used, kind], f"{name}.places_and_type")
+        position_rows = graph.add("Unsqueeze", [place, self._ints(1)], f"{name}.each")
+        added = graph.add("Add", [position_rows, word_rows], f"{name}.sum")
         rows = graph.add("Reshape", [added, self._ints(-1, self._width)], f"{name}.rows")
         return self._norm(rows, f"{name}.LayerNorm")
 
@@ -175,9 +179,9 @@ class Network:
 
     def _layer(self, number: int, rows: str, mask: str, *, first_only: bool) -> str:
         graph, name = self._graph, f"roberta.encoder.layer.{number}"
-        asking = self._first(rows) if first_only else rows
-        seen = self._attention(f"{name}.attention", asking, rows, mask)
-        added = self._dense(graph, seen, f"{name}.attention.output.dense", asking)
+        query_rows = self._first(rows) if first_only else rows
+        context = self._attention(f"{name}.attention", query_rows, rows, mask)
+        added = self._dense(graph, context, f"{name}.attention.output.dense", query_rows)
         middle = self._norm(added, f"{name}.attention.output.LayerNorm")
         wide = graph.add("Gelu", [self._dense(graph, middle, f"{name}.intermediate.dense")], f"{name}.gelu", MICROSOFT)
         return self._norm(self._dense(graph, wide, f"{name}.output.dense", middle), f"{name}.output.LayerNorm")
@@ -186,31 +190,31 @@ class Network:
         """Return the rows of the first token of each text."""
         return self._graph.add("Slice", [rows, self._ints(0), "texts"], "first")
 
-    def _attention(self, name: str, asking: str, rows: str, mask: str) -> str:
-        """Return what the rows `asking` gather from all rows of their text.
+    def _attention(self, name: str, query_rows: str, rows: str, mask: str) -> str:
+        """Return the attention output of `query_rows` over all rows of their text.
 
-        The products read the heads where they lie (`transBatch…`): only what they give has to be moved.
+        The products read the heads in place (`transBatch…`), so only their output is transposed.
         """
         graph, heads = self._graph, self._shape.heads
         depth = self._width // heads
-        all_ask = asking == rows
+        all_rows_query = query_rows == rows
         query, key, value = (
             self._heads(self._dense(graph, source, f"{name}.self.{part}"), source != rows, heads, depth)
-            for part, source in (("query", asking), ("key", rows), ("value", rows))
+            for part, source in (("query", query_rows), ("key", rows), ("value", rows))
         )
         scores = graph.add(
             "FusedMatMul", [query, key], f"{name}.scores", MICROSOFT,
-            transB=1, transBatchA=int(all_ask), transBatchB=1, alpha=depth**-0.5,
+            transB=1, transBatchA=int(all_rows_query), transBatchB=1, alpha=depth**-0.5,
         )  # fmt: skip
         masked = graph.add("Add", [scores, mask], f"{name}.masked")
         shares = graph.add("Softmax", [masked], f"{name}.shares", axis=-1)
         mixed = graph.add("FusedMatMul", [shares, value], f"{name}.mixed", MICROSOFT, transBatchB=1)
-        if all_ask:
+        if all_rows_query:
             mixed = graph.add("Transpose", [mixed], f"{name}.by_token", perm=[2, 0, 1, 3])
         return graph.add("Reshape", [mixed, self._ints(-1, self._width)], f"{name}.rows")
 
     def _heads(self, rows: str, single: bool, heads: int, depth: int) -> str:
-        """Return rows as (tokens, texts, heads, depth); `single`, of one row a text, as (texts, heads, 1, depth)."""
+        """Reshape rows to (tokens, texts, heads, depth); if `single`, one row per text, to (texts, heads, 1, depth)."""
         graph = self._graph
         if single:
             return graph.add("Reshape", [rows, self._ints(-1, heads, 1, depth)], f"{rows}.heads")

@@ -1,4 +1,4 @@
-"""The network of any other classifier as an ONNX graph: optimum traces what torch does with it."""
+"""ONNX export through Optimum, for classifiers that graph.py cannot write."""
 
 import tempfile
 import warnings
@@ -14,30 +14,31 @@ from spark_apps.scoring.description import ModelError
 _INPUTS = {"input_ids", "attention_mask"}
 
 
-def traced(network: Any) -> onnx.ModelProto:
-    """Return the graph of a classifier of transformers, float32, which takes ids and mask as a scorer gives them.
+def optimum_export(network: Any) -> onnx.ModelProto:
+    """Return the float32 graph of a transformers classifier with the inputs input_ids and attention_mask.
 
-    `ModelError` where optimum knows no such network, or where it needs more than these.
+    Raises:
+        ModelError: Optimum cannot export the network, or the network needs more inputs.
     """
     kind = network.config.model_type
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # torch warns of what might depend on the traced example, and of its own age; the labels are compared anyway.
+        # torch warns about values that tracing may freeze, and about deprecations; the export compares labels anyway.
         warnings.simplefilter("ignore")
         try:
             onnx_export_from_model(network, folder, task="text-classification", do_validation=False)
         except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
-            raise ModelError(f"optimum cannot export a {kind} ({str(error).splitlines()[0]})") from error
+            raise ModelError(f"Optimum cannot export a {kind} ({str(error).splitlines()[0]})") from error
         model = onnx.load(Path(folder) / "model.onnx")
-    _join_segments(model.graph)
-    if more := sorted({given.name for given in model.graph.input} - _INPUTS):
-        raise ModelError(f"a {kind} needs {', '.join(more)} as well: only what takes a text alone can be exported")
+    _zero_segments(model.graph)
+    if more := sorted({graph_input.name for graph_input in model.graph.input} - _INPUTS):
+        raise ModelError(f"a {kind} also needs {', '.join(more)}: only classifiers of a single text can be exported")
     return model
 
 
-def _join_segments(graph: onnx.GraphProto) -> None:
-    """Let the graph say by itself that all tokens are of one segment: a tweet is one text."""
-    for given in graph.input:
-        if given.name == "token_type_ids":
-            graph.input.remove(given)
-            graph.node.insert(0, helper.make_node("Sub", ["input_ids", "input_ids"], [given.name]))
+def _zero_segments(graph: onnx.GraphProto) -> None:
+    """Replace the input token_type_ids by zeros: a tweet is one segment."""
+    for graph_input in graph.input:
+        if graph_input.name == "token_type_ids":
+            graph.input.remove(graph_input)
+            graph.node.insert(0, helper.make_node("Sub", ["input_ids", "input_ids"], [graph_input.name]))
             return

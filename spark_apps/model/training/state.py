@@ -32,7 +32,7 @@ class WeightAverage(TrainerCallback):
     """Keeps the moving average of the weights, and torch's random state at the start of the epoch.
 
     Both are saved last, in one file next to each checkpoint: a checkpoint with this file is complete. The Trainer
-    shuffles an epoch at its start. Without the random state, a run that continues in mid-epoch would shuffle differently.
+    shuffles an epoch at its start: without the random state, a run that continues in mid-epoch would reorder it.
     """
 
     def __init__(self, decay: float, resumed: Path | None) -> None:
