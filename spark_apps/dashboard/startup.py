@@ -44,7 +44,7 @@ class Startup:
 
     began: float = field(default_factory=time.time)
     done: dict[str, float] = field(default_factory=dict)
-    file: Path | None = None
+    file: Path | None = field(default=None, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @classmethod

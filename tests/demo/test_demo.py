@@ -68,3 +68,17 @@ def test_a_port_in_use_is_reported_with_the_remedy(tmp_path: Path) -> None:
     error = " ".join(refused.stderr.split())
     assert refused.exit_code == 2
     assert f"cannot listen on 127.0.0.1:{port}" in error and f"make run PORT={port + 1}" in error
+
+
+@pytest.mark.parametrize("step", ["dashboard:", "create the Delta tables"])
+def test_a_stop_during_the_start_ends_in_one_line(tmp_path: Path, step: str) -> None:
+    arguments = ("demo", "--home", tmp_path / "home", "--port", str(free_port()), "--no-browser")
+    demo = process.Running(tmp_path / "log", *arguments)
+    try:
+        demo.wait_for(step)
+        assert demo.interrupt(60) == 0, demo.output
+    finally:
+        demo.kill()
+    *progress, last = " ".join(demo.output.split()).partition("stopped before")[::2]
+    assert last == " the first tweets were labelled; start again with the same command"
+    assert not any(word in progress[0] for word in ("Exception", "Traceback", "WARNING", "org.apache", "mlflow"))
