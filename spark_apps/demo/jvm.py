@@ -31,10 +31,14 @@ _TWEETS = 100
 _DUMP_SECONDS = 120
 
 
+def options() -> str:
+    """Return the options of a JVM with the class archive, if it exists."""
+    return f"{_OPTIONS} -XX:SharedArchiveFile={ARCHIVE}" if ARCHIVE.exists() else _OPTIONS
+
+
 def set_options() -> None:
     """Set the options for the JVM that this process starts; options in the environment take precedence."""
-    archive = f" -XX:SharedArchiveFile={ARCHIVE}" if ARCHIVE.exists() else ""
-    os.environ[_ENVIRONMENT] = f"{_OPTIONS}{archive} {os.environ.get(_ENVIRONMENT, '')}".rstrip()
+    os.environ[_ENVIRONMENT] = f"{options()} {os.environ.get(_ENVIRONMENT, '')}".rstrip()
 
 
 def create_archive() -> None:
