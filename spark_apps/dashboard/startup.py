@@ -22,13 +22,13 @@ class Step:
 
 # In the order in which they end. The model is registered beside them.
 STEPS = (
-    Step("spark", "start Spark", 6),
-    Step("tables", "create the Delta tables", 8),
-    Step("bronze", "Bronze: read the first files", 6),
-    Step("silver", "Silver: parse the first tweets", 7),
+    Step("spark", "start Spark", 8),
+    Step("tables", "create the Delta tables", 12),
+    Step("bronze", "Bronze: read the first file", 9),
+    Step("silver", "Silver: parse the first tweets", 6),
     Step("gold", "Gold: label the first tweets", 6),
 )
-MODEL = Step("model", "register the model in MLflow", 15)
+MODEL = Step("model", "register the model in MLflow", 20)
 LAST = STEPS[-1].key
 
 

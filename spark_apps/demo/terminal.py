@@ -50,6 +50,7 @@ class TerminalView:
         self._landed = Expected()
         self._batches: dict[str, BatchReport] = {}
         self._status: LakeStatus | None = None
+        self._is_stopping = False
         self._history: deque[tuple[float, dict[str, int]]] = deque(maxlen=int(_RATE_SECONDS / _WATCH_SECONDS))
 
     def note(self, text: str) -> None:
@@ -91,6 +92,7 @@ class TerminalView:
             self._history.append((time.monotonic(), {table.name: self._rows(table.name) for _, table, *_ in _LAYERS}))
             if all(table.exists for table in status.tables.values()) and "spark" in self._startup.done:
                 self.finish("tables")
+        self._is_stopping = True
 
     @contextmanager
     def plain(self) -> Iterator[None]:
@@ -123,11 +125,13 @@ class TerminalView:
 
     def _head(self) -> Text:
         address = (self.url, "bold underline") if self.dashboard_ready else (f"{self.url} (starting)", "dim")
-        state = "running" if self._startup.is_running else self._countdown()
+        if self._is_stopping:
+            state = "stopping"
+        elif self._startup.is_running:
+            state = "running"
+        else:
+            state = f"first tweets in about {self._startup.remaining(time.time())} s"
         return Text.assemble("  dashboard  ", address, "   ", (state, "dim"))
-
-    def _countdown(self) -> str:
-        return f"first tweets in about {self._startup.remaining(time.time())} s"
 
     def _steps(self) -> RenderableType:
         rows = Table(box=None, padding=(0, 2), show_header=False)
