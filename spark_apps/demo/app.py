@@ -75,7 +75,7 @@ def run_demo(home: Path, rate: float, port: int, browser: bool, console: Console
             live if console.is_terminal else view.plain(),
         ):
             _run(settings, rate, browser and _has_display(), view, stop)
-        console.print(view.farewell())
+        console.print(view.farewell(), soft_wrap=True)
 
 
 def _run(settings: Settings, rate: float, browser: bool, view: TerminalView, stop: threading.Event) -> None:
@@ -134,7 +134,9 @@ def _load_model(spark: "SparkSession", view: TerminalView) -> None:
     with suppress(Exception):
         precisions = load_model(spark, ModelVersion(MODEL_NAME, "bundled", BUNDLED))
         if precisions != {Description.read(BUNDLED).precision}:
-            view.note("This processor cannot run the int8 model exactly: tweets are scored in float32, more slowly.")
+            view.note(
+                "The int8 model fails its self-check on this processor: tweets are scored in float32, more slowly."
+            )
 
 
 class _Registration(threading.Thread):

@@ -55,7 +55,7 @@ class TerminalView:
 
     def note(self, text: str) -> None:
         """Print a line above the live view."""
-        self._console.print(text)
+        self._console.print(text, soft_wrap=True)
 
     def finish(self, key: str) -> None:
         """Mark a step of the start as done; later calls for the same step do nothing."""
@@ -79,7 +79,7 @@ class TerminalView:
             self._console.print(f"the first tweets are labelled, {self._elapsed():.0f} s from the start")
             self.on_labelled()
         elif self._startup.is_running and not self._console.is_terminal:
-            self._console.print(str(report))
+            self._console.print(str(report), soft_wrap=True)
 
     def watch(self, stop: threading.Event) -> None:
         """Read the status of the lake every second until `stop`."""
