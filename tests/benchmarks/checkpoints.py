@@ -1,4 +1,4 @@
-"""Checkpoints that the scorer is measured beside: the bundled weights, and a classifier of roberta-base's size."""
+"""Checkpoints for the comparison with pipelines: the bundled weights, and a classifier of the size of roberta-base."""
 
 import shutil
 from pathlib import Path
@@ -14,11 +14,11 @@ _FITTED_ON = 300
 
 
 def roberta_base(folder: Path, tokenizer: Path) -> Path:
-    """Write a checkpoint of 124 million parameters: random layers, and a head fitted to what they make of tweets.
+    """Write a checkpoint of 124 million parameters: random layers, and a head that is fitted to their output.
 
-    Where the hub cannot be reached there are no trained ones, and time does not depend on weights. The head decides, as
-    that of a trained model does, so that its labels can be kept or lost by a precision. Random layers have none of the
-    outsized channels of trained ones: that int8 keeps the labels here says little of those.
+    Trained layers need the Hugging Face Hub, and the time does not depend on the weights. The fitted head makes
+    decisions like a trained model, so that a precision can keep or lose its labels. Random layers lack the outlier
+    channels of trained layers: the agreement of int8 here is no estimate for trained models.
     """
     import torch
     from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForSequenceClassification, set_seed
@@ -39,8 +39,8 @@ def roberta_base(folder: Path, tokenizer: Path) -> Path:
             network.roberta(ids, attention_mask=mask).last_hidden_state[:, :1]
             for ids, mask in zip(tokens.input_ids.split(32), tokens.attention_mask.split(32), strict=True)
         ])  # fmt: skip
-    truth = torch.tensor([mood for _, mood in sample])
-    # What all texts have in common drowns what tells them apart; the head's own weights are small.
+    truth = torch.tensor([label for _, label in sample])
+    # The common part of all texts is larger than their differences, and the head starts with small weights.
     optimiser = torch.optim.AdamW(network.classifier.parameters(), lr=1e-3)
     for _ in range(300):
         loss = torch.nn.functional.cross_entropy(network.classifier(hidden.clone()), truth)
@@ -59,7 +59,7 @@ def torch_model(exported: Path, out: Path) -> Path:
     from onnx import numpy_helper
     from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForSequenceClassification
 
-    # An int8 model's weights are rounded; those of the file beside it are not.
+    # The weights of an int8 model are rounded; the fallback file has the original weights.
     description = Description.read(exported)
     graph = onnx.load(exported / (FALLBACK_FILE if FALLBACK_FILE in description.checksums else MODEL_FILE)).graph
     weights = {item.name.removesuffix(".fp16"): numpy_helper.to_array(item) for item in graph.initializer}
@@ -78,13 +78,13 @@ def torch_model(exported: Path, out: Path) -> Path:
     )
     model = RobertaForSequenceClassification(config)
     state = {
-        # The export folds some biases into others: without them it is the same function.
+        # The export folds some biases into others: with zeros in their place, the function is the same.
         name: torch.from_numpy(np.array(weights[name], np.float32)) if name in weights else torch.zeros_like(value)
         for name, value in model.state_dict().items()
     }
     missing = {name for name in state if name not in weights and not name.endswith(("dense.bias", "key.bias"))}
     if missing:
-        raise ValueError(f"the export holds no {', '.join(sorted(missing))}")
+        raise ValueError(f"{exported} lacks the weights {', '.join(sorted(missing))}")
     model.load_state_dict(state)
     model.save_pretrained(out)
     shutil.copyfile(exported / TOKENIZER_FILE, out / TOKENIZER_FILE)

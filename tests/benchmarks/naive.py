@@ -1,4 +1,4 @@
-"""What a user would write first: a Spark UDF that calls a Hugging Face pipeline, one tweet at a time."""
+"""The usual first attempt: a Spark UDF that calls a Hugging Face pipeline, one tweet at a time."""
 
 import tempfile
 import time
@@ -25,7 +25,7 @@ _TWEETS, _FEW = 2_500, 120
 
 
 def naive() -> Result:
-    """The same tweets in Spark, by a UDF that calls a Hugging Face pipeline one tweet at a time, and by Gold."""
+    """The same tweets in Spark, scored by a UDF with a Hugging Face pipeline one at a time, and by Gold."""
     spark = make_session(load())
     try:
         with tempfile.TemporaryDirectory(prefix="bench-torch-") as scratch:
@@ -33,56 +33,56 @@ def naive() -> Result:
             folders = {"float32": float_folder(BUNDLED, home / "float"), "as bundled": BUNDLED}
             gold = {name: _gold(name, folder) for name, folder in folders.items()}
             pipeline, seed = _pipeline(torch_model(BUNDLED, home / "torch")), roberta_base(home / "seed", BUNDLED)
-            ways = {"a pipeline": pipeline, **{f"Gold, {name}": way for name, way in gold.items()}}
+            scorers = {"a pipeline": pipeline, **{f"Gold, {name}": scorer for name, scorer in gold.items()}}
             fresh, repeating = texts(_TWEETS), with_retweets(texts(_TWEETS), share=0.3, among=400)
             first = _rate(spark, fresh[:_FEW], _pipeline(seed))
             rates = {
-                of: {name: _rate(spark, sample, way) for name, way in ways.items()}
-                for of, sample in (("no text twice", fresh), ("30 % retweets", repeating))
+                repetition: {name: _rate(spark, sample, scorer) for name, scorer in scorers.items()}
+                for repetition, sample in (("no text twice", fresh), ("30 % retweets", repeating))
             }
     finally:
         spark.stop()
-    lines = [Line("a pipeline of roberta-base's size in a UDF", f"{first:,.1f} tweets/s")]
+    lines = [Line("a pipeline of the size of roberta-base in a UDF", f"{first:,.1f} tweets/s")]
     lines += [
         Line(
-            f"{name}{' in a UDF' if name == 'a pipeline' else ''}, {of}",
+            f"{name}{' in a UDF' if name == 'a pipeline' else ''}, {repetition}",
             f"{rate:,.0f} tweets/s",
-            f"{rate / found['a pipeline']:.1f} × its pipeline, {rate / first:.0f} × roberta-base's",
+            f"{rate / by_name['a pipeline']:.1f} × the pipeline, {rate / first:.0f} × roberta-base",
         )
-        for of, found in rates.items()
-        for name, rate in found.items()
+        for repetition, by_name in rates.items()
+        for name, rate in by_name.items()
     ]
     return Result(lines, {"roberta-base": first, **rates})
 
 
 def _pipeline(folder: Path) -> Callable[[DataFrame], DataFrame]:
-    way: Any = naive_udf(str(folder))
-    return lambda tweets: tweets.select(way("full_text"))
+    udf: Any = naive_udf(str(folder))
+    return lambda tweets: tweets.select(udf("full_text"))
 
 
 def _gold(name: str, folder: Path) -> Callable[[DataFrame], DataFrame]:
     return lambda tweets: add_sentiment(tweets, ModelVersion("bench", name, folder))
 
 
-def _rate(spark: SparkSession, sample: list[str], way: Callable[[DataFrame], DataFrame]) -> float:
-    """Return the tweets/s of one way: the median of three turns, each of other texts."""
+def _rate(spark: SparkSession, sample: list[str], scorer: Callable[[DataFrame], DataFrame]) -> float:
+    """Return the tweets/s of `scorer`: the median of three runs, each with different texts."""
     frame = spark.createDataFrame([(text,) for text in sample], "full_text STRING").repartition(2).cache()
     spent = []
-    # A worker holds one model, and loads it in the first turn, which is not counted.
+    # A worker loads its model in the first run, which is not counted.
     for _ in range(4):
-        # The workers remember what they have scored, for the sample before too.
+        # Different texts in each run: the workers cache the scores of previous runs.
         fresh = frame.select(F.concat("full_text", F.lit(f" {time.monotonic_ns()}")).alias("full_text"))
-        spent.append(timed(way(fresh).write.format("noop").mode("overwrite").save))
+        spent.append(timed(scorer(fresh).write.format("noop").mode("overwrite").save))
     frame.unpersist()
     return len(sample) / float(np.median(spent[1:]))
 
 
-# Of the worker: the pipeline is loaded once in it, whatever the number of its tasks.
+# The pipeline of a worker, loaded once for all tasks.
 _loaded: dict[str, Any] = {}
 
 
 def naive_udf(folder: str) -> Any:
-    """Return a UDF text → label; each worker loads the pipeline once, on one thread as it has one core."""
+    """Return a UDF text → label; each worker loads the pipeline once, with one thread for its core."""
     return F.udf(lambda text: label(folder, text), "string")
 
 

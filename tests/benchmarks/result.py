@@ -1,4 +1,4 @@
-"""What a benchmark gives: lines for the table that people read, and all its figures for the JSON file."""
+"""The result of a benchmark: lines for the printed table, and all figures for the JSON file."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Line:
-    """One row of the table; `beside` compares the figure with another one, or says what it was measured on."""
+    """One row of the table; `comparison` compares the figure with another figure, or names the sample."""
 
-    what: str
+    name: str
     figure: str
-    beside: str = ""
+    comparison: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""The scorer alone: against the processor's limit, with a cache, and its memory.
+"""The scorer alone: compared with the limit of the processor, with a cache, and its memory.
 
-Each pair is timed in one process, turn about, and the medians are compared: the machine may be as noisy as it likes.
+The alternatives run interleaved in one process and the medians are compared, so that a noisy machine slows all of them.
 """
 
 import json
@@ -29,26 +29,26 @@ from spark_apps.scoring.scorer import Scorer, open_session
 from spark_apps.scoring.text import normalise
 from tests.benchmarks.texts import with_retweets
 
-TURNS = 5
+ROUNDS = 5
 
 
 def matrix_limit(folder: Path, texts: Sequence[str], width: int, wide: int, shape: Shape, threads: int) -> Any:
-    """Return the share of the float scorer's time that its matrix products alone take, on the same padded batches.
+    """Return the share of the float scorer's time that its matrix products take, on the same padded batches.
 
-    The limit is a graph of nothing but the products, of the same shapes and in the same order, in ONNX Runtime: its
-    kernels are the ones that the scorer uses, and packed weights and threads are treated alike. `model` compares the
-    calls of the model, `scorer` all of `score_normalised`, tokenising and batching included.
+    The limit is a graph of the products alone, with the same shapes in the same order. ONNX Runtime runs both graphs,
+    with the same kernels, packed weights and threads. `model_share` compares the calls of the model, `scorer_share`
+    the whole of `score_normalised` with tokenising and batching.
     """
     scorer = Scorer(folder, threads)
     texts = list(dict.fromkeys(map(normalise, texts)))
     cut = list(batches(scorer._tokenise([(text, row) for row, text in enumerate(texts)])))
     alone = open_session(_products(width, wide, shape).SerializeToString(), threads)
-    ways = {
+    alternatives = {
         "products": lambda: _run_all(alone, cut),
         "model": lambda: _run_all(scorer._session, cut),
         "scorer": lambda: scorer.score_normalised(texts),
     }
-    seconds = turn_about(ways)
+    seconds = interleaved_seconds(alternatives)
     return {
         "tweets_per_second": len(texts) / seconds["scorer"],
         "limit": len(texts) / seconds["products"],
@@ -63,7 +63,7 @@ def _run_all(session: onnxruntime.InferenceSession, cut: Sequence[Batch]) -> Non
 
 
 def _products(width: int, wide: int, shape: Shape) -> Any:
-    """Return the graph of the products: each layer's, in a chain so that none is left out; the weights are random."""
+    """Return a graph of the products of all layers, chained so that none is optimised away; the weights are random."""
     graph, random = Builder(), np.random.default_rng(1)
 
     def product(rows: str, name: str, to: int, source: int) -> str:
@@ -109,10 +109,10 @@ def _products(width: int, wide: int, shape: Shape) -> Any:
 
 
 def float_folder(folder: Path, out: Path) -> Path:
-    """Write the float model of an int8 folder as a folder of its own, and return it."""
+    """Write the float model of an int8 folder to the folder `out`, and return `out`."""
     description = Description.read(folder)
     if FALLBACK_FILE not in description.checksums:
-        raise ValueError(f"{folder} is not of an int8 model: it is {description.precision}")
+        raise ValueError(f"{folder} holds a model in {description.precision}, not in int8")
     shutil.copytree(folder, out)
     (out / FALLBACK_FILE).replace(out / MODEL_FILE)
     checksums = {name: sha256(out / name) for name in (MODEL_FILE, EMBEDDINGS_FILE)}
@@ -123,8 +123,8 @@ def float_folder(folder: Path, out: Path) -> Path:
 def cache_on_and_off(folder: Path, texts: Sequence[str], threads: int, batch: int = 250) -> dict[str, float]:
     """Return the tweets/s of a stream with 30 % of retweets, with the cache and without, and the ratio.
 
-    The stream has run for a while: a retweet is of any tweet before it, and two thirds of `texts` went by before the
-    clock starts. Without the cache the scorer still scores once what is twice in one batch.
+    A retweet repeats any previous tweet, and two thirds of `texts` are scored before the measurement starts. Without
+    the cache, the scorer still scores a text only once per batch.
     """
     scorer = Scorer(folder, threads)
     stream = with_retweets([normalise(text) for text in texts], share=0.3, among=len(texts))
@@ -142,44 +142,45 @@ def cache_on_and_off(folder: Path, texts: Sequence[str], threads: int, batch: in
         for part in cut:
             scorer.score_normalised(part)
 
-    seconds = turn_about({"on": cached, "off": plain})
-    found = {name: len(now) / spent for name, spent in seconds.items()}
-    return {**found, "ratio": found["on"] / found["off"]}
+    seconds = interleaved_seconds({"on": cached, "off": plain})
+    rates = {name: len(now) / spent for name, spent in seconds.items()}
+    return {**rates, "ratio": rates["on"] / rates["off"]}
 
 
 def memory(folder: Path, texts: Sequence[str], first: int, last: int) -> dict[str, float]:
-    """Return the resident memory (MB) of a process of its own after scoring `first` and `last` texts."""
-    code = "import sys; from tests.benchmarks.scorer import _score_and_tell; _score_and_tell(*sys.argv[1:])"
+    """Return the resident memory (MB) of a separate process after it has scored `first` and `last` texts."""
+    code = "import sys; from tests.benchmarks.scorer import _print_memory; _print_memory(*sys.argv[1:])"
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         json.dump(list(texts), file)
         file.flush()
         arguments = [sys.executable, "-c", code, str(folder), file.name, str(first), str(last)]
         done = subprocess.run(arguments, check=True, capture_output=True, text=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    megabytes: dict[str, float] = json.loads(done.stdout)
+    return megabytes
 
 
-def _score_and_tell(folder: str, file: str, first: str, last: str) -> None:
-    texts, scorer, done, found = json.loads(Path(file).read_text(encoding="utf-8")), Scorer(Path(folder), 1), 0, {}
+def _print_memory(folder: str, file: str, first: str, last: str) -> None:
+    texts, scorer = json.loads(Path(file).read_text(encoding="utf-8")), Scorer(Path(folder), 1)
+    done, megabytes = 0, {}
     random = Random(3)
     for goal in (int(first), int(last)):
         while done < goal:
-            # Batches of other sizes and texts each time, as a stream has them.
+            # Batches of different sizes and texts, like in a stream.
             part = random.sample(texts, random.randrange(1, min(1_000, len(texts))))
             scorer.score_normalised([f"{normalise(text)} {done}" for text in part])
             done += len(part)
         pages = int(Path("/proc/self/statm").read_text().split()[1])
-        found[str(goal)] = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-    print(json.dumps(found))
+        megabytes[str(goal)] = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    print(json.dumps(megabytes))
 
 
-def turn_about(ways: Mapping[str, Callable[[], Any]], turns: int = TURNS) -> dict[str, float]:
-    """Return the median seconds of each way, timed in turn, forwards and backwards, after one round to warm up."""
-    spent: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(turns + 1):
-        for name in list(ways)[:: 1 if turn % 2 else -1]:
+def interleaved_seconds(alternatives: Mapping[str, Callable[[], Any]], rounds: int = ROUNDS) -> dict[str, float]:
+    """Return the median seconds of each alternative over `rounds`, in alternating order, after a round to warm up."""
+    spent: dict[str, list[float]] = {name: [] for name in alternatives}
+    for number in range(rounds + 1):
+        for name in list(alternatives)[:: 1 if number % 2 else -1]:
             began = time.perf_counter()
-            ways[name]()
-            if turn:
+            alternatives[name]()
+            if number:
                 spent[name].append(time.perf_counter() - began)
-    return {name: float(np.median(found)) for name, found in spent.items()}
+    return {name: float(np.median(seconds)) for name, seconds in spent.items()}

@@ -1,4 +1,4 @@
-"""The streams as they run: how much they carry, how long a tweet takes, and what a large table costs a batch."""
+"""The streams: their throughput, their latency, and the time of a batch on large tables."""
 
 import os
 import tempfile
@@ -53,15 +53,15 @@ LATENCY = Statement(
 
 
 @contextmanager
-def place() -> Iterator[Settings]:
+def lake_settings() -> Iterator[Settings]:
     with tempfile.TemporaryDirectory(prefix="bench-") as home:
         (Path(home) / "landing").mkdir()
         yield load(landing=f"{home}/landing", lake=f"{home}/lake", trigger="0 seconds")
 
 
 def throughput() -> Result:
-    """50,000 tweets through all three layers; Gold inside Spark over the scorer alone."""
-    with place() as settings:
+    """50,000 tweets through all layers, and Gold in Spark compared with the scorer alone."""
+    with lake_settings() as settings:
         for file in Generator(1, mix=Mix(retweets=0, duplicates=0, malformed=0)).files(TWEETS, 5_000):
             storage.put(str(settings.landing), file.name, file.data)
         spent = {"bronze": 0.0, "silver": 0.0, "gold": 0.0, "gold-aggregates": 0.0}
@@ -81,9 +81,9 @@ def throughput() -> Result:
 
 
 def _alone_and_inside(sample: list[str]) -> tuple[float, float]:
-    """Return the tweets/s of the scorer without Spark and of Gold's: medians of three turns, side by side."""
+    """Return the tweets/s of the scorer without Spark and of Gold: medians of three interleaved runs."""
     spark = make_session(load())
-    # As fast as the scorer goes without Spark: a session a core, the texts dealt out in order of length.
+    # The fastest use without Spark: one ONNX session per core, and an equal share of short and long texts.
     scorers = [Scorer(BUNDLED, threads=1) for _ in range(os.cpu_count() or 1)]
     dealt = sorted(sample, key=len)
 
@@ -97,10 +97,10 @@ def _alone_and_inside(sample: list[str]) -> tuple[float, float]:
         frame.count()
         add_sentiment(frame.limit(200), model).write.format("noop").mode("overwrite").save()
         alone, inside = [], []
-        for turn in range(3):
+        for number in range(3):
             alone.append(timed(score_on_all_cores))
-            # Other texts each time: the workers remember what they have seen.
-            fresh = frame.select(F.concat("full_text", F.lit(f" {turn}")).alias("full_text"))
+            # Different texts in each run: the workers cache the scores of previous runs.
+            fresh = frame.select(F.concat("full_text", F.lit(f" {number}")).alias("full_text"))
             inside.append(timed(add_sentiment(fresh, model).write.format("noop").mode("overwrite").save))
         return len(sample) / float(np.median(alone)), len(sample) / float(np.median(inside))
     finally:
@@ -108,38 +108,38 @@ def _alone_and_inside(sample: list[str]) -> tuple[float, float]:
 
 
 def timed(work: Callable[[], Any]) -> float:
-    """Return the seconds that `work` takes."""
+    """Return the duration of `work` in seconds."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def latency() -> Result:
-    """Landing → gold at 80 % of the peak, by the model and by a constant in its place."""
+    """Latency from landing to Gold at 80 % of the peak, with the model and with a constant scorer."""
     peak = _peak()
     lines, figures = [Line("peak of the whole chain", f"{peak:,.0f} tweets/s")], {"peak": peak}
-    for name, way in (("the model", add_sentiment), ("a constant scorer", _constant)):
-        median, most, tweets = _waited(0.8 * peak, way)
+    for name, scorer in (("the model", add_sentiment), ("a constant scorer", _constant)):
+        median, p95, tweets = _latency(0.8 * peak, scorer)
         lines.append(
             Line(
                 f"landing → gold at {0.8 * peak:,.0f} tweets/s with {name}",
                 f"median {median:.1f} s",
-                f"95 % within {most:.1f} s, of {tweets:,} tweets",
+                f"95 % within {p95:.1f} s, {tweets:,} tweets",
             )
         )
-        figures |= {f"median of {name}": median, f"95 % of {name}": most}
+        figures |= {f"median of {name}": median, f"95 % of {name}": p95}
     return Result(lines, figures)
 
 
-def _waited(rate: float, way: Callable[..., Any]) -> tuple[float, float, int]:
-    """Return the median and the 95th percentile of the seconds to Gold, and the tweets that they are of."""
-    with place() as settings:
+def _latency(rate: float, scorer: Callable[..., Any]) -> tuple[float, float, int]:
+    """Return the median and the 95th percentile of the seconds from landing to Gold, and the number of tweets."""
+    with lake_settings() as settings:
         stop = threading.Event()
         feeder = threading.Thread(target=_feed, args=(str(settings.landing), rate, stop))
         feeder.start()
         threading.Timer(WARM_UP_SECONDS + LATENCY_SECONDS, stop.set).start()
         began = datetime.now(UTC) + timedelta(seconds=WARM_UP_SECONDS)
-        with mock.patch.object(gold, "add_sentiment", way):
+        with mock.patch.object(gold, "add_sentiment", scorer):
             run([], settings, once=False, on_batch=lambda _: None, stop=stop)
         feeder.join()
         query = LakeQuery.open(str(settings.lake), sentiment=GOLD_SENTIMENT)
@@ -149,8 +149,8 @@ def _waited(rate: float, way: Callable[..., Any]) -> tuple[float, float, int]:
 
 
 def _peak() -> float:
-    """Return the tweets/s of the chain when there is always more to do."""
-    with place() as settings:
+    """Return the tweets/s of all layers while input is always waiting."""
+    with lake_settings() as settings:
         stop = threading.Event()
         done: list[tuple[float, int]] = []
         for file in Generator(2).files(40_000, 2_000):
@@ -192,7 +192,7 @@ def _feed(landing: str, rate: float, stop: threading.Event) -> None:
 
 def growth() -> Result:
     """A Silver and a Gold batch of 1,000 tweets on tables of 10⁵, 10⁶ and 10⁷ rows."""
-    with place() as settings:
+    with lake_settings() as settings:
         spark = make_session(settings)
         try:
             generator = Generator(4, datetime.now(UTC))
@@ -202,10 +202,12 @@ def growth() -> Result:
                 _fill(spark, settings, filled, rows)
                 filled = rows
                 _batch(spark, settings, generator)
-                found = [_batch(spark, settings, generator) for _ in range(5)]
-                medians = {name: float(np.median([times[name] for times in found])) for name in ("silver", "gold")}
-                seconds = ", ".join(f"{name} {value:.2f} s" for name, value in medians.items())
-                lines.append(Line(f"a batch of 1,000 tweets on {rows:,} rows", seconds))
+                batches = [_batch(spark, settings, generator) for _ in range(5)]
+                medians = {
+                    name: float(np.median([seconds[name] for seconds in batches])) for name in ("silver", "gold")
+                }
+                summary = ", ".join(f"{name} {value:.2f} s" for name, value in medians.items())
+                lines.append(Line(f"a batch of 1,000 tweets on {rows:,} rows", summary))
                 figures[str(rows)] = medians
             return Result(lines, figures)
         finally:
@@ -224,9 +226,9 @@ def _batch(spark: SparkSession, settings: Settings, generator: Generator) -> dic
 
 
 def _fill(spark: SparkSession, settings: Settings, first: int, last: int) -> None:
-    """Add rows first … last of one day each 100,000, with ids as they would be, to silver and gold.
+    """Append the rows `first` to `last` to Silver and Gold, with snowflake ids and 100,000 rows per day.
 
-    They are marked as a rearrangement, so that Gold does not read them as new tweets.
+    The commits do not change data (`dataChange` is false), so that Gold does not read the rows as new tweets.
     """
     day_ms = 86_400_000
     time_ms = F.lit(int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)) + (F.col("n") * (day_ms // 100_000))

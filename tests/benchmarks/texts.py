@@ -1,4 +1,4 @@
-"""Texts of the length of tweets, no two of them alike."""
+"""Different texts of the length of tweets."""
 
 from random import Random
 
@@ -12,19 +12,19 @@ def texts(count: int) -> list[str]:
 
 
 def labelled(count: int) -> list[tuple[str, int]]:
-    """Return `count` different texts, each with the number of its mood in LABELS."""
+    """Return `count` different texts, each with the index of its sentiment in LABELS."""
     random, topics = Random(1), list(words.TOPICS)
-    found = []
+    texts = []
     for number in range(count):
-        mood = random.randrange(len(LABELS))
-        found.append((f"{words.write(random, LABELS[mood], 'en', random.choice(topics))} {number}", mood))
-    return found
+        label = random.randrange(len(LABELS))
+        texts.append((f"{words.write(random, LABELS[label], 'en', random.choice(topics))} {number}", label))
+    return texts
 
 
 def with_retweets(fresh: list[str], share: float, among: int) -> list[str]:
-    """Return as many texts as `fresh` has, `share` of which repeat one of the `among` texts before them."""
+    """Return as many texts as `fresh` has; a `share` of them repeats one of the `among` previous texts."""
     random, source = Random(2), iter(fresh)
-    found: list[str] = []
+    stream: list[str] = []
     for _ in fresh:
-        found.append(random.choice(found[-among:]) if found and random.random() < share else next(source))
-    return found
+        stream.append(random.choice(stream[-among:]) if stream and random.random() < share else next(source))
+    return stream
