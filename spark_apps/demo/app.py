@@ -26,7 +26,8 @@ from spark_apps.signals import set_on_signal
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_REGISTRY_SECONDS = 60
+# The registration shares the cores with the start of Spark: on a busy machine one request takes minutes.
+_REGISTRY_SECONDS = 600
 _DASHBOARD_SECONDS = 3
 # A stop waits this long for a registration: an MLflow call that has begun cannot be interrupted.
 _REGISTRATION_SECONDS = 10
