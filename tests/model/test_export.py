@@ -1,4 +1,4 @@
-"""Exports of small RoBERTas laid out as the hub has them, beside torch: `make test-train`, which installs torch."""
+"""Exports of small RoBERTas agree with torch; `make test-train` installs torch and runs these tests."""
 
 import json
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def _tweets(count: int) -> list[str]:
 
 
 def _checkpoint(folder: Path, labels: Sequence[str], plain_vocabulary: bool = False, **changes: Any) -> Path:
-    """Write a RoBERTa of random weights, laid out as the hub has them: it gives all texts about the same figures."""
+    """Write a RoBERTa with random weights in the layout of the hub; its probabilities hardly depend on the text."""
     import torch
     from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForSequenceClassification, set_seed
 
@@ -74,7 +74,7 @@ _TRUE_SIZE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads"
         (("POSITIVE", "Negative", "neutral"), ("positive", "negative", "neutral"), {}),
     ],
 )
-def test_the_usual_labels_become_ours(
+def test_labels_are_mapped_to_the_project_labels(
     labels: tuple[str, ...], ours: tuple[str, ...], changes: dict[str, int], tmp_path: Path
 ) -> None:
     import torch
@@ -93,11 +93,11 @@ def test_the_usual_labels_become_ours(
         batch = tokenizer([normalise(text) for text in sample], padding=True, return_tensors="pt")
         theirs = network(**batch).logits.softmax(dim=1).numpy()
     np.testing.assert_allclose(found, theirs[:, [ours.index(label) for label in LABELS]], atol=1e-4)
-    # Far enough apart that another order would be seen.
+    # The means differ enough to reveal another order.
     assert min(abs(np.diff(np.sort(found.mean(axis=0))))) > 0.01
 
 
-def test_other_labels_and_other_networks_are_refused(tmp_path: Path) -> None:
+def test_other_labels_networks_and_precisions_are_refused(tmp_path: Path) -> None:
     from spark_apps.model.onnx_export.export import export
 
     joy = _checkpoint(tmp_path / "joy", ("joy", "anger", "fear"))
@@ -112,8 +112,8 @@ def test_other_labels_and_other_networks_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["bert", "distilbert", "deberta-v2", "roberta"])
-def test_other_networks_are_traced(kind: str, tmp_path: Path) -> None:
-    """Of random weights; the RoBERTa is one whose activation is not ours."""
+def test_other_networks_are_exported_with_optimum(kind: str, tmp_path: Path) -> None:
+    """The weights are random. The RoBERTa has another activation function than the hand-written graph."""
     from spark_apps.model.onnx_export.classifier import load_classifier
     from spark_apps.model.onnx_export.export import export
 
@@ -122,14 +122,14 @@ def test_other_networks_are_traced(kind: str, tmp_path: Path) -> None:
     export(model, tmp_path / "out", "fp32", sample, {})
     wanted = load_classifier(model).probabilities(sample)
     np.testing.assert_allclose(Scorer(tmp_path / "out", 1).score(sample), wanted, atol=1e-4)
-    assert np.ptp(wanted, axis=0).max() > 0.01  # far enough apart that one text would not be taken for another
+    assert np.ptp(wanted, axis=0).max() > 0.01  # the texts have different probabilities
     full = (tmp_path / "out" / MODEL_FILE).stat().st_size
     export(model, tmp_path / "out", "fp16", sample, {})
     assert (tmp_path / "out" / MODEL_FILE).stat().st_size < 0.7 * full
 
 
 def _other(kind: str, folder: Path) -> Path:
-    """Write a classifier of another family, with a vocabulary of whole words."""
+    """Write a classifier of another architecture, with a vocabulary of whole words."""
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification, BertTokenizerFast, set_seed
 
@@ -149,7 +149,7 @@ def _other(kind: str, folder: Path) -> Path:
     return folder / "model"
 
 
-def test_a_hub_id_without_a_network_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_hub_id_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
     from spark_apps.model.onnx_export.export import export
@@ -159,7 +159,7 @@ def test_a_hub_id_without_a_network_is_one_clear_sentence(tmp_path: Path, monkey
         export("cardiffnlp/no-such-model-here", tmp_path / "out", "fp32", _tweets(4), {})
 
 
-def test_int8_has_a_check_set_and_a_file_to_fall_back_to(tmp_path: Path) -> None:
+def test_an_int8_export_has_a_check_set_and_a_fallback_file(tmp_path: Path) -> None:
     from spark_apps.model.onnx_export.export import export
 
     model, sample = _checkpoint(tmp_path / "model", LABELS), _tweets(400)
@@ -179,7 +179,7 @@ def test_int8_has_a_check_set_and_a_file_to_fall_back_to(tmp_path: Path) -> None
 
 
 def test_an_int8_export_that_loses_labels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a model without a preference for one label, in three steps instead of 255."""
+    """The model prefers no label, and int8 has 3 levels instead of 255."""
     from spark_apps.model.onnx_export import quantise
     from spark_apps.model.onnx_export.classifier import load_classifier
     from spark_apps.model.onnx_export.export import export
@@ -196,8 +196,8 @@ def test_an_int8_export_that_loses_labels_is_refused(tmp_path: Path, monkeypatch
     assert list(tmp_path.iterdir()) == [model]
 
 
-def test_an_export_is_a_checkpoint_of_the_same_function(tmp_path: Path) -> None:
-    """Biases are folded into others on the way out: what comes back gives the same figures, not the same weights."""
+def test_an_export_can_be_converted_back_to_torch(tmp_path: Path) -> None:
+    """The export folds biases into others: the probabilities are the same, the weights are not."""
     from spark_apps.model.onnx_export.classifier import load_classifier
     from spark_apps.model.onnx_export.export import export
 
@@ -207,8 +207,8 @@ def test_an_export_is_a_checkpoint_of_the_same_function(tmp_path: Path) -> None:
     np.testing.assert_allclose(back.probabilities(sample), load_classifier(model).probabilities(sample), atol=1e-5)
 
 
-def test_optimum_exports_the_same_function(tmp_path: Path) -> None:
-    """optimum traces what torch does; the graph that is written from the weights must give the same figures."""
+def test_the_export_agrees_with_optimum(tmp_path: Path) -> None:
+    """Optimum traces torch; the graph that is written from the weights must give the same probabilities."""
     from optimum.onnxruntime import ORTModelForSequenceClassification
     from transformers import AutoTokenizer
 
@@ -217,9 +217,9 @@ def test_optimum_exports_the_same_function(tmp_path: Path) -> None:
 
     folder, tweets = torch_model(BUNDLED, tmp_path / "torch"), _tweets(40)
     export(folder, tmp_path / "ours", "fp32", tweets, {})
-    theirs = ORTModelForSequenceClassification.from_pretrained(folder, export=True)
+    traced = ORTModelForSequenceClassification.from_pretrained(folder, export=True)
     tokens = AutoTokenizer.from_pretrained(folder)(
         [normalise(text) for text in tweets], padding=True, return_tensors="pt"
     )
-    wanted = theirs(**tokens).logits.softmax(dim=1).numpy()
+    wanted = traced(**tokens).logits.softmax(dim=1).numpy()
     np.testing.assert_allclose(Scorer(tmp_path / "ours", 1).score(tweets), wanted, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Training and export on small RoBERTas of the tests' own: `make test-train`, which installs torch."""
+"""Training and export of small RoBERTas; `make test-train` installs torch and runs these tests."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def refusal(*arguments: str | Path, **env: str) -> str:
     return " ".join(done.stderr.split())
 
 
-def test_train_export_evaluate_and_refuse(data: Path, base: Path, tmp_path: Path) -> None:
+def test_train_export_and_evaluate(data: Path, base: Path, tmp_path: Path) -> None:
     trained = tmp_path / "trained"
     arguments: list[str | Path] = [
         "--data",
@@ -58,7 +58,7 @@ def test_train_export_evaluate_and_refuse(data: Path, base: Path, tmp_path: Path
     found = json.loads(done.stdout)
     assert found["macro_recall"] > 0.9 and found["steps"] == 300
     assert "are not logged" in done.stderr and "an encoder with a new head" in done.stderr
-    # The same again is the same training: nothing is left to do.
+    # A repetition with the same settings does nothing.
     again = train(*arguments, "--json")
     assert json.loads(again.stdout) == found and "nothing to do" in again.stderr
 
@@ -86,7 +86,7 @@ def test_train_export_evaluate_and_refuse(data: Path, base: Path, tmp_path: Path
     assert not (tmp_path / "none").exists()
 
 
-def test_a_killed_training_ends_as_one_that_was_not(data: Path, base: Path, tmp_path: Path) -> None:
+def test_a_killed_training_resumes_to_identical_weights(data: Path, base: Path, tmp_path: Path) -> None:
     import torch
     from mlflow import MlflowClient
     from safetensors.torch import load_file
@@ -109,12 +109,12 @@ def test_a_killed_training_ends_as_one_that_was_not(data: Path, base: Path, tmp_
 
     killed: list[str | Path] = [*settings, "--out", tmp_path / "killed", "--registry", registry, "--json"]
     running = process.Running(tmp_path / "log", *killed)
-    # Within the second epoch of 50 steps, at a checkpoint and a little beyond.
+    # In the second epoch of 50 steps, at a checkpoint or shortly after it.
     average = tmp_path / "killed" / "checkpoints" / "checkpoint-64" / "average.pt"
     until(average.exists, 200, "a checkpoint in the second epoch", every=0.02)
     running.kill()
     assert not (tmp_path / "killed" / "model.safetensors").exists()
-    # A checkpoint that a kill left half written is not gone on from.
+    # A training does not resume from an incomplete checkpoint.
     (tmp_path / "killed" / "checkpoints" / "checkpoint-99").mkdir()
     resumed = process.run(*killed)
     assert resumed.returncode == 0, resumed.stderr
@@ -133,7 +133,7 @@ def test_a_killed_training_ends_as_one_that_was_not(data: Path, base: Path, tmp_
 
 
 def _check_run(client: Any, run: Any, data: Path, figures: dict[str, Any]) -> None:
-    """One run holds both halves: settings, data, curves from the first step to the last, and the picture."""
+    """Assert that one run has both parts: settings, data, metrics from the first to the last step, and the charts."""
     assert run.info.status == "FINISHED"
     assert run.data.params["learning_rate"] == "0.004" and run.data.params["train_rows"] == "1600"
     assert run.data.metrics["macro_recall"] == pytest.approx(figures["macro_recall"])
@@ -158,29 +158,31 @@ def _check_run(client: Any, run: Any, data: Path, figures: dict[str, Any]) -> No
         (("no", "yes"), None),
     ],
 )
-def test_heads_of_the_hub(labels: tuple[str, ...], kept: tuple[int, ...] | None, tmp_path: Path) -> None:
-    """A classifier's outputs come in our order; one of other labels starts with a new head."""
+def test_the_head_of_a_classifier_is_kept_if_its_labels_match(
+    labels: tuple[str, ...], kept: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    """The outputs are put into the order of LABELS; a classifier with other labels gets a new head."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
     from spark_apps.model.training.base import load_base
 
     folder = write_base(tmp_path / "base", labels, plain_vocabulary=True)
-    theirs = AutoModelForSequenceClassification.from_pretrained(folder).eval()
-    ours = load_base(str(folder))
-    tokens = ours.tokenizer(["I love the flight at @user"], return_tensors="pt")
-    before, after = theirs(**tokens).logits, ours.model.eval()(**tokens).logits
+    original = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    loaded = load_base(str(folder))
+    tokens = loaded.tokenizer(["I love the flight at @user"], return_tensors="pt")
+    before, after = original(**tokens).logits, loaded.model.eval()(**tokens).logits
     assert after.shape == (1, 3)
-    assert ours.model.config.id2label == dict(enumerate(LABELS))
+    assert loaded.model.config.id2label == dict(enumerate(LABELS))
     if kept is None:
-        assert "which gets a new head" in ours.head and labels[0] in ours.head
+        assert "which gets a new head" in loaded.head and labels[0] in loaded.head
         assert not torch.allclose(before[:, :1], after[:, :1])
     else:
-        assert "which keeps its head" in ours.head
+        assert "which keeps its head" in loaded.head
         assert torch.allclose(before[:, list(kept)], after, atol=1e-6)
 
 
-def test_a_vocabulary_of_two_files_becomes_a_tokenizer_for_the_scorer(data: Path, tmp_path: Path) -> None:
+def test_vocab_and_merges_become_one_tokenizer_file(data: Path, tmp_path: Path) -> None:
     from tokenizers import Tokenizer
 
     from spark_apps.registry.client import BUNDLED
@@ -190,13 +192,13 @@ def test_a_vocabulary_of_two_files_becomes_a_tokenizer_for_the_scorer(data: Path
     done = train("--data", data, "--base", folder, "--out", tmp_path / "out", "--epochs", "0.05")
     assert done.exit_code == 0, done.output
     text = "I hate what @user did to the café 😡 http"
-    ours, known = (Tokenizer.from_file(str(place / TOKENIZER_FILE)) for place in (tmp_path / "out", BUNDLED))
-    known.no_padding()
-    assert ours.encode(text).ids == known.encode(text).ids
+    trained, bundled = (Tokenizer.from_file(str(home / TOKENIZER_FILE)) for home in (tmp_path / "out", BUNDLED))
+    bundled.no_padding()
+    assert trained.encode(text).ids == bundled.encode(text).ids
     assert json.loads((tmp_path / "out" / "config.json").read_text())["id2label"]["0"] == "negative"
 
 
-def test_refusals(data: Path, base: Path, tmp_path: Path) -> None:
+def test_wrong_data_bases_and_settings_are_refused(data: Path, base: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     good: list[str | Path] = ["--data", data, "--base", base, "--out", out, "--epochs", "0.02"]
     assert "train_text.txt is missing" in refusal("--data", tmp_path, "--base", base, "--out", out)
@@ -213,11 +215,11 @@ def test_refusals(data: Path, base: Path, tmp_path: Path) -> None:
     assert "holds files that no training run wrote" in refusal("--data", data, "--base", base, "--out", base)
 
 
-def test_a_hub_that_cannot_be_reached(data: Path, tmp_path: Path) -> None:
+def test_an_unreachable_hub_is_named(data: Path, tmp_path: Path) -> None:
     id_ = "cardiffnlp/twitter-roberta-base-sentiment-latest"
     hidden = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "cache")}
     done = process.run("model", "train", "--data", data, "--base", id_, "--out", tmp_path / "out", env=hidden)
     assert done.returncode == 2
-    said = " ".join(done.stderr.split())
-    assert f"error: --base {id_}: not a folder, and the Hugging Face Hub does not answer: connect to" in said
-    assert "Retrying" not in said and not (tmp_path / "out").exists()
+    error = " ".join(done.stderr.split())
+    assert f"error: --base {id_}: not a folder, and the Hugging Face Hub does not answer: connect to" in error
+    assert "Retrying" not in error and not (tmp_path / "out").exists()
