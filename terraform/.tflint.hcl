@@ -1,4 +1,5 @@
-# All of its rules for Terraform itself; those for AWS are a plugin to be fetched, which no test here may need.
+# All rules of the bundled Terraform ruleset. The AWS ruleset is a plugin that tflint downloads, and the tests must run
+# offline.
 plugin "terraform" {
   enabled = true
   preset  = "all"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Format, validity, and Terraform's own tests of every module and example, with a mocked provider: no account is needed.
-# TF_PLUGIN_DIR: folder in which the provider lies, on a machine that reaches no registry.
+# Check the format, validate every module and example, and run their Terraform tests with a mocked provider. No AWS
+# account is needed. Without access to the Terraform registry, set TF_PLUGIN_DIR to a folder with the AWS provider.
 set -euo pipefail
 cd "$(dirname "$0")"
 export TF_IN_AUTOMATION=1 CHECKPOINT_DISABLE=1
@@ -11,7 +11,8 @@ export color
 check() {
   echo "== $1"
   terraform -chdir="$1" init -backend=false -input=false ${TF_PLUGIN_DIR:+-plugin-dir="$TF_PLUGIN_DIR"} >/dev/null || {
-    echo "error: the AWS provider cannot be had: connect to registry.terraform.io, or name a folder that holds it in TF_PLUGIN_DIR"
+    echo "error: cannot install the AWS provider for $1:" \
+      "allow access to registry.terraform.io, or set TF_PLUGIN_DIR to a folder with the provider"
     return 2
   }
   terraform -chdir="$1" validate $color && terraform -chdir="$1" test $color || return
@@ -20,6 +21,7 @@ check() {
 export -f check
 
 terraform fmt -check -recursive -diff
-# Two at a time, each in one piece: an example reads the modules, and nothing writes outside its own folder.
+# Two at a time, and the output of each in one block. Parallel runs are safe: examples only read the modules, and each
+# run writes only to its own folder.
 printf '%s\n' modules/* examples/* |
-  xargs -P 2 -I {} bash -c 'said=$(check {} 2>&1); failed=$?; echo "$said"; exit $failed'
+  xargs -P 2 -I {} bash -c 'output=$(check {} 2>&1); status=$?; echo "$output"; exit $status'

@@ -1,8 +1,8 @@
-"""Outputs of an example → values of the chart.
+"""Convert the Terraform outputs of an example to values of the Helm chart.
 
     terraform -chdir=terraform/examples/production output -json | python3 terraform/values.py --tag 1.0.0 > values.yaml
 
-Reads the outputs from standard input and writes YAML to standard output; needs nothing but Python 3.11.
+Reads the outputs from standard input and writes YAML to standard output. Needs only Python 3.11, without packages.
 """
 
 import argparse
@@ -12,78 +12,92 @@ from typing import Any, TypeAlias
 
 Value: TypeAlias = "str | int | bool | list[Value] | dict[str, Value]"
 
-# scripts/database.sh makes it.
-DATABASE_SECRET = "database"  # noqa: S105 - the name of a Secret, not one
+# scripts/database.sh creates this Secret.
+DATABASE_SECRET = "database"  # noqa: S105 - the name of a Secret, not a password
 _LAYERS = ("bronze", "silver", "gold")
-_WANTED = (
+_OUTPUTS = (
     "region", "namespaces", "landing", "lake", "mlflow_artifacts", "image_registry", "service_accounts", "web_identity",
     "node_groups", "demo", "dashboard_typing", "database",
 )  # fmt: skip
 
 
 class OutputsError(Exception):
-    """Outputs that are not those of an example; the text says what to do."""
+    """The input lacks outputs that every example has. The message says what to do."""
 
 
 def values(outputs: dict[str, Any], tag: str | None = None) -> dict[str, Value]:
-    """Return the chart's values; `outputs` is what `terraform output -json` prints."""
-    # `terraform output -json` leaves out an output that is null: only the database may be.
-    missing = [name for name in _WANTED if name not in outputs and name != "database"]
+    """Convert Terraform outputs to chart values.
+
+    Args:
+        outputs: Parsed output of `terraform output -json`.
+        tag: Tag of the images; None uses the version of the chart.
+
+    Returns:
+        The values, as nested mappings.
+
+    Raises:
+        OutputsError: An output is missing.
+    """
+    # `terraform output -json` omits null outputs. Only `database` may be null.
+    missing = [name for name in _OUTPUTS if name not in outputs and name != "database"]
     if missing:
-        raise OutputsError(f"no output {', '.join(missing)}: apply an example first, and name its folder")
-    got: dict[str, Any] = {name: outputs[name]["value"] if name in outputs else None for name in _WANTED}
-    image: dict[str, Value] = {"registry": got["image_registry"]}
+        raise OutputsError(
+            f"Terraform outputs lack {', '.join(missing)}: apply an example first, and run this script on its outputs"
+        )
+    output: dict[str, Any] = {name: outputs[name]["value"] if name in outputs else None for name in _OUTPUTS}
+    image: dict[str, Value] = {"registry": output["image_registry"]}
     if tag:
         image["tag"] = tag
     return {
         "image": image,
-        "landing": got["landing"],
-        "lake": got["lake"],
-        "storage": {"type": "s3", "s3": {"region": got["region"], "webIdentity": got["web_identity"]}},
+        "landing": output["landing"],
+        "lake": output["lake"],
+        "storage": {"type": "s3", "s3": {"region": output["region"], "webIdentity": output["web_identity"]}},
         "serviceAccounts": {
-            name: {"annotations": account["annotations"]} for name, account in sorted(got["service_accounts"].items())
+            name: {"annotations": account["annotations"]}
+            for name, account in sorted(output["service_accounts"].items())
         },
         "streams": {
-            "namespace": got["namespaces"]["streams"],
-            # Each micro-batch costs some dozen requests to S3, whether or not tweets came.
+            "namespace": output["namespaces"]["streams"],
+            # Each micro-batch makes about a dozen S3 requests, even without new tweets: a longer interval costs less.
             "trigger": "60 seconds",
-            **_placement(got["node_groups"]),
+            **_placement(output["node_groups"]),
         },
-        "demo": {"enabled": got["demo"]},
-        "dashboard": {"typing": got["dashboard_typing"]},
-        "mlflow": {"artifacts": got["mlflow_artifacts"]},
-        "postgres": {"enabled": False, "existingSecret": DATABASE_SECRET} if got["database"] else {"enabled": True},
+        "demo": {"enabled": output["demo"]},
+        "dashboard": {"typing": output["dashboard_typing"]},
+        "mlflow": {"artifacts": output["mlflow_artifacts"]},
+        "postgres": {"enabled": False, "existingSecret": DATABASE_SECRET} if output["database"] else {"enabled": True},
     }
 
 
 def _placement(groups: dict[str, Any]) -> dict[str, Value]:
-    """Send drivers, executors and the GPU's executors to the nodes that are there for them."""
+    """Return node selectors and tolerations that place drivers, executors and GPU executors on their node groups."""
     conf: dict[str, Value] = {}
-    for pod, use in (("driver", "drivers"), ("executor", "executors")):
-        if use in groups:
-            conf[f"spark.kubernetes.{pod}.node.selector.{groups[use]['label']}"] = use
-    placed: dict[str, Value] = {"sparkConf": conf} if conf else {}
+    for pod, group in (("driver", "drivers"), ("executor", "executors")):
+        if group in groups:
+            conf[f"spark.kubernetes.{pod}.node.selector.{groups[group]['label']}"] = group
+    placement: dict[str, Value] = {"sparkConf": conf} if conf else {}
     for layer in _LAYERS:
-        uses: list[str] = [use for use in ("drivers", "executors") if use in groups]
+        layer_groups: list[str] = [group for group in ("drivers", "executors") if group in groups]
         settings: dict[str, Value] = {}
         if layer == "gold" and "gpu" in groups:
-            uses.append("gpu")
+            layer_groups.append("gpu")
             settings["gpus"] = 1
             settings["sparkConf"] = {f"spark.kubernetes.executor.node.selector.{groups['gpu']['label']}": "gpu"}
         tolerations: list[Value] = [
-            {"key": groups[use]["label"], "operator": "Equal", "value": use, "effect": "NoSchedule"}
-            for use in uses
-            if groups[use]["tainted"]
+            {"key": groups[group]["label"], "operator": "Equal", "value": group, "effect": "NoSchedule"}
+            for group in layer_groups
+            if groups[group]["tainted"]
         ]
         if tolerations:
             settings["tolerations"] = tolerations
         if settings:
-            placed[layer] = settings
-    return placed
+            placement[layer] = settings
+    return placement
 
 
 def to_yaml(value: Value, indent: int = 0) -> str:
-    """Write mappings as blocks and all else as JSON, which is YAML too."""
+    """Return `value` as YAML: mappings as blocks, everything else as JSON, which is valid YAML."""
     if not isinstance(value, dict) or not value:
         return json.dumps(value)
     lines = []
@@ -95,15 +109,19 @@ def to_yaml(value: Value, indent: int = 0) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="outputs of an example → values of the chart")
-    parser.add_argument("--tag", help="tag of the images; the chart's own version, when left out")
+    parser = argparse.ArgumentParser(
+        description="Convert the Terraform outputs of an example to values of the Helm chart."
+    )
+    parser.add_argument("--tag", help="tag of the images (default: the version of the chart)")
     arguments = parser.parse_args()
     try:
-        made = values(json.load(sys.stdin), arguments.tag)
-    except (json.JSONDecodeError, OutputsError) as error:
-        sys.exit(f"error: {error}" if isinstance(error, OutputsError) else "error: standard input holds no outputs")
-    print("# Made from Terraform's outputs by `make values`.")
-    print(to_yaml(made))
+        chart_values = values(json.load(sys.stdin), arguments.tag)
+    except OutputsError as error:
+        sys.exit(f"error: {error}")
+    except json.JSONDecodeError as error:
+        sys.exit(f"error: standard input is not JSON ({error}): pipe in the output of `terraform output -json`")
+    print("# Generated from the Terraform outputs by `make values`.")
+    print(to_yaml(chart_values))
 
 
 if __name__ == "__main__":

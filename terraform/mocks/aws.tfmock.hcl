@@ -1,4 +1,4 @@
-# What the tests' plans are told of the account: data sources have no answer of their own there.
+# Values of data sources in the Terraform tests, where the mocked provider has no account to query.
 mock_data "aws_caller_identity" {
   defaults = { account_id = "111122223333" }
 }

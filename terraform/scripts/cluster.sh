@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# What the cluster needs besides the chart: namespaces, a class of encrypted disks, the Spark operator, the cluster
-# autoscaler; on request an ingress controller (load balancers of AWS) and Prometheus with Grafana.
+# Install the cluster components that the chart needs: namespaces, an encrypted storage class, the Spark operator and the
+# cluster autoscaler. Optional: the AWS Load Balancer Controller (ingress), and Prometheus with Grafana (prometheus).
 # Usage: terraform/scripts/cluster.sh terraform/examples/production [ingress] [prometheus]
 set -euo pipefail
-example=${1:?name the folder of an applied example}
+example=${1:?pass the folder of an applied example, such as terraform/examples/minimal}
 for part in "${@:2}"; do
-  [[ $part =~ ^(ingress|prometheus)$ ]] || { echo "error: $part is neither ingress nor prometheus" >&2; exit 2; }
+  [[ $part =~ ^(ingress|prometheus)$ ]] || {
+    echo "error: unknown component $part: use ingress or prometheus" >&2
+    exit 2
+  }
 done
 
-# Pinned in November 2026: raise them one at a time, and read their release notes first. The autoscaler's chart follows
-# the minor version of Kubernetes: this one brings 1.35.
+# Chart versions, pinned in November 2026: read the release notes and upgrade one at a time. The chart of the cluster
+# autoscaler must match the minor version of Kubernetes: this version is for 1.35.
 spark_operator=2.5.2
 autoscaler=9.59.0
 load_balancers=3.5.0
@@ -30,7 +33,7 @@ for namespace in "$platform" "$streams"; do
   kubectl label --overwrite namespace "$namespace" pod-security.kubernetes.io/enforce=restricted
 done
 
-# EKS has no default class, and that of its add-on does not encrypt.
+# EKS has no default storage class, and the class of the EBS CSI add-on does not encrypt.
 kubectl apply -f - <<YAML
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
@@ -47,19 +50,20 @@ volumeBindingMode: WaitForFirstConsumer
 allowVolumeExpansion: true
 YAML
 
-# The operator watches only namespaces that are there when it is installed.
+# The Spark operator watches only namespaces that exist when it is installed.
 helm upgrade --install spark-operator spark-operator --repo https://kubeflow.github.io/spark-operator \
   --version "$spark_operator" --namespace spark-operator --create-namespace \
   --set "spark.jobNamespaces={$streams}" --set webhook.enable=true --wait
 
-# The service accounts of autoscaler and load balancer controller have the roles that Terraform made for them.
+# Terraform has created IAM roles for the service accounts of the autoscaler and the load balancer controller.
 helm upgrade --install cluster-autoscaler cluster-autoscaler --repo https://kubernetes.github.io/autoscaler \
   --version "$autoscaler" --namespace kube-system \
   --set "autoDiscovery.clusterName=$cluster" --set "awsRegion=$region" \
   --set rbac.serviceAccount.name=cluster-autoscaler --set fullnameOverride=cluster-autoscaler \
   --set nodeSelector.tweet-sentiment/nodes=system --wait
 
-# Region and VPC are named, since no pod reaches the metadata of its node; what is turned off, its role may not do.
+# Region and VPC are passed explicitly because pods cannot reach the instance metadata. The role of the controller does
+# not permit the features that are turned off.
 [[ " ${*:2} " != *" ingress "* ]] ||
   helm upgrade --install aws-load-balancer-controller aws-load-balancer-controller \
     --repo https://aws.github.io/eks-charts --version "$load_balancers" --namespace kube-system \
@@ -69,8 +73,8 @@ helm upgrade --install cluster-autoscaler cluster-autoscaler --repo https://kube
     --set defaultTags.project=tweet-sentiment --set "defaultTags.environment=$cluster" \
     --set nodeSelector.tweet-sentiment/nodes=system --wait
 
-# It looks at monitors and rules of all namespaces, not only at those of its own release; of the control plane EKS shows
-# it neither scheduler nor etcd.
+# Prometheus reads monitors and rules of all namespaces, not only of its own release. EKS does not expose the metrics of
+# the controller manager, the scheduler and etcd.
 [[ " ${*:2} " != *" prometheus "* ]] ||
   helm upgrade --install prometheus kube-prometheus-stack --repo https://prometheus-community.github.io/helm-charts \
     --version "$prometheus" --namespace monitoring --create-namespace \

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Users and databases of Airflow and MLflow on RDS, and the Secret by which the chart knows them. Run again, it gives both
-# users new passwords: restart Airflow and MLflow afterwards.
+# Create users and databases for Airflow and MLflow on RDS, and the Secret with their URIs for the chart. Each run sets
+# new passwords: restart Airflow and MLflow afterwards.
 # Usage: terraform/scripts/database.sh terraform/examples/production
 set -euo pipefail
-example=${1:?name the folder of an applied example}
+example=${1:?pass the folder of an applied example, such as terraform/examples/minimal}
 
 output() { terraform -chdir="$example" output -json | python3 -c 'import json, sys; v = json.load(sys.stdin)
 for key in sys.argv[1].split("."): v = v[key]
@@ -15,20 +15,20 @@ secret=$(output database.value.secret_arn)
 region=$(output region.value)
 platform=$(output namespaces.value.platform)
 
-first=$(aws secretsmanager get-secret-value --region "$region" --secret-id "$secret" --query SecretString --output text |
+master_password=$(aws secretsmanager get-secret-value --region "$region" --secret-id "$secret" --query SecretString --output text |
   python3 -c 'import json, sys; print(json.load(sys.stdin)["password"])')
 random() { python3 -c 'import secrets; print(secrets.token_hex(24))'; }
 airflow=$(random)
 mlflow=$(random)
 
-# In the cluster, since nothing else reaches the database. The password goes in on standard input: an argument or a
-# variable of the pod could be read by whoever may look at pods.
+# psql runs in the cluster because only the nodes can reach the database. The master password is passed on standard
+# input: anyone who may read pods could read it in an argument or an environment variable.
 {
-  echo "$first"
+  echo "$master_password"
   for user in airflow mlflow; do
     echo "SELECT 'CREATE ROLE $user' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '$user') \\gexec"
     echo "ALTER ROLE $user LOGIN PASSWORD '${!user}';"
-    # RDS' first user is no superuser: it may give a database only to a role that it belongs to.
+    # The RDS master user is not a superuser: it can create a database only for a role that it is a member of.
     echo "GRANT $user TO CURRENT_USER;"
     echo "SELECT 'CREATE DATABASE $user OWNER $user' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '$user') \\gexec"
     echo "REVOKE CONNECT ON DATABASE $user FROM PUBLIC;"

@@ -1,4 +1,4 @@
-"""Both examples applied, planned again and, at the end, destroyed: side by side in one account, as they may be."""
+"""Apply both examples to one mocked account, plan them again, and destroy them after the last test."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.terraform.cli import TerraformError, Workdir
-from tests.terraform.server import serve
+from tests.terraform.moto_server import serve
 from tests.terraform.state import Resource, resources
+from tests.terraform.terraform_cli import TerraformError, Workdir
 
 ADMIN = "arn:aws:iam::123456789012:role/platform"
-# What is off by default is on in one of them. A protected database could not be destroyed in one step.
+# Each option that is off by default is on in one example. Deletion protection would block the destroy.
 _DATABASE = '-var=database={instance_class="db.t4g.medium",multi_zone=true,backup_days=14,deletion_protection=false}'
 EXAMPLES = {
     "minimal": ["-var=method=irsa", '-var=public_access_cidrs=["203.0.113.7/32"]'],
@@ -22,7 +22,7 @@ EXAMPLES = {
 
 
 class Applied:
-    """One example after `apply`, and what a second plan and a destroy said."""
+    """An applied example: its resources, its outputs and the plan after the apply."""
 
     def __init__(self, root: Path, name: str, endpoint: str) -> None:
         self.name = name
@@ -41,11 +41,12 @@ class Applied:
         self.outputs = self._workdir.json("output", "-json")
 
     def destroy(self) -> None:
-        # The second plan has just refreshed the state.
+        # The second plan has already refreshed the state.
         self._workdir.run("destroy", "-auto-approve", "-refresh=false", *self._arguments)
-        left = resources(self._workdir.json("show", "-json"))
-        if left:
-            raise TerraformError(f"{self.name}: left after a destroy: {[resource.address for resource in left]}")
+        remaining = resources(self._workdir.json("show", "-json"))
+        if remaining:
+            addresses = [resource.address for resource in remaining]
+            raise TerraformError(f"{self.name}: resources remain after terraform destroy: {addresses}")
 
     def of(self, kind: str) -> list[Resource]:
         return [resource for resource in self.resources if resource.kind == kind]
@@ -54,14 +55,14 @@ class Applied:
 @pytest.fixture(scope="session")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Applied]]:
     if shutil.which("terraform") is None:
-        pytest.fail("terraform is not on the PATH")
+        pytest.fail("terraform is not on the PATH: install version 1.10 or later")
     root = tmp_path_factory.mktemp("terraform")
     with serve() as endpoint:
         applied = {name: Applied(root, name, endpoint) for name in EXAMPLES}
         with ThreadPoolExecutor() as pool:
             list(pool.map(Applied.apply, applied.values()))
             yield applied
-            # A destroy that fails is an error of the last test: it must not pass unseen.
+            # A failed destroy is reported as an error of the last test.
             list(pool.map(Applied.destroy, applied.values()))
 
 

@@ -1,4 +1,4 @@
-"""Resources of a state, as `terraform show -json` prints it."""
+"""Read the resources of a Terraform state from `terraform show -json`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,20 +7,21 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Resource:
-    """One managed resource: its address, type and values."""
+    """A managed resource: address, type and values."""
 
     address: str
     kind: str
     values: dict[str, Any]
 
 
-def resources(shown: dict[str, Any]) -> list[Resource]:
-    root = shown.get("values", {}).get("root_module", {})
+def resources(state: dict[str, Any]) -> list[Resource]:
+    """Return all managed resources in the parsed output of `terraform show -json`, including those of child modules."""
+    root = state.get("values", {}).get("root_module", {})
     return [
-        Resource(found["address"], found["type"], found["values"])
+        Resource(resource["address"], resource["type"], resource["values"])
         for module in _modules(root)
-        for found in module.get("resources", [])
-        if found["mode"] == "managed"
+        for resource in module.get("resources", [])
+        if resource["mode"] == "managed"
     ]
 
 

@@ -1,4 +1,4 @@
-"""What stands after an apply: a second plan is empty, and nothing is open, bare or untagged."""
+"""After an apply, the second plan is empty, and no resource is public, unencrypted or untagged."""
 
 import json
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from tests.terraform.conftest import Applied
-from tests.terraform.policy import Request, decide, statements
+from tests.terraform.iam_policy import Request, decide, statements
 
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(600)]
 
 
-# What moto gives back otherwise than it was sent; README.md explains each.
-DRIFT = {
+# Attributes that moto does not return as they were sent; README.md explains each.
+MOTO_DIFFERENCES = {
     "minimal": {},
     "production": {
         "module.database.aws_db_parameter_group.this": {"parameter"},
@@ -22,16 +22,16 @@ DRIFT = {
 }
 
 
-def test_a_second_plan_is_empty_but_for_what_moto_forgets(example: Applied) -> None:
-    found = {}
-    for changed in example.second_plan["resource_changes"]:
-        change = changed["change"]
+def test_the_second_plan_is_empty_except_for_known_moto_differences(example: Applied) -> None:
+    differences = {}
+    for resource in example.second_plan["resource_changes"]:
+        change = resource["change"]
         if change["actions"] not in (["no-op"], ["read"]):
-            assert change["actions"] == ["update"], changed["address"]
-            found[changed["address"]] = {
+            assert change["actions"] == ["update"], resource["address"]
+            differences[resource["address"]] = {
                 field for field, value in change["after"].items() if change["before"][field] != value
             }
-    assert found == DRIFT[example.name]
+    assert differences == MOTO_DIFFERENCES[example.name]
     assert not any(change["actions"] != ["no-op"] for change in example.second_plan.get("output_changes", {}).values())
 
 
@@ -39,12 +39,12 @@ def test_every_resource_is_tagged(example: Applied) -> None:
     for resource in example.resources:
         if "tags" in resource.values:
             tags = resource.values["tags"] or {}
-            wanted = {"project": "tweet-sentiment", "managed-by": "terraform"}
-            assert wanted.items() <= tags.items(), resource.address
+            expected = {"project": "tweet-sentiment", "managed-by": "terraform"}
+            assert expected.items() <= tags.items(), resource.address
             assert {"environment", "module", "Name"} <= tags.keys(), resource.address
 
 
-def test_no_bucket_is_public_bare_or_without_tls(example: Applied) -> None:
+def test_buckets_block_public_access_encrypt_and_require_tls(example: Applied) -> None:
     buckets = {resource.values["id"]: resource.values["arn"] for resource in example.of("aws_s3_bucket")}
     assert len(buckets) == 3
     blocked = {
@@ -67,9 +67,9 @@ def test_no_bucket_is_public_bare_or_without_tls(example: Applied) -> None:
     }
     policies = {resource.values["bucket"]: resource.values["policy"] for resource in example.of("aws_s3_bucket_policy")}
     for name, arn in buckets.items():
-        for context, wanted in (({"aws:SecureTransport": "false"}, False), ({"aws:SecureTransport": "true"}, None)):
+        for context, expected in (({"aws:SecureTransport": "false"}, False), ({"aws:SecureTransport": "true"}, None)):
             anyone = Request("arn:aws:iam::999999999999:root", "s3:GetObject", f"{arn}/x", context)
-            assert decide([policies[name]], anyone) is wanted, name
+            assert decide([policies[name]], anyone) is expected, name
 
 
 def test_queues_topics_disks_and_secrets_are_encrypted(example: Applied) -> None:
@@ -81,56 +81,56 @@ def test_queues_topics_disks_and_secrets_are_encrypted(example: Applied) -> None
         assert cluster.values["encryption_config"][0]["resources"] == ["secrets"]
 
 
-def test_other_keys_are_refused_on_the_way_in(example: Applied) -> None:
+def test_buckets_deny_uploads_with_another_encryption_or_key(example: Applied) -> None:
     for policy in example.of("aws_s3_bucket_policy"):
         if "-access-logs-" in policy.values["bucket"]:
             continue
         resource = f"arn:aws:s3:::{policy.values['bucket']}/x"
-        own = next(
+        bucket_key = next(
             statement["Condition"]["StringNotEquals"]["s3:x-amz-server-side-encryption-aws-kms-key-id"]
             for statement in statements(policy.values["policy"])
-            if statement["Sid"] == "NoOtherKey"
+            if statement["Sid"] == "DenyOtherKey"
         )
         key, algorithm = "s3:x-amz-server-side-encryption-aws-kms-key-id", "s3:x-amz-server-side-encryption"
         headers: list[tuple[dict[str, str], bool | None]] = [
             ({}, None),
-            ({algorithm: "aws:kms", key: own}, None),
+            ({algorithm: "aws:kms", key: bucket_key}, None),
             ({algorithm: "AES256"}, False),
             ({algorithm: "aws:kms", key: "arn:aws:kms:eu-central-1:999999999999:key/other"}, False),
         ]
-        for context, wanted in headers:
+        for context, expected in headers:
             put = Request("arn:aws:iam::123456789012:role/a", "s3:PutObject", resource, context)
-            assert decide([policy.values["policy"]], put) is wanted, (policy.address, context)
+            assert decide([policy.values["policy"]], put) is expected, (policy.address, context)
 
 
-def test_keys_are_rotated_and_left_to_the_account(example: Applied) -> None:
+def test_keys_are_rotated_and_controlled_by_the_account(example: Applied) -> None:
     for key in example.of("aws_kms_key"):
         assert key.values["enable_key_rotation"], key.address
         for statement in statements(key.values["policy"]):
-            # In a key's policy the resource `*` is that key.
+            # In a key policy, the resource `*` means the key itself.
             if "*" in statement["Action"]:
                 assert statement["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}, key.address
 
 
-def test_no_wildcard_action_on_a_wildcard_resource(example: Applied) -> None:
-    found = 0
+def test_role_policies_have_no_wildcard_actions_and_few_wildcard_resources(example: Applied) -> None:
+    count = 0
     for policy in example.of("aws_iam_role_policy"):
         for statement in statements(policy.values["policy"]):
-            found += 1
+            count += 1
             assert "NotAction" not in statement and "NotResource" not in statement, policy.address
-            actions, where = (_list(statement[field]) for field in ("Action", "Resource"))
+            actions, resources = (_list(statement[field]) for field in ("Action", "Resource"))
             assert not any("*" in action for action in actions), policy.address
-            if "*" in where:
-                looks = all(action.split(":")[1].startswith(("Describe", "Get")) for action in actions)
-                assert looks or statement.get("Condition"), (policy.address, statement)
-    assert found > 20
+            if "*" in resources:
+                read_only = all(action.split(":")[1].startswith(("Describe", "Get")) for action in actions)
+                assert read_only or statement.get("Condition"), (policy.address, statement)
+    assert count > 20
 
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def test_nothing_lets_the_internet_in(example: Applied) -> None:
+def test_no_resource_is_reachable_from_the_internet(example: Applied) -> None:
     for rule in example.of("aws_vpc_security_group_ingress_rule"):
         assert rule.values["cidr_ipv4"] != "0.0.0.0/0" and not rule.values["cidr_ipv6"], rule.address
     for group in [*example.of("aws_security_group"), *example.of("aws_default_security_group")]:
@@ -146,8 +146,8 @@ def test_nothing_lets_the_internet_in(example: Applied) -> None:
     assert all(not subnet.values["map_public_ip_on_launch"] for subnet in example.of("aws_subnet"))
 
 
-def test_only_eks_ec2_and_services_of_this_account_take_roles(example: Applied) -> None:
-    """A role that anyone outside could take would make all other policies idle."""
+def test_only_aws_services_and_service_accounts_of_the_cluster_may_assume_roles(example: Applied) -> None:
+    """A role that outsiders could assume would bypass all other policies."""
     for role in example.of("aws_iam_role"):
         for statement in statements(role.values["assume_role_policy"]):
             principals = json.dumps(statement["Principal"])
@@ -157,17 +157,17 @@ def test_only_eks_ec2_and_services_of_this_account_take_roles(example: Applied) 
                 assert "aws:SourceAccount" in equals and "aws:RequestTag/kubernetes-service-account" in equals
 
 
-def test_policies_fit_into_what_iam_takes(example: Applied) -> None:
-    """moto takes any length: IAM takes 10,240 characters within a role, and 2,048 of who may take it."""
-    own: dict[str, int] = {}
+def test_policies_and_names_fit_the_limits_of_iam(example: Applied) -> None:
+    """IAM limits inline policies to 10,240 characters per role and trust policies to 2,048; moto accepts any length."""
+    sizes: dict[str, int] = {}
     for policy in example.of("aws_iam_role_policy"):
-        own[policy.values["role"]] = own.get(policy.values["role"], 0) + len(policy.values["policy"])
-    assert max(own.values()) <= 10_240
+        sizes[policy.values["role"]] = sizes.get(policy.values["role"], 0) + len(policy.values["policy"])
+    assert max(sizes.values()) <= 10_240
     assert all(len(role.values["assume_role_policy"]) <= 2_048 for role in example.of("aws_iam_role"))
     assert all(len(role.values["id"]) <= 64 for role in example.of("aws_iam_role"))
 
 
-def test_databases_have_no_password_in_the_state(examples: dict[str, Applied]) -> None:
+def test_the_state_contains_no_database_password(examples: dict[str, Applied]) -> None:
     (database,) = examples["production"].of("aws_db_instance")
     assert database.values["password"] is None
     assert database.values["manage_master_user_password"] is True

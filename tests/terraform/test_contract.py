@@ -1,4 +1,4 @@
-"""Outputs → `make values` → the chart: it renders, and what it names is what stands in AWS."""
+"""The chart, rendered with values from the outputs, matches the resources that Terraform creates in AWS."""
 
 import json
 import re
@@ -10,31 +10,33 @@ import yaml
 
 from spark_apps.settings import Settings
 from spark_apps.tables import TABLES
-from tests.terraform.account import ROLES, Account
-from tests.terraform.chart import PROJECT, TAG, Rendered, template, values
 from tests.terraform.conftest import Applied
-from tests.terraform.policy import Request, decide
+from tests.terraform.iam_policy import Request, decide
+from tests.terraform.permissions import ROLES, Permissions
+from tests.terraform.rendered_chart import PROJECT, TAG, RenderedChart, template, values
 
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(600)]
 
 WEB_IDENTITY = "software.amazon.awssdk.auth.credentials.WebIdentityTokenFileCredentialsProvider"
-# Service accounts of the chart that call nothing of AWS and have no role.
+# Service accounts of the chart that do not call AWS and have no role.
 WITHOUT_ROLE = {"postgres"}
-# What scripts/cluster.sh installs.
+# Controllers that scripts/cluster.sh installs and that have an IAM role.
 CONTROLLERS = {"cluster-autoscaler", "aws-load-balancer-controller"}
 
 
 @pytest.fixture(scope="module")
-def charts(examples: dict[str, Applied], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rendered]:
-    return {name: Rendered(name, one.outputs, tmp_path_factory.mktemp(name)) for name, one in examples.items()}
+def charts(examples: dict[str, Applied], tmp_path_factory: pytest.TempPathFactory) -> dict[str, RenderedChart]:
+    return {
+        name: RenderedChart(name, example.outputs, tmp_path_factory.mktemp(name)) for name, example in examples.items()
+    }
 
 
 @pytest.fixture
-def chart(charts: dict[str, Rendered], example: Applied) -> Rendered:
+def chart(charts: dict[str, RenderedChart], example: Applied) -> RenderedChart:
     return charts[example.name]
 
 
-def test_the_schema_refuses_what_is_no_output_of_ours(examples: dict[str, Applied], tmp_path: Path) -> None:
+def test_the_chart_schema_refuses_a_lake_that_is_not_in_s3(examples: dict[str, Applied], tmp_path: Path) -> None:
     outputs = json.loads(json.dumps(examples["production"].outputs))
     outputs["lake"]["value"] = "/lake/tables"
     values("production", outputs, tmp_path)
@@ -42,7 +44,7 @@ def test_the_schema_refuses_what_is_no_output_of_ours(examples: dict[str, Applie
     assert done.returncode != 0 and "lake" in done.stderr
 
 
-def test_the_ingress_of_the_readme(examples: dict[str, Applied], tmp_path: Path) -> None:
+def test_the_ingress_values_of_the_readme_render(examples: dict[str, Applied], tmp_path: Path) -> None:
     values("production", examples["production"].outputs, tmp_path)
     (block,) = re.findall(r"```yaml\n(.*?)```", (PROJECT / "terraform" / "README.md").read_text(), re.DOTALL)
     (tmp_path / "ingress.yaml").write_text(block)
@@ -52,7 +54,7 @@ def test_the_ingress_of_the_readme(examples: dict[str, Applied], tmp_path: Path)
     assert ingress["metadata"]["annotations"]["alb.ingress.kubernetes.io/scheme"] == "internal"
 
 
-def test_every_pod_has_an_account_of_its_own(chart: Rendered) -> None:
+def test_every_pod_has_a_service_account_and_every_service_account_a_pod(chart: RenderedChart) -> None:
     accounts = chart.of("ServiceAccount")
     assert len(chart.pods) >= 10
     assert {f"{pod.namespace}/{pod.account}" for pod in chart.pods} == accounts.keys()
@@ -61,13 +63,13 @@ def test_every_pod_has_an_account_of_its_own(chart: Rendered) -> None:
     }
 
 
-def test_every_pod_has_the_role_meant_for_it_with_pod_identity(
-    charts: dict[str, Rendered], examples: dict[str, Applied]
+def test_every_pod_gets_its_role_with_pod_identity(
+    charts: dict[str, RenderedChart], examples: dict[str, Applied]
 ) -> None:
     production = examples["production"]
     roles = {
-        (one.values["namespace"], one.values["service_account"]): one.values["role_arn"]
-        for one in production.of("aws_eks_pod_identity_association")
+        (association.values["namespace"], association.values["service_account"]): association.values["role_arn"]
+        for association in production.of("aws_eks_pod_identity_association")
     }
     arns = production.outputs["role_arns"]["value"]
     pods = {(pod.namespace, pod.account) for pod in charts["production"].pods if pod.account not in WITHOUT_ROLE}
@@ -77,24 +79,22 @@ def test_every_pod_has_the_role_meant_for_it_with_pod_identity(
     for application in charts["production"].applications.values():
         assert WEB_IDENTITY not in application["spec"]["sparkConf"].values()
     (cluster,) = production.of("aws_eks_cluster")
-    trust = Account(production).trust
+    trust = Permissions(production).trust
     for (namespace, account), role in roles.items():
-        for asking, wanted in ((account, True), ("default", None)):
+        for service_account, expected in ((account, True), ("default", None)):
             context = {
                 "aws:SourceArn": cluster.values["arn"],
                 "aws:SourceAccount": "123456789012",
                 "aws:RequestTag/kubernetes-namespace": namespace,
-                "aws:RequestTag/kubernetes-service-account": asking,
+                "aws:RequestTag/kubernetes-service-account": service_account,
             }
             request = Request("pods.eks.amazonaws.com", "sts:AssumeRole", "", context)
-            assert decide([trust[role.rpartition("/")[2]]], request) is wanted, role
+            assert decide([trust[role.rpartition("/")[2]]], request) is expected, role
 
 
-def test_every_pod_has_the_role_meant_for_it_with_irsa(
-    charts: dict[str, Rendered], examples: dict[str, Applied]
-) -> None:
+def test_every_pod_gets_its_role_with_irsa(charts: dict[str, RenderedChart], examples: dict[str, Applied]) -> None:
     minimal, chart = examples["minimal"], charts["minimal"]
-    accounts, trust = chart.of("ServiceAccount"), Account(minimal).trust
+    accounts, trust = chart.of("ServiceAccount"), Permissions(minimal).trust
     arns = minimal.outputs["role_arns"]["value"]
     (provider,) = minimal.of("aws_iam_openid_connect_provider")
     issuer = provider.values["arn"].split(":oidc-provider/")[1]
@@ -104,72 +104,74 @@ def test_every_pod_has_the_role_meant_for_it_with_irsa(
         annotations = accounts[f"{namespace}/{account}"]["metadata"]["annotations"]
         assert annotations["eks.amazonaws.com/role-arn"] == arns[account]
         subjects = {f"{namespace}:{account}": True, f"{namespace}:default": None, f"other:{account}": None}
-        for subject, wanted in subjects.items():
+        for subject, expected in subjects.items():
             context = {f"{issuer}:sub": f"system:serviceaccount:{subject}", f"{issuer}:aud": "sts.amazonaws.com"}
             request = Request(provider.values["arn"], "sts:AssumeRoleWithWebIdentity", "", context)
-            assert decide([trust[arns[account].rpartition("/")[2]]], request) is wanted, (account, subject)
-    # S3A's own chain does not look for the token.
+            assert decide([trust[arns[account].rpartition("/")[2]]], request) is expected, (account, subject)
+    # S3A's default credentials chain does not read web identity tokens.
     for application in chart.applications.values():
         assert application["spec"]["sparkConf"]["spark.hadoop.fs.s3a.aws.credentials.provider"] == WEB_IDENTITY
 
 
 def _key(uri: str, bucket: str) -> str:
-    """Return the key within the bucket that Terraform made."""
+    """Return the object key of an S3 URI, which must be in `bucket`."""
     assert uri.split("/")[2] == bucket
     return uri.split("/", 3)[3]
 
 
-def test_what_a_pod_is_told_its_role_may_use(chart: Rendered, example: Applied) -> None:
-    account = Account(example)
-    told = {pod.account: pod.env for pod in chart.pods if "TWEETS_LAKE" in pod.env or "ARTIFACTS" in pod.env}
-    settings = Settings(landing=told["bronze"]["TWEETS_LANDING"], lake=told["bronze"]["TWEETS_LAKE"])
+def test_roles_may_use_the_locations_in_the_environment_of_their_pods(chart: RenderedChart, example: Applied) -> None:
+    permissions = Permissions(example)
+    environments = {pod.account: pod.env for pod in chart.pods if "TWEETS_LAKE" in pod.env or "ARTIFACTS" in pod.env}
+    settings = Settings(landing=environments["bronze"]["TWEETS_LANDING"], lake=environments["bronze"]["TWEETS_LAKE"])
     assert settings.landing and settings.lake
-    landed = _key(f"{settings.landing}/a.json", account.bucket("landing"))
-    assert account.reads("bronze", "landing", landed)
+    landed = _key(f"{settings.landing}/a.json", permissions.bucket("landing"))
+    assert permissions.reads("bronze", "landing", landed)
     for table in TABLES:
         layer = table.name.split("/")[0]
-        log = _key(f"{table.path(settings.lake)}/_delta_log/0.json", account.bucket("lake"))
-        assert account.writes(layer, "lake", log), table.name
-        assert account.reads("dashboard", "lake", log), table.name
-    assert account.writes("mlflow", "lake", _key(told["mlflow"]["ARTIFACTS"] + "/1/x", account.bucket("lake")))
-    for lands in ("demo", "dashboard"):
-        if "TWEETS_LANDING" in told.get(lands, {}):
-            assert account.writes(lands, "landing", landed), lands
+        log = _key(f"{table.path(settings.lake)}/_delta_log/0.json", permissions.bucket("lake"))
+        assert permissions.writes(layer, "lake", log), table.name
+        assert permissions.reads("dashboard", "lake", log), table.name
+    assert permissions.writes(
+        "mlflow", "lake", _key(environments["mlflow"]["ARTIFACTS"] + "/1/x", permissions.bucket("lake"))
+    )
+    for writer in ("demo", "dashboard"):
+        if "TWEETS_LANDING" in environments.get(writer, {}):
+            assert permissions.writes(writer, "landing", landed), writer
 
 
-def test_no_role_reaches_what_its_pods_are_not_told_of(chart: Rendered, example: Applied) -> None:
-    """A job that is to read the lake gets its address and its right together, or neither."""
-    account = Account(example)
-    for role in account.roles:
-        told = " ".join(value for pod in chart.pods if pod.account == role for value in pod.env.values())
+def test_roles_have_no_access_to_buckets_that_their_pods_do_not_know(chart: RenderedChart, example: Applied) -> None:
+    """A pod that reads a bucket needs both its URI in the environment and the permission of its role."""
+    permissions = Permissions(example)
+    for role in permissions.roles:
+        environment = " ".join(value for pod in chart.pods if pod.account == role for value in pod.env.values())
         for bucket in ("landing", "lake"):
-            if account.bucket(bucket) not in told:
-                assert account.bucket(bucket) not in json.dumps(account.statements(role)), (role, bucket)
+            if permissions.bucket(bucket) not in environment:
+                assert permissions.bucket(bucket) not in json.dumps(permissions.statements(role)), (role, bucket)
 
 
-def test_pods_run_on_nodes_that_are_there(chart: Rendered, example: Applied) -> None:
+def test_every_pod_fits_exactly_one_node_group(chart: RenderedChart, example: Applied) -> None:
     groups = [group.values for group in example.of("aws_eks_node_group")]
     names = {"NO_SCHEDULE": "NoSchedule"}
     for pod in chart.pods:
-        tolerated = {(one["key"], one["value"], one["effect"]) for one in pod.tolerations}
-        fits = [
+        tolerated = {(toleration["key"], toleration["value"], toleration["effect"]) for toleration in pod.tolerations}
+        fitting = [
             group["labels"]["tweet-sentiment/nodes"]
             for group in groups
             if pod.nodes.items() <= group["labels"].items()
             and {(taint["key"], taint["value"], names[taint["effect"]]) for taint in group["taint"]} <= tolerated
         ]
-        use = {"driver": "drivers", "executor": "executors"}.get(pod.name.split()[-1], "system")
-        assert fits == [use if example.name == "production" else "system"], pod.name
+        expected = {"driver": "drivers", "executor": "executors"}.get(pod.name.split()[-1], "system")
+        assert fitting == [expected if example.name == "production" else "system"], pod.name
 
 
-def test_images_are_in_repositories_of_ours(chart: Rendered, example: Applied) -> None:
-    repositories = {f"{one.values['repository_url']}:{TAG}" for one in example.of("aws_ecr_repository")}
+def test_images_come_from_the_ecr_repositories(chart: RenderedChart, example: Applied) -> None:
+    repositories = {f"{repository.values['repository_url']}:{TAG}" for repository in example.of("aws_ecr_repository")}
     others = {image for pod in chart.pods for image in pod.images} - repositories
     assert {pod.account for pod in chart.pods if pod.images & others} <= WITHOUT_ROLE, others
 
 
-def test_namespaces_are_those_of_chart_script_and_dags(
-    chart: Rendered, example: Applied, monkeypatch: pytest.MonkeyPatch
+def test_outputs_chart_and_dags_agree_on_namespaces_and_streams(
+    chart: RenderedChart, example: Applied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tweet_dags import settings
 
@@ -178,30 +180,31 @@ def test_namespaces_are_those_of_chart_script_and_dags(
     assert {application["metadata"]["namespace"] for application in chart.applications.values()} == {
         namespaces["streams"]
     }
-    # The chart's own default, which `make deploy` relies on.
+    # The default of the chart, which `make deploy` relies on.
     assert namespaces["streams"] == f"{namespaces['platform']}-streams"
-    told = chart.of("ConfigMap")[f"{namespaces['platform']}/airflow"]["data"]
-    for name, value in told.items():
+    environment = chart.of("ConfigMap")[f"{namespaces['platform']}/airflow"]["data"]
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert settings.namespace() == namespaces["streams"]
-    # A rescore is no stream: it takes the place of Gold for a while.
+    # A rescore is not a stream: it replaces Gold temporarily.
     assert {*settings.streams(), "rescore"} == chart.applications.keys()
 
 
-def test_the_secret_of_the_database_is_the_one_that_the_script_makes(charts: dict[str, Rendered]) -> None:
+def test_the_chart_reads_the_database_secret_that_the_script_creates(charts: dict[str, RenderedChart]) -> None:
     script = (PROJECT / "terraform" / "scripts" / "database.sh").read_text()
     text = script[script.index("apiVersion: v1\nkind: Secret") :].split("\nYAML")[0]
-    made: dict[str, Any] = yaml.safe_load(text.replace("$platform", "tweet-sentiment"))
-    name, keys = made["metadata"]["name"], set(made["stringData"])
-    asked = _secret_keys(charts["production"].documents)
-    assert {key for secret, key in asked if secret == name} == {"airflow-uri", "mlflow-uri"}
+    manifest: dict[str, Any] = yaml.safe_load(text.replace("$platform", "tweet-sentiment"))
+    name, keys = manifest["metadata"]["name"], set(manifest["stringData"])
+    references = _secret_keys(charts["production"].documents)
+    assert {key for secret, key in references if secret == name} == {"airflow-uri", "mlflow-uri"}
     assert {"airflow-uri", "mlflow-uri"} <= keys
-    assert not {secret for secret, _ in asked} - {name, "airflow"}
+    assert not {secret for secret, _ in references} - {name, "airflow"}
 
 
 def _secret_keys(value: Any) -> set[tuple[str, str]]:
+    """Return name and key of every `secretKeyRef` in `value`."""
     if isinstance(value, list):
-        return {found for inner in value for found in _secret_keys(inner)}
+        return {reference for inner in value for reference in _secret_keys(inner)}
     if not isinstance(value, dict):
         return set()
     if "secretKeyRef" in value:

@@ -1,4 +1,4 @@
-"""From outputs to the chart's values: the keys are the chart's, the names those that chart and DAGs use."""
+"""values.py converts the outputs of both examples to values of the chart."""
 
 import json
 import subprocess
@@ -16,56 +16,59 @@ pytestmark = [pytest.mark.terraform, pytest.mark.timeout(600)]
 PROJECT = Path(__file__).parents[2]
 
 
-def make(outputs: dict[str, Any], *arguments: str) -> dict[str, Any]:
+def run_values(outputs: dict[str, Any], *arguments: str) -> dict[str, Any]:
     script = [sys.executable, str(PROJECT / "terraform" / "values.py"), *arguments]
     done = subprocess.run(script, input=json.dumps(outputs), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    made: dict[str, Any] = yaml.safe_load(done.stdout)
-    return made
+    chart_values: dict[str, Any] = yaml.safe_load(done.stdout)
+    return chart_values
 
 
-def test_production(examples: dict[str, Applied]) -> None:
-    made = make(examples["production"].outputs, "--tag", "1.2.3")
-    assert made["landing"] == "s3a://tweets-production-landing-123456789012/voc_volume/"
-    assert made["lake"] == "s3a://tweets-production-lake-123456789012/lake"
-    assert made["mlflow"] == {"artifacts": "s3://tweets-production-lake-123456789012/mlflow"}
-    assert made["image"]["tag"] == "1.2.3"
-    assert made["image"]["registry"].endswith("/tweets-production")
-    assert made["storage"] == {"type": "s3", "s3": {"region": "eu-central-1", "webIdentity": False}}
-    assert made["postgres"] == {"enabled": False, "existingSecret": "database"}
-    assert made["streams"]["namespace"] == "tweet-sentiment-streams"
-    assert made["streams"]["sparkConf"] == {
+def test_values_of_production(examples: dict[str, Applied]) -> None:
+    values = run_values(examples["production"].outputs, "--tag", "1.2.3")
+    assert values["landing"] == "s3a://tweets-production-landing-123456789012/voc_volume/"
+    assert values["lake"] == "s3a://tweets-production-lake-123456789012/lake"
+    assert values["mlflow"] == {"artifacts": "s3://tweets-production-lake-123456789012/mlflow"}
+    assert values["image"]["tag"] == "1.2.3"
+    assert values["image"]["registry"].endswith("/tweets-production")
+    assert values["storage"] == {"type": "s3", "s3": {"region": "eu-central-1", "webIdentity": False}}
+    assert values["postgres"] == {"enabled": False, "existingSecret": "database"}
+    assert values["streams"]["namespace"] == "tweet-sentiment-streams"
+    assert values["streams"]["sparkConf"] == {
         "spark.kubernetes.driver.node.selector.tweet-sentiment/nodes": "drivers",
         "spark.kubernetes.executor.node.selector.tweet-sentiment/nodes": "executors",
     }
-    assert {one["value"] for one in made["streams"]["silver"]["tolerations"]} == {"drivers", "executors"}
-    assert made["demo"] == {"enabled": False} and made["dashboard"] == {"typing": False}
-    assert all(account == {"annotations": {}} for account in made["serviceAccounts"].values())
+    assert {toleration["value"] for toleration in values["streams"]["silver"]["tolerations"]} == {
+        "drivers",
+        "executors",
+    }
+    assert values["demo"] == {"enabled": False} and values["dashboard"] == {"typing": False}
+    assert all(account == {"annotations": {}} for account in values["serviceAccounts"].values())
 
 
-def test_minimal(examples: dict[str, Applied]) -> None:
-    made = make(examples["minimal"].outputs)
-    assert made["postgres"] == {"enabled": True}
-    assert made["storage"]["s3"]["webIdentity"] is True
-    assert "sparkConf" not in made["streams"] and "gold" not in made["streams"]
-    assert made["demo"] == {"enabled": True} and "tag" not in made["image"]
+def test_values_of_minimal(examples: dict[str, Applied]) -> None:
+    values = run_values(examples["minimal"].outputs)
+    assert values["postgres"] == {"enabled": True}
+    assert values["storage"]["s3"]["webIdentity"] is True
+    assert "sparkConf" not in values["streams"] and "gold" not in values["streams"]
+    assert values["demo"] == {"enabled": True} and "tag" not in values["image"]
     for name in ("bronze", "silver", "gold", "dashboard", "demo", "airflow", "mlflow", "model-jobs", "quality"):
-        role = made["serviceAccounts"][name]["annotations"]["eks.amazonaws.com/role-arn"]
+        role = values["serviceAccounts"][name]["annotations"]["eks.amazonaws.com/role-arn"]
         assert role.endswith(f":role/tweets-try-{name}")
 
 
-def test_gpus_are_for_the_executors_of_gold(examples: dict[str, Applied]) -> None:
+def test_a_gpu_group_is_for_the_executors_of_gold(examples: dict[str, Applied]) -> None:
     outputs = json.loads(json.dumps(examples["production"].outputs))
     outputs["node_groups"]["value"]["gpu"] = {"label": "tweet-sentiment/nodes", "value": "gpu", "tainted": True}
-    streams = make(outputs)["streams"]
+    streams = run_values(outputs)["streams"]
     assert streams["gold"]["gpus"] == 1
     assert streams["gold"]["sparkConf"] == {"spark.kubernetes.executor.node.selector.tweet-sentiment/nodes": "gpu"}
-    assert "gpu" in {one["value"] for one in streams["gold"]["tolerations"]}
-    assert "gpu" not in {one["value"] for one in streams["bronze"]["tolerations"]}
+    assert "gpu" in {toleration["value"] for toleration in streams["gold"]["tolerations"]}
+    assert "gpu" not in {toleration["value"] for toleration in streams["bronze"]["tolerations"]}
 
 
-def test_what_are_no_outputs_of_an_example_is_refused() -> None:
+def test_input_without_the_outputs_of_an_example_is_refused() -> None:
     script = [sys.executable, str(PROJECT / "terraform" / "values.py")]
-    for text, says in (("{}", "apply an example first"), ("", "no outputs")):
+    for text, message in (("{}", "apply an example first"), ("", "standard input is not JSON")):
         done = subprocess.run(script, input=text, capture_output=True, text=True, check=False)
-        assert done.returncode == 1 and says in done.stderr
+        assert done.returncode == 1 and message in done.stderr

@@ -1,5 +1,6 @@
-# The cheapest home in which all of it runs: one NAT gateway, small spot nodes, Postgres in the cluster, and nothing that
-# a destroy would leave behind. For trying it, not for tweets that you would miss.
+# The cheapest environment that runs everything: one NAT gateway, small spot nodes, Postgres in the cluster, and buckets
+# and repositories that `terraform destroy` deletes with their contents. For evaluation, not for tweets that you need to
+# keep.
 
 locals {
   tags = { project = "tweet-sentiment", environment = var.name, managed-by = "terraform" }
@@ -27,7 +28,7 @@ module "cluster" {
   log_days            = 7
   tags                = local.tags
 
-  # One group for all: drivers on spot are started again elsewhere within minutes, and go on where they were.
+  # One group for all pods: a driver on a reclaimed spot node restarts elsewhere within minutes, from its checkpoint.
   node_groups = {
     system = {
       instance_types = ["t3.large", "t3a.large", "m5.large", "m6i.large"]

@@ -1,4 +1,4 @@
-# `make values` turns these into the values of the chart, `scripts/` reads them too.
+# `make values` turns these outputs into chart values, and the scripts in terraform/scripts read them.
 
 output "region" {
   description = "AWS region."
@@ -6,12 +6,12 @@ output "region" {
 }
 
 output "cluster_name" {
-  description = "Name of the cluster: aws eks update-kubeconfig --name."
+  description = "Name of the EKS cluster, for aws eks update-kubeconfig --name."
   value       = module.cluster.name
 }
 
 output "vpc_id" {
-  description = "The VPC, as the load balancer controller is told of it."
+  description = "ID of the VPC, for the load balancer controller."
   value       = module.network.vpc_id
 }
 
@@ -21,7 +21,7 @@ output "namespaces" {
 }
 
 output "landing" {
-  description = "URI under which tweets land."
+  description = "URI of the landing zone."
   value       = "s3a://${module.storage.landing_bucket}/${module.storage.landing_prefix}/"
 }
 
@@ -31,12 +31,12 @@ output "lake" {
 }
 
 output "mlflow_artifacts" {
-  description = "URI of the model files."
+  description = "URI of the MLflow artifacts."
   value       = "s3://${module.storage.lake_bucket}/mlflow"
 }
 
 output "image_registry" {
-  description = "What stands before /tweet-sentiment-<image>."
+  description = "Registry prefix before /tweet-sentiment-<image>."
   value       = module.registry.registry
 }
 
@@ -51,26 +51,26 @@ output "role_arns" {
 }
 
 output "web_identity" {
-  description = "Whether S3A must be told to read web identity tokens."
+  description = "Whether S3A must read web identity tokens (the chart's storage.s3.webIdentity)."
   value       = module.identity.web_identity
 }
 
 output "node_groups" {
-  description = "Label and taint of each group of nodes."
+  description = "Label and taint of each node group."
   value       = module.cluster.node_groups
 }
 
 output "demo" {
-  description = "Whether there is a role for the stream of made-up tweets."
+  description = "Whether the demo, which lands generated tweets, has a role."
   value       = true
 }
 
 output "dashboard_typing" {
-  description = "Whether the dashboard may land the tweets that are typed into it."
+  description = "Whether the dashboard may land tweets that users type."
   value       = true
 }
 
 output "database" {
-  description = "The database outside the cluster: host, port, first user and the ARN of the secret with its password; null: Postgres runs in the cluster."
+  description = "The external database: host, port, master username and ARN of the secret with its password. Null: Postgres runs in the cluster."
   value       = null
 }

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of the environment; prefix of everything in it."
+  description = "Name of the environment. Every resource name starts with it."
   type        = string
   default     = "tweets-try"
 }
@@ -11,34 +11,34 @@ variable "region" {
 }
 
 variable "admins" {
-  description = "ARNs of the IAM roles or users that administer the cluster: yours must be among them."
+  description = "ARNs of the IAM roles or users that administer the cluster. Include your own."
   type        = set(string)
 }
 
 variable "public_access_cidrs" {
-  description = "Addresses from which the Kubernetes API can be reached: your own, such as 203.0.113.7/32."
+  description = "CIDR ranges that may reach the Kubernetes API: your own address, such as 203.0.113.7/32."
   type        = list(string)
 
   validation {
     condition     = length(var.public_access_cidrs) > 0
-    error_message = "public_access_cidrs is empty: this example has no other way into the VPC, so name the address that you come from."
+    error_message = "public_access_cidrs is empty: this example has no other access to the VPC, so add your own public address, such as 203.0.113.7/32."
   }
 }
 
 variable "method" {
-  description = "How pods get their roles: pod_identity or irsa."
+  description = "How pods get their IAM roles: pod_identity or irsa."
   type        = string
   default     = "pod_identity"
 }
 
 variable "monthly_budget_usd" {
-  description = "US dollars a month above which an alarm is raised."
+  description = "Monthly budget in US dollars. Notifications are sent when the forecast exceeds 80 % or the actual cost exceeds 100 %."
   type        = number
   default     = 350
 }
 
 variable "emails" {
-  description = "Addresses that hear of alarms."
+  description = "Email addresses that receive alarms."
   type        = set(string)
   default     = []
 }

@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # Where the state is: `terraform init -backend-config=<name>.s3.tfbackend` (see README.md).
+  # `terraform init -backend-config=<name>.s3.tfbackend` sets the location of the state (see README.md).
   backend "s3" {}
 }
 

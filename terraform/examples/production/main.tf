@@ -1,4 +1,4 @@
-# One code for every environment that tweets depend on: staging.tfvars and production.tfvars say in what they differ.
+# One configuration for staging and production. staging.tfvars and production.tfvars contain the differences.
 
 locals {
   tags = { project = "tweet-sentiment", environment = var.name, managed-by = "terraform" }
@@ -26,7 +26,8 @@ module "cluster" {
   admins              = var.admins
   viewers             = var.viewers
   node_groups         = var.node_groups
-  # Asked this way, the add-on comes after its log groups: it would make them itself, without an end.
+  # This expression makes Terraform create the log groups before the add-on, which would otherwise create them without a
+  # retention period.
   container_logs = length(module.observability.log_group_names) > 0
   irsa           = var.method == "irsa"
   log_days       = 90

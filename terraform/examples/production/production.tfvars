@@ -1,6 +1,6 @@
 name   = "tweets-production"
 cidr   = "10.20.0.0/16"
-admins = ["arn:aws:iam::111122223333:role/platform"] # yours
+admins = ["arn:aws:iam::111122223333:role/platform"] # replace with yours
 
 nat = "per_zone"
 node_groups = {
@@ -12,4 +12,4 @@ node_groups = {
 database = { instance_class = "db.t4g.medium", multi_zone = true, backup_days = 14, deletion_protection = true }
 
 monthly_budget_usd = 1500
-emails             = ["platform@example.com"] # yours
+emails             = ["platform@example.com"] # replace with yours

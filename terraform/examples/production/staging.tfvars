@@ -1,6 +1,6 @@
 name   = "tweets-staging"
 cidr   = "10.21.0.0/16"
-admins = ["arn:aws:iam::111122223333:role/platform"] # yours
+admins = ["arn:aws:iam::111122223333:role/platform"] # replace with yours
 
 nat                 = "one"
 interface_endpoints = []
@@ -15,4 +15,4 @@ landing_days       = 30
 dashboard_typing   = true
 force_destroy      = true
 monthly_budget_usd = 700
-emails             = ["platform@example.com"] # yours
+emails             = ["platform@example.com"] # replace with yours

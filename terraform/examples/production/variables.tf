@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of the environment; prefix of everything in it. Two environments of one account differ in it."
+  description = "Name of the environment. Every resource name starts with it, so it must be unique within the account."
   type        = string
 }
 
@@ -10,7 +10,7 @@ variable "region" {
 }
 
 variable "cidr" {
-  description = "Addresses of the VPC."
+  description = "CIDR range of the VPC."
   type        = string
   default     = "10.20.0.0/16"
 }
@@ -21,43 +21,43 @@ variable "admins" {
 }
 
 variable "viewers" {
-  description = "ARNs of the IAM roles or users that may look at everything but Secrets."
+  description = "ARNs of the IAM roles or users with read access to everything except Secrets."
   type        = set(string)
   default     = []
 }
 
 variable "public_access_cidrs" {
-  description = "Addresses from which the Kubernetes API can be reached over the internet; empty: through the VPC only (VPN, bastion)."
+  description = "CIDR ranges that may reach the Kubernetes API over the internet. Empty makes the API private to the VPC (VPN, bastion)."
   type        = list(string)
   default     = []
 }
 
 variable "kubernetes_version" {
-  description = "Minor version of Kubernetes."
+  description = "Kubernetes minor version."
   type        = string
   default     = "1.35"
 }
 
 variable "method" {
-  description = "How pods get their roles: pod_identity or irsa."
+  description = "How pods get their IAM roles: pod_identity or irsa."
   type        = string
   default     = "pod_identity"
 }
 
 variable "nat" {
-  description = "NAT gateways: one, or per_zone."
+  description = "NAT gateways: one for all zones, or per_zone."
   type        = string
   default     = "per_zone"
 }
 
 variable "interface_endpoints" {
-  description = "AWS services that nodes reach without NAT."
+  description = "AWS services that nodes reach through interface endpoints instead of NAT."
   type        = set(string)
   default     = ["ecr.api", "ecr.dkr", "eks-auth", "logs", "sts"]
 }
 
 variable "node_groups" {
-  description = "Groups of nodes: see modules/cluster."
+  description = "Node groups by purpose: see modules/cluster."
   type = map(object({
     instance_types = list(string)
     capacity       = optional(string, "ON_DEMAND")
@@ -78,35 +78,35 @@ variable "database" {
 }
 
 variable "landing_days" {
-  description = "Days that a landed file is kept; null: for ever."
+  description = "Days until a landed file expires. Null keeps files forever."
   type        = number
   default     = 365
 }
 
 variable "landing_queue" {
-  description = "Whether a queue hears of each landed file, with an alarm on the age of its oldest message: for a consumer of yours."
+  description = "Whether S3 sends a message to an SQS queue for each landed file, for your own consumer. Alarms monitor the age of the oldest message and the dead-letter queue."
   type        = bool
   default     = false
 }
 
 variable "dashboard_typing" {
-  description = "Whether the dashboard may land the tweets that are typed into it."
+  description = "Whether the dashboard may land tweets that users type."
   type        = bool
   default     = false
 }
 
 variable "force_destroy" {
-  description = "Whether a destroy removes buckets and repositories that are not empty, and leaves no snapshot."
+  description = "Whether `terraform destroy` deletes buckets and repositories with their contents, and the database without a final snapshot."
   type        = bool
   default     = false
 }
 
 variable "monthly_budget_usd" {
-  description = "US dollars a month above which an alarm is raised."
+  description = "Monthly budget in US dollars. Notifications are sent when the forecast exceeds 80 % or the actual cost exceeds 100 %."
   type        = number
 }
 
 variable "emails" {
-  description = "Addresses that hear of alarms."
+  description = "Email addresses that receive alarms."
   type        = set(string)
 }

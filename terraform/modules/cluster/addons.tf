@@ -1,5 +1,5 @@
 locals {
-  # Service accounts of add-ons that call AWS, and the managed policy of each.
+  # Add-ons that call AWS APIs: service account and AWS managed policy of each.
   addon_roles = merge(
     {
       vpc-cni            = { namespace = "kube-system", service_account = "aws-node", policy = "AmazonEKS_CNI_Policy" }
@@ -13,7 +13,7 @@ locals {
   addons_before_nodes = {
     eks-pod-identity-agent = {}
     kube-proxy             = {}
-    # The chart says who may connect to which pod: vpc-cni enforces it only when told to.
+    # vpc-cni ignores the chart's network policies unless this is set.
     vpc-cni = { enableNetworkPolicy = "true" }
   }
 
@@ -28,7 +28,7 @@ locals {
 }
 
 locals {
-  # Whose pods may take each of these roles, add-ons and controllers alike.
+  # The service account that may assume each role, for add-ons and controllers.
   pod_accounts = merge(
     { for name, role in local.addon_roles : name => { namespace = role.namespace, service_account = role.service_account } },
     { for name in keys(local.controllers) : name => { namespace = "kube-system", service_account = name } },
@@ -69,7 +69,7 @@ resource "aws_iam_role_policy_attachment" "addons" {
   policy_arn = "arn:${local.partition}:iam::aws:policy/${each.value.policy}"
 }
 
-# DaemonSets: active as soon as they are there, and nodes need them to become ready.
+# DaemonSets become active without nodes, and nodes need these add-ons to become ready.
 resource "aws_eks_addon" "before_nodes" {
   for_each = local.addons_before_nodes
 
@@ -91,7 +91,7 @@ resource "aws_eks_addon" "before_nodes" {
   depends_on = [aws_iam_role_policy_attachment.addons]
 }
 
-# These run on nodes, and are active only once they do.
+# These add-ons become active only once their pods run, so they need nodes.
 resource "aws_eks_addon" "after_nodes" {
   for_each = local.addons_after_nodes
 

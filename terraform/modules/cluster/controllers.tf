@@ -1,20 +1,20 @@
-# Roles of what scripts/cluster.sh installs: each is taken by one service account of kube-system, and changes nothing
-# but this cluster's.
+# IAM roles of the controllers that scripts/cluster.sh installs. One service account in kube-system may assume each role,
+# and each role may change only the resources of this cluster.
 locals {
   region = data.aws_region.current.name
   elb    = "arn:${local.partition}:elasticloadbalancing:${local.region}:${local.account}"
   ec2    = "arn:${local.partition}:ec2:${local.region}:${local.account}"
-  # The load balancer controller writes the cluster's name on all that it makes, and begins its names with k8s-.
-  ours    = { "aws:ResourceTag/elbv2.k8s.aws/cluster" = var.name }
-  to_be   = { "aws:RequestTag/elbv2.k8s.aws/cluster" = var.name }
-  balance = ["${local.elb}:loadbalancer/app/k8s-*", "${local.elb}:targetgroup/k8s-*"]
+  # The AWS Load Balancer Controller tags its resources with the cluster name and prefixes their names with k8s-.
+  owned_by_cluster   = { "aws:ResourceTag/elbv2.k8s.aws/cluster" = var.name }
+  tagged_for_cluster = { "aws:RequestTag/elbv2.k8s.aws/cluster" = var.name }
+  alb_resources      = ["${local.elb}:loadbalancer/app/k8s-*", "${local.elb}:targetgroup/k8s-*"]
 
   controllers = {
     cluster-autoscaler = jsonencode([
       {
-        Sid    = "Look"
+        Sid    = "Describe"
         Effect = "Allow"
-        # These know no resources.
+        # These actions do not support resource-level permissions.
         Action = [
           "autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeAutoScalingInstances", "autoscaling:DescribeLaunchConfigurations",
           "autoscaling:DescribeScalingActivities", "ec2:DescribeImages", "ec2:DescribeInstanceTypes",
@@ -23,7 +23,7 @@ locals {
         Resource = "*"
       },
       {
-        Sid      = "LookAtGroups"
+        Sid      = "DescribeNodeGroups"
         Effect   = "Allow"
         Action   = "eks:DescribeNodegroup"
         Resource = "${replace(aws_eks_cluster.this.arn, ":cluster/", ":nodegroup/")}/*"
@@ -37,13 +37,13 @@ locals {
       },
     ])
 
-    # What application load balancers of Ingresses need: neither WAF, Shield, Cognito and search for certificates, which
-    # cluster.sh turns off, nor network load balancers.
+    # Permissions for the application load balancers of Ingresses. cluster.sh turns off WAF, Shield, Cognito and
+    # certificate discovery, so their permissions are left out, as are those for network load balancers.
     aws-load-balancer-controller = jsonencode([
       {
-        Sid    = "Look"
+        Sid    = "Describe"
         Effect = "Allow"
-        # These know no resources.
+        # These actions do not support resource-level permissions.
         Action = [
           "ec2:DescribeAccountAttributes", "ec2:DescribeAddresses", "ec2:DescribeAvailabilityZones", "ec2:DescribeInstances",
           "ec2:DescribeInternetGateways", "ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables", "ec2:DescribeSecurityGroups",
@@ -58,21 +58,21 @@ locals {
         Resource = "*"
       },
       {
-        Sid       = "FirstOfTheAccount"
+        Sid       = "CreateServiceLinkedRole"
         Effect    = "Allow"
         Action    = "iam:CreateServiceLinkedRole"
         Resource  = "arn:${local.partition}:iam::${local.account}:role/aws-service-role/elasticloadbalancing.amazonaws.com/*"
         Condition = { StringEquals = { "iam:AWSServiceName" = "elasticloadbalancing.amazonaws.com" } }
       },
       {
-        Sid       = "Make"
+        Sid       = "CreateLoadBalancers"
         Effect    = "Allow"
         Action    = ["elasticloadbalancing:CreateLoadBalancer", "elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:AddTags"]
-        Resource  = local.balance
-        Condition = { StringEquals = local.to_be }
+        Resource  = local.alb_resources
+        Condition = { StringEquals = local.tagged_for_cluster }
       },
       {
-        Sid    = "Change"
+        Sid    = "ModifyLoadBalancers"
         Effect = "Allow"
         Action = [
           "elasticloadbalancing:AddTags", "elasticloadbalancing:DeleteLoadBalancer", "elasticloadbalancing:DeleteTargetGroup",
@@ -80,11 +80,11 @@ locals {
           "elasticloadbalancing:ModifyTargetGroupAttributes", "elasticloadbalancing:RegisterTargets", "elasticloadbalancing:RemoveTags",
           "elasticloadbalancing:SetIpAddressType", "elasticloadbalancing:SetSecurityGroups", "elasticloadbalancing:SetSubnets",
         ]
-        Resource  = local.balance
-        Condition = { StringEquals = local.ours }
+        Resource  = local.alb_resources
+        Condition = { StringEquals = local.owned_by_cluster }
       },
       {
-        Sid    = "Listen"
+        Sid    = "ManageListeners"
         Effect = "Allow"
         Action = [
           "elasticloadbalancing:AddListenerCertificates", "elasticloadbalancing:AddTags", "elasticloadbalancing:CreateListener",
@@ -95,36 +95,36 @@ locals {
         Resource = ["${local.elb}:listener/app/k8s-*", "${local.elb}:listener-rule/app/k8s-*"]
       },
       {
-        # The right to make a listener is asked of its load balancer.
-        Sid       = "ListenThere"
+        # IAM also checks CreateListener against the load balancer.
+        Sid       = "CreateListeners"
         Effect    = "Allow"
         Action    = "elasticloadbalancing:CreateListener"
         Resource  = "${local.elb}:loadbalancer/app/k8s-*"
-        Condition = { StringEquals = local.ours }
+        Condition = { StringEquals = local.owned_by_cluster }
       },
       {
-        Sid      = "MakeGroup"
+        Sid      = "CreateSecurityGroupsInVpc"
         Effect   = "Allow"
         Action   = "ec2:CreateSecurityGroup"
         Resource = "${local.ec2}:vpc/${aws_eks_cluster.this.vpc_config[0].vpc_id}"
       },
       {
-        Sid       = "NameGroup"
+        Sid       = "CreateSecurityGroups"
         Effect    = "Allow"
         Action    = ["ec2:CreateSecurityGroup", "ec2:CreateTags"]
         Resource  = "${local.ec2}:security-group/*"
-        Condition = { StringEquals = local.to_be }
+        Condition = { StringEquals = local.tagged_for_cluster }
       },
       {
-        Sid       = "ChangeGroup"
+        Sid       = "ModifySecurityGroups"
         Effect    = "Allow"
         Action    = ["ec2:AuthorizeSecurityGroupIngress", "ec2:CreateTags", "ec2:DeleteSecurityGroup", "ec2:DeleteTags", "ec2:RevokeSecurityGroupIngress"]
         Resource  = "${local.ec2}:security-group/*"
-        Condition = { StringEquals = local.ours }
+        Condition = { StringEquals = local.owned_by_cluster }
       },
       {
-        # From the load balancer to the pods.
-        Sid      = "LetIn"
+        # Traffic from the load balancers to the pods.
+        Sid      = "OpenNodeSecurityGroup"
         Effect   = "Allow"
         Action   = ["ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress"]
         Resource = "${local.ec2}:security-group/${aws_eks_cluster.this.vpc_config[0].cluster_security_group_id}"

@@ -15,7 +15,7 @@ resource "aws_kms_key" "this" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
-      Sid       = "AccountDecides"
+      Sid       = "DelegateToIamPolicies"
       Effect    = "Allow"
       Principal = { AWS = "arn:${local.partition}:iam::${local.account}:root" }
       Action    = "kms:*"
@@ -62,7 +62,7 @@ resource "aws_iam_role_policy" "envelope" {
   })
 }
 
-# EKS would make it itself, and keep the lines for ever.
+# Without this resource, EKS creates the log group itself, without a retention period.
 resource "aws_cloudwatch_log_group" "control_plane" {
   name              = "/aws/eks/${var.name}/cluster"
   retention_in_days = var.log_days
@@ -74,7 +74,7 @@ resource "aws_eks_cluster" "this" {
   version                   = var.kubernetes_version
   role_arn                  = aws_iam_role.control_plane.arn
   enabled_cluster_log_types = var.log_types
-  # The add-ons below take their place.
+  # The EKS add-ons in addons.tf replace the self-managed ones.
   bootstrap_self_managed_addons = false
 
   access_config {

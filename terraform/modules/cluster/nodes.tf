@@ -1,10 +1,10 @@
 locals {
-  use_label = "tweet-sentiment/nodes"
+  node_label = "tweet-sentiment/nodes"
 }
 
 resource "aws_iam_role" "nodes" {
   name        = "${var.name}-nodes"
-  description = "Nodes of the cluster ${var.name}; what pods may do is not here but in roles of their own"
+  description = "Nodes of the cluster ${var.name}; pods have their own roles"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -42,7 +42,7 @@ resource "aws_launch_template" "nodes" {
 
   metadata_options {
     http_tokens = "required"
-    # One hop ends at the node: no pod can take the node's role.
+    # A hop limit of 1 stops at the node, so no pod can use the node's role.
     http_put_response_hop_limit = 1
   }
 
@@ -72,7 +72,7 @@ resource "aws_eks_node_group" "this" {
   ami_type               = each.key == "gpu" ? "AL2023_x86_64_NVIDIA" : "AL2023_x86_64_STANDARD"
   capacity_type          = each.value.capacity
   instance_types         = each.value.instance_types
-  labels                 = { (local.use_label) = each.key }
+  labels                 = { (local.node_label) = each.key }
 
   launch_template {
     id      = aws_launch_template.nodes[each.key].id
@@ -92,13 +92,13 @@ resource "aws_eks_node_group" "this" {
   dynamic "taint" {
     for_each = each.key == "system" ? [] : [each.key]
     content {
-      key    = local.use_label
+      key    = local.node_label
       value  = taint.value
       effect = "NO_SCHEDULE"
     }
   }
 
-  # The autoscaler finds its groups by these tags, and labels and taints of an empty group by asking EKS.
+  # The cluster autoscaler discovers node groups by these tags. It reads the labels and taints of empty groups from EKS.
   tags = merge(local.tags, {
     Name                                    = "${var.name}-${each.key}"
     "k8s.io/cluster-autoscaler/enabled"     = "true"
@@ -108,10 +108,10 @@ resource "aws_eks_node_group" "this" {
 
   lifecycle {
     create_before_destroy = true
-    # The autoscaler's to change.
+    # The cluster autoscaler changes the desired size.
     ignore_changes = [scaling_config[0].desired_size]
   }
 
-  # Pods get addresses from vpc-cni: without it no node becomes ready.
+  # vpc-cni assigns pod addresses: without this add-on, no node becomes ready.
   depends_on = [aws_iam_role_policy_attachment.nodes, aws_eks_addon.before_nodes]
 }

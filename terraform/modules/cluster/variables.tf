@@ -1,26 +1,26 @@
 variable "name" {
-  description = "Name of the environment; prefix of every resource's name."
+  description = "Name of the environment. Every resource name starts with it."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.name))
-    error_message = "name must be 3 to 24 small letters, digits and dashes, and begin with a letter: it becomes part of bucket names."
+    error_message = "name must be 3 to 24 lowercase letters, digits or hyphens, start with a letter and end with a letter or digit: it becomes part of bucket names."
   }
 }
 
 variable "kubernetes_version" {
-  description = "Minor version of Kubernetes."
+  description = "Kubernetes minor version."
   type        = string
   default     = "1.35"
 
   validation {
     condition     = contains(["1.34", "1.35"], var.kubernetes_version)
-    error_message = "kubernetes_version must be one that was in standard support in November 2026: 1.34 (until 2 December 2026) or 1.35 (until 27 March 2027). Newer ones: check their release notes, then add them here."
+    error_message = "kubernetes_version must be in standard support as of November 2026: 1.34 (until 2 December 2026) or 1.35 (until 27 March 2027). To use a newer version, check its release notes and add it to this validation."
   }
 }
 
 variable "support" {
-  description = "What happens at the end of standard support: `STANDARD` upgrades the cluster by itself, `EXTENDED` keeps the version for six times the price."
+  description = "What EKS does at the end of standard support: `STANDARD` upgrades the cluster automatically, `EXTENDED` keeps the version at six times the price."
   type        = string
   default     = "STANDARD"
 
@@ -31,58 +31,59 @@ variable "support" {
 }
 
 variable "subnet_ids" {
-  description = "Private subnets of at least two zones, for nodes and pods."
+  description = "Private subnets for nodes and pods, in at least two availability zones."
   type        = list(string)
 
   validation {
     condition     = length(var.subnet_ids) >= 2
-    error_message = "subnet_ids must name subnets of at least two zones: EKS refuses fewer."
+    error_message = "subnet_ids must list subnets in at least two availability zones: EKS rejects fewer."
   }
 }
 
 variable "public_access_cidrs" {
-  description = "Addresses from which the Kubernetes API can be reached over the internet; empty: from inside the VPC only."
+  description = "CIDR ranges that may reach the Kubernetes API over the internet. Empty makes the API private to the VPC."
   type        = list(string)
   default     = []
 
   validation {
     condition     = alltrue([for cidr in var.public_access_cidrs : can(cidrnetmask(cidr)) && try(tonumber(split("/", cidr)[1]) >= 8, false)])
-    error_message = "public_access_cidrs must be IPv4 ranges of /8 or smaller, such as 203.0.113.7/32: the API is not opened to the whole internet."
+    error_message = "public_access_cidrs must be IPv4 ranges of /8 or smaller, such as 203.0.113.7/32: the API must not be open to the whole internet."
   }
 }
 
 variable "admins" {
-  description = "ARNs of the IAM roles or users that administer the cluster. Who creates it gets no rights by that."
+  description = "ARNs of the IAM roles or users that administer the cluster. The creator of the cluster gets no access unless listed."
   type        = set(string)
 
   validation {
     condition     = length(var.admins) > 0
-    error_message = "admins must name at least one IAM role or user: without one nobody can enter the cluster."
+    error_message = "admins must list at least one IAM role or user: otherwise no one can access the cluster."
   }
 
   validation {
     condition     = alltrue([for arn in var.admins : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/", arn))])
-    error_message = "admins must be ARNs of IAM roles or users, such as arn:aws:iam::123456789012:role/platform; for an assumed role give the role, not the session."
+    error_message = "admins must be ARNs of IAM roles or users, such as arn:aws:iam::123456789012:role/platform; for an assumed role, use the role ARN, not the session ARN."
   }
 }
 
 variable "viewers" {
-  description = "ARNs of the IAM roles or users that may look at everything but Secrets."
+  description = "ARNs of the IAM roles or users with read access to everything except Secrets."
   type        = set(string)
   default     = []
 
   validation {
     condition     = alltrue([for arn in var.viewers : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/", arn))])
-    error_message = "viewers must be ARNs of IAM roles or users, such as arn:aws:iam::123456789012:role/readers; for an assumed role give the role, not the session."
+    error_message = "viewers must be ARNs of IAM roles or users, such as arn:aws:iam::123456789012:role/readers; for an assumed role, use the role ARN, not the session ARN."
   }
 }
 
 variable "node_groups" {
   description = <<-TEXT
-    Groups of nodes by their use; `system` must be there.
-    system: Airflow, MLflow, operators. drivers: drivers of the streams, on demand, since a lost driver stops its stream.
-    executors: spot by default, since a lost executor costs its tasks only. gpu: executors of gold with a GPU.
-    All but system are tainted, tweet-sentiment/nodes=<group>:NoSchedule, and every node is labelled likewise.
+    Node groups by purpose. `system` is required.
+    system: Airflow, MLflow and operators. drivers: Spark drivers, on demand, because a lost driver stops its stream.
+    executors: spot by default, because a lost executor only loses its tasks. gpu: Gold executors with a GPU.
+    Every node is labelled tweet-sentiment/nodes=<group>. All groups except system have the taint
+    tweet-sentiment/nodes=<group>:NoSchedule.
   TEXT
   type = map(object({
     instance_types = list(string)
@@ -99,71 +100,71 @@ variable "node_groups" {
 
   validation {
     condition     = contains(keys(var.node_groups), "system") && length(setsubtract(keys(var.node_groups), ["system", "drivers", "executors", "gpu"])) == 0
-    error_message = "node_groups may hold system, drivers, executors and gpu, and must hold system."
+    error_message = "node_groups may contain only system, drivers, executors and gpu, and must contain system."
   }
 
   validation {
     condition     = alltrue([for group in var.node_groups : contains(["ON_DEMAND", "SPOT"], group.capacity)])
-    error_message = "capacity of a node group must be ON_DEMAND or SPOT."
+    error_message = "node_groups: capacity must be ON_DEMAND or SPOT."
   }
 
   validation {
-    condition     = alltrue([for use, group in var.node_groups : use != "drivers" || group.capacity == "ON_DEMAND"])
-    error_message = "drivers must be ON_DEMAND: on spot each reclaimed node stops the streams whose drivers it held."
+    condition     = alltrue([for name, group in var.node_groups : name != "drivers" || group.capacity == "ON_DEMAND"])
+    error_message = "node_groups.drivers.capacity must be ON_DEMAND: a reclaimed spot node would stop every stream with a driver on that node."
   }
 
   validation {
     condition     = alltrue([for group in var.node_groups : group.min >= 0 && group.max >= 1 && group.max >= group.min && length(group.instance_types) > 0])
-    error_message = "each node group needs an instance type, and max must be at least 1 and at least min."
+    error_message = "node_groups: each group needs at least one instance type, min must be at least 0, and max must be at least 1 and at least min."
   }
 
   validation {
     condition     = try(var.node_groups["system"].min >= 1, true)
-    error_message = "node_groups.system.min must be at least 1: the autoscaler itself runs there."
+    error_message = "node_groups.system.min must be at least 1: the cluster autoscaler runs on these nodes."
   }
 
   validation {
     condition     = alltrue([for group in var.node_groups : group.disk_gib >= 30])
-    error_message = "disk_gib must be at least 30: the Spark image alone takes 3 GiB unpacked, beside the system's."
+    error_message = "node_groups: disk_gib must be at least 30: the unpacked Spark image takes 3 GiB on top of the operating system and the system images."
   }
 }
 
 variable "log_types" {
-  description = "Logs of the control plane that are kept."
+  description = "Control plane log types to keep."
   type        = set(string)
   default     = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 
   validation {
     condition     = length(setsubtract(var.log_types, ["api", "audit", "authenticator", "controllerManager", "scheduler"])) == 0
-    error_message = "log_types may hold api, audit, authenticator, controllerManager and scheduler."
+    error_message = "log_types may contain only api, audit, authenticator, controllerManager and scheduler."
   }
 }
 
 variable "log_days" {
-  description = "Days that the control plane's logs are kept."
+  description = "Retention of the control plane logs in days."
   type        = number
   default     = 30
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400], var.log_days)
-    error_message = "log_days must be a retention that CloudWatch knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 or 400."
+    error_message = "log_days must be a CloudWatch retention period: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 or 400."
   }
 }
 
 variable "container_logs" {
-  description = "Whether the CloudWatch add-on sends the pods' logs and metrics to CloudWatch."
+  description = "Whether to install the CloudWatch add-on, which sends pod logs and metrics to CloudWatch."
   type        = bool
   default     = false
 }
 
 variable "irsa" {
-  description = "Whether the cluster's OpenID Connect provider is registered, for roles of service accounts without EKS Pod Identity."
+  description = "Whether to register the cluster's OpenID Connect provider, for IAM roles for service accounts (IRSA) instead of EKS Pod Identity."
   type        = bool
   default     = false
 }
 
 variable "tags" {
-  description = "Tags of every resource."
+  description = "Tags for every resource."
   type        = map(string)
   default     = {}
 }

@@ -12,7 +12,7 @@ resource "aws_kms_key" "this" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
-      Sid       = "AccountDecides"
+      Sid       = "DelegateToIamPolicies"
       Effect    = "Allow"
       Principal = { AWS = "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:root" }
       Action    = "kms:*"
@@ -65,13 +65,13 @@ resource "aws_db_parameter_group" "this" {
 
   parameter {
     name = "log_min_duration_statement"
-    # Milliseconds: a query of Airflow or MLflow that takes a second is worth a line.
+    # Milliseconds: log queries of Airflow and MLflow that take a second or longer.
     value = "1000"
   }
 
   tags = merge(local.tags, { Name = var.name })
 
-  # A new major version needs a new group while the old one is still in use.
+  # A major version upgrade needs the new parameter group while the instance still uses the old one.
   lifecycle {
     create_before_destroy = true
   }
@@ -84,8 +84,8 @@ resource "aws_db_instance" "this" {
   instance_class = var.instance_class
 
   username = "tweets"
-  # RDS makes the password, keeps it in Secrets Manager and changes it every week: it is never in the state, and no
-  # program uses it. Airflow and MLflow have users of their own (scripts/database.sh).
+  # RDS generates the master password, stores it in Secrets Manager and rotates it every week. The password is never in
+  # the Terraform state, and no program uses it: Airflow and MLflow have their own users (scripts/database.sh).
   manage_master_user_password   = true
   master_user_secret_kms_key_id = aws_kms_key.this.arn
 
@@ -116,7 +116,7 @@ resource "aws_db_instance" "this" {
 
   tags = merge(local.tags, { Name = var.name })
 
-  # Otherwise RDS makes them itself, and keeps the lines for ever.
+  # Without the log groups, RDS creates them itself, without a retention period.
   depends_on = [aws_cloudwatch_log_group.this]
 }
 

@@ -1,5 +1,5 @@
 output "host" {
-  description = "Host name of the database."
+  description = "Hostname of the database."
   value       = aws_db_instance.this.address
 }
 
@@ -9,22 +9,22 @@ output "port" {
 }
 
 output "username" {
-  description = "Name of the first user."
+  description = "Master username."
   value       = aws_db_instance.this.username
 }
 
 output "secret_arn" {
-  description = "ARN of the secret with the first user's password."
+  description = "ARN of the Secrets Manager secret with the master password."
   value       = aws_db_instance.this.master_user_secret[0].secret_arn
 }
 
 output "identifier" {
-  description = "Identifier of the instance, as CloudWatch's metrics name it."
+  description = "Identifier of the RDS instance, used as a dimension of its CloudWatch metrics."
   value       = aws_db_instance.this.identifier
 }
 
 output "key_arn" {
-  description = "ARN of the key of the database and its password."
+  description = "ARN of the KMS key that encrypts the database and its password."
   value       = aws_kms_key.this.arn
 }
 

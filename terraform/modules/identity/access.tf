@@ -1,12 +1,12 @@
-# Who may do what: this table is the whole of it; policies.tf turns it into statements.
+# The complete access table of all service accounts; policies.tf turns it into policy statements.
 #
-# `read` and `write` name folders of the lake's bucket; who may write may read too, since Delta reads the log that it
-# appends to. A folder's own key is part of it: S3A asks for it to tell a file from a folder. `logs` are folders of
-# tables of which only Delta's log may be read: counts, sizes and times, no tweets.
+# `read` and `write` list folders of the lake bucket. `write` includes `read`, because Delta reads the log that it appends
+# to. Access to a folder includes the key of the folder itself: S3A requests it to tell a file from a folder. `logs` lists
+# tables of which only the Delta log may be read: counts, sizes and times, but no tweets.
 locals {
   checkpoints = {
     for stream in ["bronze", "silver", "gold", "gold-aggregates"] :
-    # The checkpoint, and beside it the last error of its stream.
+    # The checkpoint, and next to it the last error of the stream.
     stream => ["lake/checkpoints/${stream}", "lake/checkpoints/${stream}.error.json"]
   }
 
@@ -32,7 +32,7 @@ locals {
       write     = concat(["lake/gold"], local.checkpoints["gold"], local.checkpoints["gold-aggregates"])
       logs      = []
     }
-    # Shows Gold, follows one tweet through Silver, and counts the rows of every table from its log.
+    # Shows Gold, traces a single tweet through Silver, and counts the rows of every table from the Delta logs.
     dashboard = {
       namespace = var.namespaces.streams
       landing   = var.dashboard_typing ? "put" : "none"
@@ -40,7 +40,7 @@ locals {
       write     = []
       logs      = ["lake/bronze/tweets", "lake/silver/quarantine"]
     }
-    # Watches the streams: looks at Gold, at what Silver holds for it, and at the notes of the batches before.
+    # Measures data quality: reads Gold, the Silver tweets that Gold scores, and batch metadata from Delta logs.
     quality = {
       namespace = var.namespaces.streams
       landing   = "none"
@@ -48,7 +48,7 @@ locals {
       write     = []
       logs      = ["lake/bronze/tweets", "lake/silver/quarantine"]
     }
-    # Keeps the streams running through Kubernetes, and never looks at a tweet.
+    # Controls the streams through the Kubernetes API and never reads tweets.
     airflow = {
       namespace = var.namespaces.platform
       landing   = "none"
@@ -56,7 +56,7 @@ locals {
       write     = []
       logs      = []
     }
-    # Serves the model files to all others, which therefore need no right to them.
+    # Serves the model files to all other pods, which therefore need no access to the files in S3.
     mlflow = {
       namespace = var.namespaces.platform
       landing   = "none"
@@ -64,8 +64,8 @@ locals {
       write     = ["mlflow"]
       logs      = []
     }
-    # Model files come from MLflow and go to it. A job that measures the stream itself (`evaluate --lake`) will read
-    # lake/silver/tweets and lake/gold/sentiment: write them here together with that job.
+    # Downloads and uploads model files through MLflow. A job that evaluates the stream itself (`evaluate --lake`) would
+    # read lake/silver/tweets and lake/gold/sentiment: add them here together with that job.
     model-jobs = {
       namespace = var.namespaces.platform
       landing   = "none"

@@ -6,7 +6,7 @@ locals {
   # arn:aws:iam::…:oidc-provider/<issuer>
   issuer = var.oidc_provider_arn == null ? "" : split(":oidc-provider/", var.oidc_provider_arn)[1]
 
-  # Each role can be assumed by one service account of one namespace of this cluster, and by nothing else.
+  # Only one service account in one namespace of this cluster may assume each role.
   trust = {
     for role, access in local.roles : role => var.method == "irsa" ? {
       Effect    = "Allow"
@@ -44,7 +44,7 @@ resource "aws_iam_role" "this" {
   tags                 = merge(local.tags, { Name = "${var.name}-${each.key}" })
 }
 
-# A role that needs nothing has no policy: IAM refuses one without statements.
+# A role without permissions gets no policy: IAM rejects a policy without statements.
 resource "aws_iam_role_policy" "this" {
   for_each = toset([for role, statements in local.statements : role if anytrue(statements[*].when)])
 

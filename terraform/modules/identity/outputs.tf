@@ -1,10 +1,10 @@
 output "role_arns" {
   description = "ARN of the role of each service account."
-  value       = { for role, made in aws_iam_role.this : role => made.arn }
+  value       = { for name, role in aws_iam_role.this : name => role.arn }
 }
 
 output "service_accounts" {
-  description = "Namespace and annotations of each service account: annotations are empty with pod_identity, which needs none."
+  description = "Namespace and annotations of each service account. The annotations are empty with `pod_identity`, which needs none."
   value = {
     for role, access in local.roles : role => {
       namespace   = access.namespace
@@ -14,7 +14,7 @@ output "service_accounts" {
 }
 
 output "web_identity" {
-  description = "Whether pods get their role through web identity tokens: the chart's storage.s3.webIdentity."
+  description = "Whether pods get their role through web identity tokens (the chart's storage.s3.webIdentity)."
   value       = var.method == "irsa"
 }
 

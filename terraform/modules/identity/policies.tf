@@ -1,7 +1,7 @@
 locals {
-  # Folders above the ones that a role uses: S3A looks whether they exist before it makes a folder below them, and Delta
-  # whether one of them is a table. Without these rights the answer were not "no" but an error.
-  above = {
+  # Parents of the folders that a role uses. S3A checks whether they exist before it creates a folder below them, and Delta
+  # checks whether one of them is a table. Without these permissions S3 returns 403 instead of 404.
+  parent_folders = {
     for role, access in local.roles : role => distinct(flatten([
       for folder in concat(access.read, access.write, access.logs) : [
         for depth in range(1, length(split("/", folder))) : join("/", slice(split("/", folder), 0, depth))
@@ -9,20 +9,20 @@ locals {
     ]))
   }
 
-  asked = {
-    for role, above in local.above : role => [
-      for folder in concat(above, ["_delta_log"], [for folder in above : "${folder}/_delta_log"]) : folder if length(above) > 0
+  probed_folders = {
+    for role, parents in local.parent_folders : role => [
+      for folder in concat(parents, ["_delta_log"], [for folder in parents : "${folder}/_delta_log"]) : folder if length(parents) > 0
     ]
   }
 
-  readable = {
+  readable_folders = {
     for role, access in local.roles : role => concat(access.read, access.write, [for table in access.logs : "${table}/_delta_log"])
   }
 
-  # Keys are of use through S3 only.
+  # Roles may use the keys through S3 only.
   through_s3 = { StringEquals = { "kms:ViaService" = "s3.${data.aws_region.current.name}.amazonaws.com" } }
 
-  # Each statement with the condition under which a role has it.
+  # `when` says whether a role gets the statement.
   statements = {
     for role, access in local.roles : role => [
       {
@@ -30,7 +30,7 @@ locals {
         Sid    = "ListLanding"
         Effect = "Allow"
         Action = "s3:ListBucket"
-        # The whole bucket: it holds nothing but what landed, and Bronze asks whether the bucket is there.
+        # The whole bucket, without a prefix condition: it contains landed files only, and Bronze checks that it exists.
         Resource = var.landing.bucket_arn
       },
       {
@@ -50,7 +50,7 @@ locals {
       },
       {
         when     = access.landing == "put"
-        Sid      = "Land"
+        Sid      = "WriteLanding"
         Effect   = "Allow"
         Action   = "s3:PutObject"
         Resource = "${var.landing.bucket_arn}/${var.landing.prefix}/*"
@@ -64,7 +64,7 @@ locals {
         Condition = local.through_s3
       },
       {
-        when     = length(local.readable[role]) > 0
+        when     = length(local.readable_folders[role]) > 0
         Sid      = "ListLake"
         Effect   = "Allow"
         Action   = "s3:ListBucket"
@@ -72,27 +72,27 @@ locals {
         Condition = {
           StringLike = {
             "s3:prefix" = concat(
-              flatten([for folder in local.asked[role] : [folder, "${folder}/"]]),
-              flatten([for folder in local.readable[role] : [folder, "${folder}/*"]]),
+              flatten([for folder in local.probed_folders[role] : [folder, "${folder}/"]]),
+              flatten([for folder in local.readable_folders[role] : [folder, "${folder}/*"]]),
             )
           }
         }
       },
       {
-        when   = length(local.readable[role]) > 0
+        when   = length(local.readable_folders[role]) > 0
         Sid    = "ReadLake"
         Effect = "Allow"
         Action = "s3:GetObject"
         Resource = concat(
-          [for folder in local.asked[role] : "${var.lake.bucket_arn}/${folder}"],
-          flatten([for folder in local.readable[role] : ["${var.lake.bucket_arn}/${folder}", "${var.lake.bucket_arn}/${folder}/*"]]),
+          [for folder in local.probed_folders[role] : "${var.lake.bucket_arn}/${folder}"],
+          flatten([for folder in local.readable_folders[role] : ["${var.lake.bucket_arn}/${folder}", "${var.lake.bucket_arn}/${folder}/*"]]),
         )
       },
       {
-        when   = length(local.readable[role]) > 0
+        when   = length(local.readable_folders[role]) > 0
         Sid    = "UseLakeKey"
         Effect = "Allow"
-        # A large file is written in parts, and S3 reads the parts to join them: a writer decrypts too.
+        # Writers need kms:Decrypt too: S3 decrypts the parts of a multipart upload to join them.
         Action    = concat(["kms:Decrypt"], length(access.write) > 0 ? ["kms:GenerateDataKey"] : [])
         Resource  = var.lake.key_arn
         Condition = local.through_s3

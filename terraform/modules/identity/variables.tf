@@ -1,25 +1,25 @@
 variable "name" {
-  description = "Name of the environment; prefix of every resource's name."
+  description = "Name of the environment. Every resource name starts with it."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.name))
-    error_message = "name must be 3 to 24 small letters, digits and dashes, and begin with a letter: it becomes part of bucket names."
+    error_message = "name must be 3 to 24 lowercase letters, digits or hyphens, start with a letter and end with a letter or digit: it becomes part of bucket names."
   }
 }
 
 variable "cluster_name" {
-  description = "Name of the EKS cluster whose pods get the roles."
+  description = "Name of the EKS cluster that runs the service accounts."
   type        = string
 }
 
 variable "cluster_arn" {
-  description = "ARN of that cluster."
+  description = "ARN of the EKS cluster."
   type        = string
 }
 
 variable "method" {
-  description = "How a pod gets its role: `pod_identity` (an association in EKS), or `irsa` (an annotation of its service account; then S3A must be told to read web identity tokens, which the chart does with storage.s3.webIdentity)."
+  description = "How pods get their role: `pod_identity` (an association in EKS) or `irsa` (an annotation on the service account). With `irsa`, S3A must read web identity tokens: set storage.s3.webIdentity in the chart."
   type        = string
   default     = "pod_identity"
 
@@ -30,13 +30,13 @@ variable "method" {
 }
 
 variable "oidc_provider_arn" {
-  description = "ARN of the cluster's OpenID Connect provider; irsa needs it."
+  description = "ARN of the cluster's OpenID Connect provider. Required with `irsa`."
   type        = string
   default     = null
 
   validation {
     condition     = var.method != "irsa" || var.oidc_provider_arn != null
-    error_message = "oidc_provider_arn is missing: with method = \"irsa\" roles trust the cluster's OpenID Connect provider (irsa = true in the module cluster)."
+    error_message = "oidc_provider_arn is missing: with method = \"irsa\", roles trust the cluster's OpenID Connect provider. Set irsa = true in the module cluster and pass its output oidc_provider_arn."
   }
 }
 
@@ -47,45 +47,45 @@ variable "namespaces" {
 
   validation {
     condition     = var.namespaces.platform != var.namespaces.streams
-    error_message = "namespaces.platform and namespaces.streams must differ: a driver may start pods, hence read every Secret of its namespace."
+    error_message = "namespaces.platform and namespaces.streams must differ: a driver may start pods, and so can read every Secret in its namespace."
   }
 
   validation {
     condition     = alltrue([for namespace in values(var.namespaces) : can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", namespace))])
-    error_message = "namespaces must be names that Kubernetes accepts: up to 63 small letters, digits and dashes."
+    error_message = "namespaces must be valid Kubernetes names: up to 63 lowercase letters, digits or hyphens, starting and ending with a letter or digit."
   }
 }
 
 variable "landing" {
-  description = "The landing: ARNs of its bucket and key, and the prefix under which tweets land."
+  description = "The landing zone: ARNs of its bucket and KMS key, and the prefix under which tweets land."
   type        = object({ bucket_arn = string, key_arn = string, prefix = string })
 }
 
 variable "lake" {
-  description = "The lake: ARNs of its bucket and key."
+  description = "The lake: ARNs of its bucket and KMS key."
   type        = object({ bucket_arn = string, key_arn = string })
 }
 
 variable "demo" {
-  description = "Whether there is a role for the stream of made-up tweets, which writes into the landing."
+  description = "Whether to create a role for the demo, which lands generated tweets."
   type        = bool
   default     = false
 }
 
 variable "dashboard_typing" {
-  description = "Whether the dashboard may land the tweets that are typed into it (the chart's dashboard.typing)."
+  description = "Whether the dashboard may land tweets that users type (the chart's dashboard.typing)."
   type        = bool
   default     = false
 }
 
 variable "permissions_boundary_arn" {
-  description = "ARN of a permissions boundary for every role, where the account demands one."
+  description = "ARN of a permissions boundary for every role, for accounts that require one."
   type        = string
   default     = null
 }
 
 variable "tags" {
-  description = "Tags of every resource."
+  description = "Tags for every resource."
   type        = map(string)
   default     = {}
 }

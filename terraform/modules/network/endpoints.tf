@@ -1,4 +1,4 @@
-# All tweets go to and come from S3: through NAT each gigabyte would be paid for.
+# All tweets are written to and read from S3: through NAT, each gigabyte would be charged.
 resource "aws_vpc_endpoint" "s3" {
   vpc_id            = aws_vpc.this.id
   service_name      = "com.amazonaws.${data.aws_region.current.name}.s3"

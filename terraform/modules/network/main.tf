@@ -2,10 +2,10 @@ data "aws_region" "current" {}
 
 data "aws_availability_zones" "all" {
   state = "available"
-  # EKS puts no control plane into these.
+  # EKS does not place control planes in these zones.
   exclude_zone_ids = ["use1-az3", "usw1-az2", "cac1-az3"]
 
-  # Local and wavelength zones have no NAT gateways.
+  # Excludes local and wavelength zones, which have no NAT gateways.
   filter {
     name   = "opt-in-status"
     values = ["opt-in-not-required"]
@@ -13,9 +13,9 @@ data "aws_availability_zones" "all" {
 }
 
 locals {
-  zones = slice(sort(data.aws_availability_zones.all.names), 0, var.zone_count)
-  gates = var.nat == "one" ? slice(local.zones, 0, 1) : local.zones
-  # Sixteen blocks: one a zone for pods, and the last one cut again for load balancers and databases.
+  zones     = slice(sort(data.aws_availability_zones.all.names), 0, var.zone_count)
+  nat_zones = var.nat == "one" ? slice(local.zones, 0, 1) : local.zones
+  # Sixteen blocks: one per zone for pods, and the last one split again for public and database subnets.
   private  = { for i, zone in local.zones : zone => cidrsubnet(var.cidr, 4, i) }
   public   = { for i, zone in local.zones : zone => cidrsubnet(cidrsubnet(var.cidr, 4, 15), 4, i) }
   database = { for i, zone in local.zones : zone => cidrsubnet(cidrsubnet(var.cidr, 4, 15), 4, 8 + i) }
@@ -29,7 +29,7 @@ resource "aws_vpc" "this" {
   tags                 = merge(local.tags, { Name = var.name })
 }
 
-# Without rules: what forgets to name a group of its own can talk to nobody.
+# No rules: a resource without its own security group has no network access.
 resource "aws_default_security_group" "closed" {
   vpc_id = aws_vpc.this.id
   tags   = merge(local.tags, { Name = "${var.name}-default-closed" })
@@ -46,7 +46,7 @@ resource "aws_subnet" "public" {
   vpc_id            = aws_vpc.this.id
   availability_zone = each.key
   cidr_block        = each.value
-  # The role tells Kubernetes where load balancers that face the internet go.
+  # The tag tells the load balancer controller to place internet-facing load balancers here.
   tags = merge(local.tags, { Name = "${var.name}-public-${each.key}", "kubernetes.io/role/elb" = "1" })
 }
 
@@ -59,7 +59,7 @@ resource "aws_subnet" "private" {
   tags              = merge(local.tags, { Name = "${var.name}-private-${each.key}", "kubernetes.io/role/internal-elb" = "1" })
 }
 
-# No way out of the VPC.
+# No route out of the VPC.
 resource "aws_subnet" "database" {
   for_each = local.database
 
@@ -70,14 +70,14 @@ resource "aws_subnet" "database" {
 }
 
 resource "aws_eip" "nat" {
-  for_each = toset(local.gates)
+  for_each = toset(local.nat_zones)
 
   domain = "vpc"
   tags   = merge(local.tags, { Name = "${var.name}-nat-${each.key}" })
 }
 
 resource "aws_nat_gateway" "this" {
-  for_each = toset(local.gates)
+  for_each = toset(local.nat_zones)
 
   allocation_id = aws_eip.nat[each.key].id
   subnet_id     = aws_subnet.public[each.key].id
@@ -116,7 +116,7 @@ resource "aws_route" "nat" {
 
   route_table_id         = aws_route_table.private[each.key].id
   destination_cidr_block = "0.0.0.0/0"
-  nat_gateway_id         = aws_nat_gateway.this[var.nat == "one" ? local.gates[0] : each.key].id
+  nat_gateway_id         = aws_nat_gateway.this[var.nat == "one" ? local.nat_zones[0] : each.key].id
 }
 
 resource "aws_route_table_association" "private" {

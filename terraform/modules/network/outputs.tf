@@ -1,10 +1,10 @@
 output "vpc_id" {
-  description = "The VPC."
+  description = "ID of the VPC."
   value       = aws_vpc.this.id
 }
 
 output "cidr" {
-  description = "Addresses of the VPC."
+  description = "CIDR range of the VPC."
   value       = aws_vpc.this.cidr_block
 }
 
@@ -14,21 +14,21 @@ output "zones" {
 }
 
 output "private_subnet_ids" {
-  description = "Subnets of nodes and pods, one a zone."
+  description = "Subnets of nodes and pods, one per zone."
   value       = [for zone in local.zones : aws_subnet.private[zone].id]
 }
 
 output "public_subnet_ids" {
-  description = "Subnets of load balancers and NAT gateways, one a zone."
+  description = "Subnets of load balancers and NAT gateways, one per zone."
   value       = [for zone in local.zones : aws_subnet.public[zone].id]
 }
 
 output "database_subnet_ids" {
-  description = "Subnets without a way out, one a zone."
+  description = "Database subnets, one per zone, without a route out of the VPC."
   value       = [for zone in local.zones : aws_subnet.database[zone].id]
 }
 
 output "nat_addresses" {
-  description = "Public addresses that the nodes' traffic comes from."
-  value       = [for zone in local.gates : aws_eip.nat[zone].public_ip]
+  description = "Public IP addresses of the NAT gateways, the source of the nodes' internet traffic."
+  value       = [for zone in local.nat_zones : aws_eip.nat[zone].public_ip]
 }

@@ -15,7 +15,7 @@ resource "aws_cloudwatch_log_group" "this" {
   tags              = merge(local.tags, { Name = each.key })
 }
 
-# A topic under AWS's own key can get no messages from CloudWatch.
+# CloudWatch cannot publish to a topic that the AWS managed key encrypts.
 resource "aws_kms_key" "this" {
   description             = "Alarms of ${var.name}"
   enable_key_rotation     = true
@@ -24,7 +24,7 @@ resource "aws_kms_key" "this" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid       = "AccountDecides"
+        Sid       = "DelegateToIamPolicies"
         Effect    = "Allow"
         Principal = { AWS = local.root }
         Action    = "kms:*"
@@ -109,7 +109,7 @@ resource "aws_cloudwatch_metric_alarm" "queue_age" {
   count = var.queue == null ? 0 : 1
 
   alarm_name          = "${var.name}-landing-queue-age"
-  alarm_description   = "The oldest message of the landing's queue waits longer than it should: its consumer is down or too slow."
+  alarm_description   = "The oldest message in the landing queue is too old: the consumer is down or too slow."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateAgeOfOldestMessage"
   dimensions          = { QueueName = var.queue.name }
@@ -118,7 +118,7 @@ resource "aws_cloudwatch_metric_alarm" "queue_age" {
   evaluation_periods  = 5
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.queue.age_seconds
-  # An empty queue has no age.
+  # An empty queue reports no age.
   treat_missing_data = "notBreaching"
   alarm_actions      = [aws_sns_topic.this.arn]
   ok_actions         = [aws_sns_topic.this.arn]
@@ -129,7 +129,7 @@ resource "aws_cloudwatch_metric_alarm" "queue_dead" {
   count = var.queue == null ? 0 : 1
 
   alarm_name          = "${var.name}-landing-queue-dead"
-  alarm_description   = "A message of the landing's queue failed with its consumer too often. It is kept for 14 days in ${var.queue.dead_name}."
+  alarm_description   = "The consumer failed too often on a message of the landing queue. The message is kept for 14 days in ${var.queue.dead_name}."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = var.queue.dead_name }
@@ -148,7 +148,7 @@ resource "aws_cloudwatch_metric_alarm" "database_space" {
   count = var.database == null ? 0 : 1
 
   alarm_name          = "${var.name}-database-space"
-  alarm_description   = "The database is about to run out of disk. RDS makes it larger by itself up to storage_gib.most: raise that."
+  alarm_description   = "The database is running out of storage. RDS grows the storage automatically up to storage_gib.most: raise that limit."
   namespace           = "AWS/RDS"
   metric_name         = "FreeStorageSpace"
   dimensions          = { DBInstanceIdentifier = var.database.identifier }
@@ -157,7 +157,7 @@ resource "aws_cloudwatch_metric_alarm" "database_space" {
   evaluation_periods  = 3
   comparison_operator = "LessThanThreshold"
   threshold           = var.database.free_gib * 1024 * 1024 * 1024
-  # A database that says nothing is down.
+  # A database that reports no metrics is down.
   treat_missing_data = "breaching"
   alarm_actions      = [aws_sns_topic.this.arn]
   ok_actions         = [aws_sns_topic.this.arn]

@@ -1,5 +1,5 @@
 output "topic_arn" {
-  description = "ARN of the topic that alarms are sent to; subscribe what else should hear of them."
+  description = "ARN of the SNS topic that receives alarms. Subscribe other receivers to it."
   value       = aws_sns_topic.this.arn
 }
 
@@ -9,6 +9,6 @@ output "alarm_names" {
 }
 
 output "log_group_names" {
-  description = "Names of the log groups made here."
+  description = "Names of the log groups that the module creates."
   value       = sort(keys(aws_cloudwatch_log_group.this))
 }

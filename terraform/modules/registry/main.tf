@@ -7,7 +7,7 @@ resource "aws_ecr_repository" "this" {
 
   name         = "${var.name}/tweet-sentiment-${each.key}"
   force_delete = var.force_destroy
-  # A tag that can move makes two nodes run different code under one name.
+  # With mutable tags, two nodes could run different code under the same tag.
   image_tag_mutability = "IMMUTABLE"
 
   image_scanning_configuration {
@@ -29,13 +29,13 @@ resource "aws_ecr_lifecycle_policy" "this" {
     rules = [
       {
         rulePriority = 1
-        description  = "Layers of broken pushes"
+        description  = "Untagged images of failed pushes"
         selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 }
         action       = { type = "expire" }
       },
       {
         rulePriority = 2
-        description  = "Releases before the last ${var.kept_images}"
+        description  = "Images older than the last ${var.kept_images}"
         selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = var.kept_images }
         action       = { type = "expire" }
       },

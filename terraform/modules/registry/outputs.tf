@@ -1,5 +1,5 @@
 output "registry" {
-  description = "What stands before /tweet-sentiment-<image>: the chart's image.registry."
+  description = "Registry prefix before /tweet-sentiment-<image>: the chart's image.registry."
   value       = trimsuffix(values(aws_ecr_repository.this)[0].repository_url, "/tweet-sentiment-${keys(aws_ecr_repository.this)[0]}")
 }
 

@@ -22,14 +22,14 @@ resource "aws_s3_bucket_ownership_controls" "logs" {
 resource "aws_s3_bucket_server_side_encryption_configuration" "logs" {
   bucket = aws_s3_bucket.logs.id
   rule {
-    # S3 delivers access logs to no bucket whose default is a KMS key.
+    # S3 cannot deliver access logs to a bucket with SSE-KMS as its default encryption.
     apply_server_side_encryption_by_default {
       sse_algorithm = "AES256"
     }
   }
 }
 
-# A log that somebody deletes or overwrites is still there for undelete_days.
+# A deleted or overwritten log can be restored for undelete_days.
 resource "aws_s3_bucket_versioning" "logs" {
   bucket = aws_s3_bucket.logs.id
   versioning_configuration {

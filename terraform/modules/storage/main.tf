@@ -4,22 +4,22 @@ data "aws_partition" "current" {}
 locals {
   account = data.aws_caller_identity.current.account_id
   tags    = merge(var.tags, { module = "storage" })
-  # Names of buckets are one world-wide space: the account keeps them apart.
-  names = { for bucket in ["landing", "lake"] : bucket => "${var.name}-${bucket}-${local.account}" }
+  # Bucket names are globally unique, so they contain the account ID.
+  bucket_names = { for bucket in ["landing", "lake"] : bucket => "${var.name}-${bucket}-${local.account}" }
 }
 
-# A key each: who may read the lake can still not decrypt what landed.
+# One key per bucket: a role that may read the lake still cannot decrypt landed files.
 resource "aws_kms_key" "this" {
-  for_each = local.names
+  for_each = local.bucket_names
 
   description             = "Files in ${each.value}"
   enable_key_rotation     = true
   deletion_window_in_days = 30
-  # Leaves it to IAM policies of this account who may use the key; without it nobody could manage the key at all.
+  # IAM policies of this account control access to the key. Without this statement no one could manage the key.
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
-      Sid       = "AccountDecides"
+      Sid       = "DelegateToIamPolicies"
       Effect    = "Allow"
       Principal = { AWS = "arn:${data.aws_partition.current.partition}:iam::${local.account}:root" }
       Action    = "kms:*"
@@ -30,14 +30,14 @@ resource "aws_kms_key" "this" {
 }
 
 resource "aws_kms_alias" "this" {
-  for_each = local.names
+  for_each = local.bucket_names
 
   name          = "alias/${var.name}-${each.key}"
   target_key_id = aws_kms_key.this[each.key].key_id
 }
 
 resource "aws_s3_bucket" "this" {
-  for_each = local.names
+  for_each = local.bucket_names
 
   bucket        = each.value
   force_destroy = var.force_destroy
@@ -68,7 +68,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 
   bucket = each.value.id
   rule {
-    # One data key for many files: a stream writes thousands a day, and each would be a paid request to KMS.
+    # One data key for many files: a stream writes thousands of files a day, and each would be a paid KMS request.
     bucket_key_enabled = true
     apply_server_side_encryption_by_default {
       sse_algorithm     = "aws:kms"
@@ -93,8 +93,8 @@ resource "aws_s3_bucket_policy" "this" {
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
       {
-        # Whoever names no encryption gets the bucket's; whoever names another is refused.
-        Sid       = "NoOtherEncryption"
+        # A request without an encryption header gets the default of the bucket; any other encryption is denied.
+        Sid       = "DenyOtherEncryption"
         Effect    = "Deny"
         Principal = { AWS = "*" }
         Action    = "s3:PutObject"
@@ -105,7 +105,7 @@ resource "aws_s3_bucket_policy" "this" {
         }
       },
       {
-        Sid       = "NoOtherKey"
+        Sid       = "DenyOtherKey"
         Effect    = "Deny"
         Principal = { AWS = "*" }
         Action    = "s3:PutObject"
@@ -121,7 +121,7 @@ resource "aws_s3_bucket_policy" "this" {
   depends_on = [aws_s3_bucket_public_access_block.this]
 }
 
-# A file that was deleted or overwritten by mistake can be brought back for undelete_days, and no longer.
+# A file deleted or overwritten by mistake can be restored for undelete_days.
 resource "aws_s3_bucket_versioning" "this" {
   for_each = aws_s3_bucket.this
 
@@ -155,7 +155,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "landing" {
     noncurrent_version_expiration {
       noncurrent_days = var.undelete_days
     }
-    # What is left of an expired file once its old version is gone.
+    # Removes the delete marker of an expired file once its noncurrent versions are gone.
     expiration {
       expired_object_delete_marker = true
     }
@@ -167,9 +167,9 @@ resource "aws_s3_bucket_lifecycle_configuration" "landing" {
   depends_on = [aws_s3_bucket_versioning.this]
 }
 
-# Only Delta knows which files a table still needs, so no rule here expires a current file: VACUUM does that, and what
-# it deletes becomes an old version, which costs its space for undelete_days more. A longer time would keep what
-# compaction replaced a second time, beside Delta's own time travel.
+# Only Delta knows which files a table still needs, so no lifecycle rule expires current files. VACUUM deletes files, and
+# they stay as noncurrent versions, at the price of their storage, for another undelete_days. A longer period would keep
+# compacted files a second time, on top of Delta's own time travel.
 resource "aws_s3_bucket_lifecycle_configuration" "lake" {
   bucket = aws_s3_bucket.this["lake"].id
 
@@ -180,7 +180,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
     noncurrent_version_expiration {
       noncurrent_days = var.undelete_days
     }
-    # Markers of files that are gone for good slow down the listing of a table's log.
+    # Delete markers without any version left slow down listing a table's log.
     expiration {
       expired_object_delete_marker = true
     }

@@ -31,7 +31,7 @@ resource "aws_sqs_queue_policy" "landing" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid       = "LandingSays"
+        Sid       = "LandingBucketSends"
         Effect    = "Allow"
         Principal = { Service = "s3.amazonaws.com" }
         Action    = "sqs:SendMessage"
@@ -63,6 +63,6 @@ resource "aws_s3_bucket_notification" "landing" {
     filter_prefix = "${var.landing_prefix}/"
   }
 
-  # S3 sends a test message when the notification is made, and refuses one that may not be delivered.
+  # S3 sends a test message when the notification is created, and rejects the notification if delivery is denied.
   depends_on = [aws_sqs_queue_policy.landing]
 }

@@ -1,37 +1,37 @@
 variable "name" {
-  description = "Name of the environment; prefix of every resource's name."
+  description = "Name of the environment. Every resource name starts with it."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.name))
-    error_message = "name must be 3 to 24 small letters, digits and dashes, and begin with a letter: it becomes part of bucket names."
+    error_message = "name must be 3 to 24 lowercase letters, digits or hyphens, start with a letter and end with a letter or digit: it becomes part of bucket names."
   }
 }
 
 variable "landing_days" {
-  description = "Days that a landed file is kept; null: for ever. Bronze holds the documents as they came, so landing only has to outlast the longest time for which Bronze may be down."
+  description = "Days until a landed file expires. Null keeps files forever. Bronze stores each document unchanged, so the landing zone only has to outlast the longest outage of Bronze."
   type        = number
   default     = 90
 
   validation {
     condition     = var.landing_days == null ? true : var.landing_days >= 14
-    error_message = "landing_days must be at least 14: a file that expires before Bronze has read it is lost."
+    error_message = "landing_days must be null or at least 14: a file that expires before Bronze reads it is lost."
   }
 }
 
 variable "undelete_days" {
-  description = "Days for which a file of landing or lake that was deleted or overwritten can be brought back."
+  description = "Days for which a deleted or overwritten file of the landing zone or the lake can be restored."
   type        = number
   default     = 7
 
   validation {
     condition     = var.undelete_days >= 1 && var.undelete_days <= 90
-    error_message = "undelete_days must be from 1 to 90: streams rewrite files all day, and each old version is paid for."
+    error_message = "undelete_days must be from 1 to 90: streams rewrite files continuously, and AWS charges for each noncurrent version."
   }
 }
 
 variable "access_log_days" {
-  description = "Days that the access logs of both buckets are kept."
+  description = "Days until the access logs of both buckets expire."
   type        = number
   default     = 90
 
@@ -42,30 +42,30 @@ variable "access_log_days" {
 }
 
 variable "landing_queue" {
-  description = "Whether a queue hears of each landed file. For consumers of yours: Bronze lists the bucket and needs none."
+  description = "Whether S3 sends a message to an SQS queue for each landed file. For your own consumers: Bronze lists the bucket and does not need the queue."
   type        = bool
   default     = false
 }
 
 variable "landing_prefix" {
-  description = "Prefix of the landing bucket under which tweets land."
+  description = "Prefix in the landing bucket under which tweets land."
   type        = string
   default     = "voc_volume"
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", var.landing_prefix))
-    error_message = "landing_prefix must be a prefix without a slash at its ends, such as voc_volume."
+    error_message = "landing_prefix must be a prefix without a leading or trailing slash, such as voc_volume."
   }
 }
 
 variable "force_destroy" {
-  description = "Whether a destroy removes buckets that hold files. For environments that are thrown away."
+  description = "Whether `terraform destroy` deletes buckets that contain files. For disposable environments."
   type        = bool
   default     = false
 }
 
 variable "tags" {
-  description = "Tags of every resource."
+  description = "Tags for every resource."
   type        = map(string)
   default     = {}
 }

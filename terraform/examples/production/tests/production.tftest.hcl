@@ -20,19 +20,19 @@ run "production" {
 
   assert {
     condition     = output.landing == "s3a://tweets-production-landing-111122223333/voc_volume/"
-    error_message = "the landing"
+    error_message = "the URI of the landing zone contains the environment and the account"
   }
   assert {
     condition     = !contains(keys(output.service_accounts), "demo") && !output.dashboard_typing
-    error_message = "nothing makes tweets up"
+    error_message = "generated and typed tweets are off by default"
   }
   assert {
     condition     = length(module.network.nat_addresses) == 3 && output.database.username == "tweets"
-    error_message = "a NAT gateway a zone, and a database"
+    error_message = "there are three NAT gateways and a database"
   }
   assert {
     condition     = join(",", module.observability.alarm_names) == "tweets-production-database-space"
-    error_message = "no alarm on a queue that is not there"
+    error_message = "there is no queue alarm without a queue"
   }
 }
 
@@ -50,14 +50,14 @@ run "queue_gpu_and_irsa" {
   }
   assert {
     condition     = output.web_identity && output.dashboard_typing && length(module.network.nat_addresses) == 1
-    error_message = "as asked"
+    error_message = "irsa, dashboard_typing and nat follow the variables"
   }
   assert {
     condition     = join(",", module.observability.alarm_names) == "tweets-production-landing-queue-age,tweets-production-landing-queue-dead,tweets-production-database-space"
-    error_message = "with the queue comes its alarm"
+    error_message = "the landing queue has its alarms"
   }
   assert {
     condition     = join(",", keys(output.node_groups)) == "gpu,system"
-    error_message = "the groups that were asked for"
+    error_message = "the node groups follow the variable"
   }
 }

@@ -14,27 +14,27 @@ run "defaults" {
 
   assert {
     condition     = aws_db_instance.this.storage_encrypted && !aws_db_instance.this.publicly_accessible && aws_db_instance.this.deletion_protection
-    error_message = "encrypted, private and protected"
+    error_message = "the database is encrypted, private and protected from deletion"
   }
   assert {
     condition     = aws_db_instance.this.manage_master_user_password && aws_db_instance.this.password == null
-    error_message = "RDS keeps the password, Terraform never sees it"
+    error_message = "RDS manages the master password, and Terraform never sees it"
   }
   assert {
     condition     = aws_db_instance.this.engine_version == "17" && aws_db_parameter_group.this.family == "postgres17" && aws_db_instance.this.backup_retention_period == 7
-    error_message = "Postgres 17, backups of a week"
+    error_message = "the default is Postgres 17 with seven days of backups"
   }
   assert {
     condition     = contains([for parameter in aws_db_parameter_group.this.parameter : "${parameter.name}=${parameter.value}"], "rds.force_ssl=1")
-    error_message = "TLS only"
+    error_message = "connections require TLS"
   }
   assert {
     condition     = [for rule in aws_vpc_security_group_ingress_rule.clients : rule.referenced_security_group_id] == ["sg-1"] && aws_vpc_security_group_ingress_rule.clients["nodes"].from_port == 5432 && aws_vpc_security_group_ingress_rule.clients["nodes"].cidr_ipv4 == null
-    error_message = "only the named groups may connect"
+    error_message = "only the listed security groups may connect"
   }
   assert {
     condition     = !aws_db_instance.this.skip_final_snapshot && aws_db_instance.this.final_snapshot_identifier == "tweets-final"
-    error_message = "a snapshot is left"
+    error_message = "a final snapshot is taken by default"
   }
 }
 
@@ -51,15 +51,15 @@ run "options" {
   }
   assert {
     condition     = aws_db_instance.this.multi_az && aws_db_instance.this.allocated_storage == 50 && aws_db_instance.this.max_allocated_storage == 200
-    error_message = "two zones, larger disk"
+    error_message = "the instance has a standby and the requested storage"
   }
   assert {
     condition     = aws_db_instance.this.skip_final_snapshot && !aws_db_instance.this.deletion_protection && aws_db_instance.this.delete_automated_backups
-    error_message = "can be thrown away"
+    error_message = "the database can be destroyed without a snapshot or backups"
   }
   assert {
     condition     = aws_db_parameter_group.this.family == "postgres16"
-    error_message = "parameters of that version"
+    error_message = "the parameter group matches the Postgres version"
   }
 }
 
@@ -79,7 +79,7 @@ run "refuses_one_subnet" {
   expect_failures = [var.subnet_ids]
 }
 
-run "refuses_an_old_postgres" {
+run "refuses_an_unsupported_postgres_version" {
   command = plan
   variables {
     postgres_version = "12"
@@ -95,7 +95,7 @@ run "refuses_a_micro_instance" {
   expect_failures = [var.instance_class]
 }
 
-run "refuses_a_disk_that_cannot_grow" {
+run "refuses_storage_without_room_to_grow" {
   command = plan
   variables {
     storage_gib = { first = 20, most = 20 }
@@ -103,7 +103,7 @@ run "refuses_a_disk_that_cannot_grow" {
   expect_failures = [var.storage_gib]
 }
 
-run "refuses_no_backups" {
+run "refuses_zero_backup_days" {
   command = plan
   variables {
     backup_days = 0

@@ -15,30 +15,30 @@ run "pod_identity" {
 
   assert {
     condition     = keys(aws_iam_role.this) == ["airflow", "bronze", "dashboard", "gold", "mlflow", "model-jobs", "quality", "silver"]
-    error_message = "a role for each service account, none for the demo"
+    error_message = "each service account has a role, and the demo has none by default"
   }
   assert {
     condition = alltrue([
       for role, association in aws_eks_pod_identity_association.this :
       association.service_account == role && association.namespace == (contains(["bronze", "silver", "gold", "dashboard", "quality"], role) ? "tweet-sentiment-streams" : "tweet-sentiment")
     ]) && length(aws_eks_pod_identity_association.this) == 8
-    error_message = "each role goes to the service account of its name, in the right namespace"
+    error_message = "each role is associated with the service account of the same name, in its namespace"
   }
   assert {
     condition     = keys(aws_iam_role_policy.this) == ["bronze", "dashboard", "gold", "mlflow", "quality", "silver"]
-    error_message = "Airflow and the model's jobs need nothing of AWS"
+    error_message = "Airflow and the model jobs have no permissions"
   }
   assert {
     condition     = jsondecode(aws_iam_role.this["gold"].assume_role_policy).Statement[0].Condition.StringEquals["aws:RequestTag/kubernetes-service-account"] == "gold"
-    error_message = "no other service account can take the role"
+    error_message = "only the service account of the same name may assume the role"
   }
   assert {
     condition     = alltrue([for statement in jsondecode(aws_iam_role_policy.this["gold"].policy).Statement : !strcontains(jsonencode(statement.Resource), "arn:aws:s3:::landing")])
-    error_message = "gold has no business in the landing"
+    error_message = "gold has no access to the landing bucket"
   }
   assert {
     condition     = alltrue([for account in output.service_accounts : length(account.annotations) == 0]) && !output.web_identity
-    error_message = "pod identity needs no annotations"
+    error_message = "Pod Identity needs no annotations and no web identity tokens"
   }
 }
 
@@ -50,11 +50,11 @@ run "irsa" {
   }
   assert {
     condition     = length(aws_eks_pod_identity_association.this) == 0 && output.web_identity
-    error_message = "no associations, and S3A is to be told"
+    error_message = "there are no associations, and the chart must turn on web identity tokens"
   }
   assert {
     condition     = jsondecode(aws_iam_role.this["mlflow"].assume_role_policy).Statement[0].Condition.StringEquals["oidc.eks.eu-central-1.amazonaws.com/id/ABC:sub"] == "system:serviceaccount:tweet-sentiment:mlflow"
-    error_message = "one service account of one namespace"
+    error_message = "only one service account in one namespace may assume the role"
   }
 }
 
@@ -68,11 +68,11 @@ run "demo_and_typing" {
   }
   assert {
     condition     = aws_eks_pod_identity_association.this["demo"].namespace == "b" && aws_iam_role.this["demo"].permissions_boundary == "arn:aws:iam::111122223333:policy/boundary"
-    error_message = "a role for the demo, within the boundary"
+    error_message = "the demo has a role with the permissions boundary"
   }
   assert {
-    condition     = contains([for statement in jsondecode(aws_iam_role_policy.this["dashboard"].policy).Statement : statement.Sid], "Land")
-    error_message = "the dashboard may land what is typed"
+    condition     = contains([for statement in jsondecode(aws_iam_role_policy.this["dashboard"].policy).Statement : statement.Sid], "WriteLanding")
+    error_message = "the dashboard may land typed tweets"
   }
 }
 
@@ -92,7 +92,7 @@ run "refuses_an_unknown_method" {
   expect_failures = [var.method]
 }
 
-run "refuses_irsa_without_a_provider" {
+run "refuses_irsa_without_an_oidc_provider" {
   command = plan
   variables {
     method = "irsa"
@@ -100,7 +100,7 @@ run "refuses_irsa_without_a_provider" {
   expect_failures = [var.oidc_provider_arn]
 }
 
-run "refuses_one_namespace_for_all" {
+run "refuses_one_namespace_for_platform_and_streams" {
   command = plan
   variables {
     namespaces = { platform = "tweets", streams = "tweets" }
@@ -108,7 +108,7 @@ run "refuses_one_namespace_for_all" {
   expect_failures = [var.namespaces]
 }
 
-run "refuses_a_namespace_that_kubernetes_refuses" {
+run "refuses_an_invalid_namespace" {
   command = plan
   variables {
     namespaces = { platform = "Tweets", streams = "streams" }

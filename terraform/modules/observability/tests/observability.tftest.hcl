@@ -12,15 +12,15 @@ run "defaults" {
 
   assert {
     condition     = aws_budgets_budget.this.limit_amount == "100"
-    error_message = "the budget, in dollars"
+    error_message = "the budget has the requested limit in US dollars"
   }
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.queue_age) + length(aws_cloudwatch_metric_alarm.database_space) + length(aws_sns_topic_subscription.email) == 0
-    error_message = "nothing to watch unless named"
+    error_message = "there are no alarms and no subscriptions by default"
   }
 }
 
-run "all" {
+run "all_alarms" {
   command = plan
   variables {
     emails     = ["platform@example.com"]
@@ -30,19 +30,19 @@ run "all" {
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.database_space[0].threshold == 5 * 1024 * 1024 * 1024 && aws_cloudwatch_metric_alarm.database_space[0].treat_missing_data == "breaching"
-    error_message = "below 5 GiB, or silent"
+    error_message = "the database alarm is raised below 5 GiB of free storage and on missing metrics"
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.queue_age[0].threshold == 600 && aws_cloudwatch_metric_alarm.queue_age[0].dimensions.QueueName == "tweets-landing" && aws_cloudwatch_metric_alarm.queue_dead[0].dimensions.QueueName == "tweets-landing-dead"
-    error_message = "the age of the oldest message, and any that nobody could handle"
+    error_message = "the queue alarms monitor the age of the oldest message and the dead-letter queue"
   }
   assert {
     condition     = join(",", output.alarm_names) == "tweets-landing-queue-age,tweets-landing-queue-dead,tweets-database-space" && join(",", output.log_group_names) == "/aws/containerinsights/tweets/application"
-    error_message = "all of them are named"
+    error_message = "the outputs list all alarms and log groups"
   }
   assert {
     condition     = aws_cloudwatch_log_group.this["/aws/containerinsights/tweets/application"].retention_in_days == 30
-    error_message = "logs have an end"
+    error_message = "the log group has the requested retention"
   }
 }
 
@@ -62,7 +62,7 @@ run "refuses_an_unknown_retention" {
   expect_failures = [var.log_groups]
 }
 
-run "refuses_what_is_no_address" {
+run "refuses_an_invalid_email" {
   command = plan
   variables {
     emails = ["platform"]
@@ -70,7 +70,7 @@ run "refuses_what_is_no_address" {
   expect_failures = [var.emails]
 }
 
-run "refuses_no_budget" {
+run "refuses_a_zero_budget" {
   command = plan
   variables {
     monthly_budget_usd = 0
@@ -78,7 +78,7 @@ run "refuses_no_budget" {
   expect_failures = [var.monthly_budget_usd]
 }
 
-run "refuses_a_database_without_a_limit" {
+run "refuses_a_zero_storage_threshold" {
   command = plan
   variables {
     database = { identifier = "tweets", free_gib = 0 }

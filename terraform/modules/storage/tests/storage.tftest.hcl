@@ -11,29 +11,29 @@ run "defaults" {
 
   assert {
     condition     = [for bucket in aws_s3_bucket.this : bucket.bucket] == ["tweets-lake-111122223333", "tweets-landing-111122223333"]
-    error_message = "names of buckets hold the account"
+    error_message = "bucket names contain the account ID"
   }
   assert {
     condition     = alltrue([for bucket in aws_s3_bucket.this : !bucket.force_destroy]) && !aws_s3_bucket.logs.force_destroy
-    error_message = "a destroy keeps tweets"
+    error_message = "terraform destroy does not delete buckets with files by default"
   }
   assert {
     condition = alltrue([
       for block in concat(values(aws_s3_bucket_public_access_block.this), [aws_s3_bucket_public_access_block.logs]) :
       block.block_public_acls && block.block_public_policy && block.ignore_public_acls && block.restrict_public_buckets
     ])
-    error_message = "nothing is public"
+    error_message = "all public access is blocked"
   }
   assert {
     condition = alltrue([
       for rules in aws_s3_bucket_server_side_encryption_configuration.this :
       alltrue([for rule in rules.rule : rule.bucket_key_enabled && rule.apply_server_side_encryption_by_default[0].sse_algorithm == "aws:kms"])
     ])
-    error_message = "landing and lake are encrypted with KMS, through bucket keys"
+    error_message = "landing and lake are encrypted with KMS and bucket keys"
   }
   assert {
     condition     = alltrue([for key in aws_kms_key.this : key.enable_key_rotation])
-    error_message = "keys are rotated"
+    error_message = "KMS keys are rotated"
   }
   assert {
     condition     = aws_s3_bucket_lifecycle_configuration.landing.rule[0].filter[0].prefix == "voc_volume/" && aws_s3_bucket_lifecycle_configuration.landing.rule[0].expiration[0].days == 90
@@ -41,34 +41,34 @@ run "defaults" {
   }
   assert {
     condition     = length(aws_s3_bucket_lifecycle_configuration.lake.rule) == 1 && aws_s3_bucket_lifecycle_configuration.lake.rule[0].expiration[0].expired_object_delete_marker
-    error_message = "no current file of the lake ever expires by a rule of S3"
+    error_message = "no S3 lifecycle rule expires current files of the lake"
   }
   assert {
     condition     = aws_s3_bucket_lifecycle_configuration.lake.rule[0].noncurrent_version_expiration[0].noncurrent_days == 7
-    error_message = "deleted files of the lake can be brought back for a week"
+    error_message = "deleted files of the lake can be restored for a week"
   }
   assert {
     condition     = length(aws_sqs_queue.landing) == 0 && output.landing_queue_arn == null
-    error_message = "no queue unless asked for"
+    error_message = "there is no queue by default"
   }
   assert {
     condition     = [for logging in aws_s3_bucket_logging.this : logging.target_prefix] == ["lake/", "landing/"]
-    error_message = "access to both is logged"
+    error_message = "access to both buckets is logged"
   }
 }
 
-run "kept_for_ever" {
+run "landing_without_expiry" {
   command = plan
   variables {
     landing_days = null
   }
   assert {
     condition     = [for rule in aws_s3_bucket_lifecycle_configuration.landing.rule : rule.id] == ["remains"]
-    error_message = "no rule expires what landed"
+    error_message = "no rule expires landed files"
   }
 }
 
-run "thrown_away" {
+run "disposable_environment" {
   command = plan
   variables {
     landing_days    = 14
@@ -79,15 +79,15 @@ run "thrown_away" {
   }
   assert {
     condition     = alltrue([for bucket in aws_s3_bucket.this : bucket.force_destroy]) && aws_s3_bucket.logs.force_destroy
-    error_message = "a destroy removes files too"
+    error_message = "terraform destroy deletes buckets with their files"
   }
   assert {
     condition     = aws_s3_bucket_lifecycle_configuration.landing.rule[0].filter[0].prefix == "in/tweets/"
-    error_message = "the rule follows the prefix"
+    error_message = "the expiry rule uses the landing prefix"
   }
   assert {
     condition     = aws_s3_bucket_lifecycle_configuration.logs.rule[0].expiration[0].days == 1
-    error_message = "access logs expire"
+    error_message = "access logs expire after access_log_days"
   }
 }
 
@@ -98,11 +98,11 @@ run "queue" {
   }
   assert {
     condition     = aws_sqs_queue.landing[0].name == "tweets-landing" && aws_sqs_queue.landing[0].sqs_managed_sse_enabled && aws_sqs_queue.dead[0].sqs_managed_sse_enabled
-    error_message = "an encrypted queue, and one for what nobody could handle"
+    error_message = "the landing queue and its dead-letter queue are encrypted"
   }
   assert {
     condition     = aws_s3_bucket_notification.landing[0].queue[0].filter_prefix == "voc_volume/"
-    error_message = "only landed files are told of"
+    error_message = "only files under the landing prefix send messages"
   }
 }
 
@@ -114,7 +114,7 @@ run "refuses_a_bad_name" {
   expect_failures = [var.name]
 }
 
-run "refuses_a_landing_that_expires_unread" {
+run "refuses_a_short_landing_retention" {
   command = plan
   variables {
     landing_days = 3
@@ -122,7 +122,7 @@ run "refuses_a_landing_that_expires_unread" {
   expect_failures = [var.landing_days]
 }
 
-run "refuses_old_versions_for_months" {
+run "refuses_a_long_undelete_period" {
   command = plan
   variables {
     undelete_days = 365
@@ -130,7 +130,7 @@ run "refuses_old_versions_for_months" {
   expect_failures = [var.undelete_days]
 }
 
-run "refuses_no_access_logs" {
+run "refuses_zero_access_log_days" {
   command = plan
   variables {
     access_log_days = 0
@@ -138,7 +138,7 @@ run "refuses_no_access_logs" {
   expect_failures = [var.access_log_days]
 }
 
-run "refuses_a_prefix_with_a_slash" {
+run "refuses_a_prefix_with_outer_slashes" {
   command = plan
   variables {
     landing_prefix = "/voc_volume/"

@@ -1,4 +1,4 @@
-"""The chart as it is rendered from an example's outputs: `make values`, then `helm template`, as the READMEs say."""
+"""Render the chart from an example's outputs with `make values` and `helm template`, as the READMEs describe."""
 
 import json
 import os
@@ -19,7 +19,7 @@ TAG = "1.2.3"
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod of the chart, or one that the Spark operator makes from it: what it is told and where it may run."""
+    """A pod of the chart or of a SparkApplication: service account, images, environment, node selector, tolerations."""
 
     name: str
     namespace: str
@@ -30,8 +30,8 @@ class Pod:
     tolerations: list[dict[str, Any]]
 
 
-class Rendered:
-    """What `helm template` makes of an example's outputs."""
+class RenderedChart:
+    """The output of `helm template` for an example's outputs."""
 
     def __init__(self, name: str, outputs: dict[str, Any], folder: Path) -> None:
         self.values = values(name, outputs, folder)
@@ -41,7 +41,7 @@ class Rendered:
         self.documents = [document for document in yaml.safe_load_all(done.stdout) if document]
 
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Return the documents of one kind by `namespace/name`."""
+        """Map `namespace/name` to the documents of a kind."""
         return {
             f"{d['metadata'].get('namespace', self.platform)}/{d['metadata']['name']}": d
             for d in self.documents
@@ -50,11 +50,11 @@ class Rendered:
 
     @cached_property
     def applications(self) -> dict[str, dict[str, Any]]:
-        """SparkApplications, which the DAGs apply."""
-        return {name: one for name, one in self._manifests() if one["kind"] == "SparkApplication"}
+        """The SparkApplications that the DAGs apply, by name."""
+        return {name: manifest for name, manifest in self._manifests() if manifest["kind"] == "SparkApplication"}
 
     def _manifests(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Give what the DAGs make, which stands as text in ConfigMaps, with the name that it has there."""
+        """Yield name and content of the manifests that the DAGs apply, which ConfigMaps hold as text."""
         for config in self.of("ConfigMap").values():
             for file, text in config.get("data", {}).items():
                 document = yaml.safe_load(text) if file.endswith(".yaml") else None
@@ -64,43 +64,44 @@ class Rendered:
 
     @cached_property
     def pods(self) -> list[Pod]:
-        found = []
-        jobs = [one for _, one in self._manifests() if one["kind"] == "Pod"]
+        """All pods: of the chart's workloads, of the DAGs' pod manifests and of the SparkApplications."""
+        pods = []
+        jobs = [manifest for _, manifest in self._manifests() if manifest["kind"] == "Pod"]
         for document in [*self.documents, *jobs]:
-            where = document["metadata"].get("namespace", self.platform)
+            namespace = document["metadata"].get("namespace", self.platform)
             for spec in _pod_specs(document):
-                found.append(_pod(f"{document['kind']} {document['metadata']['name']}", where, spec))
+                pods.append(_pod(f"{document['kind']} {document['metadata']['name']}", namespace, spec))
         for name, application in self.applications.items():
-            for part in ("driver", "executor"):
-                found.append(_spark_pod(f"{name} {part}", application, part))
-        return found
+            for role in ("driver", "executor"):
+                pods.append(_spark_pod(f"{name} {role}", application, role))
+        return pods
 
 
 def values(name: str, outputs: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Run `make values` with a terraform that prints `outputs`; leave the file in `folder`."""
-    stand_in = folder / "bin" / "terraform"
-    stand_in.parent.mkdir(exist_ok=True)
-    stand_in.write_text(f'#!/bin/sh\ntest "$1" = -chdir=terraform/examples/{name} && cat {folder}/outputs.json\n')
-    stand_in.chmod(0o755)
+    """Run `make values` with a fake terraform that prints `outputs`, and write values.yaml to `folder`."""
+    fake = folder / "bin" / "terraform"
+    fake.parent.mkdir(exist_ok=True)
+    fake.write_text(f'#!/bin/sh\ntest "$1" = -chdir=terraform/examples/{name} && cat {folder}/outputs.json\n')
+    fake.chmod(0o755)
     (folder / "outputs.json").write_text(json.dumps(outputs))
     done = subprocess.run(
         ["make", "-s", "-C", PROJECT, "values", f"EXAMPLE={name}", f"TAG={TAG}"],
-        env={**os.environ, "PATH": f"{stand_in.parent}:{os.environ['PATH']}", "MAKEFLAGS": ""},
+        env={**os.environ, "PATH": f"{fake.parent}:{os.environ['PATH']}", "MAKEFLAGS": ""},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     (folder / "values.yaml").write_text(done.stdout)
-    made: dict[str, Any] = yaml.safe_load(done.stdout)
-    return made
+    chart_values: dict[str, Any] = yaml.safe_load(done.stdout)
+    return chart_values
 
 
 def template(namespace: str, *files: Path) -> subprocess.CompletedProcess[str]:
-    assert shutil.which("helm"), "helm is not on the PATH: the chart is rendered with it"
-    chosen = [part for file in files for part in ("-f", file)]
+    assert shutil.which("helm"), "helm is not on the PATH: install helm, which renders the chart"
+    value_files = [argument for file in files for argument in ("-f", file)]
     return subprocess.run(
-        ["helm", "template", "tweet-sentiment", CHART, "-n", namespace, "--kube-version", "1.35", *chosen],
+        ["helm", "template", "tweet-sentiment", CHART, "-n", namespace, "--kube-version", "1.35", *value_files],
         capture_output=True,
         text=True,
         check=False,
@@ -108,7 +109,7 @@ def template(namespace: str, *files: Path) -> subprocess.CompletedProcess[str]:
 
 
 def _pod_specs(value: Any) -> Iterator[dict[str, Any]]:
-    """Find pods wherever they stand: a kind that nobody thought of has some too."""
+    """Yield every pod spec at any depth, so that no kind of workload is missed."""
     if isinstance(value, dict):
         if isinstance(value.get("containers"), list):
             yield value
@@ -121,7 +122,12 @@ def _pod_specs(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _env(containers: list[dict[str, Any]]) -> dict[str, str]:
-    return {one["name"]: one["value"] for container in containers for one in container.get("env", []) if "value" in one}
+    return {
+        variable["name"]: variable["value"]
+        for container in containers
+        for variable in container.get("env", [])
+        if "value" in variable
+    }
 
 
 def _pod(name: str, namespace: str, spec: dict[str, Any]) -> Pod:
@@ -137,17 +143,17 @@ def _pod(name: str, namespace: str, spec: dict[str, Any]) -> Pod:
     )
 
 
-def _spark_pod(name: str, application: dict[str, Any], part: str) -> Pod:
+def _spark_pod(name: str, application: dict[str, Any], role: str) -> Pod:
     spec = application["spec"]
-    one = spec[part]
-    selector = f"spark.kubernetes.{part}.node.selector."
+    pod = spec[role]
+    selector = f"spark.kubernetes.{role}.node.selector."
     nodes = {key.removeprefix(selector): value for key, value in spec["sparkConf"].items() if key.startswith(selector)}
     return Pod(
         name,
         application["metadata"]["namespace"],
-        one["serviceAccount"],
+        pod["serviceAccount"],
         {spec["image"]},
-        _env([one]),
-        nodes | one.get("nodeSelector", {}),
-        one.get("tolerations", []),
+        _env([pod]),
+        nodes | pod.get("nodeSelector", {}),
+        pod.get("tolerations", []),
     )

@@ -1,4 +1,4 @@
-"""One word for one thing, from the landing to Terraform: outputs, values, environment, DAGs and settings agree."""
+"""Outputs, chart values, environment variables, DAGs and settings use the same word for the same thing."""
 
 import json
 import re
@@ -9,30 +9,34 @@ import yaml
 
 from spark_apps.settings import LAYERS, PRODUCTION, Settings
 from spark_apps.tables import QUARANTINE, TABLES
-from tests.terraform.account import Account
-from tests.terraform.chart import CHART, PROJECT, Rendered
 from tests.terraform.conftest import Applied
+from tests.terraform.permissions import Permissions
+from tests.terraform.rendered_chart import CHART, PROJECT, RenderedChart
 
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def chart(examples: dict[str, Applied], tmp_path_factory: pytest.TempPathFactory) -> Rendered:
-    return Rendered("minimal", examples["minimal"].outputs, tmp_path_factory.mktemp("words"))
+def chart(examples: dict[str, Applied], tmp_path_factory: pytest.TempPathFactory) -> RenderedChart:
+    return RenderedChart("minimal", examples["minimal"].outputs, tmp_path_factory.mktemp("words"))
 
 
 @pytest.mark.parametrize("word", ["landing", "lake"])
-def test_landing_and_lake(examples: dict[str, Applied], chart: Rendered, word: str) -> None:
+def test_landing_and_lake_have_the_same_name_everywhere(
+    examples: dict[str, Applied], chart: RenderedChart, word: str
+) -> None:
     uri = examples["minimal"].outputs[word]["value"]
     assert word in yaml.safe_load((CHART / "values.yaml").read_text())
     assert chart.values[word] == uri
     assert {pod.env[name] for pod in chart.pods for name in pod.env if name == f"TWEETS_{word.upper()}"} == {uri}
     assert word in Settings.model_fields
     assert getattr(Settings(**{word: uri}), word) == uri.rstrip("/")
-    assert f"-{word}-" in uri.split("/")[2], "the bucket"
+    assert f"-{word}-" in uri.split("/")[2], "the bucket name contains the word"
 
 
-def test_the_layers(examples: dict[str, Applied], chart: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_layers_have_the_same_names_everywhere(
+    examples: dict[str, Applied], chart: RenderedChart, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tweet_dags import settings
 
     accounts = examples["minimal"].outputs["service_accounts"]["value"]
@@ -52,25 +56,25 @@ def test_the_layers(examples: dict[str, Applied], chart: Rendered, monkeypatch: 
     assert tuple(settings.streams()) == LAYERS
 
 
-def test_quarantine_and_checkpoints(examples: dict[str, Applied]) -> None:
+def test_policies_use_the_names_of_quarantine_and_checkpoints(examples: dict[str, Applied]) -> None:
     assert QUARANTINE.name == "silver/quarantine"
-    account = Account(examples["minimal"])
-    named = set(
+    permissions = Permissions(examples["minimal"])
+    streams = set(
         re.findall(r'Stream\(\s*"([a-z-]+)"', "".join(_source(f"spark_apps/{layer}/app.py") for layer in LAYERS))
     )
-    assert {name.split("-")[0] for name in named} == set(LAYERS)
+    assert {name.split("-")[0] for name in streams} == set(LAYERS)
     assert 'return f"{lake}/checkpoints/{stream}"' in _source("spark_apps/streaming/checkpoint.py")
-    assert account.reads("dashboard", "lake", f"lake/{QUARANTINE.name}/_delta_log/0.json")
-    for name in named:
+    assert permissions.reads("dashboard", "lake", f"lake/{QUARANTINE.name}/_delta_log/0.json")
+    for name in streams:
         for key in (f"lake/checkpoints/{name}/offsets/0", f"lake/checkpoints/{name}.error.json"):
-            assert [layer for layer in LAYERS if account.writes(layer, "lake", key)] == [name.split("-")[0]], key
-    # Nobody writes a checkpoint that is no stream's.
-    written = json.dumps([account.statements(role) for role in account.roles])
-    assert set(re.findall(r"lake/checkpoints/([a-z-]+)", written)) == named
+            assert [layer for layer in LAYERS if permissions.writes(layer, "lake", key)] == [name.split("-")[0]], key
+    # No role may use a checkpoint that does not belong to a stream.
+    all_statements = json.dumps([permissions.statements(role) for role in permissions.roles])
+    assert set(re.findall(r"lake/checkpoints/([a-z-]+)", all_statements)) == streams
 
 
-def test_production() -> None:
-    """The alias of the model, and the environment that tweets depend on; nowhere is it short for anything."""
+def test_production_is_never_abbreviated() -> None:
+    """`production` is the alias of the released model and the name of an environment."""
     assert PRODUCTION == "production"
     assert (PROJECT / "terraform" / "examples" / PRODUCTION / f"{PRODUCTION}.tfvars").exists()
     for folder in ("terraform", "helm", "dags", "spark_apps"):

@@ -1,7 +1,8 @@
-"""What moto lacks, answered in front of it: add-ons, pod identity associations and access entries of EKS.
+"""Answer AWS requests that moto does not support, in front of moto's server.
 
-Each keeps what it was sent and gives it back, as EKS would once it is active. `Gaps` also adds to moto's cluster the
-fields that moto takes and forgets, and says who hears of a budget. README.md lists all of it.
+EKS add-ons, pod identity associations and access entries are stored as sent and returned as active. `MotoGaps` also
+returns the fields of clusters and node groups that moto drops, and the subscribers of budget notifications. README.md
+has the complete list.
 """
 
 import io
@@ -18,42 +19,44 @@ from moto.backends import get_backend
 ACCOUNT = "123456789012"  # moto's
 REGION = "eu-central-1"
 _NOW = 1700000000
-_REMEMBERED = re.compile(r"/clusters(?:/(?P<cluster>[^/]+)(?P<groups>/node-groups(?:/(?P<group>[^/]+))?)?)?")
-# The tags of a launch template itself come back as if its instances were to have them.
-_OWN_TAGS = re.compile(rb"<item>\s*<resourceType>launch-template</resourceType>.*?</tagSet>\s*</item>", re.DOTALL)
-_FORGOTTEN = ("accessConfig", "upgradePolicy")
+_CLUSTER_PATH = re.compile(r"/clusters(?:/(?P<cluster>[^/]+)(?P<groups>/node-groups(?:/(?P<group>[^/]+))?)?)?")
+# moto returns the tags of a launch template as if they were tags of its instances.
+_TEMPLATE_TAGS = re.compile(rb"<item>\s*<resourceType>launch-template</resourceType>.*?</tagSet>\s*</item>", re.DOTALL)
+_DROPPED_FIELDS = ("accessConfig", "upgradePolicy")
 
 
-class _AbsentError(Exception):
-    """Asked for what is not there."""
+class _NotFoundError(Exception):
+    """The requested resource does not exist."""
 
 
-def _sent(environ: WSGIEnvironment) -> dict[str, Any]:
-    """Read the body, and leave it to be read again."""
+def _body(environ: WSGIEnvironment) -> dict[str, Any]:
+    """Parse the JSON body of a request, and rewind the body for moto."""
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
-    found: dict[str, Any] = json.loads(body or b"{}")
-    return found
+    parsed: dict[str, Any] = json.loads(body or b"{}")
+    return parsed
 
 
-def _notification(budget: str, sent: dict[str, Any]) -> str:
-    about = sent["Notification"]
-    return f"{budget} {about['NotificationType']} {about['ComparisonOperator']} {float(about['Threshold'])}"
+def _notification_key(budget: str, body: dict[str, Any]) -> str:
+    """Identify a notification of a budget by type, operator and threshold."""
+    notification = body["Notification"]
+    threshold = float(notification["Threshold"])
+    return f"{budget} {notification['NotificationType']} {notification['ComparisonOperator']} {threshold}"
 
 
-class Gaps:
-    """A WSGI application in front of moto's."""
+class MotoGaps:
+    """A WSGI application in front of moto's application."""
 
     def __init__(self, moto: WSGIApplication) -> None:
         self._moto = moto
         self._lock = threading.Lock()
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
-        """Start anew, as moto does on a reset."""
-        self._forgotten: dict[tuple[str, str | None], dict[str, Any]] = {}
+    def reset(self) -> None:
+        """Drop all stored state, like moto's reset."""
+        self._dropped: dict[tuple[str, str | None], dict[str, Any]] = {}
         self._groups: dict[str, str] = {}
-        self._kept: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._stored: dict[tuple[str, ...], dict[str, Any]] = {}
         self._subscribers: dict[str, Any] = {}
         self._count = 0
 
@@ -61,49 +64,50 @@ class Gaps:
         if str(environ.get("HTTP_X_AMZ_TARGET", "")).startswith("AWSBudgetServiceGateway."):
             return self._budgets(environ, start_response)
         if "/ec2/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
-            return self._ec2_without_own_tags(environ, start_response)
+            return self._ec2_without_template_tags(environ, start_response)
         if "/eks/aws4_request" not in environ.get("HTTP_AUTHORIZATION", ""):
             return self._moto(environ, start_response)
         method = str(environ["REQUEST_METHOD"])
-        # The decoded path would have lost which slash belongs to an ARN.
+        # The decoded path does not show which slashes belong to an ARN.
         raw, _, query = str(environ["REQUEST_URI"]).partition("?")
         parts = [unquote(part) for part in raw.strip("/").split("/")]
         route = self._route(parts)
         if route is None:
-            return self._with_forgotten(raw, environ, start_response)
-        body = _sent(environ)
+            return self._with_dropped_fields(raw, environ, start_response)
+        body = _body(environ)
         try:
             with self._lock:
                 answer = route(method, parts[1], parts[3:], body, query)
-        except (_AbsentError, KeyError):
+        except (_NotFoundError, KeyError):
             start_response("404 Not Found", [("X-Amzn-Errortype", "ResourceNotFoundException")])
-            return [b'{"message": "not there"}']
+            return [b'{"message": "not found"}']
         start_response("200 OK", [("Content-Type", "application/json")])
         return [json.dumps(answer).encode()]
 
-    def _ec2_without_own_tags(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def _ec2_without_template_tags(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         if b"Action=DescribeLaunchTemplateVersions" not in body:
             return self._moto(environ, start_response)
-        return self._changed(environ, start_response, lambda answer: _OWN_TAGS.sub(b"", answer))
+        return self._with_changed_answer(environ, start_response, lambda answer: _TEMPLATE_TAGS.sub(b"", answer))
 
     def _budgets(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         action = str(environ["HTTP_X_AMZ_TARGET"]).partition(".")[2]
-        body = _sent(environ)
+        body = _body(environ)
         answer: dict[str, Any]
         if action == "CreateBudget":
-            for sent in body.get("NotificationsWithSubscribers", []):
-                self._subscribers[_notification(body["Budget"]["BudgetName"], sent)] = sent["Subscribers"]
-            self._kept["budget", body["Budget"]["BudgetName"]] = {"ResourceTags": body.get("ResourceTags", [])}
+            for notification in body.get("NotificationsWithSubscribers", []):
+                key = _notification_key(body["Budget"]["BudgetName"], notification)
+                self._subscribers[key] = notification["Subscribers"]
+            self._stored["budget", body["Budget"]["BudgetName"]] = {"ResourceTags": body.get("ResourceTags", [])}
             return self._moto(environ, start_response)
         if action == "CreateNotification":
-            self._subscribers[_notification(body["BudgetName"], body)] = body["Subscribers"]
+            self._subscribers[_notification_key(body["BudgetName"], body)] = body["Subscribers"]
             return self._moto(environ, start_response)
         if action == "DescribeSubscribersForNotification":
-            answer = {"Subscribers": self._subscribers.get(_notification(body["BudgetName"], body), [])}
+            answer = {"Subscribers": self._subscribers.get(_notification_key(body["BudgetName"], body), [])}
         elif action == "ListTagsForResource":
-            answer = self._kept.get(("budget", body["ResourceARN"].rpartition("/")[2]), {"ResourceTags": []})
+            answer = self._stored.get(("budget", body["ResourceARN"].rpartition("/")[2]), {"ResourceTags": []})
         else:
             return self._moto(environ, start_response)
         start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
@@ -129,11 +133,11 @@ class Gaps:
     ) -> dict[str, Any]:
         if method == "POST":
             name = body["addonName"]
-            made = [
+            associations = [
                 self._associate(cluster, {"namespace": "kube-system", **pod})
                 for pod in body.get("podIdentityAssociations", [])
             ]
-            self._kept["addon", cluster, name] = {
+            self._stored["addon", cluster, name] = {
                 "addonName": name,
                 "clusterName": cluster,
                 "status": "ACTIVE",
@@ -143,16 +147,16 @@ class Gaps:
                 "modifiedAt": _NOW,
                 "health": {"issues": []},
                 "configurationValues": body.get("configurationValues"),
-                "podIdentityAssociations": [association["associationArn"] for association in made],
+                "podIdentityAssociations": [association["associationArn"] for association in associations],
                 "tags": body.get("tags", {}),
             }
-            return {"addon": self._kept["addon", cluster, name]}
-        return {"addon": self._found(method, ("addon", cluster, rest[0]))}
+            return {"addon": self._stored["addon", cluster, name]}
+        return {"addon": self._lookup(method, ("addon", cluster, rest[0]))}
 
     def _associate(self, cluster: str, body: dict[str, Any]) -> dict[str, Any]:
         self._count += 1
         name = f"a-{self._count:016d}"
-        self._kept["association", cluster, name] = {
+        self._stored["association", cluster, name] = {
             "clusterName": cluster,
             "namespace": body["namespace"],
             "serviceAccount": body["serviceAccount"],
@@ -163,7 +167,7 @@ class Gaps:
             "modifiedAt": _NOW,
             "tags": body.get("tags", {}),
         }
-        return self._kept["association", cluster, name]
+        return self._stored["association", cluster, name]
 
     def _associations(
         self,
@@ -175,7 +179,7 @@ class Gaps:
     ) -> dict[str, Any]:
         if method == "POST":
             return {"association": self._associate(cluster, body)}
-        return {"association": self._found(method, ("association", cluster, rest[0]))}
+        return {"association": self._lookup(method, ("association", cluster, rest[0]))}
 
     def _entries(
         self,
@@ -189,7 +193,7 @@ class Gaps:
             return self._policies(method, cluster, rest, body)
         if method == "POST":
             principal = body["principalArn"]
-            self._kept["entry", cluster, principal] = {
+            self._stored["entry", cluster, principal] = {
                 "clusterName": cluster,
                 "principalArn": principal,
                 "kubernetesGroups": body.get("kubernetesGroups", []),
@@ -200,73 +204,75 @@ class Gaps:
                 "username": body.get("username", principal),
                 "tags": body.get("tags", {}),
             }
-            return {"accessEntry": self._kept["entry", cluster, principal]}
-        return {"accessEntry": self._found(method, ("entry", cluster, rest[0]))}
+            return {"accessEntry": self._stored["entry", cluster, principal]}
+        return {"accessEntry": self._lookup(method, ("entry", cluster, rest[0]))}
 
     def _policies(self, method: str, cluster: str, rest: list[str], body: dict[str, Any]) -> dict[str, Any]:
         principal = rest[0]
         if method == "POST":
-            made = {
+            policy = {
                 "policyArn": body["policyArn"],
                 "accessScope": body["accessScope"],
                 "associatedAt": _NOW,
                 "modifiedAt": _NOW,
             }
-            self._kept["policy", cluster, principal, body["policyArn"]] = made
-            return {"clusterName": cluster, "principalArn": principal, "associatedAccessPolicy": made}
+            self._stored["policy", cluster, principal, body["policyArn"]] = policy
+            return {"clusterName": cluster, "principalArn": principal, "associatedAccessPolicy": policy}
         if method == "DELETE":
-            self._found(method, ("policy", cluster, principal, rest[2]))
+            self._lookup(method, ("policy", cluster, principal, rest[2]))
             return {}
-        found = [made for key, made in self._kept.items() if key[:3] == ("policy", cluster, principal)]
-        return {"clusterName": cluster, "principalArn": principal, "associatedAccessPolicies": found}
+        policies = [policy for key, policy in self._stored.items() if key[:3] == ("policy", cluster, principal)]
+        return {"clusterName": cluster, "principalArn": principal, "associatedAccessPolicies": policies}
 
-    def _found(self, method: str, key: tuple[str, ...]) -> dict[str, Any]:
-        if key not in self._kept:
-            raise _AbsentError(key)
-        return self._kept.pop(key) if method == "DELETE" else self._kept[key]
+    def _lookup(self, method: str, key: tuple[str, ...]) -> dict[str, Any]:
+        if key not in self._stored:
+            raise _NotFoundError(key)
+        return self._stored.pop(key) if method == "DELETE" else self._stored[key]
 
-    def _with_forgotten(self, path: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Let moto answer, and add to a cluster or a node group what it was made with and moto forgot."""
-        where = _REMEMBERED.fullmatch(path)
-        if not where:
+    def _with_dropped_fields(
+        self, path: str, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Let moto answer, and add the fields of a cluster or node group that moto drops."""
+        match = _CLUSTER_PATH.fullmatch(path)
+        if not match:
             return self._moto(environ, start_response)
-        cluster, group = where["cluster"], where["group"]
+        cluster, group = match["cluster"], match["group"]
         if environ["REQUEST_METHOD"] == "POST":
-            sent = _sent(environ)
-            if where["groups"]:
+            sent = _body(environ)
+            if match["groups"]:
                 group = sent["nodegroupName"]
-                self._forgotten[cluster, group] = {"updateConfig": sent.get("updateConfig"), "remoteAccess": None}
+                self._dropped[cluster, group] = {"updateConfig": sent.get("updateConfig"), "remoteAccess": None}
             else:
                 cluster = sent["name"]
-                self._forgotten[cluster, None] = {field: sent[field] for field in _FORGOTTEN if field in sent}
+                self._dropped[cluster, None] = {field: sent[field] for field in _DROPPED_FIELDS if field in sent}
                 self._groups[cluster] = _security_group(cluster, sent["resourcesVpcConfig"]["subnetIds"][0])
 
-        def remember(answer: bytes) -> bytes:
-            found = json.loads(answer)
-            about = found.get("nodegroup") or found.get("cluster")
-            if about:
-                about |= self._forgotten.get((cluster, group), {})
-            if "cluster" in found:
+        def add_fields(answer: bytes) -> bytes:
+            response = json.loads(answer)
+            resource = response.get("nodegroup") or response.get("cluster")
+            if resource:
+                resource |= self._dropped.get((cluster, group), {})
+            if "cluster" in response:
                 group_id = self._groups[cluster]
                 vpc = _ec2().get_security_group_from_id(group_id).vpc_id
-                found["cluster"]["resourcesVpcConfig"] |= {"clusterSecurityGroupId": group_id, "vpcId": vpc}
+                response["cluster"]["resourcesVpcConfig"] |= {"clusterSecurityGroupId": group_id, "vpcId": vpc}
                 if environ["REQUEST_METHOD"] == "DELETE":
                     _ec2().delete_security_group(group_id=group_id)
-            return json.dumps(found).encode()
+            return json.dumps(response).encode()
 
-        return self._changed(environ, start_response, remember)
+        return self._with_changed_answer(environ, start_response, add_fields)
 
-    def _changed(
+    def _with_changed_answer(
         self, environ: WSGIEnvironment, start_response: StartResponse, change: Callable[[bytes], bytes]
     ) -> Iterable[bytes]:
-        begun: list[Any] = []
+        started: list[Any] = []
 
-        def begin(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:  # noqa: ARG001
-            begun[:] = [status, headers]
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:  # noqa: ARG001
+            started[:] = [status, headers]
             return lambda _: None
 
-        answer = b"".join(self._moto(environ, begin))
-        status, headers = begun
+        answer = b"".join(self._moto(environ, start))
+        status, headers = started
         if status.startswith("200"):
             answer = change(answer)
         start_response(status, [(name, value) for name, value in headers if name.lower() != "content-length"])
@@ -278,7 +284,7 @@ def _ec2() -> Any:
 
 
 def _security_group(cluster: str, subnet: str) -> str:
-    """Make the group that EKS makes for control plane and nodes."""
+    """Create the security group that EKS creates for the control plane and nodes, and return its ID."""
     vpc = _ec2().get_subnet(subnet).vpc_id
-    made: str = _ec2().create_security_group(f"eks-cluster-sg-{cluster}", f"Nodes of {cluster}", vpc_id=vpc).id
-    return made
+    group_id: str = _ec2().create_security_group(f"eks-cluster-sg-{cluster}", f"Nodes of {cluster}", vpc_id=vpc).id
+    return group_id

@@ -1,4 +1,4 @@
-"""The terraform command over a copy of the project's configuration."""
+"""Run terraform on a copy of the project's configuration."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 SOURCE = Path(__file__).parents[2] / "terraform"
-# Where the provider lies on a machine that reaches no registry; the registry, when empty.
+# Folder with the AWS provider, for machines without access to the Terraform registry. Empty: use the registry.
 PLUGINS = os.environ.get("TF_PLUGIN_DIR", "")
 
 _PROVIDER = """
@@ -36,11 +36,11 @@ _SERVICES = (
 
 
 class TerraformError(Exception):
-    """A terraform command that failed; the text is what it wrote."""
+    """A terraform command failed. The message is its output."""
 
 
 class Workdir:
-    """One configuration of a copied `terraform/`, with a state of its own."""
+    """One root module in a copy of `terraform/`, with its own state."""
 
     def __init__(self, root: Path, folder: str) -> None:
         self.copy = root / "terraform"
@@ -49,7 +49,7 @@ class Workdir:
         self.folder = self.copy / folder
 
     def at(self, endpoint: str) -> "Workdir":
-        """Point the provider at `endpoint` instead of AWS, and the state at this folder."""
+        """Use `endpoint` instead of AWS, and keep the state in this folder."""
         endpoints = "\n".join(f'    {service} = "{endpoint}"' for service in _SERVICES)
         (self.folder / "moto_override.tf").write_text(_PROVIDER.format(endpoints=endpoints))
         return self
@@ -59,7 +59,15 @@ class Workdir:
         self.run("init", "-input=false", *plugins, *arguments)
 
     def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[str]:
-        """Run terraform; an exit code that is not in `codes` raises `TerraformError`."""
+        """Run terraform.
+
+        Args:
+            arguments: Arguments of the command.
+            codes: Exit codes that count as success.
+
+        Raises:
+            TerraformError: The exit code is not in `codes`.
+        """
         done = subprocess.run(
             ["terraform", f"-chdir={self.folder}", *arguments],
             env={**os.environ, "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "NO_COLOR": "1"},

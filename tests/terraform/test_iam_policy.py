@@ -1,11 +1,11 @@
-"""The evaluator itself: IAM's rules on policies made up for the purpose."""
+"""The policy evaluator follows IAM's rules, tested on constructed policies."""
 
 import json
 from typing import Any
 
 import pytest
 
-from tests.terraform.policy import Request, UnknownPolicyError, decide, like
+from tests.terraform.iam_policy import Request, UnknownPolicyError, decide, like
 
 pytestmark = pytest.mark.terraform
 
@@ -27,23 +27,23 @@ def ask(
     return decide(policies, Request(ROLE, action, resource, keys))
 
 
-def test_without_an_allow_nothing_is_allowed() -> None:
+def test_access_needs_an_allow() -> None:
     assert ask(policy(allow())) is True
     assert ask(policy(allow()), action="s3:PutObject") is None
     assert ask(policy(allow()), resource="arn:aws:s3:::b") is None
 
 
-def test_an_explicit_deny_wins_wherever_it_stands() -> None:
+def test_an_explicit_deny_wins_in_any_order() -> None:
     deny = policy(allow(Effect="Deny", Action="s3:*", Principal={"AWS": "*"}))
     assert ask(policy(allow()), deny) is False
     assert ask(deny, policy(allow())) is False
 
 
-def test_not_action_and_not_resource() -> None:
-    others = {"Effect": "Allow", "NotAction": "s3:Delete*", "NotResource": "arn:aws:s3:::secret/*"}
-    assert ask(policy(others)) is True
-    assert ask(policy(others), action="s3:DeleteObject") is None
-    assert ask(policy(others), resource="arn:aws:s3:::secret/k") is None
+def test_not_action_and_not_resource_exclude() -> None:
+    statement = {"Effect": "Allow", "NotAction": "s3:Delete*", "NotResource": "arn:aws:s3:::secret/*"}
+    assert ask(policy(statement)) is True
+    assert ask(policy(statement), action="s3:DeleteObject") is None
+    assert ask(policy(statement), resource="arn:aws:s3:::secret/k") is None
 
 
 def test_actions_ignore_case_and_resources_do_not() -> None:
@@ -51,7 +51,7 @@ def test_actions_ignore_case_and_resources_do_not() -> None:
     assert ask(policy(allow(Resource="arn:aws:s3:::B/*"))) is None
 
 
-def test_wildcards_are_no_regular_expressions() -> None:
+def test_wildcards_are_not_regular_expressions() -> None:
     assert like("a.b*", "a.bcd")
     assert not like("a.b*", "axbcd")
     assert like("a?c", "abc")
@@ -60,7 +60,7 @@ def test_wildcards_are_no_regular_expressions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("condition", "context", "wanted"),
+    ("condition", "context", "expected"),
     [
         ({"StringEquals": {"aws:x": ["1", "2"]}}, {"aws_x": "2"}, True),
         ({"StringEquals": {"aws:x": "1"}}, {}, None),
@@ -76,11 +76,11 @@ def test_wildcards_are_no_regular_expressions() -> None:
         ({"ArnEquals": {"aws:SourceArn": "arn:aws:s3:::b*"}}, {"aws_SourceArn": "arn:aws:s3:::bucket"}, True),
     ],
 )
-def test_conditions(condition: dict[str, Any], context: dict[str, str], wanted: bool | None) -> None:
-    assert ask(policy(allow(Condition=condition)), **context) is wanted
+def test_conditions(condition: dict[str, Any], context: dict[str, str], expected: bool | None) -> None:
+    assert ask(policy(allow(Condition=condition)), **context) is expected
 
 
-def test_who_is_meant() -> None:
+def test_principals() -> None:
     assert ask(policy(allow(Principal={"AWS": "arn:aws:iam::123456789012:root"}))) is True
     assert ask(policy(allow(Principal={"AWS": "arn:aws:iam::999999999999:root"}))) is None
     assert ask(policy(allow(Principal={"Service": "s3.amazonaws.com"}))) is None
@@ -97,11 +97,11 @@ def test_who_is_meant() -> None:
         allow(Effect="Perhaps"),
     ],
 )
-def test_what_it_does_not_know_it_refuses(statement: dict[str, Any]) -> None:
+def test_unsupported_elements_raise_an_error(statement: dict[str, Any]) -> None:
     with pytest.raises(UnknownPolicyError):
         ask(policy(statement))
 
 
-def test_an_older_version_of_the_language_is_refused() -> None:
+def test_an_older_policy_version_raises_an_error() -> None:
     with pytest.raises(UnknownPolicyError, match="version"):
         ask(json.dumps({"Version": "2008-10-17", "Statement": []}))
