@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 # The registration shares the cores with the start of Spark: on a busy machine one request takes minutes.
 _REGISTRY_SECONDS = 600
 _DASHBOARD_SECONDS = 3
-# A stop waits this long for a registration: an MLflow call that has begun cannot be interrupted.
-_REGISTRATION_SECONDS = 10
+_POLL_SECONDS = 0.1
 
 
 class DemoError(UserError):
@@ -77,6 +76,9 @@ def run_demo(home: Path, rate: float, port: int, browser: bool, console: Console
         ):
             _run(settings, rate, browser and _has_display(), view, stop)
         console.print(view.farewell(), soft_wrap=True)
+        if not startup.is_running:
+            # Python would wait for the registration, and neither MLflow nor a starting Spark can be interrupted.
+            os._exit(0)
 
 
 def _run(settings: Settings, rate: float, browser: bool, view: TerminalView, stop: threading.Event) -> None:
@@ -85,7 +87,8 @@ def _run(settings: Settings, rate: float, browser: bool, view: TerminalView, sto
     from spark_apps.demo import jvm
 
     jvm.set_options()
-    threading.Thread(target=_start_spark, args=(settings,), daemon=True).start()
+    spark_start = threading.Thread(target=_start_spark, args=(settings,), daemon=True)
+    spark_start.start()
     from spark_apps.demo.feed import feed
     from spark_apps.run import run
 
@@ -105,13 +108,15 @@ def _run(settings: Settings, rate: float, browser: bool, view: TerminalView, sto
         threading.Thread(target=_load_model, args=(spark, view), daemon=True).start()
 
     try:
+        # Spark cannot be interrupted while it starts. A stop does not wait for it: the JVM ends with this process.
+        while spark_start.is_alive() and not stop.wait(_POLL_SECONDS):
+            pass
         if not stop.is_set():
             run([], settings, once=False, on_batch=view.on_batch, stop=stop, on_session=on_session)
     finally:
         stop.set()
         for thread in threads:
             thread.join()
-        registration.join(_REGISTRATION_SECONDS)
     if registration.error is not None:
         raise registration.error
 
