@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from tests.cluster.expected_totals import ExpectedTotals
 from tests.cluster.installation import Installation, run_command
@@ -50,9 +51,8 @@ class FaultInjection:
         """Wait until the drivers are replaced and the tables hold the expected counts; print how long that took."""
         started = datetime.now(UTC)
         for injected in self._injected:
-            until(
-                lambda each=injected: self._is_replaced(each), seconds, f"a new driver after: {injected.fault.name}", 1
-            )
+            replaced = partial(self._is_replaced, injected)
+            until(replaced, seconds, f"a new driver after: {injected.fault.name}", 1)
         waited = (datetime.now(UTC) - started).total_seconds()
         labelled, complete = self.expected.wait(seconds, aggregates)
         for injected in self._injected:
