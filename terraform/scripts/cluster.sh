@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install the cluster components that the chart needs: namespaces, an encrypted storage class, the Spark operator and the
-# cluster autoscaler. Optional: the AWS Load Balancer Controller (ingress), and Prometheus with Grafana (prometheus).
+# Install the cluster components that the chart needs: namespaces, an encrypted storage class, the Spark operator and
+# the cluster autoscaler. Optional: the AWS Load Balancer Controller (ingress), and Prometheus with Grafana (prometheus).
 # Usage: terraform/scripts/cluster.sh terraform/examples/production [ingress] [prometheus]
 set -euo pipefail
 example=${1:?pass the folder of an applied example, such as terraform/examples/minimal}

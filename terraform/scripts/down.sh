@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Remove AWS resources that the cluster created, before `terraform destroy`. Terraform does not know them: load balancers
-# of Ingresses and Services would block the deletion of the subnets, and disks of volumes would remain and be charged.
+# Remove AWS resources that the cluster created, before `terraform destroy`. Terraform does not know them: load
+# balancers of Ingresses and Services would block the deletion of the subnets, and disks would remain and be charged.
 # Usage: terraform/scripts/down.sh terraform/examples/minimal, then terraform destroy
 set -euo pipefail
 example=${1:?pass the folder of an applied example, such as terraform/examples/minimal}

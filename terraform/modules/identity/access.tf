@@ -1,8 +1,8 @@
 # The complete access table of all service accounts; policies.tf turns it into policy statements.
 #
 # `read` and `write` list folders of the lake bucket. `write` includes `read`, because Delta reads the log that it appends
-# to. Access to a folder includes the key of the folder itself: S3A requests it to tell a file from a folder. `logs` lists
-# tables of which only the Delta log may be read: counts, sizes and times, but no tweets.
+# to. Access to a folder includes the key of the folder itself: S3A requests it to tell a file from a folder. For tables in
+# `logs`, only the Delta log may be read: counts, sizes and times, but no tweets.
 locals {
   checkpoints = {
     for stream in ["bronze", "silver", "gold", "gold-aggregates"] :
