@@ -18,14 +18,14 @@ GENERATED_CODE = {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 
 
 def run(
-    *arguments: str | Path, env: dict[str, str] | None = None, seconds: float = 280
+    *arguments: str | Path, env: dict[str, str] | None = None, seconds: float = 600
 ) -> subprocess.CompletedProcess[str]:
     """Run `tweet-sentiment` until it exits."""
     return run_command([*COMMAND, *map(str, arguments)], os.environ | ENVIRONMENT | (env or {}), seconds)
 
 
 def run_command(
-    command: list[str], env: dict[str, str], seconds: float = 280, cwd: Path | None = None
+    command: list[str], env: dict[str, str], seconds: float = 600, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command until it exits; if the test ends first, kill the command and all its children."""
     with subprocess.Popen(
@@ -61,7 +61,7 @@ class Running:
         """Fail with the output of the process if the process has exited."""
         assert self._process.poll() is None, f"the process has exited: {self.output}"
 
-    def wait_for(self, text: str, seconds: float = 120) -> None:
+    def wait_for(self, text: str, seconds: float = 300) -> None:
         """Wait until the output contains `text`."""
         deadline = time.monotonic() + seconds
         while text not in self.output:

@@ -29,13 +29,14 @@ _AGGREGATES_TRIGGER = "30 seconds"
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     """Return the streams of this layer: sentiment, then the aggregates.
 
-    The aggregates read gold/sentiment instead of scoring results, so a replayed batch counts the labels in the table.
+    The aggregates read gold/sentiment, not the scored batch: a replay counts the labels that were committed, even if
+    the model has changed since.
     """
     (lake,) = settings.require("lake")
     models = open_model(settings)
 
     def prepare() -> Process | None:
-        # A batch uses the version that is in production when the batch starts.
+        # A batch uses the version that is in production when the batch begins to wait for its turn.
         model = models.current()
         return partial(score, model, models.problem) if model else None
 

@@ -1,10 +1,10 @@
 """Score the history of gold/sentiment again with the model in production, then rebuild the aggregates.
 
-1. Plan: divide the tweets that another model version scored into parts, some whole hours of a day each.
+1. Plan: divide the tweets that any other model version scored into parts of one or more whole hours of one day.
 2. Rewrite: score the tweets of a part and replace the rows of the part in one commit.
 3. Rebuild: compute gold/trends and gold/mentions from the new labels.
 
-The plan follows from the model versions in the rows. A rescore that was interrupted at any point therefore continues
+The plan is derived from the model versions in the rows. A rescore that was interrupted at any point therefore continues
 where it stopped, and a rescore of an up-to-date table does nothing. Gold must be stopped during a rescore, because only
 one process at a time may write a table.
 """
@@ -165,7 +165,7 @@ def _rewrite(
     started, part = time.monotonic(), parts[number]
     rows = delta_tables.read(spark, writer.lake, GOLD_SENTIMENT, writer.current_version()).where(part.condition)
     writer.replace(_with_new_sentiment(rows, model), number, part.condition)
-    done, to_do = (sum(part.tweets for part in some) for some in (parts[: number + 1], parts))
+    done, to_do = (sum(part.tweets for part in selected) for selected in (parts[: number + 1], parts))
     seconds = time.monotonic() - started
     return PartReport(number + 1, len(parts), str(part.day), part.tweets, seconds, done, to_do, model.version)
 
@@ -183,7 +183,7 @@ def _with_new_sentiment(rows: DataFrame, model: ModelVersion) -> DataFrame:
 
 
 def _rebuild_aggregates(spark: SparkSession, lake: str, version: int) -> None:
-    """Replace both aggregates by those of `version` of gold/sentiment; a repetition has the same result."""
+    """Replace both aggregates by those of `version` of gold/sentiment; safe to repeat."""
     sentiment = delta_tables.read(spark, lake, GOLD_SENTIMENT, version)
     for table, aggregate in ((GOLD_TRENDS, trends), (GOLD_MENTIONS, mentions)):
         _writer(lake, table).replace(aggregate(sentiment).repartition("tweet_date"), 0)

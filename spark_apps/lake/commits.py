@@ -19,7 +19,7 @@ from spark_apps.tables import Table
 
 # Number of commits to read first. Only maintenance commits lack batch metadata, so these nearly always suffice.
 _RECENT_COMMITS = 20
-# Each commit is one file to read. Growing the number by this factor finds the commits of an hour in some hundreds.
+# If these do not suffice, read this many times more: each commit is one file, and an hour has a few hundred.
 _GROWTH = 8
 
 
@@ -35,7 +35,7 @@ class BatchMetadata:
         query: name of the streaming query.
         app: name of the query and id of its checkpoint; batch ids are unique per checkpoint.
         batch: id of the micro-batch.
-        counts: rows of this batch by what happened to them.
+        counts: number of rows per outcome, such as `rows` and `duplicates`.
         totals: sum of the counts of all batches of the table, up to this batch.
     """
 
@@ -88,7 +88,7 @@ def open_table(lake: str, table: Table) -> DeltaTable | None:
 
 
 def batch_commits(delta: DeltaTable, after: int | None = None) -> Iterator[Commit]:
-    """Yield the commits of micro-batches, newest first.
+    """Yield the commits that carry batch metadata, newest first.
 
     Args:
         delta: table to read.

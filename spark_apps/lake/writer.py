@@ -17,9 +17,10 @@ class TableWriter:
     """Writes one table for one streaming query, each micro-batch exactly once.
 
     A committed batch is recognised by the batch metadata in its commit, not by Delta's own transaction identifiers
-    (`txnAppId`, `txnVersion`). To look up those, Delta rebuilds the state of the table in a Spark job before every
-    write: a third of a small batch's time. The metadata is as atomic, and a writer reads it once, when the stream
-    starts. From then on this writer is the only one: a commit by another process ends the stream with an error.
+    (`txnAppId`, `txnVersion`). To look those up, Delta rebuilds the state of the table in a Spark job before every
+    write: a third of a small batch's time. The metadata is committed just as atomically, and a writer reads it only
+    once, when the stream starts. No other process may write the table from then on: a foreign batch is detected
+    before the next commit and ends the stream with an error.
     """
 
     def __init__(self, lake: str, table: Table, query: str, app_id: str) -> None:
@@ -74,7 +75,7 @@ class TableWriter:
         Args:
             rows: rows with at least the columns of the table.
             batch: id of the micro-batch.
-            counts: rows of the batch by what happened to them.
+            counts: number of rows per outcome, such as `rows` and `duplicates`.
 
         Raises:
             LakeError: another process has written the table.
@@ -90,7 +91,7 @@ class TableWriter:
             .option("userMetadata", str(metadata))
             .save(self.table.path(self.lake))
         )
-        self._committed(metadata)
+        self._remember(metadata)
 
     def merge(self, merge: DeltaMergeBuilder, session: SparkSession, batch: int, counts: Mapping[str, int]) -> None:
         """Execute a MERGE in one commit; do nothing if the batch is already committed or all counts are zero.
@@ -99,7 +100,7 @@ class TableWriter:
             merge: complete MERGE into the table.
             session: session of the micro-batch, which the MERGE uses.
             batch: id of the micro-batch.
-            counts: rows of the batch by what happened to them.
+            counts: number of rows per outcome, such as `rows` and `duplicates`.
 
         Raises:
             LakeError: another process has written the table.
@@ -113,10 +114,10 @@ class TableWriter:
             merge.execute()
         finally:
             session.conf.unset(_USER_METADATA)
-        self._committed(metadata)
+        self._remember(metadata)
 
     def replace(self, rows: DataFrame, batch: int, where: str | None = None) -> None:
-        """Replace rows in one commit. The totals stay: streams that read the table skip such commits.
+        """Replace rows in one commit. The totals do not change, and streams that read the table skip the commit.
 
         Args:
             rows: replacement, computed from the rows of `current_version`; each row must satisfy `where`.
@@ -131,8 +132,8 @@ class TableWriter:
         if where is not None:
             writer = writer.option("replaceWhere", where)
         writer.option("userMetadata", str(metadata)).save(self.table.path(self.lake))
-        self._committed(metadata)
-        # This commit has overwritten a concurrent append: fail now instead of at the next batch.
+        self._remember(metadata)
+        # If another process appended since `current_version`, this commit has removed its rows: fail now.
         self._check_only_writer()
 
     def _metadata(self, batch: int, counts: Mapping[str, int]) -> BatchMetadata:
@@ -155,5 +156,5 @@ class TableWriter:
             )
         self._version, self._own_batch = self._delta.version(), None
 
-    def _committed(self, metadata: BatchMetadata) -> None:
+    def _remember(self, metadata: BatchMetadata) -> None:
         self._totals, self._last_batch, self._own_batch = metadata.totals, metadata.batch, metadata.batch

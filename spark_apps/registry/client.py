@@ -1,7 +1,8 @@
 """The registered model in an MLflow registry: its versions, and the version in production.
 
 A version that passed its gates has the tag `passed`; a rollback adds the tag `withdrawn`. The alias `production` points
-at the highest version that is `passed` and not `withdrawn`. Each move of the alias is a tag of its new version.
+at the highest version that is `passed` and not `withdrawn`. Each move is recorded
+as a tag on the version that the alias moves to.
 
 MLflow aliases have no compare-and-set. A release therefore writes the tags, moves the alias, and reads the tags again:
 of two concurrent releases the higher version wins, whichever finishes last.
@@ -35,7 +36,7 @@ T = TypeVar("T")
 
 
 class RegistryError(ModelError):
-    """The registry is not reachable, or has no such version."""
+    """The registry is not reachable, or does not have the version."""
 
 
 class NoProductionError(RegistryError):
@@ -137,7 +138,7 @@ class Registry:
         self._request(lambda client: client.delete_registered_model_tag(MODEL_NAME, key))
 
     def promote(self, version: str, by: str, why: str) -> str:
-        """Tag `version` as passed and move `production` to the highest version allowed there; return that version."""
+        """Tag `version` as passed and move `production`; return the highest passed version that is not withdrawn."""
         self.tag(version, PASSED, {"at": _now(), "by": by, "why": why})
         return self._move_production(by, why)
 
@@ -174,7 +175,7 @@ class Registry:
         self._request(write)
 
     def download(self, version: str, folder: Path) -> Path:
-        """Download the files of `version` into `folder`, unless the folder exists, and verify their checksums.
+        """Download the files of `version` into `folder`, and verify their checksums; an existing folder is kept.
 
         The folder appears only once all files are complete.
         """

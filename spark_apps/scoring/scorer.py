@@ -46,13 +46,13 @@ class Scorer:
         """Open the model and warm it up, so that no tweet waits for the slower first call of a session."""
         has_fallback = FALLBACK_FILE in self.description.checksums
         if has_fallback and _CUDA in onnxruntime.get_available_providers():
-            # ONNX Runtime has no CUDA kernels for the int8 products and would run each of them on the CPU.
+            # ONNX Runtime has no CUDA kernels for int8 matrix products and would run each of them on the CPU.
             self._session = open_session(folder / FALLBACK_FILE, threads)
             if _CUDA in self._session.get_providers():
                 self.precision = "fp16"
                 self.score(self_check.TEXTS)
                 return
-        # Reached with a GPU build of the library too, if the machine has no GPU.
+        # No GPU in use; a GPU build of the library gets here too, if the machine has no GPU.
         self._session = open_session(folder / MODEL_FILE, threads)
         if has_fallback:
             self._check_int8(folder, threads)
@@ -76,7 +76,7 @@ class Scorer:
         """Return the probabilities of texts that are already normalised; identical texts are scored once."""
         unique = {text: row for row, text in enumerate(dict.fromkeys(texts))}
         scores = np.empty((len(unique), len(LABELS)), np.float32)
-        # Sorted by characters, which predict tokens well enough for chunks of texts with similar lengths.
+        # Sorted by length in characters, which predicts the number of tokens, so that the texts of a chunk are similar.
         rows = sorted(unique.items(), key=lambda item: len(item[0]))
         chunks = [rows[start : start + _CHUNK_TEXTS] for start in range(0, len(rows), _CHUNK_TEXTS)]
         # Tokenise one chunk while the previous chunk is scored. `map` would tokenise all chunks at once.

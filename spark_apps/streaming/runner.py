@@ -57,8 +57,8 @@ class StreamRunner:
             on_batch: called after each micro-batch with input rows.
             stop: see `stopping`; a new event by default.
             on_wait: called with the name of a stream that waits for a table or a model.
-            on_task: called with the name of the stream whose running batch has finished tasks. A slow batch makes
-                progress; a batch without finished tasks may hang.
+            on_task: called with the name of a stream while its running batch keeps finishing Spark tasks. A batch
+                that finishes none may hang.
         """
         self._spark = spark
         self._lake = lake
@@ -71,7 +71,7 @@ class StreamRunner:
 
     @property
     def stopping(self) -> threading.Event:
-        """Set this event to end `run` after the running batch; a signal handler may set it too."""
+        """Set this event to end `run`. The running batch gets 10 s to finish; the next start repeats a longer one."""
         return self._stop
 
     def run(self, streams: Sequence[Stream], trigger: str | None) -> None:
@@ -88,14 +88,14 @@ class StreamRunner:
 
         Raises:
             StreamError: a query has failed. Its error is in the lake, in `checkpoints/<name>.error.json`. An error
-                that occurs before the queries start is recorded under the first stream's name.
+                outside of a query is recorded under the first stream's name.
             LakeError: the lake is not usable, or without a trigger a table to read does not exist.
         """
         try:
             self._run(streams, trigger)
         except Exception as error:
-            # A second later the pod is gone: the record in the lake remains, unless the lake itself is unusable.
-            # `_stop` is set once a query has failed (its error is recorded already) or a stop was requested.
+            # Save the error in the lake, because the pod and its log disappear when the process exits. Skip this if
+            # `_stop` is set: a stop was requested, or a query has failed and its error is already saved.
             if not self._stop.is_set():
                 with suppress(Exception):
                     checkpoint.save_error(self._spark, self._lake, streams[0].name, str(error))
@@ -119,7 +119,7 @@ class StreamRunner:
                 if not self._stop.is_set():
                     self._watch([self._start(stream, None)])
         else:
-            # An idle stream polls its source at this interval; each poll reads the log of a table.
+            # An idle stream polls its source every 1/60 of the trigger, 100 ms to 1 s; a poll reads the log of a table.
             polling_ms = min(1000, max(100, seconds(trigger) * 1000 / 60))
             self._spark.conf.set("spark.sql.streaming.pollingDelay", f"{int(polling_ms)}ms")
             self._watch(

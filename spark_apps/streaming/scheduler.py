@@ -17,14 +17,14 @@ class BatchScheduler:
     """Runs one micro-batch at a time, in the order in which tweets pass through the streams.
 
     Batches that share the cores of one machine only delay each other. Spark plans a batch before the batch waits for
-    its turn, with the input known at that time. Three rules follow:
+    its turn, with the input known at that time. Therefore:
 
-    1. The next turn belongs to the following stream. The scheduler gives that stream a moment to plan a batch with
-       the rows just written.
-    2. If that stream has no batch, the last waiting stream of the flow is next.
-    3. The first stream is next only if no other stream has a batch.
+    1. The next turn belongs to the following stream, if it is one that starts immediately. The scheduler gives that
+       stream a moment to plan a batch with the rows just written.
+    2. If that stream has no batch, the waiting stream furthest along the flow is next. The first stream is next only
+       if no other stream has a batch.
 
-    In any other order each tweet would wait a whole round at every layer.
+    In any other order each tweet would wait for one batch of every other stream at each layer.
     """
 
     def __init__(self, order: Sequence[str], immediate: Set[str], stopping: threading.Event) -> None:
@@ -51,7 +51,8 @@ class BatchScheduler:
         """Run the body as a micro-batch of the stream `name`, once that stream's turn has come.
 
         Raises:
-            BatchAbandoned: `stopping` was set while the batch waited. Spark cannot stop a query that waits here.
+            BatchAbandoned: `stopping` was set while the batch waited. `query.stop()` cannot interrupt a
+                thread that waits here.
         """
         with self._condition:
             self._waiting.append(name)

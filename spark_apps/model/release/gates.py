@@ -33,14 +33,14 @@ class GateLimits(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TWEETS_GATE_", extra="ignore")
 
-    macro_recall: float = Field(0.65, ge=0, le=1, description="lowest macro recall")
-    class_recall: float = Field(0.5, ge=0, le=1, description="lowest recall of any class")
+    macro_recall: float = Field(0.65, ge=0, le=1, description="minimum macro recall")
+    class_recall: float = Field(0.5, ge=0, le=1, description="minimum recall of any class")
     agreement: float = Field(
-        0.999, ge=0, le=1, description="lowest share of labels equal to torch's, for fp32 and fp16"
+        0.999, ge=0, le=1, description="minimum share of labels equal to torch's, for fp32 and fp16"
     )
-    agreement_int8: float = Field(0.99, ge=0, le=1, description="lowest share of labels equal to torch's, for int8")
-    latency_ms: float = Field(250, gt=0, description="highest 95th percentile of the latency of one tweet")
-    smoke: float = Field(1, ge=0, le=1, description="lowest share of correct labels on the smoke set")
+    agreement_int8: float = Field(0.99, ge=0, le=1, description="minimum share of labels equal to torch's, for int8")
+    latency_ms: float = Field(250, gt=0, description="maximum 95th percentile of the latency of one tweet")
+    smoke: float = Field(1, ge=0, le=1, description="minimum share of correct labels on the smoke set")
 
 
 def load_limits() -> GateLimits:
@@ -91,8 +91,8 @@ def comparison_gate(truth: Classes, candidate: Classes, production: Classes | No
     """Return the gate on macro recall relative to production.
 
     The candidate must not be worse than production by more than sampling noise. Both label the same tweets, so the
-    noise is that of the difference: a paired bootstrap draws the tweets 2,000 times with replacement, and the candidate
-    is refused if 95 % of the draws favour production.
+    noise is that of the difference: a paired bootstrap resamples the tweets 2,000 times, and the candidate is refused
+    if 95 % of the resamples favour production.
 
     Args:
         truth: true classes, shape (n,).
@@ -115,7 +115,7 @@ def comparison_gate(truth: Classes, candidate: Classes, production: Classes | No
 
 
 def _noise(truth: Classes, candidate: Classes, production: Classes) -> float:
-    """Return the 95th percentile of the difference in macro recall (candidate - production), minus its mean."""
+    """Return how far the 95th percentile of the resampled differences in macro recall lies above their mean."""
     draws = np.random.default_rng(0).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), _RESAMPLES)
     differences = np.zeros(_RESAMPLES)
     for label in range(len(LABELS)):

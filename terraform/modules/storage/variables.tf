@@ -31,7 +31,7 @@ variable "undelete_days" {
 }
 
 variable "access_log_days" {
-  description = "Days until the access logs of both buckets expire."
+  description = "Days until the access logs of the landing and lake buckets expire."
   type        = number
   default     = 90
 
