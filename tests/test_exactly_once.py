@@ -95,7 +95,7 @@ def test_a_single_layer_waits_for_the_tables_of_the_previous_layer(pipeline: Pip
     try:
         assert waited.wait(30)
         pipeline.run_once(*pipeline.streams("bronze"))
-        until(lambda: sum(report.counts["rows"] for report in reports) >= expected.tweets, 90, "all tweets in Silver")
+        until(lambda: sum(report.counts["rows"] for report in reports) >= expected.tweets, 240, "all tweets in Silver")
         assert run.is_alive()
     finally:
         stop.set()

@@ -69,7 +69,7 @@ def test_a_batch_reports_progress_only_when_tasks_end(
     try:
         assert began.wait(60)
         if progress:
-            until(lambda: len(reports) >= 4, 30, "four reports of progress")
+            until(lambda: len(reports) >= 4, 120, "four reports of progress")
         else:
             # Six polls. The start of the stage is reported once.
             time.sleep(3)

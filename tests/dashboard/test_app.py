@@ -31,7 +31,7 @@ def text(app: AppTest) -> str:
 
 def test_a_missing_lake_shows_how_to_start_the_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWEETS_LAKE", str(tmp_path / "none"))
-    app = AppTest.from_file(str(APP), default_timeout=30).run()
+    app = AppTest.from_file(str(APP), default_timeout=120).run()
     assert not app.exception
     assert "start the streams with `tweet-sentiment run`" in text(app)
     assert not app.text_input  # without a landing there is no tweet form
@@ -48,7 +48,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_all_panels_and_filters_work(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWEETS_LAKE", str(lake))
-    app = AppTest.from_file(str(APP), default_timeout=30).run()
+    app = AppTest.from_file(str(APP), default_timeout=120).run()
     assert not app.exception
     shown = text(app)
     assert "version **7** scored the newest tweets" in shown
@@ -62,7 +62,7 @@ def test_an_unreadable_lake_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     log.mkdir(parents=True)
     (log / f"{0:020}.json").write_text("no log at all")
     monkeypatch.setenv("TWEETS_LAKE", str(tmp_path))
-    app = AppTest.from_file(str(APP), default_timeout=30).run()
+    app = AppTest.from_file(str(APP), default_timeout=120).run()
     assert not app.exception
     assert "gold/trends cannot be read" in text(app)
 
@@ -83,7 +83,7 @@ def page(lake: Path, tmp_path: Path) -> Iterator[webdriver.Chrome]:
         return answers(f"http://127.0.0.1:{port}/_stcore/health")
 
     try:
-        until(is_healthy, 60, "a healthy dashboard")
+        until(is_healthy, 180, "a healthy dashboard")
         with webdriver.Chrome(options) as browser:
             browser.get(f"http://127.0.0.1:{port}")
             yield browser
@@ -97,7 +97,7 @@ def page(lake: Path, tmp_path: Path) -> Iterator[webdriver.Chrome]:
 def test_a_browser_shows_updates_and_the_label_of_a_typed_tweet(
     page: webdriver.Chrome, lake: Path, tmp_path: Path
 ) -> None:
-    wait = WebDriverWait(page, 60)
+    wait = WebDriverWait(page, 180)
 
     def body() -> str:
         return page.find_element(By.TAG_NAME, "body").text

@@ -41,7 +41,7 @@ def test_the_page_of_a_starting_demo_shows_the_steps(tmp_path: Path, monkeypatch
     startup.finish("spark")
     monkeypatch.setenv(FILE_ENV, str(startup.file))
     monkeypatch.setenv("TWEETS_LAKE", str(tmp_path / "none"))
-    app = AppTest.from_file(str(APP), default_timeout=30).run()
+    app = AppTest.from_file(str(APP), default_timeout=120).run()
     assert not app.exception
     assert app.info[0].value.startswith("Starting: first tweets in about")
     startup.finish(LAST)

@@ -39,22 +39,22 @@ def test_the_next_batch_uses_the_version_in_production(pipeline: Pipeline, tmp_p
     try:
         # Without a model Gold waits; Bronze and Silver continue.
         live.land("1.json", flat_tweet(1) + flat_tweet(2))
-        until(lambda: rows(pipeline.lake, SILVER_TWEETS.name) == 2, 90, "2 tweets in Silver")
+        until(lambda: rows(pipeline.lake, SILVER_TWEETS.name) == 2, 240, "2 tweets in Silver")
         live.land("2.json", flat_tweet(3))
-        until(lambda: rows(pipeline.lake, SILVER_TWEETS.name) == 3, 90, "3 tweets in Silver")
+        until(lambda: rows(pipeline.lake, SILVER_TWEETS.name) == 3, 240, "3 tweets in Silver")
         assert rows(pipeline.lake, GOLD_SENTIMENT.name) == 0
 
         releases = Registry(registry, 60)
         releases.ensure_production(BUNDLED)
-        until(lambda: rows(pipeline.lake, GOLD_SENTIMENT.name) == 3, 90, "3 tweets in Gold")
+        until(lambda: rows(pipeline.lake, GOLD_SENTIMENT.name) == 3, 240, "3 tweets in Gold")
 
         second = releases.promote(releases.register(BUNDLED), "me", "the same once more")
         live.land("3.json", flat_tweet(4))
-        until(lambda: rows(pipeline.lake, GOLD_SENTIMENT.name) == 4, 90, "4 tweets in Gold")
+        until(lambda: rows(pipeline.lake, GOLD_SENTIMENT.name) == 4, 240, "4 tweets in Gold")
 
         assert rollback(releases, None, "me", "the first was better") == (second, "1")
         live.land("4.json", flat_tweet(5))
-        until(lambda: rows(pipeline.lake, GOLD_SENTIMENT.name) == 5, 90, "5 tweets in Gold")
+        until(lambda: rows(pipeline.lake, GOLD_SENTIMENT.name) == 5, 240, "5 tweets in Gold")
     finally:
         streams.stopping.set()
         thread.join(60)

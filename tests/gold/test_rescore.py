@@ -278,7 +278,7 @@ def test_a_missing_table_and_a_missing_model_are_reported(pipeline: Pipeline) ->
         rescore_again(pipeline)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_rescore_command_continues_after_an_interrupt(
     history: Pipeline, command: Callable[..., Result], inverted_model: str, tmp_path: Path
 ) -> None:

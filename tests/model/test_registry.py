@@ -123,7 +123,7 @@ def server(filled: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         return answers(f"{url}/health")
 
     try:
-        until(is_healthy, 120, "a healthy MLflow server", every=0.3)
+        until(is_healthy, 300, "a healthy MLflow server", every=0.3)
         yield url, process
     finally:
         if process.poll() is None:

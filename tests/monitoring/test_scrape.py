@@ -87,7 +87,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
             rows = Scrape.of(port).value("rows_total", stream="gold-aggregates", kind="rows")
             return rows == expected.tweets
 
-        until(all_tweets_are_aggregated, 150, "all tweets in the aggregates")
+        until(all_tweets_are_aggregated, 400, "all tweets in the aggregates")
         done = Scrape.of(port)
         time.sleep(12)
         yield Run(home, expected, streams.output, done, Scrape.of(port))

@@ -8,7 +8,7 @@ from tests.terraform.conftest import Applied
 from tests.terraform.iam_policy import Request, decide
 from tests.terraform.permissions import ROLES, Permissions
 
-pytestmark = [pytest.mark.terraform, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.terraform, pytest.mark.timeout(900)]
 
 Operation = Callable[[Permissions, str, str, str], bool]
 READ, WRITE, DELETE, LIST = Permissions.reads, Permissions.writes, Permissions.deletes, Permissions.lists

@@ -8,7 +8,7 @@ import pytest
 from tests.terraform.conftest import Applied
 from tests.terraform.iam_policy import Request, decide, statements
 
-pytestmark = [pytest.mark.terraform, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.terraform, pytest.mark.timeout(900)]
 
 
 # Attributes that moto does not return as they were sent; README.md explains each.

@@ -15,7 +15,7 @@ from tests.terraform.iam_policy import Request, decide
 from tests.terraform.permissions import ROLES, Permissions
 from tests.terraform.rendered_chart import PROJECT, TAG, RenderedChart, template, values
 
-pytestmark = [pytest.mark.terraform, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.terraform, pytest.mark.timeout(900)]
 
 WEB_IDENTITY = "software.amazon.awssdk.auth.credentials.WebIdentityTokenFileCredentialsProvider"
 # Service accounts of the chart that do not call AWS and have no role.

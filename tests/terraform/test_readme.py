@@ -7,7 +7,7 @@ import pytest
 
 from tests.terraform.terraform_cli import SOURCE, Workdir
 
-pytestmark = [pytest.mark.terraform, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.terraform, pytest.mark.timeout(900)]
 
 MODULES = sorted(folder for folder in (SOURCE / "modules").iterdir() if folder.is_dir())
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.terraform.terraform_cli import SOURCE, Workdir
 
-pytestmark = [pytest.mark.terraform, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.terraform, pytest.mark.timeout(900)]
 
 _RUN = re.compile(r'run "(refuses_\w+)" \{.*?\n  variables \{\n(.*?)\n  \}\n  expect_failures', re.DOTALL)
 _DEFAULTS = re.compile(r"^variables \{\n(.*?)\n\}", re.DOTALL | re.MULTILINE)

@@ -11,7 +11,7 @@ import yaml
 
 from tests.terraform.conftest import Applied
 
-pytestmark = [pytest.mark.terraform, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.terraform, pytest.mark.timeout(900)]
 
 PROJECT = Path(__file__).parents[2]
 

@@ -13,7 +13,7 @@ from tests.terraform.conftest import Applied
 from tests.terraform.permissions import Permissions
 from tests.terraform.rendered_chart import CHART, PROJECT, RenderedChart
 
-pytestmark = [pytest.mark.terraform, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.terraform, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
