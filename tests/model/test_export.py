@@ -104,7 +104,7 @@ def test_other_labels_networks_and_precisions_are_refused(tmp_path: Path) -> Non
     with pytest.raises(ModelError, match="has the labels joy, anger, fear, not negative, neutral, positive"):
         export(joy, tmp_path / "out", "fp32", _tweets(4), {})
     relu = _checkpoint(tmp_path / "relu", LABELS, hidden_act="relu")
-    with pytest.raises(ModelError, match="only RoBERTa and XLM-RoBERTa with gelu can be exported in int8, use fp16"):
+    with pytest.raises(ModelError, match="only RoBERTa and XLM-RoBERTa with gelu can be exported in int8; use fp16"):
         export(relu, tmp_path / "out", "int8", _tweets(4), {})
     with pytest.raises(ModelError, match="precision 'fp8' is unknown: use fp32, fp16, int8"):
         export(joy, tmp_path / "out", "fp8", _tweets(4), {})
