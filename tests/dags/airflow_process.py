@@ -32,7 +32,7 @@ def states(run):
         env=os.environ | settings | env,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=800,
         check=False,
     )
     assert process.returncode == 0, process.stderr[-3000:]
