@@ -12,7 +12,7 @@ from tests.cluster.installation import Installation, run_command
 from tests.model.folders import write_base, write_data
 
 _MODEL_COMMAND = [sys.executable, "-m", "spark_apps.cli.main", "model"]
-_TRAINING = ["--epochs=6", "--learning-rate=4e-3"]
+_TRAINING = ["--epochs=6", "--learning-rate=2e-3"]
 
 
 @dataclass(frozen=True)

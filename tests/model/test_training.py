@@ -51,7 +51,7 @@ def test_train_export_and_evaluate(data: Path, base: Path, tmp_path: Path) -> No
         "--epochs",
         "6",
         "--learning-rate",
-        "4e-3",
+        "2e-3",
     ]
     done = train(*arguments, "--json")
     assert done.exit_code == 0, done.output
@@ -102,7 +102,7 @@ def test_a_killed_training_resumes_to_identical_weights(data: Path, base: Path, 
         "--epochs",
         "2",
         "--learning-rate",
-        "4e-3",
+        "2e-3",
     ]
     whole = process.run(*settings, "--out", tmp_path / "whole", "--json")
     assert whole.returncode == 0, whole.stderr
