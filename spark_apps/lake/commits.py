@@ -87,6 +87,14 @@ def open_table(lake: str, table: Table) -> DeltaTable | None:
         raise LakeError(f"{path} cannot be read: {cause}: check that the table is intact and readable") from error
 
 
+def open_existing_table(lake: str, table: Table) -> DeltaTable:
+    """Open one table of a lake, as `open_table` does; raise a LakeError if the table does not exist."""
+    delta = open_table(lake, table)
+    if delta is None:
+        raise LakeError(f"{table.path(lake)} was removed while the stream started: start again to recreate it")
+    return delta
+
+
 def batch_commits(delta: DeltaTable, after: int | None = None) -> Iterator[Commit]:
     """Yield the commits that carry batch metadata, newest first.
 

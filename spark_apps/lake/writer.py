@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from delta.tables import DeltaMergeBuilder
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_apps.lake.commits import BatchMetadata, LakeError, batch_commits, open_table
+from spark_apps.lake.commits import BatchMetadata, LakeError, batch_commits, open_existing_table
 from spark_apps.tables import Table
 
 # A stream that reads the table takes at least one file per micro-batch: this bounds the time of such a batch.
@@ -39,15 +39,12 @@ class TableWriter:
         self.lake = lake
         self._query = query
         self._app_id = app_id
-        delta = open_table(lake, table)
-        if delta is None:
-            raise LakeError(f"{table.path(lake)} was removed while the stream started: start again to recreate it")
-        self._delta = delta
-        newest = next(batch_commits(delta), None)
+        self._delta = open_existing_table(lake, table)
+        newest = next(batch_commits(self._delta), None)
         self._totals = dict(newest.metadata.totals) if newest else {}
         # Read at the first use: for a query without any commit, the search reads the whole log.
         self._last_batch: int | None = None
-        self._version = delta.version()
+        self._version = self._delta.version()
         # The batch that this writer has committed after `_version`, if any.
         self._own_batch: int | None = None
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from spark_apps.labels import LABELS
 from spark_apps.model.evaluation.evaluate import Evaluation
 from spark_apps.model.evaluation.metrics import Quality
-from spark_apps.model.release.gates import Gate
+from spark_apps.model.release.gates import GateResult
 from spark_apps.registry.versions import REFUSED, WITHDRAWN, Version
 from spark_apps.scoring.description import Description
 
@@ -71,7 +71,7 @@ def render_stream(stream: "StreamEvaluation") -> RenderableType:
     return Group(*parts)
 
 
-def render_gates(gates: Sequence[Gate]) -> RenderableType:
+def render_gates(gates: Sequence[GateResult]) -> RenderableType:
     """Return the figure and the limit of each gate."""
     view = _table("gate", "", "figure", "limit", "")
     view.columns[-1].justify = "left"

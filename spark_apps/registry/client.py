@@ -142,7 +142,7 @@ class Registry:
         self.tag(version, PASSED, {"at": _now(), "by": by, "why": why})
         return self._move_production(by, why)
 
-    def withdraw(self, target: str, by: str, why: str) -> str:
+    def roll_back(self, target: str, by: str, why: str) -> str:
         """Withdraw all passed versions above `target`, and move `production` to `target`; return that version."""
         for version in self.versions():
             if int(version.version) > int(target) and version.may_be_production:

@@ -129,7 +129,7 @@ class StreamRunner:
     def _wait_for(self, table: Table, stream: str, once: bool) -> bool:
         """Wait until a table that another process writes is readable; return False if a stop ends the wait."""
         logged_reason = ""
-        while reason := delta_tables.why_not_readable(self._spark, self._lake, table):
+        while reason := delta_tables.why_not_readable(self._lake, table):
             if once:
                 raise LakeError(f"{reason}: run the layer that writes the table first")
             if reason != logged_reason:

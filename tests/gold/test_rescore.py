@@ -283,7 +283,7 @@ def test_the_rescore_command_continues_after_an_interrupt(
     history: Pipeline, command: Callable[..., Result], inverted_model: str, tmp_path: Path
 ) -> None:
     refused = command("rescore", "--lake", history.lake, "--since", "yesterday")
-    assert refused.exit_code == 2 and "--since yesterday is not a date: write a day such as 2026-01-31" in refused.stderr
+    assert refused.exit_code == 2 and "--since yesterday is not a date: write a day such as" in refused.stderr
     arguments = ("rescore", "--lake", history.lake, "--since", "2026-01-01")
 
     with pytest.MonkeyPatch.context() as patch:

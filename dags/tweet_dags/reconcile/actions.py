@@ -50,7 +50,7 @@ class Action:
 Step = tuple[Action, Condition]
 
 
-def wait(reason: str, condition: Condition = Condition.NONE, alert: bool = False) -> Step:
+def no_action(reason: str, condition: Condition = Condition.NONE, alert: bool = False) -> Step:
     """Return a step without an action."""
     return Action(ActionKind.NONE, reason, alert), condition
 

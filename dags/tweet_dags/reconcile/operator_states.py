@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from tweet_dags.kubernetes import pods
 from tweet_dags.kubernetes.driver import DriverResponse, ResponseStatus
 from tweet_dags.kubernetes.objects import get
-from tweet_dags.reconcile.actions import ActionKind, Condition, Step, act, seconds, wait
+from tweet_dags.reconcile.actions import ActionKind, Condition, Step, act, no_action, seconds
 from tweet_dags.reconcile.failures import just_failed, last_error, too_many_failures
 from tweet_dags.reconcile.observed import SPEC_HASH, ObservedState, spec_hash
 from tweet_dags.settings import HealingLimits
@@ -44,14 +44,14 @@ def plan_for_submission(observed: ObservedState) -> Step:
     failed = name == "SUBMISSION_FAILED"
     name = f"{name} ({last_error(observed)})" if failed else name
     if observed.driver is not None:
-        return wait(f"{name}: the operator is working on it", alert=failed)
+        return no_action(f"{name}: the operator is working on it", alert=failed)
     if (lasting := observed.lasting(Condition.REQUEUED)) is not None:
         if lasting < _NO_DRIVER_LIMIT:
-            return wait(f"{name} without a driver; requeued {seconds(lasting)} ago", Condition.REQUEUED, failed)
+            return no_action(f"{name} without a driver; requeued {seconds(lasting)} ago", Condition.REQUEUED, failed)
         return act(ActionKind.RECREATE, f"{name} without a driver after a requeue; recreating it", alert=failed)
     lasting = observed.lasting(Condition.NO_DRIVER)
     if lasting is None or lasting < _NO_DRIVER_LIMIT:
-        return wait(f"{name}, no driver yet", Condition.NO_DRIVER, failed)
+        return no_action(f"{name}, no driver yet", Condition.NO_DRIVER, failed)
     reason = f"{name} without a driver for {seconds(lasting)}; requeueing it"
     return act(ActionKind.REQUEUE, reason, Condition.REQUEUED, failed)
 
@@ -75,7 +75,7 @@ def _plan_for_pending_driver(observed: ObservedState, limits: HealingLimits) -> 
         return _give_up(observed)
     alert = (observed.lasting(Condition.DRIVER_PENDING) or timedelta()) > _PENDING_LIMIT
     reason = pods.pending_reason(observed.driver or {})
-    return wait(f"the driver is pending: {reason}", Condition.DRIVER_PENDING, alert)
+    return no_action(f"the driver is pending: {reason}", Condition.DRIVER_PENDING, alert)
 
 
 def _plan_for_failure(observed: ObservedState, limits: HealingLimits) -> Step:
@@ -87,20 +87,20 @@ def _plan_for_failure(observed: ObservedState, limits: HealingLimits) -> Step:
         # The operator's back-off grows with each attempt and never starts again from one.
         reason = f"{observed.state} after {attempts} attempts; recreating it; {last_error(observed)}"
         return act(ActionKind.RECREATE, reason)
-    return wait(f"{observed.state}: {last_error(observed)}", alert=observed.state == "SUBMISSION_FAILED")
+    return no_action(f"{observed.state}: {last_error(observed)}", alert=observed.state == "SUBMISSION_FAILED")
 
 
 def _plan_for_running_driver(observed: ObservedState, limits: HealingLimits) -> Step:
     if get(observed.driver, "metadata", "deletionTimestamp"):
-        return wait("the driver is terminating")
+        return no_action("the driver is terminating")
     if get(observed.driver, "metadata", "labels", SPEC_HASH) != spec_hash(observed.desired):
         lasting = observed.lasting(Condition.OLD_SPEC)
         if lasting is None or lasting < _OLD_SPEC_LIMIT:
-            return wait("the driver runs an old spec", Condition.OLD_SPEC)
+            return no_action("the driver runs an old spec", Condition.OLD_SPEC)
         return act(ActionKind.RECREATE, f"the driver has run an old spec for {seconds(lasting)}; recreating it")
     response = observed.response
     if response is None:
-        return wait("the driver has no IP address yet")
+        return no_action("the driver has no IP address yet")
     if response.status is ResponseStatus.ANSWERED:
         return _plan_for_progress(observed, response, limits)
     if response.status is ResponseStatus.UNREACHABLE:
@@ -120,21 +120,21 @@ def _plan_for_progress(observed: ObservedState, response: DriverResponse, limits
     if not response.batches and too_many_failures(observed, limits) and just_failed(observed):
         return _give_up(observed)
     batches = ", ".join(f"{name} at batch {batch}" for name, batch in response.batches.items())
-    return wait(f"advancing: {batches or 'starting'}")
+    return no_action(f"advancing: {batches or 'starting'}")
 
 
 def _plan_for_unreachable_driver(observed: ObservedState, response: DriverResponse, limits: HealingLimits) -> Step:
     # A fault of the network is not the driver's. The kubelet probes the driver too, from its own node.
     alert = (observed.lasting(Condition.UNREACHABLE) or timedelta()) > limits.stuck
     reason = f"the driver cannot be reached ({response.problem}) and is left alone: check the network policies"
-    return wait(reason, Condition.UNREACHABLE, alert)
+    return no_action(reason, Condition.UNREACHABLE, alert)
 
 
 def _plan_for_silent_driver(observed: ObservedState, response: DriverResponse, limits: HealingLimits) -> Step:
     # One condition for both statuses: a driver that hangs may refuse connections or time out.
     lasting = observed.lasting(Condition.NO_RESPONSE) or timedelta()
     if lasting < limits.stuck:
-        return wait(f"the driver does not answer yet: {response.status.value}", Condition.NO_RESPONSE)
+        return no_action(f"the driver does not answer yet: {response.status.value}", Condition.NO_RESPONSE)
     reason = f"the driver has not answered for {seconds(lasting)} ({response.status.value})"
     return _restart_driver(observed, limits, reason)
 

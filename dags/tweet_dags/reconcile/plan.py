@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from tweet_dags.kubernetes import pods
 from tweet_dags.kubernetes.objects import get
-from tweet_dags.reconcile.actions import Action, ActionKind, Condition, Step, act, wait
+from tweet_dags.reconcile.actions import Action, ActionKind, Condition, Step, act, no_action
 from tweet_dags.reconcile.annotations import Hold, ReconcileState
 from tweet_dags.reconcile.failures import count_failures, last_error
 from tweet_dags.reconcile.observed import ObservedState
@@ -42,14 +42,14 @@ def _plan(observed: ObservedState, limits: HealingLimits) -> Step:
     if application is None:
         return _plan_without_application(observed)
     if observed.driver and (reason := pods.node_lost(observed.driver, observed.now)):
-        return wait(f"{reason}; the driver may still be writing and is not ended by force", alert=True)
+        return no_action(f"{reason}; the driver may still be writing and is not ended by force", alert=True)
     if since := get(application, "metadata", "deletionTimestamp"):
         overdue = observed.now - datetime.fromisoformat(since) > _DELETION_DEADLINE
         blockers = ", ".join(get(application, "metadata", "finalizers") or []) or "its pods"
-        return wait(f"being deleted since {since}; waiting for {blockers}", alert=overdue)
+        return no_action(f"being deleted since {since}; waiting for {blockers}", alert=overdue)
     if observed.state not in KNOWN_STATES:
         # UNKNOWN, or a state of a later version of the operator.
-        return wait(f"{observed.state}: the state of the driver is unknown; {last_error(observed)}", alert=True)
+        return no_action(f"{observed.state}: the state of the driver is unknown; {last_error(observed)}", alert=True)
     if observed.hold:
         return _plan_for_hold(observed, observed.hold)
     if submission_under_way(observed):
@@ -65,19 +65,19 @@ def _plan(observed: ObservedState, limits: HealingLimits) -> Step:
 
 def _plan_without_application(observed: ObservedState) -> Step:
     if lost := [reason for pod in observed.pods if (reason := pods.node_lost(pod, observed.now))]:
-        return wait(f"deleted, but {'; '.join(lost)}; nothing is ended by force", alert=True)
+        return no_action(f"deleted, but {'; '.join(lost)}; nothing is ended by force", alert=True)
     if observed.pods:
-        return wait(f"deleted; {len(observed.pods)} of its pods are still terminating")
+        return no_action(f"deleted; {len(observed.pods)} of its pods are still terminating")
     if observed.hold:
-        return wait(f"{observed.hold}; there is no SparkApplication, and none is created")
+        return no_action(f"{observed.hold}; there is no SparkApplication, and none is created")
     return act(ActionKind.APPLY, "there is no SparkApplication; applying it")
 
 
 def _plan_for_hold(observed: ObservedState, hold: Hold) -> Step:
     if observed.suspended:
-        return wait(str(hold))
+        return no_action(str(hold))
     if submission_under_way(observed):
-        return wait(f"{hold}; suspending it after the submission")
+        return no_action(f"{hold}; suspending it after the submission")
     return act(ActionKind.SUSPEND, f"{hold}; suspending it")
 
 

@@ -49,7 +49,7 @@ def load_limits() -> GateLimits:
 
 
 @dataclass(frozen=True)
-class Gate:
+class GateResult:
     """The result of one gate: the figure, its limit, whether the version passes, and an explanation."""
 
     name: str
@@ -59,7 +59,7 @@ class Gate:
     says: str
 
 
-def quality_gates(evaluation: Evaluation, limits: GateLimits) -> list[Gate]:
+def quality_gates(evaluation: Evaluation, limits: GateLimits) -> list[GateResult]:
     """Return the gates on the version's own figures: recall, agreement with torch, latency.
 
     Raises:
@@ -77,7 +77,7 @@ def quality_gates(evaluation: Evaluation, limits: GateLimits) -> list[Gate]:
         _at_least("macro recall", quality.macro_recall, limits.macro_recall, f"on {quality.tweets:,} tweets"),
         _at_least("class recall", figures.recall, limits.class_recall, f"the weakest class is {weakest}"),
         _at_least("agreement", agreement, lowest, f"labels equal to torch's, measured at the {precision} export"),
-        Gate(
+        GateResult(
             "latency",
             latency <= limits.latency_ms,
             latency,
@@ -87,7 +87,7 @@ def quality_gates(evaluation: Evaluation, limits: GateLimits) -> list[Gate]:
     ]
 
 
-def comparison_gate(truth: Classes, candidate: Classes, production: Classes | None, version: str | None) -> Gate:
+def comparison_gate(truth: Classes, candidate: Classes, production: Classes | None, version: str | None) -> GateResult:
     """Return the gate on macro recall relative to production.
 
     The candidate must not be worse than production by more than sampling noise. Both label the same tweets, so the
@@ -102,10 +102,10 @@ def comparison_gate(truth: Classes, candidate: Classes, production: Classes | No
     """
     recall = macro_recall(truth, candidate)
     if production is None or version is None:
-        return Gate("comparison", True, recall, 0.0, "no version is in production to compare with")
+        return GateResult("comparison", True, recall, 0.0, "no version is in production to compare with")
     recall_production = macro_recall(truth, production)
     noise = _noise(truth, candidate, production)
-    return Gate(
+    return GateResult(
         "comparison",
         recall - recall_production >= -noise,
         recall,
@@ -126,7 +126,7 @@ def _noise(truth: Classes, candidate: Classes, production: Classes) -> float:
     return float(np.quantile(differences, _CONFIDENCE) - differences.mean())
 
 
-def smoke_gate(folder: Path, limits: GateLimits) -> Gate:
+def smoke_gate(folder: Path, limits: GateLimits) -> GateResult:
     """Return the gate on the smoke set: tweets with an obvious label, scored in a separate process without torch."""
     process = subprocess.run(  # noqa: S603 - the command is constant
         [sys.executable, "-m", "spark_apps.model.release.smoke_set", str(folder)],
@@ -137,7 +137,7 @@ def smoke_gate(folder: Path, limits: GateLimits) -> Gate:
     )
     if process.returncode:
         error = (process.stderr.strip().splitlines() or ["no error message"])[-1]
-        return Gate(
+        return GateResult(
             "smoke", False, 0.0, limits.smoke, f"the model cannot be loaded in a process without torch: {error}"
         )
     labels = json.loads(process.stdout.splitlines()[-1])
@@ -152,12 +152,12 @@ def smoke_gate(folder: Path, limits: GateLimits) -> Gate:
     )
 
 
-def findings_gate(unacknowledged: Sequence[Finding]) -> Gate:
+def findings_gate(unacknowledged: Sequence[Finding]) -> GateResult:
     """Return the gate on findings: while the stream is abnormal, the effect of a release cannot be measured."""
     findings = "; ".join(map(str, unacknowledged))
     says = f"{findings}: investigate, then run tweet-sentiment quality acknowledge" if findings else "no open findings"
-    return Gate("quality", not unacknowledged, float(len(unacknowledged)), 0.0, says)
+    return GateResult("quality", not unacknowledged, float(len(unacknowledged)), 0.0, says)
 
 
-def _at_least(name: str, figure: float, limit: float, says: str) -> Gate:
-    return Gate(name, figure >= limit, figure, limit, says)
+def _at_least(name: str, figure: float, limit: float, says: str) -> GateResult:
+    return GateResult(name, figure >= limit, figure, limit, says)

@@ -10,7 +10,14 @@ from rich.console import Console
 
 from spark_apps.model.dataset import read_split
 from spark_apps.model.evaluation.evaluate import evaluate
-from spark_apps.model.release.gates import Gate, GateLimits, comparison_gate, findings_gate, quality_gates, smoke_gate
+from spark_apps.model.release.gates import (
+    GateLimits,
+    GateResult,
+    comparison_gate,
+    findings_gate,
+    quality_gates,
+    smoke_gate,
+)
 from spark_apps.quality.findings import read_findings, unacknowledged
 from spark_apps.registry.client import NoProductionError, Registry, RegistryError
 from spark_apps.registry.model_uri import fetch_version
@@ -25,10 +32,10 @@ class Release:
     version: str
     before: str | None
     production: str | None
-    gates: list[Gate]
+    gates: list[GateResult]
 
     @property
-    def refused(self) -> list[Gate]:
+    def refused(self) -> list[GateResult]:
         """The gates that refused the version."""
         return [gate for gate in self.gates if not gate.passed]
 
@@ -74,7 +81,7 @@ def release(
 
 def _run_gates(
     registry: Registry, version: str, before: str | None, data: Path, split: str, limits: GateLimits, console: Console
-) -> list[Gate]:
+) -> list[GateResult]:
     threads = os.cpu_count() or 1
     with fetch_version(registry, version) as files:
         smoke = smoke_gate(files, limits)
@@ -116,7 +123,7 @@ def rollback(registry: Registry, to: str | None, by: str, why: str) -> tuple[str
             raise RegistryError(
                 f"version {to} has not passed the gates: release it instead, or name a version that passed"
             )
-    return before, registry.withdraw(target.version, by, why)
+    return before, registry.roll_back(target.version, by, why)
 
 
 def _production(registry: Registry) -> str | None:
@@ -126,5 +133,5 @@ def _production(registry: Registry) -> str | None:
         return None
 
 
-def _report(gates: list[Gate]) -> dict[str, Any]:
+def _report(gates: list[GateResult]) -> dict[str, Any]:
     return {gate.name: {"figure": gate.figure, "limit": gate.limit, "passed": gate.passed} for gate in gates}
