@@ -6,15 +6,18 @@ FROM base AS build
 ARG UV_VERSION=0.13.9
 RUN pip install --quiet --no-cache-dir uv==${UV_VERSION}
 WORKDIR /opt/tweet-sentiment
-ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
+ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never \
+    UV_COMPILE_BYTECODE=1
 COPY pyproject.toml uv.lock ./
 RUN uv sync --quiet --frozen --no-dev --no-install-project --extra airflow
 
 FROM base
 RUN groupadd -g 185 airflow && useradd -K UID_MIN=100 -u 185 -g 185 -d /tmp -M airflow
 COPY --from=build /opt/venv /opt/venv
+COPY docker/airflow_local_settings.py /opt/airflow/config/
 COPY dags /opt/airflow/dags
-ENV PATH=/opt/venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+RUN /opt/venv/bin/python -m compileall -q /opt/airflow
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/airflow/config HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     AIRFLOW_HOME=/tmp/airflow AIRFLOW__CORE__DAGS_FOLDER=/opt/airflow/dags AIRFLOW__CORE__LOAD_EXAMPLES=False
 WORKDIR /tmp
 USER 185:185

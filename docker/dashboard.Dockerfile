@@ -6,12 +6,14 @@ FROM base AS build
 ARG UV_VERSION=0.13.9
 RUN pip install --quiet --no-cache-dir uv==${UV_VERSION}
 WORKDIR /opt/tweet-sentiment
-ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
+ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never \
+    UV_COMPILE_BYTECODE=1
 COPY pyproject.toml uv.lock ./
 RUN uv sync --quiet --frozen --no-dev --no-install-project --extra dashboard
 COPY README.md ./
 COPY spark_apps spark_apps
-RUN uv sync --quiet --frozen --no-dev --inexact --extra dashboard
+RUN uv sync --quiet --frozen --no-dev --inexact --extra dashboard \
+ && /opt/venv/bin/python -m compileall -q spark_apps
 
 FROM base
 RUN groupadd -g 185 dashboard && useradd -K UID_MIN=100 -u 185 -g 185 -d /tmp -M dashboard

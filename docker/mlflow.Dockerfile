@@ -6,13 +6,15 @@ FROM base AS build
 ARG UV_VERSION=0.13.9
 RUN pip install --quiet --no-cache-dir uv==${UV_VERSION}
 WORKDIR /opt/tweet-sentiment
-ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
+ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never \
+    UV_COMPILE_BYTECODE=1
 COPY pyproject.toml uv.lock ./
 RUN uv sync --quiet --frozen --no-dev --no-install-project --extra registry --extra server
 COPY README.md ./
 COPY spark_apps spark_apps
 COPY models models
-RUN uv sync --quiet --frozen --no-dev --inexact --extra registry --extra server
+RUN uv sync --quiet --frozen --no-dev --inexact --extra registry --extra server \
+ && /opt/venv/bin/python -m compileall -q spark_apps
 
 FROM base
 RUN groupadd -g 185 mlflow && useradd -K UID_MIN=100 -u 185 -g 185 -d /tmp -M mlflow

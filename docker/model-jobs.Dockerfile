@@ -7,7 +7,8 @@ ARG UV_VERSION=0.13.9
 WORKDIR /opt/tweet-sentiment
 # Triton compiles GPU kernels for training. No job trains a model.
 ARG SYNC="/tmp/uv/bin/uv sync --quiet --frozen --no-dev --extra train --extra registry --no-install-package triton"
-ARG UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
+ARG UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never \
+    UV_COMPILE_BYTECODE=1
 COPY pyproject.toml uv.lock ./
 RUN python -m venv /tmp/uv && /tmp/uv/bin/pip install --quiet --no-cache-dir uv==${UV_VERSION} \
  && $SYNC --no-install-project && rm -rf /tmp/uv
@@ -15,7 +16,7 @@ COPY README.md ./
 COPY spark_apps spark_apps
 COPY models models
 RUN python -m venv /tmp/uv && /tmp/uv/bin/pip install --quiet --no-cache-dir uv==${UV_VERSION} \
- && $SYNC --inexact && rm -rf /tmp/uv
+ && $SYNC --inexact && /opt/venv/bin/python -m compileall -q spark_apps && rm -rf /tmp/uv
 ENV PATH=/opt/venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /tmp
 USER 185:185

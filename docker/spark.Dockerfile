@@ -8,7 +8,8 @@ FROM base AS build
 ARG UV_VERSION=0.13.9
 RUN pip install --quiet --no-cache-dir uv==${UV_VERSION}
 WORKDIR /opt/tweet-sentiment
-ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never
+ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never \
+    UV_COMPILE_BYTECODE=1
 COPY pyproject.toml uv.lock ./
 # cpu or gpu (scores with CUDA). Both packages of ONNX Runtime are in uv.lock and install into the same folder, so
 # only one of them may be installed.
@@ -18,7 +19,8 @@ RUN if [ "$ACCELERATOR" = gpu ]; then echo --extra gpu --no-install-package onnx
 COPY README.md ./
 COPY spark_apps spark_apps
 COPY models models
-RUN uv sync --quiet --frozen --no-dev --inexact --extra streams $(cat /tmp/accelerator)
+RUN uv sync --quiet --frozen --no-dev --inexact --extra streams $(cat /tmp/accelerator) \
+ && /opt/venv/bin/python -m compileall -q spark_apps
 # Spark loads all jars in its own folder: no setting has to list them.
 RUN TWEETS_JARS=/opt/jars /opt/venv/bin/python -m spark_apps.session --s3 \
  && spark=$(/opt/venv/bin/python -c 'import pyspark; print(pyspark.__path__[0])') \

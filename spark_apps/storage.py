@@ -35,6 +35,7 @@ def open_binary(uri: str) -> IO[bytes]:
 
     Raises:
         FileNotFoundError: the file does not exist.
+        PermissionError: this user may not read the file, or it was archived and must be restored first.
         OSError: the file is not readable; S3 may raise botocore's `ClientError` instead.
     """
     if not is_s3(uri):
@@ -49,8 +50,11 @@ def open_binary(uri: str) -> IO[bytes]:
         )
         return stream
     except (ClientError, OSError) as error:
-        if _error_code(getattr(error, "backend_error", error)) in {"404", "NoSuchKey"}:
+        code = _error_code(getattr(error, "backend_error", error))
+        if code in {"404", "NoSuchKey"}:
             raise FileNotFoundError(uri) from error
+        if code in {"403", "AccessDenied", "InvalidObjectState"}:
+            raise PermissionError(str(error)) from error
         raise
 
 

@@ -68,14 +68,18 @@ _USER = Column("user_id", "STRING", "id of the author, or the user name if the t
 _TEXT = Column("full_text", "STRING", "untruncated text; for a retweet, the text of the original tweet")
 _LANG = Column("lang", "STRING", "BCP 47 language tag assigned by Twitter; und if unknown")
 _TIME = Column("timestamp", "TIMESTAMP", "when the tweet was posted, UTC")
-_MENTIONS = Column("mentions", "ARRAY<STRING>", "mentioned accounts: lower case, without @, no duplicates")
-_SOURCE_FILE = Column("source_file", "STRING", "URI of the landed file")
+_MENTIONS = Column("mentions", "ARRAY<STRING>", "mentioned accounts, at most 100: lower case, without @, no duplicates")
+_SOURCE_FILE = Column("source_file", "STRING", "URI of the landed file, with !/ and the path of a file in an archive")
 
 BRONZE_TWEETS = Table(
     "bronze/tweets",
     "one row per landed document, unchanged",
     (
-        Column("raw", "STRING", "text of the document, invalid UTF-8 replaced by U+FFFD; null if unreadable"),
+        Column(
+            "raw",
+            "STRING",
+            "text of the document, invalid UTF-8 replaced by U+FFFD; null if unreadable",
+        ),
         Column("raw_bytes", "BINARY", "bytes of the document if raw does not reproduce them exactly, else null"),
         Column("problem", "STRING", "quarantine reason if the document is unreadable, else null"),
         Column("detail", "STRING", "explanation of the problem, for people"),
@@ -99,7 +103,7 @@ SILVER_TWEETS = Table(
         _TIME,
         _MENTIONS,
         Column("truth", "STRING", "sentiment label supplied with the tweet: negative, neutral or positive; else null"),
-        Column("format", "STRING", "input format: v1.1, v2, activity, flat or course"),
+        Column("format", "STRING", "input format, such as v1.1, v2 or flat: see silver/tweet_formats.py"),
         _LANDED,
         _INGESTED,
         _TWEET_DATE,
@@ -185,13 +189,17 @@ REASONS = {
     "empty_file": "the file is empty",
     "binary": "the file or document is not text",
     "bad_gzip": "the gzip stream is damaged or truncated",
+    "damaged": "the compressed file or archive is damaged, truncated or encrypted",
+    "too_compressed": "the file expands to more than 200 times its size",
     "too_large": "the document exceeds the size limit",
     "vanished": "the file disappeared before it was read",
     "unreadable": "reading the file failed",
     "not_json": "the document is not JSON",
     "cut_off": "the JSON of the document is truncated",
     "trailing_text": "text follows a JSON value on the same line",
-    "too_deep": "the JSON is nested too deeply",
+    "too_deep": "the JSON is nested more than 100 levels deep",
+    "more_rejects": "more records of a document with a thousand rejects are rejected",
+    "internal_error": "a fault of this program; please report it",
     "not_a_tweet": "JSON, but not in a known tweet format",
     "no_tweets": "a response or an array that contains no tweets",
     "deletion": "a notice that a tweet was deleted",
@@ -199,10 +207,12 @@ REASONS = {
     "direct_message": "a direct message",
     "user": "a user object",
     "list": "a list object",
+    "other_network": "a post of another network",
     "missing_id": "the tweet has no id",
     "missing_text": "the tweet has no text",
     "missing_time": "the tweet has no time",
     "bad_id": "the tweet id is not a positive 64-bit integer",
+    "bad_encoding": "the tweet text is not valid UTF-8",
     "bad_text": "the tweet text is not a string",
     "long_text": "the text is longer than any tweet can be",
     "bad_time": "the time is unreadable or out of range",

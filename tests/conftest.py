@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from spark_apps import storage
 from spark_apps.bronze import app as bronze
 from spark_apps.cli.main import app
+from spark_apps.demo import jvm
 from spark_apps.gold import app as gold
 from spark_apps.lake import delta_tables
 from spark_apps.session import make_session
@@ -21,7 +22,6 @@ from spark_apps.silver import app as silver
 from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import BatchReport, Stream
 from spark_apps.tables import Table
-from tests.process import ENVIRONMENT
 
 # The files that take longest, longest first. A worker takes the next file when it is idle: with the short files at
 # the end, all workers finish at about the same time.
@@ -59,8 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in ENVIRONMENT.items():
-            patch.setenv(name, value)
+        # With both compilers, unlike the demo: this JVM runs hundreds of batches.
+        patch.setenv("SPARK_SUBMIT_OPTS", f"-XX:+UseSerialGC -Xlog:disable -XX:SharedArchiveFile={jvm.ARCHIVE}")
         session = make_session(Settings(cores=2))
     yield session
     session.stop()

@@ -11,10 +11,8 @@ from pathlib import Path
 from spark_apps.demo import jvm
 
 COMMAND = [sys.executable, "-m", "spark_apps.cli.main"]
-# Batches of a few rows: like the demo, without the code that Spark generates for long batches.
+# The options of the demo: in a JVM that lives for a minute, the second compiler costs more than it saves.
 ENVIRONMENT = {"SPARK_SUBMIT_OPTS": jvm.options()}
-# Spark's default. In a JVM that lives for a minute, the optimising compiler of the JVM costs more than it saves.
-GENERATED_CODE = {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
 def run(

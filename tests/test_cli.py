@@ -76,7 +76,7 @@ def test_replay_run_tables_and_evaluate(command: Callable[..., Result], tmp_path
     recorded.write_bytes(file.data)
     assert command("replay", recorded, "--landing", landing).exit_code == 0
 
-    done = process.run("run", "--landing", landing, "--lake", lake, "--once", "--json", env=process.GENERATED_CODE)
+    done = process.run("run", "--landing", landing, "--lake", lake, "--once", "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     counts = {

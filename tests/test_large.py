@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -13,6 +14,7 @@ from spark_apps.bronze import app as bronze
 from spark_apps.lake.commits import open_table
 from spark_apps.lake.status import read_status
 from spark_apps.scoring import udf
+from spark_apps.snowflake import new_id
 from spark_apps.streaming import runner
 from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import Batch, BatchResult, always_ready
@@ -77,3 +79,23 @@ def test_a_batch_reports_progress_only_when_tasks_end(
     finally:
         stop.set()
         run.join(60)
+
+
+def test_a_batch_over_hundreds_of_days_takes_no_longer_for_each_of_them(pipeline: Pipeline) -> None:
+    """With a condition for each day, Spark failed to compile the look-up of existing ids."""
+    first = datetime(2020, 1, 1, tzinfo=UTC)
+    tweets = [
+        {
+            "id": new_id(first + timedelta(days=day)),
+            "full_text": "a text",
+            "timestamp": str(first + timedelta(days=day)),
+        }
+        for day in range(400)
+    ]
+    for name, landed in (("a.json", tweets[:200]), ("b.json", tweets)):
+        pipeline.land(name, json.dumps(landed))
+        began = time.monotonic()
+        pipeline.run_once(*pipeline.streams("bronze", "silver"))
+        assert time.monotonic() - began < 240
+    totals = read_status(pipeline.lake).tables[SILVER_TWEETS.name].totals
+    assert (totals["rows"], totals["duplicates"]) == (400, 200)

@@ -1,16 +1,27 @@
-"""Split a landed file into documents, in bounded memory for any content: text, gzip or binary."""
+"""Split a landed file into documents, in bounded memory and time for any content."""
 
 import json
-import zlib
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import IO
 
-_CHUNK_BYTES = 1 << 20
-_HEAD_BYTES = 4096
+from spark_apps.bronze.files import DamagedFile, File, open_files
+
 _BOM = b"\xef\xbb\xbf"
-_GZIP = b"\x1f\x8b"
+# Blank lines in a row: a megabyte of them is one match.
+_BLANK_LINES = re.compile(rb"\n(?:[ \t\r\v\f]*+\n)++")
+# What can come before JSON: a byte order mark, a record separator (RFC 7464), and the assignment in X's archives.
+_BEFORE_JSON = re.compile(
+    rb"(?:\xef\xbb\xbf)?[\s\x1e]*(?:(?:(?:var|let|const)\s+)?[A-Za-z_$][\w.$]{0,100}\s*=\s*(?=[\[{]))?"
+)
+# A length-delimited stream has the number of bytes on a line before each tweet.
+_LENGTH = re.compile(rb"\s*\d{1,9}\s*")
+# After so many lines in a row that cannot start a JSON object or array, such as the lines of a CSV file, the next ones
+# are joined to documents of this size.
+_SINGLE_LINES = 100
+_JOINED_BYTES = 64 << 10
 # Control characters that occur in text.
 _TEXT_CONTROLS = b"\t\n\r\f\b"
 _CONTROLS = bytes(byte for byte in range(0x20) if byte not in _TEXT_CONTROLS)
@@ -22,12 +33,14 @@ class Document:
 
     `raw` is the text, with invalid UTF-8 replaced. `raw_bytes` are the original bytes if `raw` does not reproduce them
     exactly. `problem` is a quarantine reason for a document that could not be read, and `detail` explains the problem.
+    `member` is the path of its file in a landed archive, "" if the landed file is no archive.
     """
 
     raw: str | None
     raw_bytes: bytes | None = None
     problem: str | None = None
     detail: str | None = None
+    member: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,47 +50,26 @@ class _Line:
 
 
 def read_documents(stream: IO[bytes], name: str, limit: int) -> Iterator[Document]:
-    """Yield the documents of one file; a file that is empty or contains only blank lines has none.
+    """Yield the documents of a landed file; a file that is empty or contains only blank lines has none.
 
-    A document is one line, or several lines if its JSON spans them. A file that starts with the gzip signature is
-    decompressed; `name` only decides how unreadable content is reported. A document longer than `limit` bytes becomes
-    a Document with the problem `too_large` and is never fully in memory.
+    A document is one line, or several lines if its JSON spans them. Compressed files and archives are opened by their
+    first bytes; `name` only decides how unreadable content is reported. A document longer than `limit` bytes becomes a
+    Document with the problem `too_large` and is never fully in memory.
     """
-    head = stream.read(_HEAD_BYTES)
-    chunks: Iterable[bytes] = _chunks(head, stream)
-    is_gzip = head.startswith(_GZIP)
-    if is_gzip:
-        chunks = _inflate(head, stream)
-    elif not _is_text(head):
-        yield _unreadable(head, chunks, limit, "bad_gzip" if name.endswith(".gz") else "binary")
-        return
+    file = None
     try:
-        yield from _documents(_lines(chunks, limit), limit)
-    except (EOFError, zlib.error) as error:
-        yield Document(None, None, "bad_gzip", f"{error}; the documents before the damage are kept")
+        for file in open_files(stream):
+            for document in _read_file(file, name, limit):
+                yield replace(document, member=file.member)
+    except DamagedFile as error:
+        yield Document(None, None, error.problem, error.detail, file.member if file else "")
 
 
-def _chunks(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:
-    yield head
-    while chunk := stream.read(_CHUNK_BYTES):
-        yield chunk
-
-
-def _inflate(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:
-    """Decompress a gzip stream of one or more members; raise `EOFError` or `zlib.error` if it is damaged."""
-    inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    for chunk in _chunks(head, stream):
-        data = chunk
-        while data:
-            if inflater.eof:  # another member, or the zeros that some tools append to fill a block
-                data = data.lstrip(b"\0") if not data.strip(b"\0") else data
-                if not data:
-                    break
-                inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            yield inflater.decompress(data, _CHUNK_BYTES)
-            data = inflater.unconsumed_tail or inflater.unused_data
-    if not inflater.eof:
-        raise EOFError("the gzip stream ends early")
+def _read_file(file: File, name: str, limit: int) -> Iterator[Document]:
+    if _is_text(file.head):
+        yield from _documents(_without_lengths(_lines(file.chunks, limit)), limit)
+    else:
+        yield _unreadable(file.head, file.chunks, limit, "bad_gzip" if name.endswith(".gz") else "binary")
 
 
 def _is_text(head: bytes) -> bool:
@@ -100,8 +92,6 @@ def _unreadable(head: bytes, chunks: Iterable[bytes], limit: int, problem: str) 
         if size <= limit:
             kept += chunk
     detail = f"{size} bytes, starting with {head[:16].hex(' ')}"
-    if head[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-        detail += ": the file is UTF-16; convert it to UTF-8"
     return Document(None, bytes(kept) if size <= limit else None, problem, detail)
 
 
@@ -109,6 +99,8 @@ def _lines(chunks: Iterable[bytes], limit: int) -> Iterator[_Line]:
     """Yield the non-blank lines, without line ends."""
     line, size = bytearray(), 0
     for chunk in chunks:
+        if b"\n\n" in chunk or b"\n\r\n" in chunk:
+            chunk = _BLANK_LINES.sub(b"\n", chunk)
         first, *others = chunk.split(b"\n")
         size += len(first)
         if size <= limit:
@@ -126,6 +118,19 @@ def _line(data: bytes, size: int, limit: int) -> Iterator[_Line]:
         yield _Line(b"", size)
     elif data.strip():
         yield _Line(data.removesuffix(b"\r"), size)
+
+
+def _without_lengths(lines: Iterator[_Line]) -> Iterator[_Line]:
+    """Drop the lines with the length of the tweet on the next line."""
+    held = None
+    for line in lines:
+        if held is not None and line.data[:1] != b"{":
+            yield held
+        held = line if line.size < 12 and _LENGTH.fullmatch(line.data) else None
+        if held is None:
+            yield line
+    if held is not None:
+        yield held
 
 
 def _documents(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
@@ -152,10 +157,12 @@ def _join_lines(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
     data, continues a document that is open: the document is too large then.
     """
     document: list[bytes] = []
-    size = 0
+    size = single_lines = 0
     is_open = False
     for line in lines:
-        if not (is_open and (not line.data or line.data[:1] in b" \t}]")):
+        single_lines = 0 if _can_start(line.data) else single_lines + 1
+        joins = single_lines > _SINGLE_LINES and size + line.size < min(_JOINED_BYTES, limit) and not is_open
+        if not joins and not (is_open and (not line.data or line.data[:1] in b" \t}]")):
             if size:
                 yield _joined_document(document, size, limit)
             document, size = [], 0
@@ -171,8 +178,13 @@ def _join_lines(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
 
 def _is_unclosed(line: bytes) -> bool:
     """Return whether a line opens a JSON object or array and does not end with a closing bracket."""
-    text = line.removeprefix(_BOM).strip()
+    text = line[_BEFORE_JSON.match(line).end() :].rstrip()  # type: ignore[union-attr]  # matches the empty string too
     return text[:1] in (b"{", b"[") and text[-1:] not in (b"}", b"]")
+
+
+def _can_start(line: bytes) -> bool:
+    """Return whether a line, which is empty if it is too long, may start a JSON object or array."""
+    return not line or line[_BEFORE_JSON.match(line).end() :][:1] in (b"{", b"[", b"")  # type: ignore[union-attr]
 
 
 def _joined_document(lines: list[bytes], size: int, limit: int) -> Document:
@@ -186,12 +198,20 @@ def _document(data: bytes) -> Document:
     try:
         return Document(text.decode(), None if text is data else data)
     except UnicodeDecodeError:
-        return Document(text.decode("utf-8", "replace"), data)
+        return Document(_decode_cesu8(text) or text.decode("utf-8", "replace"), data)
+
+
+def _decode_cesu8(data: bytes) -> str | None:
+    """Decode CESU-8, in which Java and old MySQL encode emoji as two surrogates; return None if it is not CESU-8."""
+    try:
+        return data.decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeError:
+        return None
 
 
 def _is_json(data: bytes) -> bool:
     try:
-        json.loads(data.removeprefix(_BOM))
+        json.loads(data[_BEFORE_JSON.match(data).end() :])  # type: ignore[union-attr]  # matches the empty string too
     except (ValueError, RecursionError):
         return False
     return True

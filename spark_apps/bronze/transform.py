@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -51,17 +52,19 @@ def _reader(
 
 def _rows(uri: str, modified_at: datetime, max_document_bytes: int) -> Iterator[dict[str, Any]]:
     ingested_at = datetime.now(UTC)
-    for position, document in enumerate(_documents(uri, max_document_bytes)):
-        yield {
-            "raw": document.raw,
-            "raw_bytes": document.raw_bytes,
-            "problem": document.problem,
-            "detail": document.detail,
-            "source_file": uri,
-            "position": position,
-            "source_modified_at": modified_at,
-            "ingested_at": ingested_at,
-        }
+    # Each file of an archive counts its documents from 0.
+    for _, documents in groupby(_documents(uri, max_document_bytes), lambda document: document.member):
+        for position, document in enumerate(documents):
+            yield {
+                "raw": document.raw,
+                "raw_bytes": document.raw_bytes,
+                "problem": document.problem,
+                "detail": document.detail,
+                "source_file": f"{uri}!/{document.member}" if document.member else uri,
+                "position": position,
+                "source_modified_at": modified_at,
+                "ingested_at": ingested_at,
+            }
 
 
 def _documents(uri: str, max_document_bytes: int) -> Iterator[Document]:

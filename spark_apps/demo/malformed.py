@@ -1,7 +1,10 @@
 """Malformed lines and files of every kind, each with its expected result."""
 
+import bz2
 import gzip
+import io
 import json
+import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -68,6 +71,20 @@ def _cut(tweet: Draft) -> bytes:
     return whole[: 20 + tweet.id % (len(whole) - 40)]
 
 
+def _invalid_utf8(tweet: Draft) -> bytes:
+    return dumps(shapes.flat(tweet)).replace(b'full_text":"', b'full_text":"\xff\xfe ', 1)
+
+
+def _tar(members: dict[str, bytes]) -> bytes:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return data.getvalue()
+
+
 def _raw(data: bytes) -> Callable[[Draft], bytes]:
     return lambda _: data
 
@@ -89,6 +106,8 @@ _REJECTED: tuple[tuple[str, Callable[[Draft], bytes]], ...] = (
     ("not_a_tweet", _is({"temperature": 21.5})),
     ("not_a_tweet", _raw(b"42")),
     ("too_deep", _raw(b"[" * 50_000 + b"]" * 50_000)),
+    ("too_deep", _raw(b'{"data":' * 500 + b"1" + b"}" * 500)),
+    ("other_network", _is({"id": "1", "created_at": "2024-01-01", "text": "toot", "spoiler_text": ""})),
     ("missing_id", _without("id")),
     ("missing_text", _with(full_text="")),
     ("missing_time", _with(timestamp=None)),
@@ -96,6 +115,8 @@ _REJECTED: tuple[tuple[str, Callable[[Draft], bytes]], ...] = (
     ("bad_text", _with(full_text={"html": "<b>hi</b>"})),
     ("long_text", _with(full_text="so very " * 15_000)),
     ("bad_time", _with(timestamp="2024-02-31T25:61:00Z")),
+    ("bad_time", _with(timestamp="2099-06-01T00:00:00Z")),
+    ("bad_encoding", _invalid_utf8),
 )
 
 
@@ -111,8 +132,8 @@ def _byte_order_mark(tweet: Draft) -> tuple[bytes, Expected]:
     return b"\xef\xbb\xbf" + dumps(shapes.flat(tweet)), Expected(1, 1)
 
 
-def _invalid_utf8(tweet: Draft) -> tuple[bytes, Expected]:
-    return dumps(shapes.flat(tweet)).replace(b'full_text":"', b'full_text":"\xff\xfe ', 1), Expected(1, 1)
+def _comma(tweet: Draft) -> tuple[bytes, Expected]:
+    return dumps(shapes.flat(tweet)) + b",", Expected(1, 1)
 
 
 def _duplicate_keys(tweet: Draft) -> tuple[bytes, Expected]:
@@ -120,7 +141,7 @@ def _duplicate_keys(tweet: Draft) -> tuple[bytes, Expected]:
 
 
 # Damaged lines from which Silver still reads a tweet.
-_RECOVERED = (_trailing, _twice_on_a_line, _byte_order_mark, _invalid_utf8, _duplicate_keys)
+_RECOVERED = (_trailing, _twice_on_a_line, _byte_order_mark, _comma, _duplicate_keys)
 
 KINDS = len(_REJECTED) + len(_RECOVERED)
 
@@ -147,10 +168,12 @@ def files(draft: Callable[[], Draft]) -> Iterator[LandedFile]:
     yield file("empty.json", b"", 0)
     yield file("blank.json", b"\n  \n\r\n", 0)
     yield file("binary.json", bytes(range(256)) * 9, 0, 1, "binary")
-    yield file("sixteen bits.json", '{"id": 1, "text": "hello"}'.encode("utf-16"), 0, 1, "binary")
+    yield file("sixteen bits.json", lines(2).decode().encode("utf-16"), 2)
     yield file("no gzip.json.gz", bytes(range(255, -1, -1)), 0, 1, "bad_gzip")
     yield file("gzip.json.gz", gzip.compress(lines(3)), 3)
     yield file("gzip without its name.json", gzip.compress(lines(2)), 2)
+    yield file("stream.json.bz2", bz2.compress(lines(2)), 2)
+    yield file("archive.tar", _tar({"1.json": lines(2), "2.json.gz": gzip.compress(lines(1))}), 3)
     yield file("damaged.json.gz", zipped[:12] + b"\xff\xff\xff" + zipped[15:], 0, 1, "bad_gzip")
     yield file("mark.json", b"\xef\xbb\xbf" + lines(2), 2)
     yield file("windows.json", lines(2).replace(b"\n", b"\r\n"), 2)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
 
@@ -88,7 +89,7 @@ def _documents(file: Path) -> Iterator[Document]:
 
 def _timestamp(document: Document) -> float | None:
     """Return the timestamp of the first tweet in a document, in Unix seconds; None if it has none."""
-    tweets = (item for item in read_records(document.raw or "") if isinstance(item, Tweet))
+    tweets = (item for item in read_records(document.raw or "", datetime.now(UTC)) if isinstance(item, Tweet))
     tweet = next(tweets, None)
     return None if tweet is None else tweet.timestamp.timestamp()
 

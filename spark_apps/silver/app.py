@@ -14,6 +14,8 @@ from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, SILVER_TWEETS
 
 # Size of the files of bronze/tweets that one batch reads.
 _MAX_BRONZE_BYTES = "16m"
+# Conditions in the look-up of existing ids. With one for each of thousands of days, Spark fails to compile the query.
+_MAX_RANGES = 32
 
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
@@ -80,7 +82,15 @@ def _existing_ids(new: DataFrame, accepted: Sequence[Row], lake: str) -> list[st
     if not accepted:
         return []
     in_range = F.lit(False)
-    for row in accepted:
-        in_range |= F.col("id").between(row["lowest"], row["highest"])
+    for lowest, highest in _ranges([(row["lowest"], row["highest"]) for row in accepted]):
+        in_range |= F.col("id").between(lowest, highest)
     table = delta_tables.read(new.sparkSession, lake, SILVER_TWEETS).where(in_range).select("id")
     return [row["id"] for row in table.join(F.broadcast(new.select("id")), "id", "left_semi").collect()]
+
+
+def _ranges(ranges: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return at most `_MAX_RANGES` ranges that contain `ranges`: neighbours are joined."""
+    ordered = sorted(ranges)
+    size = -(-len(ordered) // _MAX_RANGES)
+    groups = (ordered[start : start + size] for start in range(0, len(ordered), size))
+    return [(group[0][0], max(highest for _, highest in group)) for group in groups]

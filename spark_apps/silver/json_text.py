@@ -2,17 +2,43 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-_BOM = "\ufeff"
-_SPACE = re.compile(r"[\s\x00]*")
 _LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 # The rest of a text that was truncated within a number or an escape sequence.
 _CUT_TOKEN = re.compile(r"[.eE][+-]?|\\u?[0-9a-fA-F]{0,4}")
+# What JavaScript and people write around JSON: comments, and a comma after the last element. A string or a comment that
+# does not end matches up to the end of the text: otherwise a text of quotes would take quadratic time.
+_NOT_JSON = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|//[^\n]*|/\*.*?(?:\*/|\Z)|,(?=\s*[\]}])', re.DOTALL)
+# The first line of each file in an archive that X sends to its users: `window.YTD.tweets.part0 = [`.
+_ASSIGNMENT = re.compile(r"(?:(?:var|let|const)\s+)?[A-Za-z_$][\w.$]{0,100}\s*=\s*(?=[\[{])")
+# Between values: spaces, and the separators of JSON text sequences (RFC 7464), comma-separated lines and JavaScript.
+_SEPARATOR = re.compile(r"[\s\x00\x1e,;\ufeff]*")
+# Two or more strings and numbers in a row, but no string that may contain JSON: they are one reject, not a million.
+_SCALARS = re.compile(
+    r'(?:(?:"(?!\s*[{\[]|ey|W3)(?:[^"\\]++|\\.)*+"|-?\d[\d.eE+-]*+|true|false|null)[\s\x00\x1e,;\ufeff]*+){2,}+',
+    re.DOTALL,
+)
 _EXCERPT_CHARACTERS = 80
-TOO_DEEP = "nested more deeply than any tweet"
+# Stands for each byte that is not valid UTF-8: a code point that Unicode reserves for use within a program.
+INVALID_BYTE = "\ufdd0"
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
+# The deepest tweets, in responses of the web client's GraphQL API, have about 25 levels.
+MAX_DEPTH = 100
+_TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
+
+
+@dataclass(frozen=True, slots=True)
+class TooDeep:
+    """A JSON value that is nested more than `MAX_DEPTH` levels deep: `value` without what is below, and its text."""
+
+    value: Any
+    raw: str
+
+    def reject(self) -> "Rejected":
+        return Rejected(self.raw, "too_deep", _TOO_DEEP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +64,85 @@ def compact_json(value: object) -> str:
     return replace_lone_surrogates(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
 
 
-def json_values(text: str) -> Iterator[Any | Rejected]:
-    """Yield the consecutive JSON values in `text`, then a `Rejected` for the rest if the rest is not JSON."""
-    start = _skip_space(text, 0)
+def decode(data: bytes) -> str:
+    """Decode UTF-8, with `INVALID_BYTE` for each byte that is not valid."""
+    return _ESCAPED_BYTE.sub(INVALID_BYTE, data.decode("utf-8", "surrogateescape"))
+
+
+def json_values(text: str) -> Iterator[Any | TooDeep | Rejected]:
+    """Yield the consecutive JSON values in `text`, then a `Rejected` for the rest if the rest is not JSON.
+
+    Separators between values, an assignment before the first (`window.YTD.tweets.part0 = [`), comments, and a comma
+    after the last element of an array or object are skipped.
+    """
+    start = _skip_separators(text, 0)
+    if assignment := _ASSIGNMENT.match(text, start):
+        start = assignment.end()
     if start == len(text):
         yield Rejected(text, "not_json", "the document is blank")
         return
     is_first = True
     while start < len(text):
+        if scalars := _SCALARS.match(text, start):
+            yield Rejected(scalars[0], "not_a_tweet", "values that are no objects")
+            start, is_first = scalars.end(), False
+            continue
         try:
             value, end = _decode(text, start)
         except json.JSONDecodeError as error:
-            yield _reject(text, start, is_first, error)
+            yield from _relaxed_values(text[start:]) or [_reject(text, start, is_first, error)]
             return
         except RecursionError:
-            yield Rejected(text[start:], "too_deep", TOO_DEEP)
+            yield Rejected(text[start:], "too_deep", _TOO_DEEP)
             return
-        yield value
-        start, is_first = _skip_space(text, end), False
+        # Most tweets have fewer brackets than levels are allowed: no walk is needed.
+        may_be_deep = text.count("{", start, end) + text.count("[", start, end) > MAX_DEPTH
+        yield TooDeep(value, text[start:end]) if may_be_deep and prune(value) else value
+        start, is_first = _skip_separators(text, end), False
 
 
-def _skip_space(text: str, start: int) -> int:
-    end = _SPACE.match(text, start).end()  # type: ignore[union-attr]  # the pattern also matches the empty string
-    while text.startswith(_BOM, end):
-        end = _SPACE.match(text, end + 1).end()  # type: ignore[union-attr]
-    return end
+def _relaxed_values(text: str) -> list[Any | TooDeep | Rejected]:
+    """Return the values in a text that is JSON but for comments and superfluous commas; [] if it is not."""
+    relaxed = text
+    for _ in range(2):  # a comma may be the last but for a comment
+        relaxed = _NOT_JSON.sub(lambda match: match[0] if match[0][0] == '"' else " ", relaxed)
+    if relaxed == text:
+        return []
+    values: list[Any | TooDeep | Rejected] = []
+    start = _skip_separators(relaxed, 0)
+    while start < len(relaxed):
+        try:
+            value, end = _decode(relaxed, start)
+        except (json.JSONDecodeError, RecursionError):
+            return []
+        values.append(TooDeep(value, relaxed[start:end]) if prune(value) else value)
+        start = _skip_separators(relaxed, end)
+    return values
+
+
+def prune(value: Any) -> bool:
+    """Remove what is nested more than `MAX_DEPTH` levels deep in `value`; return whether there was any.
+
+    The walk goes level by level: a recursive one could reach Python's limit.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for container in level for child in _children(container) if isinstance(child, dict | list)]
+        if not level:
+            return False
+    for container in level:
+        container.clear()
+    return True
+
+
+def _children(container: Any) -> Iterable[Any]:
+    if isinstance(container, dict):
+        return container.values()
+    return container if isinstance(container, list) else ()
+
+
+def _skip_separators(text: str, start: int) -> int:
+    return _SEPARATOR.match(text, start).end()  # type: ignore[union-attr]  # the pattern also matches the empty string
 
 
 def _decode(text: str, start: int) -> tuple[Any, int]:

@@ -1,45 +1,60 @@
 """Split a document into records: tweets in the columns of SILVER_TWEETS, and rejected records with a reason."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from spark_apps.silver.json_text import TOO_DEEP, Rejected, compact_json, json_values, replace_lone_surrogates
+from spark_apps.silver.json_text import (
+    INVALID_BYTE,
+    Rejected,
+    TooDeep,
+    compact_json,
+    decode,
+    json_values,
+    replace_lone_surrogates,
+)
+from spark_apps.silver.search import Candidate, find_candidates, reject
 from spark_apps.silver.tweet import InvalidTweet, Json, Tweet
-from spark_apps.silver.tweet_formats import is_tweet, parse_tweet
+from spark_apps.silver.tweet_formats import parse_tweet
 
 __all__ = ["Rejected", "Tweet", "field_text", "read_records"]
 
-# Fields that contain a list of objects: API v1.1 search (`statuses`), Gnip search (`results`), Account Activity API
-# (`tweet_create_events`), and lists of objects that are not tweets, which are rejected one by one.
-_LIST_ENVELOPES = ("statuses", "results", "tweet_create_events", "users", "lists", "direct_messages", "dm_events")
-# Fields that contain one tweet.
-_OBJECT_ENVELOPES = ("tweet", "status", "message")
-_DIRECT_MESSAGE_FIELDS = {
-    "direct_message", "direct_message_events", "message_create", "dm_conversation_id", "recipient_id",
-}  # fmt: skip
-_DIRECT_MESSAGE_EVENTS = {"MessageCreate", "ParticipantsJoin", "ParticipantsLeave"}
-# Fields of the messages that the streaming APIs send besides tweets.
-_NOTICE_FIELDS = (
-    {"limit", "scrub_geo", "status_withheld", "user_withheld", "disconnect", "warning", "friends", "friends_str"}
-    | {"event", "control", "info", "for_user_id", "withheld", "compliance"}
-)  # fmt: skip
-_USER_FIELDS = {"screen_name", "username", "preferredUsername"}
-_LIST_FIELDS = {"member_count", "subscriber_count", "follower_count"}
+# A document of numbers would have a million rejects a megabyte.
+_MAX_REJECTS = 1_000
+_REPLACED = "\ufffd"
+# What a value without any tweet is rejected for.
+_NO_TWEETS = {"not_a_tweet", "no_tweets"}
 
 
-def read_records(raw: str) -> Iterator[Tweet | Rejected]:
+def read_records(raw: str, read_at: datetime, raw_bytes: bytes | None = None) -> Iterator[Tweet | Rejected]:
     """Yield the records of a document, at least one; no content of `raw` raises an exception.
 
     A document contains one or more JSON values. Each value is a record, except that an array has one record per
-    element, and a response of an API one per object in it (`data` in API v2, `statuses` in API v1.1, …).
+    object, and the envelope of an API, a queue or an export one per tweet in it.
+
+    Args:
+        raw: text of the document.
+        read_at: when the document was read. A tweet cannot be more than a day younger.
+        raw_bytes: bytes of the document if `raw` does not reproduce them. A tweet whose text has invalid bytes is
+            rejected: its text would be wrong.
     """
-    text = replace_lone_surrogates(raw)
-    is_empty = True
-    for value in json_values(text):
-        for record in [value] if isinstance(value, Rejected) else _records(value, {}):
-            is_empty = False
-            yield record
-    if is_empty:
+    is_invalid = raw_bytes is not None and _REPLACED in raw
+    text = decode(raw_bytes) if raw_bytes is not None and is_invalid else replace_lone_surrogates(raw)
+    records = rejects = 0
+    for record in _records(text, read_at):
+        records += 1
+        if isinstance(record, Rejected):
+            rejects += 1
+            if rejects > _MAX_REJECTS:
+                continue
+            if is_invalid:
+                record = replace(record, raw=record.raw.replace(INVALID_BYTE, _REPLACED))
+        yield record
+    if rejects > _MAX_REJECTS:
+        detail = f"{rejects - _MAX_REJECTS:,} more records of this document are rejected; bronze/tweets has all of them"
+        yield Rejected("", "more_rejects", detail)
+    if not records:
         yield Rejected(text, "not_a_tweet", None)
 
 
@@ -61,71 +76,33 @@ def field_text(tweet: Json, path: str) -> str | None:
     return replace_lone_surrogates(value) if isinstance(value, str) else compact_json(value)
 
 
-def _records(value: Any, includes: Json) -> Iterator[Tweet | Rejected]:
-    if isinstance(value, list):
-        if not value:
-            yield Rejected("[]", "no_tweets", "an empty array")
-        for element in value:
-            yield from _records(element, includes)
-    elif not isinstance(value, dict):
-        yield _reject(value, "not_a_tweet", f"a bare {type(value).__name__}")
-    elif is_tweet(value):
-        yield _tweet(value, includes)
-    else:
-        yield from _unwrap(value, includes)
-
-
-def _unwrap(value: Json, includes: Json) -> Iterator[Tweet | Rejected]:
-    """Yield the records within an object that is not a tweet: an API response, or one rejected record."""
-    data = value.get("data")
-    if isinstance(data, dict | list) and data != []:
-        own_includes = value.get("includes")
-        yield from _records(data, own_includes if isinstance(own_includes, dict) else includes)
-        return
-    modules = value.get("modules")
-    if isinstance(modules, list) and modules:
-        for module in modules:
-            yield from _records(module, includes)
-        return
-    for name in _LIST_ENVELOPES:
-        if isinstance(value.get(name), list) and value[name]:
-            yield from _records(value[name], includes)
-            return
-    for name in _OBJECT_ENVELOPES:
-        if isinstance(value.get(name), dict) and not _USER_FIELDS & value.keys():
-            yield from _records(value[name], includes)
-            return
-    yield _reject(value, *_classify(value))
-
-
-def _classify(value: Json) -> tuple[str, str | None]:
-    """Return the quarantine reason and the detail for an object that contains no tweet."""
-    names = value.keys()
-    if "delete" in names:
-        return "deletion", None
-    if _DIRECT_MESSAGE_FIELDS & names or value.get("event_type") in _DIRECT_MESSAGE_EVENTS:
-        return "direct_message", None
-    if _LIST_FIELDS & names and "name" in names and not _USER_FIELDS & names:
-        return "list", None
-    if _USER_FIELDS & names:
-        return "user", None
-    if notice := sorted(_NOTICE_FIELDS & names):
-        return "notice", notice[0]
-    if {"data", "errors", "meta", "modules", *_LIST_ENVELOPES} & names:
-        return "no_tweets", "a response without a tweet"
-    return "not_a_tweet", f"its fields are {', '.join(sorted(names)[:8])}" if names else "an empty object"
-
-
-def _tweet(value: Json, includes: Json) -> Tweet | Rejected:
+def _records(text: str, read_at: datetime) -> Iterator[Tweet | Rejected]:
     try:
-        return parse_tweet(value, includes)
+        for value in json_values(text):
+            if isinstance(value, Rejected):
+                yield value
+            elif isinstance(value, TooDeep):
+                # The tweets of a value can be read if only something in or beside them is nested too deeply.
+                found = [_read(candidate, read_at) for candidate in find_candidates(value.value)]
+                has_tweets = any(isinstance(record, Tweet) or record.reason not in _NO_TWEETS for record in found)
+                yield from found if has_tweets else [value.reject()]
+            else:
+                for candidate in find_candidates(value):
+                    yield _read(candidate, read_at)
+    except Exception as error:
+        yield _internal_error(text, error)
+
+
+def _read(candidate: Candidate | Rejected, read_at: datetime) -> Tweet | Rejected:
+    if isinstance(candidate, Rejected):
+        return candidate
+    try:
+        return parse_tweet(candidate.value, candidate.format, candidate.includes, read_at)
     except InvalidTweet as error:
-        return _reject(value, error.reason, error.detail)
+        return reject(candidate.value, error.reason, error.detail)
+    except Exception as error:
+        return _internal_error(compact_json(candidate.value), error)
 
 
-def _reject(value: Any, reason: str, detail: str | None) -> Rejected:
-    try:
-        raw = compact_json(value)
-    except RecursionError:  # the encoder reaches its recursion limit at a smaller depth than the decoder
-        return Rejected("", "too_deep", TOO_DEEP)
-    return Rejected(raw, reason, None if detail is None else replace_lone_surrogates(detail))
+def _internal_error(raw: str, error: Exception) -> Rejected:
+    return Rejected(raw, "internal_error", replace_lone_surrogates(f"{type(error).__name__}: {error}")[:500])

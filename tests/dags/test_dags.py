@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from tests.dags.airflow_process import in_airflow
+
 pytestmark = pytest.mark.airflow
 
 DAGS = Path(__file__).parents[2] / "dags"
+DOCKER = DAGS.with_name("docker")
 FILES = sorted(DAGS.glob("*.py"))
 
 
@@ -105,3 +108,10 @@ def test_a_file_is_parsed_within_a_second_and_without_heavy_imports(file: Path, 
     seconds, *modules = done.stdout.splitlines()[-1].split()
     assert float(seconds) <= 1
     assert not {"pyspark", "torch", "spark_apps", "kubernetes", "pandas"} & set(modules)
+
+
+def test_only_the_scheduler_imports_the_kubernetes_client_at_its_start(tmp_path: Path) -> None:
+    """The tasks are forked from the scheduler: none of them has to import the client again."""
+    for command, expected in (("scheduler", True), ("api-server", False)):
+        code = f"sys.argv = ['airflow', '{command}']\nimport airflow\nreport('kubernetes.client' in sys.modules)"
+        assert in_airflow(tmp_path, code, PYTHONPATH=str(DOCKER)) == [expected]

@@ -27,7 +27,7 @@ def read_file(file: LandedFile, seen: set[str]) -> tuple[Expected, list[Tweet]]:
         if document.problem:
             quarantine[document.problem] += 1
             continue
-        for item in read_records(document.raw or ""):
+        for item in read_records(document.raw or "", datetime.now(UTC), document.raw_bytes):
             if not isinstance(item, Tweet):
                 quarantine[item.reason] += 1
             elif item.id in seen:

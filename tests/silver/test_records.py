@@ -1,6 +1,7 @@
 """Split documents into tweets and rejects: each public format as documented by its API, and malformed input."""
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from spark_apps.tables import REASONS
 
 ID = 1_050_118_621_198_921_728
 TIME = datetime(2018, 10, 10, 20, 19, 24, tzinfo=UTC)
+READ_AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
 V1_TIME = "Wed Oct 10 20:19:24 +0000 2018"
 USER = {"id": 6253282, "id_str": "6253282", "screen_name": "api", "created_at": "Wed May 23 06:01:13 +0000 2007"}
 V1: dict[str, Any] = {
@@ -55,7 +57,7 @@ FORMATS = {"v1.1": V1, "v2": V2, "activity": ACTIVITY, "flat": FLAT}
 
 
 def tweets(value: object) -> list[Tweet]:
-    found = list(read_records(value if isinstance(value, str) else json.dumps(value)))
+    found = list(read_records(value if isinstance(value, str) else json.dumps(value), READ_AT))
     rejected = [item for item in found if isinstance(item, Rejected)]
     assert not rejected
     return [item for item in found if isinstance(item, Tweet)]
@@ -67,7 +69,7 @@ def tweet(value: object) -> Tweet:
 
 
 def reasons(text: str | object) -> list[str]:
-    found = read_records(text if isinstance(text, str) else json.dumps(text))
+    found = read_records(text if isinstance(text, str) else json.dumps(text), READ_AT)
     return [item.reason if isinstance(item, Rejected) else "tweet" for item in found]
 
 
@@ -237,7 +239,7 @@ def test_any_text_is_split_into_records(text: str) -> None:
 
 
 def _assert_valid_records(text: str) -> None:
-    found = list(read_records(text))
+    found = list(read_records(text, READ_AT))
     assert found
     for item in found:
         if isinstance(item, Rejected):
@@ -246,3 +248,82 @@ def _assert_valid_records(text: str) -> None:
         else:
             assert item.id and item.full_text and item.timestamp.tzinfo is UTC
             (item.full_text + item.lang + (item.user_id or "") + "".join(item.mentions)).encode()
+
+
+def nested(depth: int, inner: str = "1") -> str:
+    return "[" * depth + inner + "]" * depth
+
+
+@pytest.mark.parametrize("depth", [101, 500, 990, 5_000, 100_000])
+@pytest.mark.parametrize("opening", ["[", '{"data":', '{"x":'])
+def test_any_depth_is_rejected_without_an_error(depth: int, opening: str) -> None:
+    closing = "]" if opening == "[" else "}"
+    assert reasons(opening * depth + "1" + closing * depth) == ["too_deep"]
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"), [("id", "bad_id"), ("full_text", "bad_text"), ("timestamp", "bad_time")]
+)
+def test_a_deeply_nested_field_costs_one_tweet(field: str, expected: str) -> None:
+    document = json.dumps([FLAT, FLAT | {field: "HERE", "lang": "xx"}, FLAT | {"lang": "HERE"}])
+    assert reasons(document.replace('"HERE"', nested(900))) == ["tweet", expected, "tweet"]
+
+
+def test_json_at_the_greatest_depth_is_read() -> None:
+    assert reasons(nested(99, json.dumps(FLAT))) == ["tweet"]
+
+
+@pytest.mark.parametrize(
+    ("time", "accepted"),
+    [
+        ("2006-03-20T23:59:59Z", False),
+        ("2006-03-21T00:00:00Z", True),
+        ("2026-11-29T12:00:00Z", True),
+        ("2026-11-29T12:00:01Z", False),
+        ("2099-06-01T00:00:00Z", False),
+    ],
+)
+def test_a_tweet_is_neither_older_than_twitter_nor_of_the_future(time: str, accepted: bool) -> None:
+    assert reasons(FLAT | {"timestamp": time}) == ["tweet" if accepted else "bad_time"]
+
+
+def test_ids_and_mentions_have_a_limit() -> None:
+    found = tweet(FLAT | {"user_id": "7" * 7_000_000, "mentions": [f"user{n}" for n in range(900_000)] + ["x" * 101]})
+    assert found.user_id is None
+    assert found.mentions == [f"user{n}" for n in range(100)]
+    assert tweet(FLAT | {"full_text": "@a " * 30_000}).mentions == ["a"]
+
+
+def test_invalid_bytes_in_the_text_reject_the_tweet_and_no_other() -> None:
+    data = json.dumps([FLAT | {"full_text": "caf#"}, FLAT, FLAT | {"name": "ol#"}]).encode().replace(b"#", b"\xe9")
+    found = list(read_records(data.decode("utf-8", "replace"), READ_AT, data))
+    assert [item.reason if isinstance(item, Rejected) else "tweet" for item in found] == [
+        "bad_encoding",
+        "tweet",
+        "tweet",
+    ]
+    assert isinstance(found[0], Rejected) and "caf\ufffd" in found[0].raw
+
+
+def test_a_fault_of_the_program_costs_one_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr("spark_apps.silver.tweet._lang", fail)
+    (found,) = read_records(json.dumps(FLAT), READ_AT)
+    assert isinstance(found, Rejected)
+    assert (found.reason, found.detail, json.loads(found.raw)) == ("internal_error", "ZeroDivisionError: a fault", FLAT)
+    monkeypatch.setattr("spark_apps.silver.search.find_format", fail)
+    assert reasons(FLAT) == ["internal_error"]
+    assert reasons("nothing") == ["not_json"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['"' * 300_000, '"\\' * 200_000, "[" + "/*" * 200_000, "[//" * 200_000, "[," * 200_000, '{"a":1,' + " " * 500_000,
+     "," * 500_000, '{"a":"' + '\\"' * 200_000, "[" + '{"a":1},' * 50_000, '"1" ' * 200_000, "9" * 500_000],
+)  # fmt: skip
+def test_no_text_takes_more_than_linear_time(text: str) -> None:
+    began = time.process_time()
+    assert reasons(text)
+    assert time.process_time() - began < 10

@@ -72,3 +72,30 @@ def test_any_moment_in_any_time_zone_is_parsed(moment: datetime, minutes: int) -
 def test_no_value_raises_an_error(value: object) -> None:
     time = parse_time(value)
     assert time is None or 2006 <= time.year <= 2100
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "11/28/2022 10:11:12 PM",
+        "28/11/2022 22:11:12",
+        "11/28/2022 22:11:12",
+        "20221128221112",
+        "lun. nov. 28 22:11:12 +0000 2022",
+        "Mo, 28 Nov 2022 22:11:12 +0000",
+    ],
+)
+def test_one_moment_in_the_formats_of_exports(value: str) -> None:
+    assert parse_time(value) == datetime(2022, 11, 28, 22, 11, 12, tzinfo=UTC)
+
+
+def test_the_clock_of_the_web_client_is_read() -> None:
+    assert parse_time("12:11 AM · Nov 28, 2022") == datetime(2022, 11, 28, 0, 11, tzinfo=UTC)
+    assert parse_time("12:11 PM · Nov 28, 2022") == datetime(2022, 11, 28, 12, 11, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "value", ["03/04/2022 10:11", "13:11 PM · Nov 28, 2022", "31/11/2022 10:11", "28/28/2022 10:11"]
+)
+def test_a_date_of_unknown_order_is_no_time(value: str) -> None:
+    assert parse_time(value) is None
