@@ -121,10 +121,10 @@ def _line(data: bytes, size: int, limit: int) -> Iterator[_Line]:
 
 
 def _without_lengths(lines: Iterator[_Line]) -> Iterator[_Line]:
-    """Drop the lines with the length of the tweet on the next line."""
+    """Drop each line that is the length of the object on the next line, give or take the line end."""
     held = None
     for line in lines:
-        if held is not None and line.data[:1] != b"{":
+        if held is not None and not (line.data[:1] == b"{" and abs(int(held.data) - line.size) <= 2):
             yield held
         held = line if line.size < 12 and _LENGTH.fullmatch(line.data) else None
         if held is None:

@@ -85,7 +85,7 @@ def open_files(stream: IO[bytes]) -> Iterator[File]:
                 return
             member, content = found
             head = content.peek(_HEAD_BYTES)[:_HEAD_BYTES]
-        encoding = next((encoding for start, encoding in _ENCODINGS if head.startswith(start)), None)
+        encoding = _encoding(head)
         chunks = _guarded(content, source)
         if encoding is not None:
             yield File(member, head.decode(encoding, "ignore").encode(), _transcoded(chunks, encoding))
@@ -268,6 +268,14 @@ def _unzip(
 
 def _join(member: str, name: str) -> str:
     return f"{member}/{name}" if member else name
+
+
+def _encoding(head: bytes) -> str | None:
+    """Return the encoding of a content in UTF-16 or UTF-32; None for UTF-8, and for binary content."""
+    encoding = next((encoding for start, encoding in _ENCODINGS if head.startswith(start)), None)
+    if encoding is None or not {"{", "["} & set(head.decode(encoding, "ignore")):
+        return None
+    return encoding
 
 
 def _transcoded(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
