@@ -19,7 +19,7 @@ VALUES ?=
 # The folder in terraform/examples that `make values` reads.
 EXAMPLE ?= minimal
 
-.PHONY: help install install-train run test test-train test-dags test-chart test-cluster test-endurance test-terraform check-terraform values chaos bench images preflight deploy undeploy clean
+.PHONY: help install install-train run test test-train test-dags test-chart test-cluster test-endurance test-terraform check-terraform values chaos fuzz bench images preflight deploy undeploy clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -69,6 +69,9 @@ values: ## print chart values for an applied example: make -s values EXAMPLE=pro
 
 chaos: .venv/.test ## kill the streams 200 times at random instants and check every total
 	$(RUN) pytest -m chaos -s
+
+fuzz: .venv/.test ## read 100,000 damaged documents and check that none costs another one
+	$(RUN) python -m tests.fuzz
 
 bench: .venv/.train ## measure the figures of docs/benchmarks.md on this machine; installs torch
 	$(RUN) python -m tests.benchmarks
