@@ -2,13 +2,16 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
+from spark_apps import storage
 from spark_apps.cli.main import app
 from spark_apps.demo.generator import Generator, Mix
 from tests import process
@@ -75,3 +78,23 @@ def test_a_lake_without_objects_does_not_exist(lake: str) -> None:
     shown = CliRunner().invoke(app, ["tables", "--lake", lake])
     assert shown.exit_code == 2
     assert f"lake {lake} does not exist: check --lake, or start the streams" in " ".join(shown.stderr.split())
+
+
+@pytest.mark.usefixtures("s3")
+@pytest.mark.parametrize("code", ["AccessDenied", "InvalidObjectState"])
+def test_an_object_that_s3_refuses_is_named(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Bronze quarantines the file as unreadable; it would fail for ever otherwise."""
+    boto3.client("s3").put_object(Bucket="tweets", Key="a.json", Body=b"{}")
+    assert storage.open_binary("s3a://tweets/a.json").read() == b"{}"
+    monkeypatch.setattr(ClientError, "__init__", _with_code(ClientError.__init__, code))
+    with pytest.raises(PermissionError, match=code):
+        storage.open_binary("s3a://tweets/no.json")
+
+
+def _with_code(init: Callable[..., None], code: str) -> Callable[..., None]:
+    """Give each error of S3 the code `code`: moto refuses nobody."""
+
+    def patched(self: ClientError, response: dict[str, Any], operation: str) -> None:
+        init(self, response | {"Error": {"Code": code, "Message": "refused"}}, operation)
+
+    return patched
