@@ -18,7 +18,7 @@ def test_no_document_costs_another_one(seed: int) -> None:
 
 
 def test_every_canary_reaches_gold(pipeline: Pipeline) -> None:
-    files = list(fuzz.files(600, 3))
+    files = list(fuzz.files(200, 3))
     for file in files:
         pipeline.land(file.name, file.data)
     pipeline.run_once()
