@@ -82,7 +82,7 @@ def test_train_export_and_evaluate(data: Path, base: Path, tmp_path: Path) -> No
     refused = CliRunner().invoke(
         app, ["model", "export", "--model", str(data), "--data", str(data), "--out", str(tmp_path / "none")]
     )
-    assert refused.exit_code == 2 and "is no folder of a trained model" in " ".join(refused.stderr.split())
+    assert refused.exit_code == 2 and "is not the folder of a trained model" in " ".join(refused.stderr.split())
     assert not (tmp_path / "none").exists()
 
 
@@ -135,7 +135,7 @@ def test_a_killed_training_resumes_to_identical_weights(data: Path, base: Path, 
 def _check_run(client: Any, run: Any, data: Path, figures: dict[str, Any]) -> None:
     """Assert that one run has both parts: settings, data, metrics from the first to the last step, and the charts."""
     assert run.info.status == "FINISHED"
-    assert run.data.params["learning_rate"] == "0.004" and run.data.params["train_rows"] == "1600"
+    assert run.data.params["learning_rate"] == "0.002" and run.data.params["train_rows"] == "1600"
     assert run.data.metrics["macro_recall"] == pytest.approx(figures["macro_recall"])
     for curve in ("loss", "learning_rate", "validation_macro_recall"):
         steps = {point.step for point in client.get_metric_history(run.info.run_id, curve)}
