@@ -43,7 +43,7 @@ test-train: .venv/.train ## test training and export on a small model; installs 
 
 test-dags: .venv/.test ## test the DAGs and the reconciler; installs Airflow
 	@$(SYNC) --extra airflow
-	$(RUN) pytest -m airflow tests/dags
+	$(RUN) pytest -n 2 --dist loadfile -m airflow tests/dags
 
 test-chart: .venv/.test ## test the rendered chart; needs helm
 	$(RUN) pytest -m chart tests/chart
