@@ -60,7 +60,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def spark() -> Iterator[SparkSession]:
     with pytest.MonkeyPatch.context() as patch:
         # With both compilers, unlike the demo: this JVM runs hundreds of batches.
-        patch.setenv("SPARK_SUBMIT_OPTS", f"-XX:+UseSerialGC -Xlog:disable -XX:SharedArchiveFile={jvm.ARCHIVE}")
+        archive = f" -XX:SharedArchiveFile={jvm.ARCHIVE}" if jvm.ARCHIVE.exists() else ""
+        patch.setenv("SPARK_SUBMIT_OPTS", f"-XX:+UseSerialGC -Xlog:disable{archive}")
         session = make_session(Settings(cores=2))
     yield session
     session.stop()
