@@ -83,7 +83,7 @@ def test_a_lake_without_objects_does_not_exist(lake: str) -> None:
 @pytest.mark.usefixtures("s3")
 @pytest.mark.parametrize("code", ["AccessDenied", "InvalidObjectState"])
 def test_an_object_that_s3_refuses_is_named(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    """Bronze quarantines the file as unreadable; it would fail for ever otherwise."""
+    """Bronze quarantines the file as unreadable; otherwise every retry of its batch would fail."""
     boto3.client("s3").put_object(Bucket="tweets", Key="a.json", Body=b"{}")
     assert storage.open_binary("s3a://tweets/a.json").read() == b"{}"
     monkeypatch.setattr(ClientError, "__init__", _with_code(ClientError.__init__, code))
@@ -92,7 +92,7 @@ def test_an_object_that_s3_refuses_is_named(monkeypatch: pytest.MonkeyPatch, cod
 
 
 def _with_code(init: Callable[..., None], code: str) -> Callable[..., None]:
-    """Give each error of S3 the code `code`: moto refuses nobody."""
+    """Give each error of S3 the code `code`: moto does not refuse requests."""
 
     def patched(self: ClientError, response: dict[str, Any], operation: str) -> None:
         init(self, response | {"Error": {"Code": code, "Message": "refused"}}, operation)

@@ -33,7 +33,7 @@ class Document:
 
     `raw` is the text, with invalid UTF-8 replaced. `raw_bytes` are the original bytes if `raw` does not reproduce them
     exactly. `problem` is a quarantine reason for a document that could not be read, and `detail` explains the problem.
-    `member` is the path of its file in a landed archive, "" if the landed file is no archive.
+    `member` is the path of its file in a landed archive, "" if the landed file is not an archive.
     """
 
     raw: str | None
@@ -178,13 +178,19 @@ def _join_lines(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
 
 def _is_unclosed(line: bytes) -> bool:
     """Return whether a line opens a JSON object or array and does not end with a closing bracket."""
-    text = line[_BEFORE_JSON.match(line).end() :].rstrip()  # type: ignore[union-attr]  # matches the empty string too
-    return text[:1] in (b"{", b"[") and text[-1:] not in (b"}", b"]")
+    start = _json_start(line)
+    return line[start : start + 1] in (b"{", b"[") and line.rstrip()[-1:] not in (b"}", b"]")
 
 
 def _can_start(line: bytes) -> bool:
     """Return whether a line, which is empty if it is too long, may start a JSON object or array."""
-    return not line or line[_BEFORE_JSON.match(line).end() :][:1] in (b"{", b"[", b"")  # type: ignore[union-attr]
+    start = _json_start(line)
+    return line[start : start + 1] in (b"{", b"[", b"")
+
+
+def _json_start(line: bytes) -> int:
+    """Return the position of the first character that is not before JSON."""
+    return _BEFORE_JSON.match(line).end()  # type: ignore[union-attr]  # the pattern also matches the empty string
 
 
 def _joined_document(lines: list[bytes], size: int, limit: int) -> Document:
@@ -211,7 +217,7 @@ def _decode_cesu8(data: bytes) -> str | None:
 
 def _is_json(data: bytes) -> bool:
     try:
-        json.loads(data[_BEFORE_JSON.match(data).end() :])  # type: ignore[union-attr]  # matches the empty string too
+        json.loads(data[_json_start(data) :])
     except (ValueError, RecursionError):
         return False
     return True

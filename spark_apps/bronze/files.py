@@ -178,12 +178,8 @@ def _damage(source: _Source) -> Iterator[None]:
 
 
 def _guarded(content: io.BufferedReader, source: _Source) -> Iterator[bytes]:
-    while True:
-        with _damage(source):
-            chunk = content.read1(_CHUNK_BYTES)
-        if not chunk:
-            return
-        yield chunk
+    with _damage(source):
+        yield from _reads(content.read1)
 
 
 def _unpack(

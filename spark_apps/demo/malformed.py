@@ -75,7 +75,8 @@ def _invalid_utf8(tweet: Draft) -> bytes:
     return dumps(shapes.flat(tweet)).replace(b'full_text":"', b'full_text":"\xff\xfe ', 1)
 
 
-def _tar(members: dict[str, bytes]) -> bytes:
+def tar(members: dict[str, bytes]) -> bytes:
+    """Return a tar archive of files by name."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
         for name, content in members.items():
@@ -173,7 +174,7 @@ def files(draft: Callable[[], Draft]) -> Iterator[LandedFile]:
     yield file("gzip.json.gz", gzip.compress(lines(3)), 3)
     yield file("gzip without its name.json", gzip.compress(lines(2)), 2)
     yield file("stream.json.bz2", bz2.compress(lines(2)), 2)
-    yield file("archive.tar", _tar({"1.json": lines(2), "2.json.gz": gzip.compress(lines(1))}), 3)
+    yield file("archive.tar", tar({"1.json": lines(2), "2.json.gz": gzip.compress(lines(1))}), 3)
     yield file("damaged.json.gz", zipped[:12] + b"\xff\xff\xff" + zipped[15:], 0, 1, "bad_gzip")
     yield file("mark.json", b"\xef\xbb\xbf" + lines(2), 2)
     yield file("windows.json", lines(2).replace(b"\n", b"\r\n"), 2)

@@ -15,10 +15,11 @@ _NOT_JSON = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|//[^\n]*|/\*.*?(?:\*/|\Z
 # The first line of each file in an archive that X sends to its users: `window.YTD.tweets.part0 = [`.
 _ASSIGNMENT = re.compile(r"(?:(?:var|let|const)\s+)?[A-Za-z_$][\w.$]{0,100}\s*=\s*(?=[\[{])")
 # Between values: spaces, and the separators of JSON text sequences (RFC 7464), comma-separated lines and JavaScript.
-_SEPARATOR = re.compile(r"[\s\x00\x1e,;\ufeff]*")
+_SEPARATOR_CLASS = r"[\s\x00\x1e,;\ufeff]"
+_SEPARATORS = re.compile(f"{_SEPARATOR_CLASS}*")
 # Two or more strings and numbers in a row, but no string that may contain JSON: they are one reject, not a million.
 _SCALARS = re.compile(
-    r'(?:(?:"(?!\s*[{\[]|ey|W3)(?:[^"\\]++|\\.)*+"|-?\d[\d.eE+-]*+|true|false|null)[\s\x00\x1e,;\ufeff]*+){2,}+',
+    r'(?:(?:"(?!\s*[{\[]|ey|W3)(?:[^"\\]++|\\.)*+"|-?\d[\d.eE+-]*+|true|false|null)' + _SEPARATOR_CLASS + "*+){2,}+",
     re.DOTALL,
 )
 _EXCERPT_CHARACTERS = 80
@@ -26,13 +27,13 @@ _EXCERPT_CHARACTERS = 80
 INVALID_BYTE = "\ufdd0"
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 # The deepest tweets, in responses of the web client's GraphQL API, have about 25 levels.
-MAX_DEPTH = 100
-_TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
+_MAX_DEPTH = 100
+_TOO_DEEP = f"nested more than {_MAX_DEPTH} levels deep"
 
 
 @dataclass(frozen=True, slots=True)
 class TooDeep:
-    """A JSON value that is nested more than `MAX_DEPTH` levels deep: `value` without what is below, and its text."""
+    """A JSON value that is nested more than `_MAX_DEPTH` levels deep: `value` without what is below, and its text."""
 
     value: Any
     raw: str
@@ -84,20 +85,18 @@ def json_values(text: str) -> Iterator[Any | TooDeep | Rejected]:
     is_first = True
     while start < len(text):
         if scalars := _SCALARS.match(text, start):
-            yield Rejected(scalars[0], "not_a_tweet", "values that are no objects")
+            yield Rejected(scalars[0], "not_a_tweet", "values that are not objects")
             start, is_first = scalars.end(), False
             continue
         try:
-            value, end = _decode(text, start)
+            value, end = _bounded_value(text, start)
         except json.JSONDecodeError as error:
             yield from _relaxed_values(text[start:]) or [_reject(text, start, is_first, error)]
             return
         except RecursionError:
             yield Rejected(text[start:], "too_deep", _TOO_DEEP)
             return
-        # Most tweets have fewer brackets than levels are allowed: no walk is needed.
-        may_be_deep = text.count("{", start, end) + text.count("[", start, end) > MAX_DEPTH
-        yield TooDeep(value, text[start:end]) if may_be_deep and prune(value) else value
+        yield value
         start, is_first = _skip_separators(text, end), False
 
 
@@ -112,21 +111,29 @@ def _relaxed_values(text: str) -> list[Any | TooDeep | Rejected]:
     start = _skip_separators(relaxed, 0)
     while start < len(relaxed):
         try:
-            value, end = _decode(relaxed, start)
+            value, end = _bounded_value(relaxed, start)
         except (json.JSONDecodeError, RecursionError):
             return []
-        values.append(TooDeep(value, relaxed[start:end]) if prune(value) else value)
+        values.append(value)
         start = _skip_separators(relaxed, end)
     return values
 
 
+def _bounded_value(text: str, start: int) -> tuple[Any | TooDeep, int]:
+    """Decode the value at `start`; return it, or a `TooDeep`, and the position behind it."""
+    value, end = _decode(text, start)
+    # Most tweets have fewer brackets than levels are allowed: no walk is needed.
+    may_be_deep = text.count("{", start, end) + text.count("[", start, end) > _MAX_DEPTH
+    return (TooDeep(value, text[start:end]) if may_be_deep and prune(value) else value), end
+
+
 def prune(value: Any) -> bool:
-    """Remove what is nested more than `MAX_DEPTH` levels deep in `value`; return whether there was any.
+    """Remove what is nested more than `_MAX_DEPTH` levels deep in `value`; return whether there was any.
 
     The walk goes level by level: a recursive one could reach Python's limit.
     """
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(_MAX_DEPTH):
         level = [child for container in level for child in _children(container) if isinstance(child, dict | list)]
         if not level:
             return False
@@ -142,7 +149,7 @@ def _children(container: Any) -> Iterable[Any]:
 
 
 def _skip_separators(text: str, start: int) -> int:
-    return _SEPARATOR.match(text, start).end()  # type: ignore[union-attr]  # the pattern also matches the empty string
+    return _SEPARATORS.match(text, start).end()  # type: ignore[union-attr]  # the pattern also matches the empty string
 
 
 def _decode(text: str, start: int) -> tuple[Any, int]:

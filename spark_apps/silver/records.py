@@ -14,7 +14,7 @@ from spark_apps.silver.json_text import (
     json_values,
     replace_lone_surrogates,
 )
-from spark_apps.silver.search import Candidate, find_candidates, reject
+from spark_apps.silver.search import NO_TWEETS, Candidate, find_candidates, reject
 from spark_apps.silver.tweet import InvalidTweet, Json, Tweet
 from spark_apps.silver.tweet_formats import parse_tweet
 
@@ -23,8 +23,6 @@ __all__ = ["Rejected", "Tweet", "field_text", "read_records"]
 # A document of numbers would have a million rejects a megabyte.
 _MAX_REJECTS = 1_000
 _REPLACED = "\ufffd"
-# What a value without any tweet is rejected for.
-_NO_TWEETS = {"not_a_tweet", "no_tweets"}
 
 
 def read_records(raw: str, read_at: datetime, raw_bytes: bytes | None = None) -> Iterator[Tweet | Rejected]:
@@ -84,7 +82,7 @@ def _records(text: str, read_at: datetime) -> Iterator[Tweet | Rejected]:
             elif isinstance(value, TooDeep):
                 # The tweets of a value can be read if only something in or beside them is nested too deeply.
                 found = [_read(candidate, read_at) for candidate in find_candidates(value.value)]
-                has_tweets = any(isinstance(record, Tweet) or record.reason not in _NO_TWEETS for record in found)
+                has_tweets = any(isinstance(record, Tweet) or record.reason not in NO_TWEETS for record in found)
                 yield from found if has_tweets else [value.reject()]
             else:
                 for candidate in find_candidates(value):

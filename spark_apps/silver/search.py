@@ -26,6 +26,8 @@ _USER_FIELDS = {"screen_name", "username", "preferredUsername"}
 _LIST_FIELDS = {"member_count", "subscriber_count", "follower_count"}
 # Fields of a tweet, or next to one, that contain other tweets: quoted ones, originals, and those that API v2 includes.
 _OTHER_TWEETS = {"includes", "quoted_status_result", "quotedRefResult", "quoted_status", "retweeted_status"}
+# The reasons of objects that may still contain a tweet, at any depth.
+NO_TWEETS = {"no_tweets", "not_a_tweet"}
 # JSON in a string in JSON in a string: a queue in a queue. No service nests deeper.
 _MAX_ENCODINGS = 3
 # The beginnings of `{"`, `{ "` and `[{` in Base64, in which Kinesis and Pub/Sub encode their records.
@@ -77,7 +79,7 @@ def _list(values: list[Any], includes: Json) -> Iterator[Candidate | Rejected]:
         yield Rejected("[]", "no_tweets", "an empty array")
     elif not any(isinstance(value, dict | list) or _decoded(value) is not None for value in values):
         # One reject for a list of numbers or words, not one for each of them.
-        yield reject(values, "not_a_tweet", f"an array of {len(values)} values that are no objects")
+        yield reject(values, "not_a_tweet", f"an array of {len(values)} values that are not objects")
     else:
         for value in values:
             yield from find_candidates(value, includes)
@@ -90,15 +92,14 @@ def _unwrap(value: Json, includes: Json) -> Iterator[Candidate | Rejected]:
         return
     data = value.get("data")
     if isinstance(data, dict | list) and data != []:
-        own_includes = value.get("includes")
-        yield from find_candidates(data, own_includes if isinstance(own_includes, dict) else includes)
+        yield from find_candidates(data, _includes(value, includes))
         return
     for name in ("modules", *_LIST_ENVELOPES):
         if isinstance(value.get(name), list) and value[name]:
             yield from _list(value[name], includes)
             return
     reason, detail = _classify(value)
-    found = list(_search(value)) if reason in {"no_tweets", "not_a_tweet"} else []
+    found = list(_search(value)) if reason in NO_TWEETS else []
     if found:
         yield from found
     else:
@@ -115,16 +116,21 @@ def _search(root: Json) -> Iterator[Candidate]:
                 if format_ := find_format(value):
                     yield Candidate(value, format_, includes)
                     continue
-                if _classify(value)[0] not in {"no_tweets", "not_a_tweet"}:
+                if _classify(value)[0] not in NO_TWEETS:
                     continue
-            own_includes = value.get("includes")
-            includes = own_includes if isinstance(own_includes, dict) else includes
+            includes = _includes(value, includes)
             children = [child for name, child in value.items() if name not in _OTHER_TWEETS]
             stack.extend((child, includes, encodings) for child in reversed(children))
         elif isinstance(value, list):
             stack.extend((child, includes, encodings) for child in reversed(value))
         elif encodings < _MAX_ENCODINGS and (decoded := _decoded(value)) is not None:
             stack.append((decoded, includes, encodings + 1))
+
+
+def _includes(value: Json, outer: Json) -> Json:
+    """Return the `includes` of an API v2 response, or those of the response around it."""
+    own = value.get("includes")
+    return own if isinstance(own, dict) else outer
 
 
 def _decoded(value: Any) -> Any:

@@ -37,7 +37,7 @@ class TweetFormat:
     Attributes:
         name: name of the format, the value of the column `format`.
         marks: an object with a value at each of these paths is a tweet in this format.
-        any_mark: paths of which one must have a value too, if there are any.
+        any_mark: if not empty, one of these paths must have a value too.
         id: decimal digits; strings come before numbers, which programs round.
         text: text of the tweet.
         time: time of the tweet, in any notation that `parse_time` reads.
