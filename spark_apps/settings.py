@@ -75,7 +75,13 @@ class Settings(BaseSettings):
     registry: str | None = Field(None, description="URI of the MLflow registry, e.g. http://127.0.0.1:5000")
     registry_timeout: float = Field(5, gt=0, description="seconds to wait for an answer of the registry")
     max_document_mb: int = Field(64, ge=1, le=256, description="size limit in MiB; larger documents are quarantined")
+    landing_queue: str | None = Field(
+        None, pattern="^https?://", description="URL of the SQS queue with S3's notifications about the landing"
+    )
     max_files_per_batch: int = Field(1000, ge=1, description="maximum number of files per Bronze micro-batch")
+    max_batch_mb: int = Field(
+        256, ge=1, description="maximum size in MiB of the files of a Bronze micro-batch; a larger file is read alone"
+    )
     monitor_port: int | None = Field(None, ge=0, le=65535, description="port of /healthz, /progress and /metrics")
     stuck_seconds: float = Field(300, gt=0, description="seconds without progress of a stream until /healthz fails")
     memory: str = Field("2g", pattern=r"^\d+[mg]$", description="heap of local Spark, such as 2g")
@@ -88,6 +94,14 @@ class Settings(BaseSettings):
             landing, lake = f"{self.landing}/", f"{self.lake}/"
             if landing.startswith(lake) or lake.startswith(landing):
                 raise ValueError(f"landing {self.landing} and lake {self.lake} overlap: use two separate folders")
+        return self
+
+    @model_validator(mode="after")
+    def _check_queue(self) -> "Settings":
+        if self.landing_queue and self.landing and not self.landing.startswith("s3a://"):
+            raise ValueError(
+                f"TWEETS_LANDING_QUEUE is set, but landing {self.landing} is not on S3: unset one of the two"
+            )
         return self
 
     def require(self, *names: str) -> tuple[str, ...]:

@@ -11,15 +11,18 @@ def is_s3(uri: str) -> bool:
     return uri.startswith("s3a://")
 
 
-def _bucket_and_key(uri: str) -> tuple[str, str]:
+def bucket_and_key(uri: str) -> tuple[str, str]:
+    """Split an s3a:// URI."""
     bucket, _, key = uri.removeprefix("s3a://").partition("/")
     return bucket, key
 
 
-def _client() -> Any:
-    import boto3  # only processes that use S3 need it
+def client(service: str) -> Any:
+    """Return the client of an AWS service, with AWS's default credentials chain."""
+    import boto3  # only processes that use AWS need it
 
-    return boto3.client("s3")
+    # boto3 itself ignores AWS_REGION, which pods have.
+    return boto3.client(service, region_name=os.environ.get("AWS_REGION"))  # type: ignore[call-overload]
 
 
 def local_path(uri: str) -> Path:
@@ -46,7 +49,7 @@ def open_binary(uri: str) -> IO[bytes]:
     try:
         # Read the bytes as they are: the name does not tell whether the content is gzip.
         stream: IO[bytes] = smart_open.open(
-            "s3://" + uri.removeprefix("s3a://"), "rb", compression="disable", transport_params={"client": _client()}
+            "s3://" + uri.removeprefix("s3a://"), "rb", compression="disable", transport_params={"client": client("s3")}
         )
         return stream
     except (ClientError, OSError) as error:
@@ -68,10 +71,10 @@ def exists(uri: str) -> bool:
         return local_path(uri).is_dir()
     from botocore.exceptions import BotoCoreError, ClientError
 
-    bucket, key = _bucket_and_key(uri)
+    bucket, key = bucket_and_key(uri)
     prefix = f"{key.rstrip('/')}/" if key else ""
     try:
-        listed = _client().list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        listed = client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
     except (ClientError, BotoCoreError) as error:
         if _error_code(error) == "NoSuchBucket":
             return False
@@ -87,9 +90,9 @@ def why_not_readable(landing: str) -> str | None:
         return f"landing {landing} is not a folder: create it, or pass another --landing"
     from botocore.exceptions import BotoCoreError, ClientError
 
-    bucket, _ = _bucket_and_key(landing)
+    bucket, _ = bucket_and_key(landing)
     try:
-        _client().head_bucket(Bucket=bucket)
+        client("s3").head_bucket(Bucket=bucket)
     except (ClientError, BotoCoreError) as error:
         return (
             f"landing {landing} is not readable ({error}): check that the bucket {bucket} exists and that this user "
@@ -110,9 +113,9 @@ def put(landing: str, name: str, data: bytes) -> str:
         The path or s3a:// URI of the file.
     """
     if is_s3(landing):
-        bucket, prefix = _bucket_and_key(landing)
+        bucket, prefix = bucket_and_key(landing)
         key = f"{prefix}/{name}" if prefix else name
-        _client().put_object(Bucket=bucket, Key=key, Body=data)
+        client("s3").put_object(Bucket=bucket, Key=key, Body=data)
         return f"s3a://{bucket}/{key}"
     target = local_path(landing) / name
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -121,6 +124,40 @@ def put(landing: str, name: str, data: bytes) -> str:
     temporary.write_bytes(data)
     temporary.replace(target)
     return str(target)
+
+
+def read(uri: str) -> bytes | None:
+    """Return the content of a small file; None if the file does not exist."""
+    try:
+        with open_binary(uri) as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+    except PermissionError:
+        # For an object that does not exist, S3 answers "access denied" to a role that may list some folders only.
+        folder, _, name = uri.rpartition("/")
+        if is_s3(uri) and name not in names(folder):
+            return None
+        raise
+
+
+def names(folder: str) -> list[str]:
+    """Return the names of the files in a folder, in any order; none if the folder does not exist."""
+    if not is_s3(folder):
+        path = local_path(folder)
+        return [file.name for file in path.iterdir()] if path.is_dir() else []
+    bucket, key = bucket_and_key(folder)
+    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{key}/", Delimiter="/")
+    return [item["Key"].rpartition("/")[2] for page in pages for item in page.get("Contents", ())]
+
+
+def delete(uri: str) -> None:
+    """Delete a file; do nothing if the file does not exist."""
+    if not is_s3(uri):
+        local_path(uri).unlink(missing_ok=True)
+        return
+    bucket, key = bucket_and_key(uri)
+    client("s3").delete_object(Bucket=bucket, Key=key)
 
 
 def _error_code(error: object) -> str | None:

@@ -15,9 +15,11 @@ Value: TypeAlias = "str | int | bool | list[Value] | dict[str, Value]"
 # scripts/database.sh creates this Secret.
 DATABASE_SECRET = "database"  # noqa: S105 - the name of a Secret, not a password
 _LAYERS = ("bronze", "silver", "gold")
+# Outputs that may be null, or that an example may lack.
+_OPTIONAL = {"database", "landing_queue"}
 _OUTPUTS = (
     "region", "namespaces", "landing", "lake", "mlflow_artifacts", "image_registry", "service_accounts", "web_identity",
-    "node_groups", "demo", "dashboard_typing", "database",
+    "node_groups", "demo", "dashboard_typing", *_OPTIONAL,
 )  # fmt: skip
 
 
@@ -38,8 +40,8 @@ def values(outputs: dict[str, Any], tag: str | None = None) -> dict[str, Value]:
     Raises:
         OutputsError: An output is missing.
     """
-    # `terraform output -json` omits null outputs. Only `database` may be null.
-    missing = [name for name in _OUTPUTS if name not in outputs and name != "database"]
+    # `terraform output -json` omits null outputs.
+    missing = [name for name in _OUTPUTS if name not in outputs and name not in _OPTIONAL]
     if missing:
         raise OutputsError(
             f"Terraform outputs lack {', '.join(missing)}: apply an example first, and run this script on its outputs"
@@ -61,7 +63,7 @@ def values(outputs: dict[str, Any], tag: str | None = None) -> dict[str, Value]:
             "namespace": output["namespaces"]["streams"],
             # Each micro-batch makes about a dozen S3 requests, even without new tweets: a longer interval costs less.
             "trigger": "60 seconds",
-            **_placement(output["node_groups"]),
+            **_layers(output["node_groups"], output["landing_queue"]),
         },
         "demo": {"enabled": output["demo"]},
         "dashboard": {"typing": output["dashboard_typing"]},
@@ -70,8 +72,8 @@ def values(outputs: dict[str, Any], tag: str | None = None) -> dict[str, Value]:
     }
 
 
-def _placement(groups: dict[str, Any]) -> dict[str, Value]:
-    """Return node selectors and tolerations that place drivers, executors and GPU executors on their node groups."""
+def _layers(groups: dict[str, Any], queue: dict[str, str] | None) -> dict[str, Value]:
+    """Return the values of the layers: the queue of Bronze, and the node selectors and tolerations of all pods."""
     conf: dict[str, Value] = {}
     for pod, group in (("driver", "drivers"), ("executor", "executors")):
         if group in groups:
@@ -91,6 +93,8 @@ def _placement(groups: dict[str, Any]) -> dict[str, Value]:
         ]
         if tolerations:
             settings["tolerations"] = tolerations
+        if layer == "bronze" and queue:
+            settings["queueUrl"] = queue["url"]
         if settings:
             placement[layer] = settings
     return placement

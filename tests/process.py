@@ -10,7 +10,7 @@ from pathlib import Path
 
 from spark_apps.demo import jvm
 
-COMMAND = [sys.executable, "-m", "spark_apps.cli.main"]
+COMMAND = [sys.executable, "-m", "spark_apps.cli.entry"]
 # The options of the demo: in a JVM that lives for a minute, the second compiler costs more than it saves.
 ENVIRONMENT = {"SPARK_SUBMIT_OPTS": jvm.options()}
 

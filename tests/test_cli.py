@@ -2,7 +2,10 @@
 
 import json
 import os
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,3 +142,16 @@ def test_tables_of_an_empty_lake(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, ["tables", "--lake", str(tmp_path)])
     assert shown.exit_code == 0
     assert "none yet" in shown.output
+
+
+def test_ctrl_c_during_the_imports_prints_no_traceback() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "spark_apps.cli.entry", "tables", "--lake", "/absent"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as importing:
+        assert importing.stderr is not None
+        for line in importing.stderr:  # a line for each import that has finished
+            if "typer" in line:
+                break
+        importing.send_signal(signal.SIGINT)
+        stderr = importing.stderr.read()
+    assert "Traceback" not in stderr
+    assert importing.returncode == -signal.SIGINT

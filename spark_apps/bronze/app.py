@@ -1,49 +1,65 @@
 """Bronze: read the files of the landing, write each document unchanged to bronze/tweets."""
 
+import logging
+
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps.bronze.transform import documents
+from spark_apps.bronze.reconcile import find_missed_files
+from spark_apps.bronze.source import FORMAT, LandingSource, Options
+from spark_apps.landing.log import LandingLog
 from spark_apps.settings import Settings
+from spark_apps.streaming import checkpoint
 from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest
 from spark_apps.tables import BRONZE_TWEETS
 
-# The schema of Spark's binaryFile source.
-_BINARY_FILE_SCHEMA = "path STRING, modificationTime TIMESTAMP, length BIGINT, content BINARY"
+_NAME = "bronze"
+_log = logging.getLogger(__name__)
 
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     """Return the stream of this layer."""
-    (landing,) = settings.require("landing")
+    lake, landing = settings.require("lake", "landing")
+    log = LandingLog(f"{checkpoint.location(lake, _NAME)}/landing")
+    options = Options(
+        landing=landing,
+        log=log.folder,
+        queue=settings.landing_queue or "",
+        max_files=settings.max_files_per_batch,
+        max_bytes=settings.max_batch_mb << 20,
+        max_document_bytes=settings.max_document_mb << 20,
+        parallelism=spark.sparkContext.defaultParallelism,
+    )
 
     def process(batch: Batch) -> BatchResult:
-        rows = documents(batch.rows, settings.max_document_mb << 20).persist()
+        missed = _reconcile(spark, lake, landing, log)
+        rows = batch.rows.withColumn("ingest_date", F.to_date("ingested_at")).persist()
         try:
-            # Each file has one document with position 0. Files without documents are not counted.
             files_read = F.count_if(F.col("position") == 0)
             ((document_count, file_count, landed),) = rows.agg(
                 F.count("*"), files_read, newest("source_modified_at")
             ).collect()
-            counts = {"rows": document_count}
+            counts = {"rows": document_count, "missed": missed}
             batch.writers[BRONZE_TWEETS.name].append(rows, batch.id, counts)
         finally:
             rows.unpersist()
         return BatchResult(counts, file_count, landed)
 
-    source = (
-        spark.readStream.format("binaryFile")
-        .schema(_BINARY_FILE_SCHEMA)
-        .option("recursiveFileLookup", "true")
-        .option("maxFilesPerTrigger", settings.max_files_per_batch)
-        # A file that disappears between listing and reading must not stop the stream.
-        .option("ignoreMissingFiles", "true")
-        # By default Spark ignores files that are a week older than the newest file, and would lose those of a replay.
-        .option("maxFileAge", "36500d")
-    )
+    def documents() -> DataFrame:
+        spark.dataSource.register(LandingSource)
+        return spark.readStream.format(FORMAT).options(**options.to_spark()).load()
 
-    def files() -> DataFrame:
-        # With this projection the source only lists files. A projection in `process` would come too late: Spark reads
-        # the columns of the source before it calls foreachBatch, so the JVM would load the content of each file.
-        return source.load(landing).select("path", "modificationTime")
+    return [Stream(_NAME, documents, (), (BRONZE_TWEETS,), always_ready(process))]
 
-    return [Stream("bronze", files, (), (BRONZE_TWEETS,), always_ready(process))]
+
+def _reconcile(spark: SparkSession, lake: str, landing: str, log: LandingLog) -> int:
+    """Answer the request of the source, if there is one: list the files that it has missed. Return their number."""
+    request = log.requested_reconciliation()
+    if request is None:
+        return 0
+    name, before = request
+    missed = find_missed_files(spark, lake, landing, before)
+    if missed:
+        _log.warning("%d landed files are not in Bronze, the first is %s: reading them now", len(missed), missed[0].uri)
+    log.write_missed(name, missed)
+    return len(missed)

@@ -55,8 +55,8 @@ def _generator(rate: float) -> Generator:
 
 
 def _land_file(generator: Generator, landing: str, on_landed: Callable[[Expected], None]) -> None:
-    """Land the next second of the stream, if it has any documents."""
+    """Land the next second of the stream, if it has any documents, in a folder for each hour."""
     file = generator.tick(1)
     if file.expected.documents:
-        storage.put(landing, file.name, file.data)
+        storage.put(landing, f"{datetime.now(UTC):%Y-%m-%d/%H}/{file.name}", file.data)
         on_landed(file.expected)

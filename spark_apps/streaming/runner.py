@@ -27,6 +27,9 @@ _KEEP_ALIVE_SECONDS = 25.0
 _STOP_SECONDS = 10.0
 # Interval between checks for finished tasks of the running batch.
 _TASK_POLL_SECONDS = 5.0
+# Spark waits 10 s for the Python process of a source. On a node where many pods start, its imports can take longer.
+_SOURCE_RETRIES = 10
+_SOURCE_POLL_SECONDS = 0.05
 # Interval between checks for a missing table or model.
 _WAIT_SECONDS = 2.0
 
@@ -162,8 +165,26 @@ class StreamRunner:
             .foreachBatch(process_batch)
         )
         if trigger is None:
-            return writer.trigger(availableNow=True).start()
-        return writer.trigger(processingTime=f"{int(seconds(trigger) * 1000)} milliseconds").start()
+            writer = writer.trigger(availableNow=True)
+        else:
+            writer = writer.trigger(processingTime=f"{int(seconds(trigger) * 1000)} milliseconds")
+        query = writer.start()
+        for _ in range(_SOURCE_RETRIES):
+            if not self._source_has_timed_out(query):
+                break
+            _log.warning(
+                "stream %s: Spark has not waited for the process of its source; starting it again", stream.name
+            )
+            query = writer.start()
+        return query
+
+    def _source_has_timed_out(self, query: StreamingQuery) -> bool:
+        """Wait until the source of a query is initialised; return whether its Python process was too slow."""
+        while query.isActive and "Initializing" in query.status["message"]:
+            if self._stop.wait(_SOURCE_POLL_SECONDS):
+                return False
+        error = query.exception()
+        return error is not None and "failed to connect back" in str(error)
 
     def _prepare(self, stream: Stream) -> Process:
         """Wait until the stream can process a batch. The wait is outside a turn: other streams continue."""

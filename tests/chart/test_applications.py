@@ -38,12 +38,18 @@ def test_settings_of_a_layer_apply_to_that_layer_only() -> None:
             "streams.gold.tolerations[0].key=gpu",
             "streams.gold.gpus=2",
             "streams.bronze.priorityClassName=high",
+            "streams.bronze.queueUrl=https://sqs/landing",
         )
     )
     specs = {name: application["spec"] for name, application in streams.items()}
     assert all(spec["sparkConf"]["spark.dynamicAllocation.enabled"] == "true" for spec in specs.values())
     assert [name for name, spec in specs.items() if "spark.x" in spec["sparkConf"]] == ["silver"]
     assert specs["gold"]["executor"]["gpu"] == {"name": "nvidia.com/gpu", "quantity": 2}
+    queues = {
+        name: [env["value"] for env in spec["driver"]["env"] if env["name"] == "TWEETS_LANDING_QUEUE"]
+        for name, spec in specs.items()
+    }
+    assert {name: urls for name, urls in queues.items() if urls} == {"bronze": ["https://sqs/landing"]}
     assert "gpu" not in specs["gold"]["driver"] and "gpu" not in specs["silver"]["executor"]
     for role in ("driver", "executor"):
         assert specs["gold"][role]["nodeSelector"] == {"pool": "gpu"}

@@ -121,11 +121,14 @@ def test_airflow_and_model_jobs_have_no_permissions(example: Applied) -> None:
     }
 
 
-def test_only_the_landing_bucket_may_send_to_the_queue_and_no_role_may_receive(examples: dict[str, Applied]) -> None:
+def test_only_the_landing_bucket_may_send_to_the_queue_and_only_bronze_receives(
+    examples: dict[str, Applied],
+) -> None:
     production = examples["production"]
     queue = production.outputs["landing_queue"]["value"]["arn"]
     policies = {policy.values["role"]: policy.values["policy"] for policy in production.of("aws_iam_role_policy")}
-    assert [role for role in policies if decide([policies[role]], Request("x", "sqs:ReceiveMessage", queue))] == []
+    for action, roles in (("ReceiveMessage", ["tweets-production-bronze"]), ("SendMessage", []), ("PurgeQueue", [])):
+        assert [role for role in policies if decide([policies[role]], Request("x", f"sqs:{action}", queue))] == roles
     (policy,) = production.of("aws_sqs_queue_policy")
     bucket = production.outputs["landing"]["value"].split("/")[2]
     for source, expected in ((f"arn:aws:s3:::{bucket}", True), ("arn:aws:s3:::other", None)):

@@ -42,6 +42,9 @@ def test_values_of_production(examples: dict[str, Applied]) -> None:
         "drivers",
         "executors",
     }
+    queue = values["streams"]["bronze"]["queueUrl"]
+    assert queue == examples["production"].outputs["landing_queue"]["value"]["url"]
+    assert queue.endswith("/tweets-production-landing")
     assert values["demo"] == {"enabled": False} and values["dashboard"] == {"typing": False}
     assert all(account == {"annotations": {}} for account in values["serviceAccounts"].values())
 

@@ -63,6 +63,9 @@ driver:
     {{- with .values.maxDocumentMb }}
     - {name: TWEETS_MAX_DOCUMENT_MB, value: {{ . | quote }}}
     {{- end }}
+    {{- with .values.queueUrl }}
+    - {name: TWEETS_LANDING_QUEUE, value: {{ . | quote }}}
+    {{- end }}
     {{- with .values.env }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

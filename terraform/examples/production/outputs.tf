@@ -81,7 +81,7 @@ output "database" {
 }
 
 output "landing_queue" {
-  description = "ARN and URL of the landing queue, for your own consumer. Null unless landing_queue is true."
+  description = "ARN and URL of the landing queue, which Bronze reads. Null unless landing_queue is true."
   value       = var.landing_queue ? { arn = module.storage.landing_queue_arn, url = module.storage.landing_queue_url } : null
 }
 

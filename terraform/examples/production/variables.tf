@@ -84,7 +84,7 @@ variable "landing_days" {
 }
 
 variable "landing_queue" {
-  description = "Whether S3 sends a message to an SQS queue for each landed file, for your own consumer. Alarms monitor the age of the oldest message and the dead-letter queue."
+  description = "Whether S3 sends a message to an SQS queue for each landed file, and Bronze reads the queue instead of listing the bucket. Alarms monitor the age of the oldest message and the dead-letter queue."
   type        = bool
   default     = false
 }

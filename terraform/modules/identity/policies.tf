@@ -49,6 +49,13 @@ locals {
         Condition = local.through_s3
       },
       {
+        when     = access.landing == "read" && var.landing_queue_arn != null
+        Sid      = "ReadQueue"
+        Effect   = "Allow"
+        Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage"]
+        Resource = coalesce(var.landing_queue_arn, "*")
+      },
+      {
         when     = access.landing == "put"
         Sid      = "WriteLanding"
         Effect   = "Allow"

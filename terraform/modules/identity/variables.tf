@@ -61,6 +61,12 @@ variable "landing" {
   type        = object({ bucket_arn = string, key_arn = string, prefix = string })
 }
 
+variable "landing_queue_arn" {
+  description = "ARN of the SQS queue with S3's notifications about the landing zone, which Bronze reads. Null if there is none."
+  type        = string
+  default     = null
+}
+
 variable "lake" {
   description = "The lake: ARNs of its bucket and KMS key."
   type        = object({ bucket_arn = string, key_arn = string })

@@ -42,7 +42,7 @@ variable "access_log_days" {
 }
 
 variable "landing_queue" {
-  description = "Whether S3 sends a message to an SQS queue for each landed file. For your own consumers: Bronze lists the bucket and does not need the queue."
+  description = "Whether S3 sends a message to an SQS queue for each landed file. Bronze reads the queue instead of listing the bucket for each batch."
   type        = bool
   default     = false
 }

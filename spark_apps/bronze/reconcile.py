@@ -1,0 +1,53 @@
+"""Compare a landing with Bronze: find the files that the source has missed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from itertools import islice
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from spark_apps.lake import delta_tables
+from spark_apps.landing.landed_file import LandedFile
+from spark_apps.landing.listing import open_listing
+from spark_apps.landing.log import MAX_MISSED
+from spark_apps.tables import BRONZE_TWEETS
+
+_SCHEMA = "landed_at DOUBLE, uri STRING, size BIGINT, version STRING, problem STRING"
+_TYPES = (pa.float64(), pa.string(), pa.int64(), pa.string(), pa.string())
+_ARROW_SCHEMA = pa.schema(list(zip(LandedFile.__match_args__, _TYPES, strict=True)))
+_BATCH_ROWS = 10_000
+
+
+def find_missed_files(spark: SparkSession, lake: str, landing: str, before: float) -> list[LandedFile]:
+    """Return the files that landed before a time and have no document in Bronze, the oldest first.
+
+    Args:
+        spark: session that lists the landing and reads Bronze, both in tasks.
+        lake: folder or s3a:// URI of the Delta tables.
+        landing: folder or s3a:// URI of the landed files.
+        before: time in Unix seconds. The source may still find a file that landed later.
+
+    Returns:
+        At most `MAX_MISSED` files.
+    """
+    listed = spark.range(1, numPartitions=1).mapInArrow(_lister(landing, before), _SCHEMA)
+    # A file in an archive is `<archive>!/<path>`.
+    read = delta_tables.read(spark, lake, BRONZE_TWEETS).select(F.substring_index("source_file", "!/", 1).alias("uri"))
+    missed = listed.join(read.distinct(), "uri", "left_anti").orderBy("landed_at", "uri").limit(MAX_MISSED)
+    return [LandedFile(*row) for row in missed.select(_ARROW_SCHEMA.names).collect()]
+
+
+def _lister(landing: str, before: float) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def rows(_: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        files = (file for file in open_listing(landing).files(0.0) if file.landed_at < before and _is_text(file.uri))
+        while batch := list(islice(files, _BATCH_ROWS)):
+            yield pa.RecordBatch.from_pylist([asdict(file) for file in batch], _ARROW_SCHEMA)
+
+    return rows
+
+
+def _is_text(uri: str) -> bool:
+    """Return whether a name is valid UTF-8; Bronze replaces what is not, and such a name cannot be compared."""
+    return not any("\ud800" <= character <= "\udfff" for character in uri)

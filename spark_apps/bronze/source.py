@@ -1,0 +1,156 @@
+"""The streaming source of Bronze: the documents of new files in the landing.
+
+Spark's own file source lists the whole landing for each batch and remembers every file for ever. This source remembers
+the last files only, and its work depends on what is new. docs/decisions/0012 compares the two.
+"""
+
+import heapq
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.streaming.datasource import ReadLimit, SupportsTriggerAvailableNow
+from pyspark.sql.types import StructType
+
+from spark_apps.bronze.reader import read_files
+from spark_apps.landing.discovery import Discovery, ListDiscovery
+from spark_apps.landing.landed_file import LandedFile
+from spark_apps.landing.listing import open_listing
+from spark_apps.landing.log import LandingLog, LandingState
+from spark_apps.landing.planner import LandingPlanner
+from spark_apps.landing.queue import QueueDiscovery
+from spark_apps.landing.spark_file_log import SparkFileLog
+from spark_apps.tables import BRONZE_TWEETS, ddl
+
+FORMAT = "landing"
+# A task reads at most so much. More tasks show progress earlier, fewer write fewer files.
+_TASK_FILES = 100
+_TASK_BYTES = 64 << 20
+# To open a file takes as long as to read so much.
+_FILE_BYTES = 64 << 10
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the source, as `to_spark` passes them.
+
+    Attributes:
+        landing: folder or s3a:// URI.
+        log: folder of the write-ahead log, in the checkpoint.
+        queue: URL of the SQS queue with S3's notifications; empty to list the landing.
+        max_files: number of files in a batch.
+        max_bytes: sum of their sizes, unless a single file is larger.
+        max_document_bytes: larger documents become rows with the problem `too_large`.
+        parallelism: number of tasks of a batch, if its files suffice.
+    """
+
+    landing: str
+    log: str
+    queue: str
+    max_files: int
+    max_bytes: int
+    max_document_bytes: int
+    parallelism: int
+
+    def to_spark(self) -> dict[str, str]:
+        return {name: str(value) for name, value in vars(self).items()}
+
+    @staticmethod
+    def from_spark(options: Mapping[str, str]) -> "Options":
+        return Options(
+            options["landing"],
+            options["log"],
+            options["queue"],
+            *(int(options[name]) for name in ("max_files", "max_bytes", "max_document_bytes", "parallelism")),
+        )
+
+
+class LandingSource(DataSource):
+    """Yields rows of BRONZE_TWEETS without the partition column, for `spark.readStream.format("landing")`."""
+
+    @classmethod
+    def name(cls) -> str:
+        return FORMAT
+
+    def schema(self) -> str:
+        return ddl(BRONZE_TWEETS.data_columns)
+
+    def streamReader(self, schema: StructType) -> "LandingReader":  # noqa: N802 - Spark's name
+        return LandingReader(Options.from_spark(self.options), to_arrow_schema(schema, timezone="UTC"))
+
+
+class LandingReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
+    """Plans the batches in a process beside the driver, and reads their files in tasks.
+
+    An offset is `{"batch": number of an entry in the log}`. The planner writes the entry before Spark writes the
+    offset: after a kill in between, the next process returns the same number. A checkpoint of Spark's file source has
+    offsets `{"logOffset": number}`.
+    """
+
+    def __init__(self, options: Options, schema: pa.Schema) -> None:
+        self._options = options
+        self._schema = schema
+        self._until: float | None = None
+        # Only the process beside the driver has one.
+        self._planner: LandingPlanner | None = None
+
+    def initialOffset(self) -> dict[str, int]:  # noqa: N802 - Spark's name
+        return {"batch": 0}
+
+    def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802 - Spark's name
+        self._until = time.time()
+
+    def latestOffset(self, start: dict[str, int], _limit: ReadLimit) -> dict[str, int]:  # noqa: N802 - Spark's name
+        number = start.get("batch", 0)
+        if self._planner is None:
+            self._planner = self._make_planner(start)
+        planned = self._planner.plan(number, self._options.max_files, self._options.max_bytes, self._until)
+        return start if planned == number else {"batch": planned}
+
+    def partitions(self, start: dict[str, int], end: dict[str, int]) -> Sequence[InputPartition]:
+        if "logOffset" in end:
+            files = self._spark_file_log().files(start.get("logOffset", -1), end["logOffset"])
+        else:
+            log = LandingLog(self._options.log)
+            numbers = range(start.get("batch", 0) + 1, end["batch"] + 1)
+            files = [file for number in numbers for file in log.files(number)]
+        return [InputPartition(part) for part in split(files, self._options.parallelism)]
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        return read_files(partition.value, self._schema, self._options.max_document_bytes)
+
+    def commit(self, end: dict[str, int]) -> None:
+        if "batch" in end:
+            LandingLog(self._options.log).remove_before(end["batch"])
+
+    def _make_planner(self, start: dict[str, int]) -> LandingPlanner:
+        options = self._options
+        log, listing = LandingLog(options.log), open_listing(options.landing)
+        if options.queue:
+            # Files that landed before the queue existed have no message: reconcile at once.
+            discovery: Discovery = QueueDiscovery(options.queue, options.landing)
+            first = LandingState()
+        else:
+            discovery = ListDiscovery(listing)
+            first = LandingState(reconciled_at=time.time())
+        if "logOffset" in start and not log.has(1):
+            first = self._spark_file_log().adopt(start["logOffset"], listing, log)
+        return LandingPlanner(log, discovery, start.get("batch", 0), first)
+
+    def _spark_file_log(self) -> SparkFileLog:
+        return SparkFileLog(self._options.log.rpartition("/")[0])
+
+
+def split(files: Sequence[LandedFile], parallelism: int) -> list[list[LandedFile]]:
+    """Split files into `parallelism` parts of about the same size, or more if these were too large for a task."""
+    size = sum(file.size for file in files)
+    parts = max(min(parallelism, len(files)), -(-len(files) // _TASK_FILES), -(-size // _TASK_BYTES))
+    heap: list[tuple[int, int, list[LandedFile]]] = [(0, part, []) for part in range(min(parts, len(files)))]
+    for file in sorted(files, key=lambda file: file.size, reverse=True):
+        filled, part, members = heap[0]
+        members.append(file)
+        heapq.heapreplace(heap, (filled + file.size + _FILE_BYTES, part, members))
+    return [members for _, _, members in sorted(heap)]

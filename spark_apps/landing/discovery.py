@@ -1,0 +1,75 @@
+"""Finds new files of a landing by listing it; `queue.py` finds them by messages."""
+
+import time
+from collections import deque
+from heapq import nsmallest
+from typing import Protocol
+
+from spark_apps.landing.landed_file import LandedFile
+from spark_apps.landing.listing import Listing
+from spark_apps.landing.taken import TakenFiles
+
+# A file may appear so long after its time: clocks differ, and an upload in parts has the time of its beginning.
+OVERLAP_SECONDS = 3600.0
+# A file that changes after it was taken may still be growing.
+_QUIET_SECONDS = 60.0
+# Files that one listing keeps: the oldest ones, if there are more.
+_MAX_FOUND = 50_000
+
+
+class Discovery(Protocol):
+    """Finds the new files of a landing."""
+
+    def next_file(self, taken: TakenFiles, max_bytes: float, until: float | None) -> LandedFile | None:
+        """Return a new file; None if there is none at this moment, or if the next one is too large.
+
+        Args:
+            taken: files that were taken lately. The caller adds the returned file.
+            max_bytes: return no larger file.
+            until: ignore files that land later, in Unix seconds; None ignores none.
+
+        Raises:
+            OSError: the landing is not readable.
+        """
+
+    def is_idle(self) -> bool:
+        """Return whether the discovery has caught up: the last search found nothing."""
+
+    def acknowledge(self) -> None:
+        """Note that all returned files are in the log: a restart takes them from there."""
+
+
+class ListDiscovery:
+    """Lists the landing, and returns new files in the order in which they landed."""
+
+    def __init__(self, listing: Listing) -> None:
+        self._listing = listing
+        self._found: deque[LandedFile] = deque()
+        # All files that landed until then were found by the last listing; 0 if it found more than it keeps.
+        self._complete_until = 0.0
+        self._idle = False
+
+    def next_file(self, taken: TakenFiles, max_bytes: float, until: float | None) -> LandedFile | None:
+        if not self._found:
+            # All files that were found are in `taken` now.
+            taken.shrink(self._complete_until)
+            if until is None or not self._complete_until:
+                self._list(taken)
+        return self._found.popleft() if self._found and self._found[0].size <= max_bytes else None
+
+    def is_idle(self) -> bool:
+        return self._idle
+
+    def acknowledge(self) -> None:
+        """Do nothing: a listing changes nothing."""
+
+    def _list(self, taken: TakenFiles) -> None:
+        began = time.time()
+        new = (file for file in self._listing.files(taken.cutoff) if taken.is_new(file, _QUIET_SECONDS))
+        self._found.extend(nsmallest(_MAX_FOUND, new))
+        self._idle = not self._found
+        if len(self._found) < _MAX_FOUND:
+            self._complete_until = began - OVERLAP_SECONDS
+        else:
+            self._complete_until = 0.0
+            self._listing.forget()

@@ -1,0 +1,147 @@
+"""The write-ahead log of a landing: the files of each batch, so that a repeated batch reads the same files."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from spark_apps import storage
+from spark_apps.landing.landed_file import LandedFile
+from spark_apps.landing.taken import TakenFiles
+
+# Each entry with such a number has all files that were taken lately: a start reads at most so many entries.
+_SNAPSHOT_INTERVAL = 100
+# Files in one list of missed files. If more were missed, another reconciliation follows.
+MAX_MISSED = 50_000
+
+
+class LandingLogError(Exception):
+    """An entry of the log is missing."""
+
+
+@dataclass
+class LandingState:
+    """What has been read of a landing.
+
+    Attributes:
+        taken: files that were taken lately.
+        reconciled_at: when the landing was last compared with Bronze, in Unix seconds.
+        missed: name of the last list of missed files.
+        missed_done: number of files of that list that were taken.
+    """
+
+    taken: TakenFiles = field(default_factory=TakenFiles)
+    reconciled_at: float = 0.0
+    missed: str = ""
+    missed_done: int = 0
+
+
+class LandingLog:
+    """A folder in the checkpoint of Bronze, with an entry `<number>.json` for each batch; the first number is 1."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def has(self, number: int) -> bool:
+        """Return whether an entry exists."""
+        return self._read(str(number)) is not None
+
+    def files(self, number: int) -> list[LandedFile]:
+        """Return the files of an entry.
+
+        Raises:
+            LandingLogError: there is no such entry.
+        """
+        entry = self._read(str(number))
+        if entry is None:
+            raise LandingLogError(
+                f"{self.folder}/{number}.json is missing, which lists the files of a batch: restore it from a "
+                "backup, or delete the checkpoint of Bronze to read all landed files again"
+            )
+        return _files(entry)
+
+    def append(self, number: int, files: Sequence[LandedFile], state: LandingState) -> None:
+        """Write an entry, before its number reaches Spark's checkpoint.
+
+        Args:
+            number: number of the entry.
+            files: files of the batch.
+            state: state after the batch.
+        """
+        entry = {
+            "files": _to_json(files),
+            "cutoff": state.taken.cutoff,
+            "reconciled_at": state.reconciled_at,
+            "missed": [state.missed, state.missed_done],
+        }
+        if number % _SNAPSHOT_INTERVAL == 0:
+            entry["taken"] = list(state.taken)
+        self._write(str(number), entry)
+
+    def restore(self, end: int) -> LandingState | None:
+        """Return the state after the entry `end`; None if there is no such entry."""
+        state = None
+        for number in range(max(1, _snapshot(end)), end + 1):
+            entry = self._read(str(number))
+            if entry is None:
+                continue
+            state = state or LandingState()
+            if "taken" in entry:
+                state.taken = TakenFiles(0.0, map(tuple, entry["taken"]))
+            else:
+                for file in _files(entry):
+                    state.taken.add(file)
+            state.taken.cutoff, state.reconciled_at = entry["cutoff"], entry["reconciled_at"]
+            state.missed, state.missed_done = entry["missed"]
+        return state
+
+    def remove_before(self, end: int) -> None:
+        """Remove the entries that neither a restart nor a repeated batch needs once the entry `end` is processed."""
+        if end % _SNAPSHOT_INTERVAL == 1:
+            for name in storage.names(self.folder):
+                number = name.removesuffix(".json")
+                if number.isdecimal() and int(number) < _snapshot(end):
+                    storage.delete(f"{self.folder}/{name}")
+
+    def request_reconciliation(self, name: str, before: float) -> None:
+        """Ask Bronze to compare the landing with its table.
+
+        Args:
+            name: name of the list of missed files to write.
+            before: only files that landed before this time, in Unix seconds, can be missed.
+        """
+        self._write("reconciliation", {"name": name, "before": before})
+
+    def requested_reconciliation(self) -> tuple[str, float] | None:
+        """Return the arguments of the request that `write_missed` has not answered yet; None if there is none."""
+        request = self._read("reconciliation")
+        return None if request is None else (request["name"], request["before"])
+
+    def write_missed(self, name: str, files: Sequence[LandedFile]) -> None:
+        """Answer a request with the list of missed files, which replaces the list before."""
+        self._write("missed", {"name": name, "files": _to_json(files)})
+        storage.delete(f"{self.folder}/reconciliation.json")
+
+    def missed(self) -> tuple[str, list[LandedFile]]:
+        """Return the name and the files of the last list of missed files; "" if there is none yet."""
+        entry = self._read("missed")
+        return ("", []) if entry is None else (entry["name"], _files(entry))
+
+    def _read(self, name: str) -> Any:
+        data = storage.read(f"{self.folder}/{name}.json")
+        return None if data is None else json.loads(data)
+
+    def _write(self, name: str, entry: Any) -> None:
+        storage.put(self.folder, f"{name}.json", json.dumps(entry).encode())
+
+
+def _snapshot(number: int) -> int:
+    return number // _SNAPSHOT_INTERVAL * _SNAPSHOT_INTERVAL
+
+
+def _to_json(files: Sequence[LandedFile]) -> list[list[str | float]]:
+    return [[file.landed_at, file.uri, file.size, file.version, file.problem] for file in files]
+
+
+def _files(entry: Any) -> list[LandedFile]:
+    return [LandedFile(*file) for file in entry["files"]]

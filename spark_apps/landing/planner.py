@@ -1,0 +1,97 @@
+"""Plans the batches of a landing: which files belong to each, written to the log before Spark learns of the batch."""
+
+import time
+from collections import deque
+
+from spark_apps.landing.discovery import OVERLAP_SECONDS, Discovery
+from spark_apps.landing.landed_file import LandedFile
+from spark_apps.landing.log import MAX_MISSED, LandingLog, LandingState
+
+_RECONCILE_SECONDS = 24 * 3600.0
+
+
+class LandingPlanner:
+    """Plans one batch after the other.
+
+    Besides new files, batches have the files that a reconciliation has found: files that landed, and are not in
+    Bronze, because a message was lost or a file appeared long after its time. The planner asks for one each day, with
+    a batch without files; Bronze answers with a list.
+    """
+
+    def __init__(self, log: LandingLog, discovery: Discovery, start: int, first: LandingState) -> None:
+        """Continue after the last entry of the log.
+
+        Args:
+            log: write-ahead log.
+            discovery: finds new files.
+            start: number of the last entry that is in Spark's checkpoint; the log may have another one.
+            first: state of a landing without a log.
+        """
+        self._log = log
+        self._discovery = discovery
+        self._number = start + 1 if log.has(start + 1) else start
+        self._state = log.restore(self._number) or first
+        self._missed: deque[LandedFile] = deque()
+        request = log.requested_reconciliation()
+        self._awaited = "" if request is None else request[0]
+        self._load_missed()
+
+    def plan(self, start: int, max_files: int, max_bytes: int, until: float | None) -> int:
+        """Return the number of the next batch, or `start` if there is nothing to read.
+
+        Args:
+            start: number of the batch before.
+            max_files: number of files in a batch.
+            max_bytes: sum of their sizes, unless a single file is larger.
+            until: read no file that lands later, in Unix seconds; None reads all.
+        """
+        if start < self._number:  # it was planned, but Spark has not started it
+            return self._number
+        files = self._take(max_files, max_bytes, until)
+        if files or self._request_reconciliation():
+            self._number += 1
+            self._log.append(self._number, files, self._state)
+        self._discovery.acknowledge()
+        return self._number
+
+    def _take(self, max_files: int, max_bytes: int, until: float | None) -> list[LandedFile]:
+        files: list[LandedFile] = []
+        left: float = max_bytes
+        while len(files) < max_files:
+            file = self._next_missed() or self._discovery.next_file(
+                self._state.taken, left if files else float("inf"), until
+            )
+            if file is None:
+                break
+            self._state.taken.add(file)
+            files.append(file)
+            left -= file.size
+        return files
+
+    def _next_missed(self) -> LandedFile | None:
+        if self._awaited and not self._missed:
+            self._load_missed()
+        if not self._missed:
+            return None
+        self._state.missed_done += 1
+        return self._missed.popleft()
+
+    def _load_missed(self) -> None:
+        name, files = self._log.missed()
+        if name != self._state.missed:
+            self._state.missed, self._state.missed_done = name, 0
+            if len(files) == MAX_MISSED:
+                self._state.reconciled_at = 0.0
+        if name == self._awaited:
+            self._awaited = ""
+        self._missed.extend(files[self._state.missed_done :])
+
+    def _request_reconciliation(self) -> bool:
+        """Request a reconciliation if one is due; while new files wait, they would be taken for missed ones."""
+        now = time.time()
+        if now - self._state.reconciled_at < _RECONCILE_SECONDS or self._awaited or not self._discovery.is_idle():
+            return False
+        self._state.reconciled_at = now
+        self._awaited = f"reconciliation-{int(now)}"
+        self._log.request_reconciliation(self._awaited, now - 2 * OVERLAP_SECONDS)
+        return True

@@ -1,0 +1,197 @@
+"""Planned batches have each landed file once, whatever is killed in between."""
+
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spark_apps import storage
+from spark_apps.landing import discovery, log, planner, taken
+from spark_apps.landing.discovery import ListDiscovery
+from spark_apps.landing.landed_file import LandedFile
+from spark_apps.landing.log import LandingLog, LandingLogError, LandingState
+from spark_apps.landing.planner import LandingPlanner
+
+
+class Landing:
+    """A listing of files in memory."""
+
+    def __init__(self) -> None:
+        self.landed: list[LandedFile] = []
+        self.listed = 0
+
+    def land(self, name: str, landed_at: float | None = None, version: str = "1", size: int = 10) -> LandedFile:
+        file = LandedFile(time.time() if landed_at is None else landed_at, f"file:/{name}", size, version)
+        self.landed = [other for other in self.landed if other.uri != file.uri] + [file]
+        return file
+
+    def files(self, after: float) -> Iterator[LandedFile]:
+        self.listed += 1
+        return (file for file in self.landed if file.landed_at > after)
+
+    def forget(self) -> None:
+        pass
+
+
+class Query:
+    """What Spark does: it plans a batch, writes the offset, processes the batch, and starts again after a kill."""
+
+    def __init__(self, landing: Landing, folder: Path, reconciled_at: float | None = None) -> None:
+        self.landing = landing
+        self.log = LandingLog(str(folder))
+        self.offset = 0
+        self.first = LandingState(reconciled_at=time.time() if reconciled_at is None else reconciled_at)
+        self.processed: list[LandedFile] = []
+        self.restart()
+
+    def restart(self) -> None:
+        self.planner = LandingPlanner(self.log, ListDiscovery(self.landing), self.offset, self.first)
+
+    def run_batch(self, max_files: int = 1000, max_bytes: int = 1 << 30) -> list[str]:
+        planned = self.planner.plan(self.offset, max_files, max_bytes, None)
+        files = [file for number in range(self.offset + 1, planned + 1) for file in self.log.files(number)]
+        self.offset = planned
+        self.processed += files
+        self.log.remove_before(planned)
+        return [file.uri.removeprefix("file:/") for file in files]
+
+
+@pytest.fixture
+def landing() -> Landing:
+    return Landing()
+
+
+@pytest.fixture
+def query(landing: Landing, tmp_path: Path) -> Query:
+    return Query(landing, tmp_path)
+
+
+def test_batches_are_bounded_by_files_and_by_bytes(landing: Landing, query: Query) -> None:
+    for number, size in enumerate((10, 50, 60, 10, 10, 10)):
+        landing.land(str(number), size=size)
+    assert query.run_batch(max_bytes=55) == ["0"]
+    assert query.run_batch(max_bytes=55) == ["1"]
+    assert query.run_batch(max_bytes=55) == ["2"]  # alone, because it is larger than a batch
+    assert query.run_batch(max_files=2) == ["3", "4"]
+    assert landing.listed == 1
+    assert query.run_batch() == ["5"]
+    assert query.run_batch() == []
+
+
+def test_a_file_that_appears_late_is_read_and_an_old_one_is_left_to_the_reconciliation(
+    landing: Landing, query: Query
+) -> None:
+    now = time.time()
+    landing.land("new")
+    assert query.run_batch() == ["new"]
+    landing.land("late", now - 1800)
+    assert query.run_batch() == ["late"]
+    landing.land("years ago", now - 1e8)
+    assert query.run_batch() == []
+
+
+def test_a_changed_file_is_read_again_once_it_has_stopped_growing(landing: Landing, query: Query) -> None:
+    landing.land("a", time.time() - 100)
+    assert query.run_batch() == ["a"]
+    landing.land("a", version="2")
+    assert query.run_batch() == []
+    landing.land("a", time.time() - 61, version="2")
+    assert query.run_batch() == ["a"]
+    assert query.run_batch() == []
+
+
+def test_a_backlog_is_listed_in_parts_and_memory_is_bounded(
+    landing: Landing, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "_MAX_FOUND", 40)
+    monkeypatch.setattr(taken, "_MAX_FILES", 50)
+    now = time.time()
+    for number in range(200):
+        landing.land(f"{number:03}", now + number / 1000)
+    read = [name for _ in range(20) for name in query.run_batch(max_files=10)]
+    assert read == [f"{number:03}" for number in range(200)]
+    assert landing.listed == 5
+    assert query.run_batch() == []
+    assert len(list(query.planner._state.taken)) <= 50
+
+
+def test_the_log_keeps_what_a_restart_needs(landing: Landing, query: Query, tmp_path: Path) -> None:
+    for number in range(250):
+        landing.land(str(number))
+        assert query.run_batch() == [str(number)]
+    kept = sorted(int(path.stem) for path in tmp_path.glob("*.json"))
+    assert kept == list(range(200, 251))
+    query.restart()
+    assert query.run_batch() == []
+    with pytest.raises(LandingLogError, match=r"/7\.json is missing"):
+        query.log.files(7)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kills_lose_and_repeat_no_file(landing: Landing, tmp_path: Path, seed: int) -> None:
+    """Kill the process 50 times before or after each write to the log, and before Spark has written the offset."""
+    choice = random.Random(seed)
+    query = Query(landing, tmp_path)
+    put = storage.put
+    landed = 0
+    for _ in range(50):
+        for _ in range(choice.randrange(30)):
+            landing.land(str(landed), time.time() - choice.random() * 3000)
+            landed += 1
+        with pytest.MonkeyPatch.context() as patch:
+            moment = choice.choice(("before", "after", "offset"))
+
+            def put_and_die(folder: str, name: str, data: bytes, moment: str = moment) -> str:
+                if moment == "after":
+                    put(folder, name, data)
+                raise KeyboardInterrupt
+
+            if moment == "offset":
+                query.planner.plan(query.offset, 10, 1 << 30, None)
+            else:
+                patch.setattr(storage, "put", put_and_die)
+                with pytest.raises(KeyboardInterrupt):
+                    while query.run_batch(max_files=10):
+                        pass
+                    raise KeyboardInterrupt
+        query.restart()
+        query.run_batch(max_files=10)
+    while query.run_batch():
+        pass
+    assert Counter(file.uri for file in query.processed) == Counter({f"file:/{name}": 1 for name in range(landed)})
+
+
+def test_missed_files_are_requested_daily_and_read_once(
+    landing: Landing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = Query(landing, tmp_path, reconciled_at=time.time() - 25 * 3600)
+    landing.land("new")
+    assert query.run_batch() == ["new"]
+    assert query.log.requested_reconciliation() is None  # not before all new files are read
+    before = query.offset
+    assert query.run_batch() == []
+    assert query.offset == before + 1  # a batch without files, in which Bronze answers
+    request = query.log.requested_reconciliation()
+    assert request is not None
+    assert query.run_batch() == []
+    assert query.offset == before + 1
+
+    monkeypatch.setattr(planner, "MAX_MISSED", 3)
+    query.log.write_missed(request[0], [LandedFile(1.0, f"file:/missed-{number}", 1, "") for number in range(3)])
+    assert query.run_batch(max_files=2) == ["missed-0", "missed-1"]
+    query.restart()
+    assert query.run_batch(max_files=2) == ["missed-2"]
+    # The list was full: another reconciliation follows at once.
+    assert query.run_batch() == []
+    assert query.log.requested_reconciliation() is not None
+
+
+def test_entries_of_the_log_are_plain_json(landing: Landing, query: Query, tmp_path: Path) -> None:
+    file = landing.land("日本 \udcff.json")
+    query.run_batch()
+    assert json.loads((tmp_path / "1.json").read_text())["files"] == [[file.landed_at, file.uri, 10, "1", ""]]
+    assert log.LandingLog(str(tmp_path)).files(1) == [file]
