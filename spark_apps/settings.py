@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     registry: str | None = Field(None, description="URI of the MLflow registry, e.g. http://127.0.0.1:5000")
     registry_timeout: float = Field(5, gt=0, description="seconds to wait for an answer of the registry")
     max_document_mb: int = Field(64, ge=1, le=256, description="size limit in MiB; larger documents are quarantined")
+    formats: Path | None = Field(None, description="YAML file with further formats of tweets, which Silver reads")
     max_files_per_batch: int = Field(1000, ge=1, description="maximum number of files per Bronze micro-batch")
     monitor_port: int | None = Field(None, ge=0, le=65535, description="port of /healthz, /progress and /metrics")
     stuck_seconds: float = Field(300, gt=0, description="seconds without progress of a stream until /healthz fails")
