@@ -20,6 +20,7 @@ from spark_apps.session import make_session
 from spark_apps.settings import LAYERS, Settings, SettingsError
 from spark_apps.signals import set_on_signal
 from spark_apps.silver import app as silver
+from spark_apps.silver.user_formats import load_formats
 from spark_apps.streaming.checkpoint import last_error
 from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import BatchReport
@@ -52,7 +53,7 @@ def run(
         The counts of this run, its duration (`seconds`), and under `tables` the counts since the tables were created.
 
     Raises:
-        SettingsError: a setting is missing, or the landing is not readable.
+        SettingsError: a setting is missing, the landing is not readable, or a declared format is invalid.
         StreamError: a streaming query has failed.
         LakeError: the lake is not usable.
     """
@@ -61,6 +62,8 @@ def run(
     lake, *_ = settings.require(*(["lake", "landing"] if "bronze" in chosen else ["lake"]))
     if "bronze" in chosen and (problem := storage.why_not_readable(str(settings.landing))):
         raise SettingsError(problem)
+    if "silver" in chosen:
+        load_formats(settings.formats)  # an invalid file must fail before Spark starts
     progress = Progress(chosen)
 
     def report_batch(report: BatchReport) -> None:

@@ -16,9 +16,10 @@ from spark_apps.cli.main import app
 from spark_apps.demo.generator import Generator, Mix
 from tests import process
 
-COMMANDS = ["run", "replay", "generate", "tables", "dashboard", "demo", "quality check", "quality acknowledge"] + [
-    f"model {name}" for name in ("train", "export", "evaluate", "release", "rollback", "first", "list", "describe")
-]
+COMMANDS = [
+    "run", "inspect", "replay", "generate", "tables", "dashboard", "demo", "quality check", "quality acknowledge",
+    *(f"model {name}" for name in ("train", "export", "evaluate", "release", "rollback", "first", "list", "describe")),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -48,6 +49,16 @@ def test_mistakes_get_one_clear_sentence(tmp_path: Path) -> None:
     assert "--lake (or TWEETS_LAKE) is missing" in refused("tables")
     assert "registry (or TWEETS_REGISTRY) is missing" in refused("model", "list")
     assert "--lake (or TWEETS_LAKE) is missing" in refused("quality", "check")
+
+
+def test_an_invalid_format_is_refused_before_spark_starts(tmp_path: Path) -> None:
+    formats = tmp_path / "formats.yaml"
+    formats.write_text("own: {marks: [a], id: [id], text: text, time: [at]}")
+    arguments = ["run", "silver", "--lake", str(tmp_path / "lake")]
+    error = refused(*arguments, TWEETS_FORMATS=str(formats), PATH="/nowhere")
+    assert f"{formats}: own.text: 'text' is not a list: write a list of paths, such as [id, post.id]" in error
+    absent = str(tmp_path / "none.yaml")
+    assert f"{absent} is not readable" in refused(*arguments, TWEETS_FORMATS=absent, PATH="/nowhere")
 
 
 def test_a_missing_landing_is_named(tmp_path: Path) -> None:

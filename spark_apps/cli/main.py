@@ -101,6 +101,40 @@ def rescore(
         console.print(f"{done.tweets:,} tweets are labelled by version {done.model_version}, in {done.seconds} s")
 
 
+@app.command(epilog="Example: tweet-sentiment inspect posts.json.gz --formats formats.yaml")
+def inspect(
+    files: Annotated[list[Path], typer.Argument(help="Local files: plain, compressed, or archives.")],
+    formats: Annotated[Path | None, typer.Option(help="YAML file with formats of your own. [TWEETS_FORMATS]")] = None,
+    limit: Annotated[
+        int, typer.Option(min=0, max=1000, help="Records of each file to show; rejected ones come first.")
+    ] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the streams would make of local files: tweets by format, and why other records are rejected.
+
+    Duplicates count as tweets.
+    Exit codes: 0 each record is a tweet, 1 a record is rejected, 2 wrong settings or a missing file.
+    """
+    with clear_errors():
+        settings = load(formats=formats)
+        from spark_apps.inspection import inspect_files, lines
+        from spark_apps.silver.user_formats import load_formats
+
+        reports = inspect_files(files, load_formats(settings.formats), settings.max_document_mb, limit)
+        inspected = []
+        rejected = 0
+        for report in reports:
+            rejected += report.rejects.total()
+            if as_json:
+                inspected.append(report.to_dict())
+            else:
+                print("\n".join(lines(report)))
+    if as_json:
+        print(json.dumps({"files": inspected}))
+    if rejected:
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: tweet-sentiment replay recorded/*.json.gz --landing ./landing --speed 60")
 def replay(
     files: Annotated[list[Path], typer.Argument(help="Recorded files with JSON tweets, plain or gzip.")],

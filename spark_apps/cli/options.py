@@ -29,7 +29,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as t
 
 # Optional module → extra of pyproject.toml that installs it.
 _EXTRAS = {
-    **dict.fromkeys(["pyspark", "delta", "deltalake", "onnxruntime", "tokenizers", "pyarrow", "numpy"], "streams"),
+    **dict.fromkeys(
+        ["pyspark", "delta", "deltalake", "onnxruntime", "tokenizers", "pyarrow", "numpy", "yaml"], "streams"
+    ),
     **dict.fromkeys(["streamlit", "altair"], "dashboard"),
     **dict.fromkeys(["mlflow", "matplotlib"], "registry"),
     **dict.fromkeys(["torch", "transformers", "onnx", "optimum", "safetensors", "huggingface_hub"], "train"),

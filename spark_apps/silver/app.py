@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from spark_apps.lake import delta_tables
 from spark_apps.settings import Settings
 from spark_apps.silver.transform import distinct_tweets, parse_records, rejects
+from spark_apps.silver.user_formats import load_formats
 from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest
 from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, SILVER_TWEETS
 
@@ -21,9 +22,10 @@ _MAX_RANGES = 32
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     """Return the stream of this layer."""
     (lake,) = settings.require("lake")
+    formats = load_formats(settings.formats)
 
     def process(batch: Batch) -> BatchResult:
-        records = parse_records(batch.rows, SILVER_TWEETS).persist()
+        records = parse_records(batch.rows, SILVER_TWEETS, formats).persist()
         try:
             return _write(records, batch, lake)
         finally:

@@ -1,9 +1,8 @@
 """Split a document into records: tweets in the columns of SILVER_TWEETS, and rejected records with a reason."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from spark_apps.silver.json_text import (
     INVALID_BYTE,
@@ -16,7 +15,7 @@ from spark_apps.silver.json_text import (
 )
 from spark_apps.silver.search import NO_TWEETS, Candidate, find_candidates, reject
 from spark_apps.silver.tweet import InvalidTweet, Json, Tweet
-from spark_apps.silver.tweet_formats import parse_tweet
+from spark_apps.silver.tweet_reader import TweetFormat, get, parse_tweet
 
 __all__ = ["Rejected", "Tweet", "field_text", "read_records"]
 
@@ -25,7 +24,9 @@ _MAX_REJECTS = 1_000
 _REPLACED = "\ufffd"
 
 
-def read_records(raw: str, read_at: datetime, raw_bytes: bytes | None = None) -> Iterator[Tweet | Rejected]:
+def read_records(
+    raw: str, read_at: datetime, raw_bytes: bytes | None = None, formats: Sequence[TweetFormat] = ()
+) -> Iterator[Tweet | Rejected]:
     """Yield the records of a document, at least one; no content of `raw` raises an exception.
 
     A document contains one or more JSON values. Each value is a record, except that an array has one record per
@@ -36,11 +37,12 @@ def read_records(raw: str, read_at: datetime, raw_bytes: bytes | None = None) ->
         read_at: when the document was read. A tweet cannot be more than a day younger.
         raw_bytes: bytes of the document if `raw` does not reproduce them. A tweet whose text has invalid bytes is
             rejected: its text would be wrong.
+        formats: formats that a user has declared; they come before the built-in ones.
     """
     is_invalid = raw_bytes is not None and _REPLACED in raw
     text = decode(raw_bytes) if raw_bytes is not None and is_invalid else replace_lone_surrogates(raw)
     records = rejects = 0
-    for record in _records(text, read_at):
+    for record in _records(text, read_at, formats):
         records += 1
         if isinstance(record, Rejected):
             rejects += 1
@@ -61,31 +63,24 @@ def field_text(tweet: Json, path: str) -> str | None:
 
     A number in `path` is an index into a list. A value other than a string is returned as JSON.
     """
-    value: Any = tweet
-    for name in path.split("."):
-        if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
-            value = value[int(name)]
-        elif isinstance(value, dict):
-            value = value.get(name)
-        else:
-            return None
+    value = get(tweet, path.split("."))
     if value is None:
         return None
     return replace_lone_surrogates(value) if isinstance(value, str) else compact_json(value)
 
 
-def _records(text: str, read_at: datetime) -> Iterator[Tweet | Rejected]:
+def _records(text: str, read_at: datetime, formats: Sequence[TweetFormat]) -> Iterator[Tweet | Rejected]:
     try:
         for value in json_values(text):
             if isinstance(value, Rejected):
                 yield value
             elif isinstance(value, TooDeep):
                 # The tweets of a value can be read if only something in or beside them is nested too deeply.
-                found = [_read(candidate, read_at) for candidate in find_candidates(value.value)]
+                found = [_read(candidate, read_at) for candidate in find_candidates(value.value, formats)]
                 has_tweets = any(isinstance(record, Tweet) or record.reason not in NO_TWEETS for record in found)
                 yield from found if has_tweets else [value.reject()]
             else:
-                for candidate in find_candidates(value):
+                for candidate in find_candidates(value, formats):
                     yield _read(candidate, read_at)
     except Exception as error:
         yield _internal_error(text, error)

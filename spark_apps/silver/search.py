@@ -2,13 +2,14 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spark_apps.silver.json_text import Rejected, compact_json, prune, replace_lone_surrogates
 from spark_apps.silver.tweet import Json
-from spark_apps.silver.tweet_formats import OTHER_NETWORK_FIELDS, TweetFormat, find_format
+from spark_apps.silver.tweet_formats import OTHER_NETWORK_FIELDS, find_format
+from spark_apps.silver.tweet_reader import TweetFormat
 
 # Fields that contain a list of records: API v1.1 search (`statuses`), Gnip search (`results`), Account Activity API
 # (`tweet_create_events`), and lists of objects that are not tweets, which are rejected one by one.
@@ -43,28 +44,31 @@ class Candidate:
     includes: Json
 
 
-def find_candidates(value: Any, includes: Json | None = None) -> Iterator[Candidate | Rejected]:
+def find_candidates(
+    value: Any, formats: Sequence[TweetFormat], includes: Json | None = None
+) -> Iterator[Candidate | Rejected]:
     """Yield the records of a JSON value: tweets, and rejects for what contains none.
 
     An array has at least one record per object in it, an envelope of an API one per object in its list, and any other
-    object the tweets in it, at any depth. An object within a tweet is not a record.
+    object the tweets in it, at any depth. An object within a tweet is not a record. `formats` are the formats that a
+    user has declared.
     """
     includes = includes or {}
     if isinstance(value, list):
-        yield from _list(value, includes)
+        yield from _list(value, formats, includes)
     elif isinstance(value, dict):
         if isinstance(value.get("_json"), dict):  # a Status of Tweepy, which keeps the JSON that it was made of
-            yield from find_candidates(value["_json"], includes)
-        elif format_ := find_format(value):
+            yield from find_candidates(value["_json"], formats, includes)
+        elif format_ := find_format(value, formats):
             rows = _columns(value)
             if rows is None:
                 yield Candidate(value, format_, includes)
             else:
-                yield from _list(rows, includes)
+                yield from _list(rows, formats, includes)
         else:
-            yield from _unwrap(value, includes)
+            yield from _unwrap(value, formats, includes)
     elif (decoded := _decoded(value)) is not None:
-        yield from find_candidates(decoded, includes)
+        yield from find_candidates(decoded, formats, includes)
     else:
         yield reject(value, "not_a_tweet", f"a bare {type(value).__name__}")
 
@@ -74,7 +78,7 @@ def reject(value: Any, reason: str, detail: str | None) -> Rejected:
     return Rejected(compact_json(value), reason, None if detail is None else replace_lone_surrogates(detail))
 
 
-def _list(values: list[Any], includes: Json) -> Iterator[Candidate | Rejected]:
+def _list(values: list[Any], formats: Sequence[TweetFormat], includes: Json) -> Iterator[Candidate | Rejected]:
     if not values:
         yield Rejected("[]", "no_tweets", "an empty array")
     elif not any(isinstance(value, dict | list) or _decoded(value) is not None for value in values):
@@ -82,38 +86,38 @@ def _list(values: list[Any], includes: Json) -> Iterator[Candidate | Rejected]:
         yield reject(values, "not_a_tweet", f"an array of {len(values)} values that are not objects")
     else:
         for value in values:
-            yield from find_candidates(value, includes)
+            yield from find_candidates(value, formats, includes)
 
 
-def _unwrap(value: Json, includes: Json) -> Iterator[Candidate | Rejected]:
+def _unwrap(value: Json, formats: Sequence[TweetFormat], includes: Json) -> Iterator[Candidate | Rejected]:
     """Yield the records in an object that is not a tweet: those in its envelope, or one reject."""
     if (rows := _columns(value) or _split(value)) is not None:
-        yield from _list(rows, includes)
+        yield from _list(rows, formats, includes)
         return
     data = value.get("data")
     if isinstance(data, dict | list) and data != []:
-        yield from find_candidates(data, _includes(value, includes))
+        yield from find_candidates(data, formats, _includes(value, includes))
         return
     for name in ("modules", *_LIST_ENVELOPES):
         if isinstance(value.get(name), list) and value[name]:
-            yield from _list(value[name], includes)
+            yield from _list(value[name], formats, includes)
             return
     reason, detail = _classify(value)
-    found = list(_search(value)) if reason in NO_TWEETS else []
+    found = list(_search(value, formats)) if reason in NO_TWEETS else []
     if found:
         yield from found
     else:
         yield reject(value, reason, detail)
 
 
-def _search(root: Json) -> Iterator[Candidate]:
+def _search(root: Json, formats: Sequence[TweetFormat]) -> Iterator[Candidate]:
     """Yield the tweets at any depth of an object, in their order, without those that lie within a tweet or a user."""
     stack: list[tuple[Any, Json, int]] = [(root, {}, 0)]
     while stack:
         value, includes, encodings = stack.pop()
         if isinstance(value, dict):
             if value is not root:
-                if format_ := find_format(value):
+                if format_ := find_format(value, formats):
                     yield Candidate(value, format_, includes)
                     continue
                 if _classify(value)[0] not in NO_TWEETS:
@@ -189,7 +193,7 @@ def _classify(value: Json) -> tuple[str, str | None]:
     if notice := sorted(_NOTICE_FIELDS & names):
         return "notice", notice[0]
     if OTHER_NETWORK_FIELDS & names:
-        return "other_network", "a post of Mastodon or Bluesky"
+        return "other_network", "a post of Mastodon or Bluesky: declare a format to read it"
     if {"data", "errors", "meta", "modules", *_LIST_ENVELOPES} & names:
         return "no_tweets", "a response without a tweet"
     return "not_a_tweet", f"its fields are {', '.join(sorted(names)[:8])}" if names else "an empty object"

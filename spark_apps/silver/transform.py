@@ -1,6 +1,6 @@
 """Parse documents of bronze/tweets into records: rows of silver/tweets and of silver/quarantine."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from spark_apps.lake.arrow_schema import arrow_schema
 from spark_apps.silver.records import Rejected, field_text, read_records
+from spark_apps.silver.tweet_reader import TweetFormat
 from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, Column, Table, ddl
 
 _BATCH_ROWS = 2_000
@@ -18,18 +19,19 @@ _POSITION = next(column for column in BRONZE_TWEETS.columns if column.name == "p
 _RECORD = Column("record", "INT", "index of the record in its document, from 0")
 
 
-def parse_records(documents: DataFrame, silver_tweets: Table) -> DataFrame:
+def parse_records(documents: DataFrame, silver_tweets: Table, formats: Sequence[TweetFormat] = ()) -> DataFrame:
     """Parse rows of BRONZE_TWEETS into records, one row per record: a tweet if `reason` is null, else a reject.
 
     A row has the columns of `silver_tweets` and QUARANTINE, and three more: `position` of the document in its file,
     `record`, the index of the record in its document from 0, and `copy`, which numbers the tweets with the same id
     from 1 in the order in which they landed. A tweet with a `copy` above 1 is a duplicate within `documents`.
+    `formats` are the formats that a user has declared.
     """
     columns = _parsed_columns(silver_tweets)
     paths = {column.name: column.json_path for column in silver_tweets.columns if column.json_path}
     rows = documents.select(
         "raw", "raw_bytes", "problem", "detail", "source_file", "position", "source_modified_at", "ingested_at"
-    ).mapInArrow(_reader(arrow_schema(columns), paths), ddl(columns))
+    ).mapInArrow(_reader(arrow_schema(columns), paths, formats), ddl(columns))
     for column in silver_tweets.columns:
         if column.json_path:
             # A value that does not fit the type of the column becomes null; Bronze still has the value.
@@ -61,17 +63,20 @@ def _parsed_columns(silver_tweets: Table) -> list[Column]:
 
 
 def _reader(
-    schema: pa.Schema, paths: Mapping[str, str]
+    schema: pa.Schema, paths: Mapping[str, str], formats: Sequence[TweetFormat]
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        rows = (row for batch in batches for document in batch.to_pylist() for row in _rows(document, paths))
+        documents = (document for batch in batches for document in batch.to_pylist())
+        rows = (row for document in documents for row in _rows(document, paths, formats))
         while chunk := list(islice(rows, _BATCH_ROWS)):
             yield pa.RecordBatch.from_pylist(chunk, schema)
 
     return read
 
 
-def _rows(document: dict[str, Any], paths: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _rows(
+    document: dict[str, Any], paths: Mapping[str, str], formats: Sequence[TweetFormat]
+) -> Iterator[dict[str, Any]]:
     """Yield the rows of one document; columns that a row lacks are null."""
     origin = {
         "source_file": document["source_file"],
@@ -83,7 +88,8 @@ def _rows(document: dict[str, Any], paths: Mapping[str, str]) -> Iterator[dict[s
         reject = {"raw": document["raw"], "reason": document["problem"], "detail": document["detail"]}
         yield origin | reject | {"record": 0}
         return
-    for number, record in enumerate(read_records(document["raw"], document["ingested_at"], document["raw_bytes"])):
+    records = read_records(document["raw"], document["ingested_at"], document["raw_bytes"], formats)
+    for number, record in enumerate(records):
         if isinstance(record, Rejected):
             yield origin | {"record": number, "raw": record.raw, "reason": record.reason, "detail": record.detail}
         else:

@@ -1,4 +1,4 @@
-"""The JSON formats of tweets: how each is recognised, and where its fields are.
+"""The built-in JSON formats of tweets: how each is recognised, and where its fields are.
 
 | Format   | Source                                       | Typical fields                                          |
 |----------|----------------------------------------------|---------------------------------------------------------|
@@ -16,75 +16,47 @@ The text and mentions of a retweet are those of the original tweet, because most
 text. Id, time and author are those of the retweet. The text of a quoted tweet is ignored.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Sequence
 
-from spark_apps.silver.tweet import DERIVE_ID, Json, RawFields, Tweet, supplied_label, validate
-
-Path = tuple[str, ...]
+from spark_apps.silver.tweet import Json
+from spark_apps.silver.tweet_reader import TweetFormat, first, paths
 
 
-def _paths(*dotted: str) -> tuple[Path, ...]:
-    return tuple(tuple(path.split(".")) for path in dotted)
+def _referenced_original(value: Json, includes: Json) -> Json | None:
+    """Return the original of a retweet of API v2 if the response includes it."""
+    references = value.get("referenced_tweets")
+    for reference in references if isinstance(references, list) else ():
+        if isinstance(reference, dict) and reference.get("type") == "retweeted":
+            if reference.get("text"):  # the flattened output of twarc embeds the original in the reference
+                return reference
+            tweets = includes.get("tweets")
+            for original in tweets if isinstance(tweets, list) else ():
+                if isinstance(original, dict) and original.get("id") == reference.get("id") and original.get("text"):
+                    return original
+    return None
 
 
-@dataclass(frozen=True, kw_only=True)
-class TweetFormat:
-    """Where the fields of a tweet are; the first path with a value counts.
-
-    Attributes:
-        name: name of the format, the value of the column `format`.
-        marks: an object with a value at each of these paths is a tweet in this format.
-        any_mark: if not empty, one of these paths must have a value too.
-        id: decimal digits; strings come before numbers, which programs round.
-        text: text of the tweet.
-        time: time of the tweet, in any notation that `parse_time` reads.
-        user: the author's id, or the author as an object.
-        lang: language of the text.
-        mentions: list of the mentioned accounts; the last name is the field of its objects that has the account.
-        original: the original of a retweet, from which text and mentions are taken.
-        derives_id: whether a tweet without an id gets one from its content.
-        has_labels: whether the tweet may have a sentiment label.
-    """
-
-    name: str
-    marks: tuple[Path, ...] = ()
-    any_mark: tuple[Path, ...] = ()
-    id: tuple[Path, ...]
-    text: tuple[Path, ...]
-    time: tuple[Path, ...]
-    user: tuple[Path, ...]
-    lang: tuple[Path, ...] = (("lang",),)
-    mentions: tuple[Path, ...] = ()
-    original: tuple[Path, ...] = ()
-    derives_id: bool = False
-    has_labels: bool = False
-
-    def matches(self, value: Json) -> bool:
-        """Return whether `value` has the marks of this format."""
-        for path in self.marks:
-            if path[0] not in value or _get(value, path) is None:
-                return False
-        return not self.any_mark or any(_get(value, path) is not None for path in self.any_mark)
+def _shared_original(value: Json, _: Json) -> Json | None:
+    """Return the original of a share in Activity Streams; the object of another activity is no original."""
+    original = value.get("object") if value.get("verb") == "share" else None
+    return original if isinstance(original, dict) and first(original, _ACTIVITY.text) is not None else None
 
 
 # Formats that have fields of their own. The other formats share fields: `_shared_format` tells them apart.
 _MARKED = (
     TweetFormat(
         name="graphql",
-        marks=_paths("rest_id", "legacy.full_text"),
-        id=_paths("legacy.id_str", "rest_id"),
-        text=_paths("note_tweet.note_tweet_results.result.text", "legacy.full_text"),
-        time=_paths("legacy.created_at"),
-        user=_paths("legacy.user_id_str", "core.user_results.result.rest_id"),
-        lang=_paths("legacy.lang"),
-        mentions=_paths(
+        marks=paths("rest_id", "legacy.full_text"),
+        id=paths("legacy.id_str", "rest_id"),
+        text=paths("note_tweet.note_tweet_results.result.text", "legacy.full_text"),
+        time=paths("legacy.created_at"),
+        user=paths("legacy.user_id_str", "core.user_results.result.rest_id"),
+        lang=paths("legacy.lang"),
+        mentions=paths(
             "note_tweet.note_tweet_results.result.entity_set.user_mentions.screen_name",
             "legacy.entities.user_mentions.screen_name",
         ),
-        original=_paths(
+        original=paths(
             "legacy.retweeted_status_result.result",
             "legacy.retweeted_status_result.result.tweet",
             "retweeted_status_result.result",
@@ -92,91 +64,97 @@ _MARKED = (
     ),
     TweetFormat(
         name="scraper",
-        marks=_paths("date"),
-        any_mark=_paths("rawContent", "renderedContent"),
-        id=_paths("id_str", "id"),
-        text=_paths("rawContent", "content", "renderedContent"),
-        time=_paths("date"),
-        user=_paths("user"),
-        mentions=_paths("mentionedUsers.username"),
-        original=_paths("retweetedTweet"),
+        marks=paths("date"),
+        any_mark=paths("rawContent", "renderedContent"),
+        id=paths("id_str", "id"),
+        text=paths("rawContent", "content", "renderedContent"),
+        time=paths("date"),
+        user=paths("user"),
+        mentions=paths("mentionedUsers.username"),
+        original=paths("retweetedTweet"),
     ),
     TweetFormat(
         name="camel",
-        marks=_paths("createdAt"),
-        any_mark=_paths("fullText", "text"),
-        id=_paths("id_str", "id", "tweetId"),
-        text=_paths("fullText", "full_text", "text"),
-        time=_paths("createdAt"),
-        user=_paths("author", "user", "userId", "authorId"),
-        mentions=_paths("entities.user_mentions.screen_name", "entities.userMentions.screenName"),
-        original=_paths("retweet", "retweetedTweet", "retweeted_tweet"),
+        marks=paths("createdAt"),
+        any_mark=paths("fullText", "text"),
+        id=paths("id_str", "id", "tweetId"),
+        text=paths("fullText", "full_text", "text"),
+        time=paths("createdAt"),
+        user=paths("author", "user", "userId", "authorId"),
+        mentions=paths("entities.user_mentions.screen_name", "entities.userMentions.screenName"),
+        original=paths("retweet", "retweetedTweet", "retweeted_tweet"),
     ),
     TweetFormat(
         name="connect",
-        marks=_paths("Id", "Text", "CreatedAt"),
-        id=_paths("Id"),
-        text=_paths("Text"),
-        time=_paths("CreatedAt"),
-        user=_paths("User.Id", "User.ScreenName"),
-        lang=_paths("Lang"),
-        mentions=_paths("UserMentionEntities.ScreenName"),
-        original=_paths("RetweetedStatus"),
+        marks=paths("Id", "Text", "CreatedAt"),
+        id=paths("Id"),
+        text=paths("Text"),
+        time=paths("CreatedAt"),
+        user=paths("User.Id", "User.ScreenName"),
+        lang=paths("Lang"),
+        mentions=paths("UserMentionEntities.ScreenName"),
+        original=paths("RetweetedStatus"),
     ),
 )
 _V1 = TweetFormat(
     name="v1.1",
-    id=_paths("id_str", "id"),
+    id=paths("id_str", "id"),
     # The untruncated text is in `full_text` (extended mode), or in `extended_tweet.full_text` (streams).
-    text=_paths("extended_tweet.full_text", "full_text", "text"),
-    time=_paths("created_at", "timestamp_ms"),
-    user=_paths("user.id_str", "user.id", "user.screen_name", "user", "user_id_str", "user_id"),
-    mentions=_paths("extended_tweet.entities.user_mentions.screen_name", "entities.user_mentions.screen_name"),
-    original=_paths("retweeted_status"),
+    text=paths("extended_tweet.full_text", "full_text", "text"),
+    time=paths("created_at", "timestamp_ms"),
+    user=paths("user.id_str", "user.id", "user.screen_name", "user", "user_id_str", "user_id"),
+    mentions=paths("extended_tweet.entities.user_mentions.screen_name", "entities.user_mentions.screen_name"),
+    original=paths("retweeted_status"),
 )
 _V2 = TweetFormat(
     name="v2",
-    id=_paths("id_str", "id"),
+    id=paths("id_str", "id"),
     # The untruncated text of a long tweet is in `note_tweet.text`.
-    text=_paths("note_tweet.text", "text"),
-    time=_paths("created_at"),
-    user=_paths("author_id", "author.id"),
-    mentions=_paths("note_tweet.entities.mentions.username", "entities.mentions.username"),
+    text=paths("note_tweet.text", "text"),
+    time=paths("created_at"),
+    user=paths("author_id", "author.id"),
+    mentions=paths("note_tweet.entities.mentions.username", "entities.mentions.username"),
+    find_original=_referenced_original,
+    # The API omits created_at by default; its ids encode the creation time.
+    has_time_in_id=True,
 )
 _ACTIVITY = TweetFormat(
     name="activity",
-    id=_paths("id"),
-    text=_paths("long_object.body", "body"),
-    time=_paths("postedTime"),
-    user=_paths("actor.id", "actor.preferredUsername"),
-    lang=_paths("twitter_lang", "gnip.language.value"),
-    mentions=_paths(
+    id=paths("id"),
+    text=paths("long_object.body", "body"),
+    time=paths("postedTime"),
+    user=paths("actor.id", "actor.preferredUsername"),
+    lang=paths("twitter_lang", "gnip.language.value"),
+    mentions=paths(
         "long_object.twitter_entities.user_mentions.screen_name", "twitter_entities.user_mentions.screen_name"
     ),
-    original=_paths("object"),
+    find_original=_shared_original,
+    has_uris=True,
 )
 _FLAT = TweetFormat(
     name="flat",
-    id=_paths("id_str", "id", "tweet_id", "Tweet Id", "Id"),
-    text=_paths("full_text", "text", "tweet", "Text", "tweet_text"),
-    time=_paths("timestamp", "created_at", "date", "tweet_created", "Datetime"),
-    user=_paths("user_id", "user", "username", "Username", "name"),
-    mentions=_paths("mentions."),
+    id=paths("id_str", "id", "tweet_id", "Tweet Id", "Id"),
+    text=paths("full_text", "text", "tweet", "Text", "tweet_text"),
+    time=paths("timestamp", "created_at", "date", "tweet_created", "Datetime"),
+    user=paths("user_id", "user", "username", "Username", "name"),
+    mentions=paths("mentions."),
     has_labels=True,
 )
 _COURSE = TweetFormat(
     name="course",
-    id=_paths("id_str", "id", "ids"),
-    text=_paths("text"),
-    time=_paths("date"),
-    user=_paths("user", "user_id"),
+    id=paths("id_str", "id", "ids"),
+    text=paths("text"),
+    time=paths("date"),
+    user=paths("user", "user_id"),
     derives_id=True,
+    identity=paths("date", "user", "text"),
     has_labels=True,
 )
+BUILT_IN = (*_MARKED, _V1, _V2, _ACTIVITY, _FLAT, _COURSE)
 
-_TEXT_FIELDS = {"full_text", "text", "body", "Text", "tweet_text"}
+TEXT_FIELDS = {"full_text", "text", "body", "Text", "tweet_text"}
 # An object with a text is a tweet if it also has one of these fields.
-_TWEET_FIELDS = {
+TWEET_FIELDS = {
     "id", "id_str", "tweet_id", "Tweet Id", "created_at", "timestamp", "date", "postedTime", "user", "user_id",
     "author_id",
 }  # fmt: skip
@@ -190,27 +168,35 @@ _DIRECT_MESSAGE_FIELDS = {
 }  # fmt: skip
 # Posts of Mastodon (`spoiler_text`) and Bluesky (`$type`) have an id, a time and a text too.
 OTHER_NETWORK_FIELDS = {"spoiler_text", "$type"}
-_NO_TWEET_FIELDS = _DIRECT_MESSAGE_FIELDS | OTHER_NETWORK_FIELDS | {"delete"}
+NO_TWEET_FIELDS = _DIRECT_MESSAGE_FIELDS | OTHER_NETWORK_FIELDS | {"delete"}
 
 
-def find_format(value: Json) -> TweetFormat | None:
-    """Return the format of an object that is meant as a tweet, complete or not; None if it is not a tweet."""
+def find_format(value: Json, declared: Sequence[TweetFormat] = ()) -> TweetFormat | None:
+    """Return the format of an object that is meant as a tweet, complete or not; None if it is not a tweet.
+
+    Args:
+        value: JSON object.
+        declared: formats that a user has declared; they come before the built-in ones.
+    """
+    for format_ in declared:
+        if format_.matches(value):
+            return format_
     names = value.keys()
-    if not _NO_TWEET_FIELDS.isdisjoint(names):
+    if not NO_TWEET_FIELDS.isdisjoint(names):
         return None
     for format_ in _MARKED:
         if format_.matches(value):
             return format_
     if "postedTime" in names or ("actor" in names and ("body" in names or "verb" in names)):
         return _ACTIVITY
-    if _TEXT_FIELDS.isdisjoint(names) and not isinstance(value.get("tweet"), str):
+    if TEXT_FIELDS.isdisjoint(names) and not isinstance(value.get("tweet"), str):
         # A tweet without a text. The last condition excludes users, which have an id and created_at too.
         if ("id" in names or "id_str" in names) and (
             "timestamp" in names or ("created_at" in names and not {"user", "entities", "author_id"}.isdisjoint(names))
         ):
             return _shared_format(value)
         return None
-    return None if _TWEET_FIELDS.isdisjoint(names) else _shared_format(value)
+    return None if TWEET_FIELDS.isdisjoint(names) else _shared_format(value)
 
 
 def _shared_format(value: Json) -> TweetFormat:
@@ -229,98 +215,3 @@ def _shared_format(value: Json) -> TweetFormat:
         return _V1
     # API v2 returns only id, text and edit_history_tweet_ids by default.
     return _V2 if "id" in names and "text" in names and not {"user_id", "user"} & names else _FLAT
-
-
-def parse_tweet(value: Json, format_: TweetFormat, includes: Json, read_at: datetime) -> Tweet:
-    """Read a tweet in one format.
-
-    Args:
-        value: JSON object of the tweet.
-        format_: format that `find_format` returned.
-        includes: field of that name in an API v2 response, {} for other sources.
-        read_at: when the tweet was read.
-
-    Raises:
-        InvalidTweet: id, text or time is missing or malformed.
-    """
-    source = _text_source(value, format_, includes)
-    id_ = _first(value, format_.id)
-    user = _first(value, format_.user)
-    if format_ is _ACTIVITY:
-        id_, user = _last_part(id_), _last_part(user)
-    return validate(
-        value,
-        format_.name,
-        RawFields(
-            id=DERIVE_ID if id_ is None and format_.derives_id else id_,
-            text=_first(source, format_.text),
-            time=_first(value, format_.time),
-            user=user,
-            lang=_first(value, format_.lang),
-            mentions=_accounts(source, format_.mentions),
-            truth=supplied_label(value) if format_.has_labels else None,
-        ),
-        read_at,
-    )
-
-
-def _text_source(value: Json, format_: TweetFormat, includes: Json) -> Json:
-    """Return the tweet to take the text from: the original of a retweet, else the tweet itself."""
-    if format_ is _V2:
-        return _referenced_original(value, includes)
-    if format_ is _ACTIVITY and value.get("verb") != "share":
-        return value
-    for path in format_.original:
-        original = _get(value, path)
-        if isinstance(original, dict) and _first(original, format_.text) is not None:
-            return original
-    return value
-
-
-def _referenced_original(value: Json, includes: Json) -> Json:
-    """Return the original of a retweet of API v2 if the response includes it, else the tweet itself."""
-    references = value.get("referenced_tweets")
-    for reference in references if isinstance(references, list) else ():
-        if isinstance(reference, dict) and reference.get("type") == "retweeted":
-            if reference.get("text"):  # the flattened output of twarc embeds the original in the reference
-                return reference
-            tweets = includes.get("tweets")
-            for original in tweets if isinstance(tweets, list) else ():
-                if isinstance(original, dict) and original.get("id") == reference.get("id") and original.get("text"):
-                    return original
-    return value
-
-
-def _get(value: Any, path: Iterable[str]) -> Any:
-    """Return the value at `path` in nested objects, or None if the path does not exist."""
-    for name in path:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
-    return value
-
-
-def _first(value: Json, paths: Iterable[Path]) -> Any:
-    """Return the first value at one of `paths` that is neither null nor an empty string."""
-    for path in paths:
-        found = _get(value, path)
-        if found is not None and found != "":
-            return found
-    return None
-
-
-def _last_part(value: Any) -> Any:
-    """Return `123` for `tag:search.twitter.com,2005:123`."""
-    return value.rpartition(":")[2] if isinstance(value, str) else value
-
-
-def _accounts(value: Json, paths: Iterable[Path]) -> list[Any] | None:
-    """Return the accounts in the first list that has any, [] if all lists are empty, None if there is no list."""
-    accounts = None
-    for *path, field in paths:
-        mentions = _get(value, path)
-        if isinstance(mentions, list):
-            accounts = [item.get(field) if isinstance(item, dict) else item for item in mentions]
-            if accounts:
-                break
-    return accounts

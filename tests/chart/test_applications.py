@@ -1,8 +1,12 @@
 """The SparkApplications of the chart: when a change restarts a stream, settings of the layers, the rescore job."""
 
+import json
+from pathlib import Path
+
 import pytest
 
-from tests.chart.rendering import EXISTING, S3, applications, objects, render
+from spark_apps.silver.user_formats import load_formats
+from tests.chart.rendering import EXISTING, S3, STREAMS_NAMESPACE, applications, objects, render
 
 pytestmark = pytest.mark.chart
 
@@ -56,6 +60,40 @@ def test_settings_of_a_layer_apply_to_that_layer_only() -> None:
         assert specs["gold"][role]["tolerations"] == [{"key": "gpu"}]
         assert specs["bronze"][role]["priorityClassName"] == "high"
         assert "nodeSelector" not in specs["bronze"][role]
+
+
+FORMAT = "streams.silver.formats.mastodon"
+DECLARED = [f"{FORMAT}.{field}={{{field}}}" for field in ("marks", "id", "text", "time")]
+
+
+def test_declared_formats_reach_the_driver_of_silver(tmp_path: Path) -> None:
+    documents = render(*EXISTING, *DECLARED)
+    config_map = objects(documents, "ConfigMap")["tweets.tweet-sentiment-formats"]
+    assert config_map["metadata"]["namespace"] == STREAMS_NAMESPACE
+    ((name, text),) = config_map["data"].items()
+    (tmp_path / name).write_text(text)
+    assert [format_.name for format_ in load_formats(tmp_path / name)] == ["mastodon"]
+
+    specs = {name: application["spec"] for name, application in applications(documents).items()}
+    (volume,) = [volume for volume in specs["silver"]["volumes"] if "configMap" in volume]
+    assert volume["configMap"] == {"name": config_map["metadata"]["name"]}
+    driver = specs["silver"]["driver"]
+    (mount,) = [mount for mount in driver["volumeMounts"] if mount["name"] == volume["name"]]
+    assert {"name": "TWEETS_FORMATS", "value": f"{mount['mountPath']}/{name}"} in driver["env"]
+    # Executors get the formats from the driver.
+    assert volume["name"] not in {mount["name"] for mount in specs["silver"]["executor"]["volumeMounts"]}
+    assert all("formats" not in json.dumps(spec) for name, spec in specs.items() if name != "silver")
+    assert "formats" not in json.dumps(applications(render(*EXISTING)))
+
+
+def test_a_changed_format_restarts_silver() -> None:
+    def hashes(*settings: str) -> dict[str, str]:
+        streams = applications(render(*EXISTING, *settings))
+        return {name: stream["metadata"]["annotations"][SPEC_HASH] for name, stream in streams.items()}
+
+    before = hashes(*DECLARED)
+    after = hashes(*DECLARED, f"{FORMAT}.lang={{language}}")
+    assert {name for name in before if before[name] != after[name]} == {"silver"}
 
 
 def test_rescore_is_a_job_with_the_settings_of_gold() -> None:

@@ -96,6 +96,9 @@ def test_environment_variables_of_the_chart_are_settings_of_the_programs() -> No
         ("storage.type=nfs", "/storage/type"),
         ("image.pullPolicy=Maybe", "/image/pullPolicy"),
         ("postgres.enabled=false", "postgres.existingSecret is missing"),
+        ("streams.silver.formats.own.marks={a}", "missing properties 'text', 'time'"),
+        ("streams.silver.formats.own.tim={a}", "'tim' not allowed"),
+        ("streams.silver.formats.flat.marks={a}", "/streams/silver/formats"),
     ],
 )
 def test_invalid_values_are_refused_with_the_key(setting: str, message: str) -> None:

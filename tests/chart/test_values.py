@@ -10,6 +10,8 @@ import yaml
 
 from spark_apps.model.release.gates import load_limits as load_gate_limits
 from spark_apps.quality.limits import load_limits as load_quality_limits
+from spark_apps.silver.tweet_formats import BUILT_IN
+from spark_apps.silver.user_formats import MAX_FORMATS, NAME, DeclaredFormat
 from tests.chart.manual import documented_values
 from tests.chart.rendering import CHART, assert_golden
 
@@ -77,9 +79,14 @@ def test_defaults_have_the_types_of_the_schema() -> None:
             assert isinstance(value.default, bool) == (schema["type"] == "boolean"), path
 
 
-def test_schema_has_the_descriptions_and_defaults_of_values() -> None:
-    """UPDATE_GOLDEN=true copies both from values.yaml into values.schema.json."""
+def test_schema_has_the_descriptions_and_defaults_of_values_and_the_formats_of_silver() -> None:
+    """UPDATE_GOLDEN=true copies both from values.yaml, and the formats from Silver, into values.schema.json."""
     schema = copy.deepcopy(SCHEMA)
+    _schema_of(schema, ("streams", "silver", "formats")).update(
+        maxProperties=MAX_FORMATS,
+        propertyNames={"pattern": NAME, "not": {"enum": [format_.name for format_ in BUILT_IN]}},
+        additionalProperties=DeclaredFormat.model_json_schema(),
+    )
     for path, value in VALUES.items():
         _schema_of(schema, path).update(description=value.text, default=value.default)
     assert_golden(CHART / "values.schema.json", json.dumps(schema, indent=2, ensure_ascii=False) + "\n")

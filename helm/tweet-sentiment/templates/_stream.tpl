@@ -49,6 +49,9 @@ volumes:
   {{- if $volume }}
   - {name: lake, persistentVolumeClaim: {claimName: {{ include "tweets.lakeClaim" $root }}}}
   {{- end }}
+  {{- if .values.formats }}
+  - {name: formats, configMap: {name: {{ include "tweets.qualifiedName" (dict "root" $root "suffix" "formats") }}}}
+  {{- end }}
 driver:
   cores: {{ .values.driver.cores }}
   coreRequest: {{ .values.driver.cpuRequest }}
@@ -57,6 +60,11 @@ driver:
   serviceAccount: {{ .layer }}
   labels:
     {{- include "tweets.podLabels" (dict "root" $root "name" .name) | nindent 4 }}
+  {{- with .values.formats }}
+  # The driver reads the ConfigMap when it starts: a change must restart it.
+  annotations:
+    tweet-sentiment/formats-hash: {{ . | toJson | sha256sum | trunc 16 }}
+  {{- end }}
   terminationGracePeriodSeconds: {{ $root.Values.streams.gracePeriodSeconds }}
   env:
     {{- include "tweets.driverEnv" $root | nindent 4 }}
@@ -66,10 +74,13 @@ driver:
     {{- with .values.queueUrl }}
     - {name: TWEETS_LANDING_QUEUE, value: {{ . | quote }}}
     {{- end }}
+    {{- if .values.formats }}
+    - {name: TWEETS_FORMATS, value: /etc/tweet-sentiment/formats.yaml}
+    {{- end }}
     {{- with .values.env }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- include "tweets.streamPod" . | nindent 2 }}
+  {{- include "tweets.streamPod" (merge (dict "role" "driver") .) | nindent 2 }}
   {{- if not $isJob }}
   template:
     spec:
@@ -119,10 +130,10 @@ executor:
   {{- with .values.gpus }}
   gpu: {name: nvidia.com/gpu, quantity: {{ . }}}
   {{- end }}
-  {{- include "tweets.streamPod" . | nindent 2 }}
+  {{- include "tweets.streamPod" (merge (dict "role" "executor") .) | nindent 2 }}
 {{- end }}
 
-{{/* Pod settings that driver and executors share: root, values (of the layer). */}}
+{{/* Pod settings of driver and executors: root, values (of the layer), role (driver or executor). */}}
 {{- define "tweets.streamPod" -}}
 podSecurityContext:
   {{- include "tweets.podSecurity" (dict "id" 185) | nindent 2 }}
@@ -132,6 +143,9 @@ volumeMounts:
   - {name: tmp, mountPath: /tmp}
   {{- if eq .root.Values.storage.type "volume" }}
   - {name: lake, mountPath: /lake}
+  {{- end }}
+  {{- if and .values.formats (eq .role "driver") }}
+  - {name: formats, mountPath: /etc/tweet-sentiment, readOnly: true}
   {{- end }}
 {{- with .values.nodeSelector }}
 nodeSelector: {{ toJson . }}

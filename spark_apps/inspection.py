@@ -1,0 +1,195 @@
+"""Implements `tweet-sentiment inspect`: what the streams would make of a local file, without Spark or a lake."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from spark_apps.bronze.documents import Document, read_documents
+from spark_apps.settings import SettingsError
+from spark_apps.silver.near_formats import NearFormat, near_formats
+from spark_apps.silver.records import Rejected, Tweet, read_records
+from spark_apps.silver.tweet_formats import find_format
+from spark_apps.silver.tweet_reader import TweetFormat
+from spark_apps.tables import REASONS
+
+_EXCERPT_CHARACTERS = 120
+_SHOWN_MENTIONS = 10
+# Reason → the field of a format that has the paths where a value was expected.
+_MISSING_FIELDS = {"missing_id": "id", "missing_text": "text", "missing_time": "time"}
+
+
+@dataclass(frozen=True)
+class RecordReport:
+    """One record: where it is, and the tweet or the reason of its rejection. Texts are shortened.
+
+    Attributes:
+        member: path of the file in an archive; "" if the file is no archive.
+        document: position of the document in its file, from 0.
+        record: index of the record in its document, from 0.
+        format: name of the format that matched; None if none did.
+        tweet: id, time, lang, user, mentions and text; None for a reject.
+        reason: quarantine reason; None for a tweet.
+        detail: explains the reason.
+        raw: the rejected record.
+        near_formats: for an object that matches no format, the formats that come nearest.
+    """
+
+    member: str
+    document: int
+    record: int
+    format: str | None
+    tweet: dict[str, Any] | None = None
+    reason: str | None = None
+    detail: str | None = None
+    raw: str | None = None
+    near_formats: list[NearFormat] = field(default_factory=list)
+
+
+@dataclass
+class FileReport:
+    """What the streams would make of a file: documents, tweets by format, rejects by reason, and some records."""
+
+    file: str
+    documents: int = 0
+    tweets: Counter[str] = field(default_factory=Counter)
+    rejects: Counter[str] = field(default_factory=Counter)
+    records: list[RecordReport] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"tweets": dict(self.tweets), "rejects": dict(self.rejects)}
+
+
+def inspect_files(
+    files: Sequence[Path], formats: Sequence[TweetFormat], max_document_mb: int, limit: int
+) -> Iterator[FileReport]:
+    """Yield a report on each file, in bounded memory.
+
+    Args:
+        files: files to read, plain, compressed or archives.
+        formats: formats that a user has declared.
+        max_document_mb: size limit of a document in MiB.
+        limit: number of records of each file to report; rejected ones come first.
+
+    Raises:
+        SettingsError: a file does not exist.
+        OSError: a file is not readable.
+    """
+    if missing := [file for file in files if not file.is_file()]:
+        raise SettingsError("\n".join(f"{file} is no file: check the path" for file in missing))
+    for file in files:
+        yield _inspect(file, formats, max_document_mb << 20, limit)
+
+
+def _inspect(file: Path, formats: Sequence[TweetFormat], max_document_bytes: int, limit: int) -> FileReport:
+    report = FileReport(str(file))
+    tweets: list[RecordReport] = []
+    rejects: list[RecordReport] = []
+    with file.open("rb") as stream:
+        documents = read_documents(stream, str(file), max_document_bytes)
+        for member, member_documents in groupby(documents, lambda document: document.member):
+            for position, document in enumerate(member_documents):
+                report.documents += 1
+                for number, record in enumerate(_records(document, formats)):
+                    if isinstance(record, Tweet):
+                        report.tweets[record.format] += 1
+                        if len(tweets) < limit:
+                            tweet = _tweet(record)
+                            tweets.append(RecordReport(member, position, number, record.format, tweet))
+                    else:
+                        report.rejects[record.reason] += 1
+                        if len(rejects) < limit:
+                            rejects.append(_reject(member, position, number, record, formats))
+    report.records = rejects + tweets[: limit - len(rejects)]
+    return report
+
+
+def _records(document: Document, formats: Sequence[TweetFormat]) -> Iterator[Tweet | Rejected]:
+    if document.problem:
+        yield Rejected(document.raw or "", document.problem, document.detail)
+    else:
+        yield from read_records(document.raw or "", datetime.now(UTC), document.raw_bytes, formats)
+
+
+def _tweet(tweet: Tweet) -> dict[str, Any]:
+    return {
+        "id": tweet.id,
+        "time": tweet.timestamp.isoformat(),
+        "lang": tweet.lang,
+        "user": tweet.user_id,
+        "mentions": tweet.mentions[:_SHOWN_MENTIONS],
+        "text": _excerpt(tweet.full_text),
+    }
+
+
+def _reject(member: str, document: int, number: int, record: Rejected, formats: Sequence[TweetFormat]) -> RecordReport:
+    value = _json(record.raw)
+    format_ = find_format(value, formats) if isinstance(value, dict) else None
+    detail = record.detail
+    if format_ and (name := _MISSING_FIELDS.get(record.reason)):
+        detail = f"no value at {' or '.join('.'.join(path) for path in getattr(format_, name))}"
+    return RecordReport(
+        member,
+        document,
+        number,
+        format_.name if format_ else None,
+        reason=record.reason,
+        detail=detail,
+        raw=_excerpt(record.raw),
+        near_formats=near_formats(value, formats) if isinstance(value, dict) and not format_ else [],
+    )
+
+
+def _json(raw: str) -> Any:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _excerpt(text: str) -> str:
+    return text if len(text) <= _EXCERPT_CHARACTERS else text[: _EXCERPT_CHARACTERS - 1] + "…"
+
+
+def lines(report: FileReport) -> Iterator[str]:
+    """Yield a report as lines for a terminal, without control characters."""
+    yield _printable(
+        f"{report.file}: {report.documents:,} documents, {report.tweets.total():,} tweets, "
+        f"{report.rejects.total():,} rejected"
+    )
+    for name, count in report.tweets.most_common():
+        yield _printable(f"  {count:,} × {name}")
+    for reason, count in report.rejects.most_common():
+        yield f"  {count:,} × {reason}, {REASONS[reason]}"
+    for record in report.records:
+        member = f"{record.member}, " if record.member else ""
+        outcome = f"rejected: {record.reason}" if record.reason else "a tweet"
+        matched = f", format {record.format}" if record.format else ""
+        yield _printable(f"  {member}document {record.document}, record {record.record}: {outcome}{matched}")
+        yield from (_printable(f"    {line}") for line in _details(record))
+
+
+def _details(record: RecordReport) -> Iterator[str]:
+    if tweet := record.tweet:
+        mentions = ", ".join(tweet["mentions"]) or "none"
+        yield f"id {tweet['id']}, {tweet['time']}, lang {tweet['lang']}, user {tweet['user']}, mentions {mentions}"
+        yield f"text {tweet['text']}"
+    if record.detail:
+        yield record.detail
+    if record.raw:
+        yield f"raw {record.raw}"
+    for near in record.near_formats:
+        where = f"{near.path} is not {near.name}" if near.path else f"not {near.name}"
+        parts = [f"has {', '.join(near.present)}"]
+        parts += [f"lacks {', '.join(near.missing)}"] if near.missing else []
+        parts += [f"must not have {', '.join(near.excluded_by)}"] if near.excluded_by else []
+        yield f"{where}: {'; '.join(parts)}"
+
+
+def _printable(text: str) -> str:
+    """Replace control characters, and characters that change the direction of a line, by escape sequences."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
