@@ -156,6 +156,6 @@ def test_mistakes_end_with_exit_code_2(tmp_path: Path, formats: Path) -> None:
         assert result.stdout == ""
 
 
-def test_an_empty_file_has_no_documents(tmp_path: Path) -> None:
+def test_an_empty_file_is_rejected(tmp_path: Path) -> None:
     result = inspect(write(tmp_path / "empty.json", "\n"))
-    assert (result.exit_code, "0 documents, 0 tweets, 0 rejected" in result.stdout) == (0, True)
+    assert (result.exit_code, "1 × empty_file, the file is empty" in result.stdout) == (1, True)

@@ -50,17 +50,19 @@ class _Line:
 
 
 def read_documents(stream: IO[bytes], name: str, limit: int) -> Iterator[Document]:
-    """Yield the documents of a landed file; a file that is empty or contains only blank lines has none.
+    """Yield the documents of a landed file, at least one: for a file of blank lines, one with a problem.
 
     A document is one line, or several lines if its JSON spans them. Compressed files and archives are opened by their
     first bytes; `name` only decides how unreadable content is reported. A document longer than `limit` bytes becomes a
     Document with the problem `too_large` and is never fully in memory.
     """
-    file = None
+    file = document = None
     try:
         for file in open_files(stream):
             for document in _read_file(file, name, limit):
                 yield replace(document, member=file.member)
+        if document is None:
+            yield Document(None, None, "empty_file", "nothing, or blank lines only")
     except DamagedFile as error:
         yield Document(None, None, error.problem, error.detail, file.member if file else "")
 

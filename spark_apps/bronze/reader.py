@@ -61,13 +61,9 @@ def _documents(file: LandedFile, max_document_bytes: int) -> Iterator[Document]:
     if file.problem:
         yield Document(None, None, file.problem, _DETAILS.get(file.problem, file.version))
         return
-    document = None
     try:
         with open_binary(file.uri) as stream:
-            for document in read_documents(stream, file.uri, max_document_bytes):
-                yield document
-        if document is None:
-            yield Document(None, None, "empty_file", f"{file.size} bytes, all of them blank")
+            yield from read_documents(stream, file.uri, max_document_bytes)
     except FileNotFoundError:
         yield Document(None, None, "vanished", "the file was listed but no longer exists")
     except PermissionError as error:

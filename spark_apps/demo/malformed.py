@@ -166,8 +166,8 @@ def files(draft: Callable[[], Draft]) -> Iterator[LandedFile]:
         return LandedFile(f"trouble/{name}", data, Expected(known, tweets, 0, Counter(reasons)))
 
     zipped = gzip.compress(lines(500))
-    yield file("empty.json", b"", 0)
-    yield file("blank.json", b"\n  \n\r\n", 0)
+    yield file("empty.json", b"", 0, 1, "empty_file")
+    yield file("blank.json", b"\n  \n\r\n", 0, 1, "empty_file")
     yield file("binary.json", bytes(range(256)) * 9, 0, 1, "binary")
     yield file("sixteen bits.json", lines(2).decode().encode("utf-16"), 2)
     yield file("no gzip.json.gz", bytes(range(255, -1, -1)), 0, 1, "bad_gzip")

@@ -9,7 +9,8 @@ from spark_apps import storage
 from spark_apps.landing.landed_file import LandedFile
 from spark_apps.landing.taken import TakenFiles
 
-# Each entry with such a number has all files that were taken lately: a start reads at most so many entries.
+# Each entry with such a number, and the first one, has all files that were taken lately: a start reads at most so many
+# entries.
 _SNAPSHOT_INTERVAL = 100
 # Files in one list of missed files. If more were missed, another reconciliation follows.
 MAX_MISSED = 50_000
@@ -74,7 +75,7 @@ class LandingLog:
             "reconciled_at": state.reconciled_at,
             "missed": [state.missed, state.missed_done],
         }
-        if number % _SNAPSHOT_INTERVAL == 0:
+        if number == 1 or number % _SNAPSHOT_INTERVAL == 0:
             entry["taken"] = list(state.taken)
         self._write(str(number), entry)
 

@@ -89,8 +89,8 @@ def test_binary_keeps_its_bytes() -> None:
 
 # Without a modification time, which would give the test case another name in each pytest process.
 @pytest.mark.parametrize("data", [b"", b"\n\n  \n", gzip.compress(b"", mtime=0)])
-def test_an_empty_file_holds_no_document(data: bytes) -> None:
-    assert split(data) == []
+def test_an_empty_file_has_a_problem(data: bytes) -> None:
+    assert problems(data) == ["empty_file"]
 
 
 def test_a_byte_order_mark_is_not_part_of_the_text() -> None:
@@ -158,10 +158,13 @@ def test_memory_is_bounded_for_a_gzip_bomb() -> None:
 
 @given(st.binary(max_size=300))
 @example(b"\x0b")
-def test_any_nonblank_bytes_give_at_least_one_document(data: bytes) -> None:
+def test_any_bytes_give_at_least_one_document(data: bytes) -> None:
     assume(not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)))
     documents = split(data)
-    assert bool(documents) == bool(data.strip())
+    assert documents
+    assert [document.problem for document in documents if document.problem == "empty_file"] == (
+        [] if data.strip() else ["empty_file"]
+    )
     for document in documents:
         (document.raw or "").encode()
 

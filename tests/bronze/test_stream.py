@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame
 
 from spark_apps.bronze import app
 from spark_apps.lake import delta_tables
-from spark_apps.landing import landed_file, planner
+from spark_apps.landing.log import LandingLog
 from spark_apps.streaming.runner import StreamError
 from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready
 from spark_apps.tables import BRONZE_TWEETS
@@ -78,14 +78,11 @@ def test_an_unreadable_file_becomes_a_row(pipeline: Pipeline) -> None:
     assert [raw for raw, name, _ in rows if name == "good.json"] == ['{"id": 1}', '{"id": 2}']
 
 
-def test_hidden_files_are_reported_and_underscores_are_read(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(landed_file, "_RENAMED_WITHIN_SECONDS", -1.0)
+def test_names_with_an_underscore_are_read(pipeline: Pipeline) -> None:
     for name in (".hidden.json", "_under.json", "_SUCCESS"):
         (Path(pipeline.landing) / name).write_text('{"id": 1}')
     pipeline.run_once(*bronze_streams(pipeline))
-    assert bronze(pipeline) == [(None, ".hidden.json", "hidden"), ('{"id": 1}', "_under.json", None)]
+    assert bronze(pipeline) == [('{"id": 1}', "_under.json", None)]
 
 
 def test_a_file_that_disappears_after_listing_does_not_affect_other_files(pipeline: Pipeline) -> None:
@@ -103,25 +100,25 @@ def test_a_file_that_disappears_after_listing_does_not_affect_other_files(pipeli
     assert bronze(pipeline) == [(None, "gone.json", "vanished"), ('{"id": 2}', "here.json", None)]
 
 
-def test_missed_files_are_found_and_read(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is older than the cutoff and not in Bronze: the daily reconciliation finds it, and no other file."""
+def test_missed_files_are_found_and_read(pipeline: Pipeline) -> None:
+    """A file that is older than the cutoff and not in Bronze: the reconciliation finds it, and no other file."""
     pipeline.land("a.json", '{"id": 1}')
     pipeline.land("sub/b.json", '{"id": 2}')
     pipeline.land("c.zip", zip_file({"d.json": '{"id": 3}'}))
     pipeline.land("empty.json", "")
     assert [report.counts["rows"] for report in pipeline.run_once(*bronze_streams(pipeline))] == [4]
 
-    missed = pipeline.land("missed.json", '{"id": 4}')
+    pipeline.land("missed.json", '{"id": 4}')
+    cutoff = time.time()
     entry = Path(pipeline.lake, "checkpoints/bronze/landing/1.json")
-    state = json.loads(entry.read_text())
-    entry.write_text(json.dumps(state | {"cutoff": time.time() + 1}))  # as if it had appeared after the cutoff
+    entry.write_text(json.dumps(json.loads(entry.read_text()) | {"cutoff": cutoff}))  # as if it had appeared later
     assert pipeline.run_once(*bronze_streams(pipeline)) == []
 
-    entry.write_text(json.dumps(state | {"cutoff": time.time() + 1, "reconciled_at": 0}))
-    monkeypatch.setattr(planner, "OVERLAP_SECONDS", -10.0)
+    LandingLog(str(entry.parent)).request_reconciliation("now", cutoff)
+    pipeline.land("new.json", '{"id": 5}')
     reports = pipeline.run_once(*bronze_streams(pipeline))
-    assert [(report.counts["rows"], report.counts["missed"]) for report in reports] == [(0, 1), (1, 0)]
-    assert ('{"id": 4}', Path(missed).name, None) in bronze(pipeline)
+    assert [(report.counts["rows"], report.counts["missed"]) for report in reports] == [(1, 1), (1, 0)]
+    assert ('{"id": 4}', "missed.json", None) in bronze(pipeline)
     assert pipeline.run_once(*bronze_streams(pipeline)) == []
 
 

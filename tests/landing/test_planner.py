@@ -44,12 +44,13 @@ class Query:
         self.landing = landing
         self.log = LandingLog(str(folder))
         self.offset = 0
-        self.first = LandingState(reconciled_at=time.time() if reconciled_at is None else reconciled_at)
+        self.reconciled_at = time.time() if reconciled_at is None else reconciled_at
         self.processed: list[LandedFile] = []
         self.restart()
 
     def restart(self) -> None:
-        self.planner = LandingPlanner(self.log, ListDiscovery(self.landing), self.offset, self.first)
+        first = LandingState(reconciled_at=self.reconciled_at)
+        self.planner = LandingPlanner(self.log, ListDiscovery(self.landing), self.offset, first)
 
     def run_batch(self, max_files: int = 1000, max_bytes: int = 1 << 30) -> list[str]:
         planned = self.planner.plan(self.offset, max_files, max_bytes, None)
