@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def scanned(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def scanned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Record the folders that are read."""
     paths: list[str] = []
     scandir = os.scandir
