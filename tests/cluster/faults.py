@@ -23,11 +23,13 @@ class Fault:
     layer: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Injected:
     fault: Fault
     at: datetime
     driver: str
+    # When the first new driver was ready: the test may stop or restart the stream again before the round ends.
+    ready: datetime | None = None
 
 
 @dataclass
@@ -51,28 +53,38 @@ class FaultInjection:
         """Wait until the drivers are replaced and the tables hold the expected counts; print how long that took."""
         started = datetime.now(UTC)
         for injected in self._injected:
-            replaced = partial(self._is_replaced, injected)
-            until(replaced, seconds, f"a new driver after: {injected.fault.name}", 1)
+            self._wait_for_driver(injected, seconds)
         waited = (datetime.now(UTC) - started).total_seconds()
         labelled, complete = self.expected.wait(seconds, aggregates)
         for injected in self._injected:
-            print(f"\nrecovered: {injected.fault.name}{self._driver_time(injected)}", end="", flush=True)
+            print(f"\nrecovered: {injected.fault.name}{_driver_time(injected)}", end="", flush=True)
         last = (started - self._injected[-1].at).total_seconds() + waited
         suffix = f", aggregates after {last + complete:.0f} s" if aggregates else ""
         print(f"\nfrom the last of them: tweets labelled after {last + labelled:.0f} s{suffix}", flush=True)
 
+    def wait_for_driver(self, layer: str, seconds: float) -> None:
+        """Wait until the driver of `layer` is replaced, before the test stops or restarts the stream itself."""
+        for injected in self._injected:
+            if injected.fault.layer == layer:
+                self._wait_for_driver(injected, seconds)
+
+    def _wait_for_driver(self, injected: _Injected, seconds: float) -> None:
+        if injected.fault.layer and injected.ready is None:
+            replaced = partial(self._is_replaced, injected)
+            until(replaced, seconds, f"a new driver after: {injected.fault.name}", 1)
+
     def _is_replaced(self, injected: _Injected) -> bool:
         layer = injected.fault.layer
-        if not layer:
-            return True
-        return self.installation.driver_uid(layer) != injected.driver and bool(
-            self.installation.driver_ready_since(layer)
-        )
+        if self.installation.driver_uid(layer) != injected.driver:
+            injected.ready = self.installation.driver_ready_since(layer)
+        return injected.ready is not None
 
-    def _driver_time(self, injected: _Injected) -> str:
-        goal = f" (goal {injected.fault.goal:.0f} s)"
-        ready = self.installation.driver_ready_since(injected.fault.layer) if injected.fault.layer else None
-        return f": driver ready after {(ready - injected.at).total_seconds():.0f} s{goal}" if ready else goal
+
+def _driver_time(injected: _Injected) -> str:
+    goal = f" (goal {injected.fault.goal:.0f} s)"
+    if injected.ready is None:
+        return goal
+    return f": driver ready after {(injected.ready - injected.at).total_seconds():.0f} s{goal}"
 
 
 def recover(installation: Installation, expected: ExpectedTotals, *faults: Fault, aggregates: bool = True) -> None:

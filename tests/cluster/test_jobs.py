@@ -58,7 +58,6 @@ def test_a_rescore_survives_an_upgrade(installation: Installation, expected: Exp
     new driver to stop, but not for the executors that the killed driver has left.
     """
     assert installation.rows_by_model_version()["1"] > 0
-    gold = installation.driver_uid("gold")
     faults = FaultInjection(installation, expected)
     faults.inject(
         Fault("process of gold's driver killed", lambda: installation.signal_driver("gold", "KILL"), KILLED, "gold"),
@@ -69,8 +68,7 @@ def test_a_rescore_survives_an_upgrade(installation: Installation, expected: Exp
             "silver",
         ),
     )
-    until(lambda: installation.driver_uid("gold") != gold, 120, "the next driver of gold", every=1)
-    until(lambda: installation.driver_ready_since("gold"), 120, "the next driver of gold to be ready", every=1)
+    faults.wait_for_driver("gold", 240)
     until(lambda: installation.pods("Succeeded", "Failed", selector=_GOLD_EXECUTORS), 60, "an executor that has ended")
 
     run = airflow.trigger("rescore_gold", reason="one version for all")
