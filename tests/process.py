@@ -52,6 +52,11 @@ class Running:
             )
 
     @property
+    def group(self) -> int:
+        """The id of the process group, with the JVM and its Python workers."""
+        return self._process.pid
+
+    @property
     def output(self) -> str:
         return self._log.read_text(errors="replace")
 

@@ -64,6 +64,30 @@ def test_all_layers_run_on_s3() -> None:
 
 
 @pytest.mark.usefixtures("s3")
+def test_bronze_reads_the_messages_of_a_queue() -> None:
+    """A repeated message is read once, a lost one is left to the reconciliation, and a foreign one stays."""
+    sqs = boto3.client("sqs")
+    queue = sqs.create_queue(QueueName="landing")["QueueUrl"]
+    event = {
+        "eventName": "ObjectCreated:Put",
+        "eventTime": "2026-11-28T10:00:00.000Z",
+        "s3": {"bucket": {"name": "tweets"}, "object": {"key": "landing/a.json", "size": 9, "eTag": "1"}},
+    }
+    for name in ("a", "without a message"):
+        boto3.client("s3").put_object(Bucket="tweets", Key=f"landing/{name}.json", Body=b'{"id": 1}')
+    for body in (json.dumps({"Records": [event]}), json.dumps({"Records": [event]}), "hello"):
+        sqs.send_message(QueueUrl=queue, MessageBody=body)
+    # moto keeps the objects of other tests.
+    where = ["--landing", "s3a://tweets/landing", "--lake", "s3a://tweets/queue"]
+    done = process.run("run", "bronze", *where, "--once", "--json", env={"TWEETS_LANDING_QUEUE": queue})
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["bronze"] == 1
+    attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+    assert attributes["ApproximateNumberOfMessages"] == "0"
+    assert attributes["ApproximateNumberOfMessagesNotVisible"] == "1"
+
+
+@pytest.mark.usefixtures("s3")
 def test_a_missing_bucket_is_named() -> None:
     arguments = ["--landing", "s3a://absent/x", "--lake", "s3a://tweets/lake", "--once"]
     done = CliRunner().invoke(app, ["run", *arguments])

@@ -64,3 +64,8 @@ def test_any_other_text_is_refused_as_an_interval(text: str) -> None:
         assert seconds(text) >= 0
     except ValueError as error:
         assert "write a number and a unit" in str(error)
+
+
+def test_a_queue_needs_a_landing_on_s3() -> None:
+    with pytest.raises(SettingsError, match="TWEETS_LANDING_QUEUE is set, but landing /x is not on S3"):
+        load(landing="/x", landing_queue="https://sqs/landing")

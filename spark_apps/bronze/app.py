@@ -61,5 +61,5 @@ def _reconcile(spark: SparkSession, lake: str, landing: str, log: LandingLog) ->
     missed = find_missed_files(spark, lake, landing, before)
     if missed:
         _log.warning("%d landed files are not in Bronze, the first is %s: reading them now", len(missed), missed[0].uri)
-    log.write_missed(name, missed)
+    log.write_missed(name, before, missed)
     return len(missed)

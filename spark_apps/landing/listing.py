@@ -117,9 +117,14 @@ class Folder:
             subdirectories = []
             with entries:
                 for entry in entries:
-                    if entry.is_dir():
+                    try:
+                        is_directory = entry.is_dir()
+                        entry_status = entry.stat()
+                    except OSError:  # removed meanwhile, or a link that leads nowhere
+                        continue
+                    if is_directory:
                         subdirectories.append(entry.path)
-                    elif (file := self._file(entry, after, moved_at, now)) is not None:
+                    elif (file := self._file(entry.path, entry_status, after, moved_at, now)) is not None:
                         yield file
             self._directories[path] = _Directory(status.st_mtime_ns, tuple(subdirectories))
             stack.extend((child, moved_at) for child in subdirectories)
@@ -127,17 +132,13 @@ class Folder:
     def forget(self) -> None:
         self._all_read_at = 0.0
 
-    def _file(self, entry: "os.DirEntry[str]", after: float, moved_at: float, now: float) -> LandedFile | None:
-        try:
-            status = entry.stat()
-        except OSError:  # removed meanwhile, or a link without a target
-            return None
+    def _file(self, path: str, status: os.stat_result, after: float, moved_at: float, now: float) -> LandedFile | None:
         landed_at = min(status.st_ctime, now)
         if landed_at <= after:
             landed_at = moved_at
         if landed_at <= after or not stat.S_ISREG(status.st_mode):
             return None
-        problem = name_problem(os.path.relpath(entry.path, self._root), landed_at, now)
+        problem = name_problem(os.path.relpath(path, self._root), landed_at, now)
         if problem is None:
             return None
-        return LandedFile(landed_at, f"file:{entry.path}", status.st_size, str(status.st_mtime_ns), problem)
+        return LandedFile(landed_at, f"file:{path}", status.st_size, str(status.st_mtime_ns), problem)

@@ -118,15 +118,15 @@ class LandingLog:
         request = self._read("reconciliation")
         return None if request is None else (request["name"], request["before"])
 
-    def write_missed(self, name: str, files: Sequence[LandedFile]) -> None:
+    def write_missed(self, name: str, before: float, files: Sequence[LandedFile]) -> None:
         """Answer a request with the list of missed files, which replaces the list before."""
-        self._write("missed", {"name": name, "files": _to_json(files)})
+        self._write("missed", {"name": name, "before": before, "files": _to_json(files)})
         storage.delete(f"{self.folder}/reconciliation.json")
 
-    def missed(self) -> tuple[str, list[LandedFile]]:
-        """Return the name and the files of the last list of missed files; "" if there is none yet."""
+    def missed(self) -> tuple[str, float, list[LandedFile]]:
+        """Return the arguments of the last `write_missed`; "" as the name if there is none yet."""
         entry = self._read("missed")
-        return ("", []) if entry is None else (entry["name"], _files(entry))
+        return ("", 0.0, []) if entry is None else (entry["name"], entry["before"], _files(entry))
 
     def _read(self, name: str) -> Any:
         data = storage.read(f"{self.folder}/{name}.json")

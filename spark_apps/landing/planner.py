@@ -77,10 +77,13 @@ class LandingPlanner:
         return self._missed.popleft()
 
     def _load_missed(self) -> None:
-        name, files = self._log.missed()
+        name, before, files = self._log.missed()
         if name != self._state.missed:
             self._state.missed, self._state.missed_done = name, 0
-            if len(files) == MAX_MISSED:
+            if len(files) < MAX_MISSED:
+                # All other files that landed until then are in Bronze: a message about one is a late repetition.
+                self._state.taken.shrink(before)
+            else:
                 self._state.reconciled_at = 0.0
         if name == self._awaited:
             self._awaited = ""

@@ -42,7 +42,7 @@ class SparkFileLog:
                     taken.add(file)
             elif file.landed_at <= cutoff:
                 missed.append(file)
-        log.write_missed("adopted", missed)
+        log.write_missed("adopted", cutoff, missed)
         return LandingState(taken, time.time())
 
     def _entries(self) -> Iterator[dict[str, Any]]:

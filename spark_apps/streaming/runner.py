@@ -169,7 +169,9 @@ class StreamRunner:
         else:
             writer = writer.trigger(processingTime=f"{int(seconds(trigger) * 1000)} milliseconds")
         query = writer.start()
-        for _ in range(_SOURCE_RETRIES):
+        # The source of a table has no process.
+        retries = 0 if stream.reads else _SOURCE_RETRIES
+        for _ in range(retries):
             if not self._source_has_timed_out(query):
                 break
             _log.warning(

@@ -94,6 +94,8 @@ def test_only_regular_files_are_listed_and_links_do_not_loop(folder: Path) -> No
     target = write(folder / "a.json")
     (folder / "loop").symlink_to(folder)
     (folder / "gone.json").symlink_to(folder / "nothing")
+    (folder / "this.json").symlink_to(folder / "that.json")
+    (folder / "that.json").symlink_to(folder / "this.json")
     (folder / "link.json").symlink_to(target)
     os.mkfifo(folder / "pipe.json")
     assert names(Folder(str(folder))) == ["a.json", "link.json"]

@@ -182,7 +182,7 @@ def test_missed_files_are_requested_daily_and_read_once(
     assert query.offset == before + 1
 
     monkeypatch.setattr(planner, "MAX_MISSED", 3)
-    query.log.write_missed(request[0], [LandedFile(1.0, f"file:/missed-{number}", 1, "") for number in range(3)])
+    query.log.write_missed(*request, [LandedFile(1.0, f"file:/missed-{number}", 1, "") for number in range(3)])
     assert query.run_batch(max_files=2) == ["missed-0", "missed-1"]
     query.restart()
     assert query.run_batch(max_files=2) == ["missed-2"]
