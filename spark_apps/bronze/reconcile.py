@@ -33,8 +33,9 @@ def find_missed_files(spark: SparkSession, lake: str, landing: str, before: floa
         At most `MAX_MISSED` files.
     """
     listed = spark.range(1, numPartitions=1).mapInArrow(_lister(landing, before), _SCHEMA)
-    # A file in an archive is `<archive>!/<path>`.
-    read = delta_tables.read(spark, lake, BRONZE_TWEETS).select(F.substring_index("source_file", "!/", 1).alias("uri"))
+    # A file in an archive is `<archive>!/<path>`, and the name of a folder may end with an exclamation mark.
+    uris = F.array("source_file", F.substring_index("source_file", "!/", 1))
+    read = delta_tables.read(spark, lake, BRONZE_TWEETS).select(F.explode(uris).alias("uri"))
     missed = listed.join(read.distinct(), "uri", "left_anti").orderBy("landed_at", "uri").limit(MAX_MISSED)
     return [LandedFile(*row) for row in missed.select(_ARROW_SCHEMA.names).collect()]
 

@@ -103,7 +103,7 @@ def test_a_file_that_disappears_after_listing_does_not_affect_other_files(pipeli
 def test_missed_files_are_found_and_read(pipeline: Pipeline) -> None:
     """A file that is older than the cutoff and not in Bronze: the reconciliation finds it, and no other file."""
     pipeline.land("a.json", '{"id": 1}')
-    pipeline.land("sub/b.json", '{"id": 2}')
+    pipeline.land("sub!/b.json", '{"id": 2}')
     pipeline.land("c.zip", zip_file({"d.json": '{"id": 3}'}))
     pipeline.land("empty.json", "")
     assert [report.counts["rows"] for report in pipeline.run_once(*bronze_streams(pipeline))] == [4]
