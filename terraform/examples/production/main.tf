@@ -76,7 +76,7 @@ module "identity" {
   method            = var.method
   oidc_provider_arn = module.cluster.oidc_provider_arn
   namespaces        = { platform = "tweet-sentiment", streams = "tweet-sentiment-streams" }
-  landing_queue_arn = module.storage.landing_queue_arn
+  landing_queue     = var.landing_queue ? { arn = module.storage.landing_queue_arn } : null
   landing           = { bucket_arn = module.storage.landing_arn, key_arn = module.storage.landing_key_arn, prefix = module.storage.landing_prefix }
   lake              = { bucket_arn = module.storage.lake_arn, key_arn = module.storage.lake_key_arn }
   dashboard_typing  = var.dashboard_typing

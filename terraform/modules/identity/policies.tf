@@ -49,11 +49,11 @@ locals {
         Condition = local.through_s3
       },
       {
-        when     = access.landing == "read" && var.landing_queue_arn != null
+        when     = access.landing == "read" && var.landing_queue != null
         Sid      = "ReadQueue"
         Effect   = "Allow"
         Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage"]
-        Resource = coalesce(var.landing_queue_arn, "*")
+        Resource = try(var.landing_queue.arn, null)
       },
       {
         when     = access.landing == "put"

@@ -61,9 +61,9 @@ variable "landing" {
   type        = object({ bucket_arn = string, key_arn = string, prefix = string })
 }
 
-variable "landing_queue_arn" {
-  description = "ARN of the SQS queue with S3's notifications about the landing zone, which Bronze reads. Null if there is none."
-  type        = string
+variable "landing_queue" {
+  description = "The SQS queue with S3's notifications about the landing zone, which Bronze reads: its ARN. Null if there is none."
+  type        = object({ arn = string })
   default     = null
 }
 
