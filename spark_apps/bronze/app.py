@@ -13,14 +13,13 @@ from spark_apps.streaming import checkpoint
 from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest
 from spark_apps.tables import BRONZE_TWEETS
 
-_NAME = "bronze"
 _log = logging.getLogger(__name__)
 
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     """Return the stream of this layer."""
     lake, landing = settings.require("lake", "landing")
-    log = LandingLog(f"{checkpoint.location(lake, _NAME)}/landing")
+    log = LandingLog(f"{checkpoint.location(lake, 'bronze')}/landing")
     options = Options(
         landing=landing,
         log=log.folder,
@@ -49,7 +48,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         spark.dataSource.register(LandingSource)
         return spark.readStream.format(FORMAT).options(**options.to_spark()).load()
 
-    return [Stream(_NAME, documents, (), (BRONZE_TWEETS,), always_ready(process))]
+    return [Stream("bronze", documents, (), (BRONZE_TWEETS,), always_ready(process))]
 
 
 def _reconcile(spark: SparkSession, lake: str, landing: str, log: LandingLog) -> int:
