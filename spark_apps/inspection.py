@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spark_apps.bronze.documents import Document, read_documents
-from spark_apps.settings import SettingsError
+from spark_apps.settings import check_files
 from spark_apps.silver.near_formats import NearFormat, near_formats
 from spark_apps.silver.records import Rejected, Tweet, read_records
 from spark_apps.silver.tweet_formats import find_format
@@ -28,7 +28,7 @@ class RecordReport:
     """One record: where it is, and the tweet or the reason of its rejection. Texts are shortened.
 
     Attributes:
-        member: path of the file in an archive; "" if the file is no archive.
+        member: path of the file in an archive; "" if the file is not an archive.
         document: position of the document in its file, from 0.
         record: index of the record in its document, from 0.
         format: name of the format that matched; None if none did.
@@ -79,8 +79,7 @@ def inspect_files(
         SettingsError: a file does not exist.
         OSError: a file is not readable.
     """
-    if missing := [file for file in files if not file.is_file()]:
-        raise SettingsError("\n".join(f"{file} is no file: check the path" for file in missing))
+    check_files(files)
     for file in files:
         yield _inspect(file, formats, max_document_mb << 20, limit)
 

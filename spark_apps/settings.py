@@ -1,6 +1,7 @@
 """Typed settings from command line options and TWEETS_… environment variables; all errors are reported together."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -132,6 +133,16 @@ def load(**flags: Any) -> Settings:
             where = f"--{name.replace('_', '-')} (or TWEETS_{name.upper()}): " if name else ""
             lines.append(where + _message(problem["msg"]))
         raise SettingsError("\n".join(lines)) from None
+
+
+def check_files(files: Iterable[Path]) -> None:
+    """Check that files exist.
+
+    Raises:
+        SettingsError: one or more of them do not; the message names all of them.
+    """
+    if missing := [file for file in files if not file.is_file()]:
+        raise SettingsError("\n".join(f"{file} is no file: check the path" for file in missing))
 
 
 def load_from_environment(kind: type[Kind]) -> Kind:

@@ -17,6 +17,12 @@ def bucket_and_key(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
+def bucket_and_prefix(folder: str) -> tuple[str, str]:
+    """Split the s3a:// URI of a folder; the prefix ends with a slash, or is empty for the whole bucket."""
+    bucket, key = bucket_and_key(folder)
+    return bucket, f"{key.rstrip('/')}/" if key else ""
+
+
 def client(service: str) -> Any:
     """Return the client of an AWS service, with AWS's default credentials chain."""
     import boto3  # only processes that use AWS need it
@@ -71,8 +77,7 @@ def exists(uri: str) -> bool:
         return local_path(uri).is_dir()
     from botocore.exceptions import BotoCoreError, ClientError
 
-    bucket, key = bucket_and_key(uri)
-    prefix = f"{key.rstrip('/')}/" if key else ""
+    bucket, prefix = bucket_and_prefix(uri)
     try:
         listed = client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
     except (ClientError, BotoCoreError) as error:
@@ -146,8 +151,8 @@ def names(folder: str) -> list[str]:
     if not is_s3(folder):
         path = local_path(folder)
         return [file.name for file in path.iterdir()] if path.is_dir() else []
-    bucket, key = bucket_and_key(folder)
-    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{key}/", Delimiter="/")
+    bucket, prefix = bucket_and_prefix(folder)
+    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
     return [item["Key"].rpartition("/")[2] for page in pages for item in page.get("Contents", ())]
 
 

@@ -40,7 +40,7 @@ def read_files(files: Iterable[LandedFile], schema: pa.Schema, max_document_byte
 
 def _rows(file: LandedFile, max_document_bytes: int) -> Iterator[dict[str, Any]]:
     ingested_at = datetime.now(UTC)
-    # The name of a file may be no valid text.
+    # The name of a file may not be valid UTF-8.
     uri = file.uri.encode("utf-8", "replace").decode()
     # Each file of an archive counts its documents from 0.
     for member, documents in groupby(_documents(file, max_document_bytes), lambda document: document.member):

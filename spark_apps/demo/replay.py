@@ -8,7 +8,7 @@ from threading import Event
 
 from spark_apps import storage
 from spark_apps.bronze.documents import Document, read_documents
-from spark_apps.settings import SettingsError
+from spark_apps.settings import check_files
 from spark_apps.silver.records import Tweet, read_records
 
 _SLICE_SECONDS = 1.0
@@ -35,9 +35,7 @@ def replay(
     Raises:
         SettingsError: a file does not exist.
     """
-    missing = [str(file) for file in files if not file.is_file()]
-    if missing:
-        raise SettingsError("\n".join(f"{file} is no file: check the path" for file in missing))
+    check_files(files)
     # The prefix is unique, so a replay never overwrites landed files.
     prefix = f"replay-{time.time_ns()}"
     landed = 0

@@ -37,8 +37,7 @@ class Prefix:
     """Lists the objects under a prefix on S3: 1,000 objects a request."""
 
     def __init__(self, landing: str) -> None:
-        self._bucket, key = storage.bucket_and_key(landing)
-        self._prefix = f"{key.rstrip('/')}/" if key else ""
+        self._bucket, self._prefix = storage.bucket_and_prefix(landing)
 
     def files(self, after: float) -> Iterator[LandedFile]:
         now = time.time()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from spark_apps import storage
@@ -51,7 +51,7 @@ class LandingLog:
         """Return the files of an entry.
 
         Raises:
-            LandingLogError: there is no such entry.
+            LandingLogError: the entry does not exist.
         """
         entry = self._read(str(number))
         if entry is None:
@@ -80,7 +80,7 @@ class LandingLog:
         self._write(str(number), entry)
 
     def restore(self, end: int) -> LandingState | None:
-        """Return the state after the entry `end`; None if there is no such entry."""
+        """Return the state after the entry `end`; None if the entry does not exist."""
         state = None
         for number in range(max(1, _snapshot(end)), end + 1):
             entry = self._read(str(number))
@@ -140,8 +140,8 @@ def _snapshot(number: int) -> int:
     return number // _SNAPSHOT_INTERVAL * _SNAPSHOT_INTERVAL
 
 
-def _to_json(files: Sequence[LandedFile]) -> list[list[str | float]]:
-    return [[file.landed_at, file.uri, file.size, file.version, file.problem] for file in files]
+def _to_json(files: Sequence[LandedFile]) -> list[tuple[str | float, ...]]:
+    return [astuple(file) for file in files]
 
 
 def _files(entry: Any) -> list[LandedFile]:

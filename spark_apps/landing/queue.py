@@ -30,8 +30,7 @@ class QueueDiscovery:
 
     def __init__(self, url: str, landing: str) -> None:
         self._url = url
-        self._bucket, key = storage.bucket_and_key(landing)
-        self._prefix = f"{key.rstrip('/')}/" if key else ""
+        self._bucket, self._prefix = storage.bucket_and_prefix(landing)
         self._sqs = storage.client("sqs")
         # Each file, and the receipt of its message if it is the last one in it.
         self._found: deque[tuple[LandedFile, str]] = deque()
@@ -51,9 +50,9 @@ class QueueDiscovery:
                     self._receipts.append(receipt)
                 if is_new:
                     return file
+            taken.drop_oldest()
             if not self._receive(until):
                 break
-        taken.drop_oldest()
         return None
 
     def is_idle(self) -> bool:
@@ -111,7 +110,7 @@ class QueueDiscovery:
             raise ValueError("a file outside of the landing")
         if key.endswith("/"):
             return
-        # There is no later message about a hidden object: report it at once.
+        # No later message follows about a hidden object: report it at once.
         problem = name_problem(key.removeprefix(self._prefix), landed_at, float("inf"))
         if problem is not None:
             uri = f"s3a://{bucket}/{key}"

@@ -1,4 +1,4 @@
-"""Explain why an object is no tweet: the formats that come nearest, and the fields that the object lacks for them."""
+"""Explain why an object is not a tweet: the formats that come nearest, and the fields that it lacks for them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

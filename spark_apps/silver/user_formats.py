@@ -93,7 +93,7 @@ _FORMATS = TypeAdapter(Annotated[dict[_Name, DeclaredFormat], Field(max_length=M
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that occurs twice, of which YAML would keep the last."""
+    """Refuse a key that occurs twice: YAML would keep the last value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
