@@ -138,7 +138,9 @@ def make_session(settings: Settings) -> SparkSession:
             .config("spark.ui.enabled", "false")
             .config("spark.sql.shuffle.partitions", settings.cores or os.cpu_count() or 1)
         )
-    for key, value in _SPARK.items():
+    # End a Python worker that neither reads nor writes for so long: its task has to fail before the process is stuck.
+    idle_seconds = str(max(1, int(settings.stuck_seconds / 2)))
+    for key, value in (_SPARK | {"spark.python.worker.idleTimeoutSeconds": idle_seconds}).items():
         builder = builder.config(key, value)
     endpoint = os.environ.get(S3_ENDPOINT_ENV)
     if endpoint:
@@ -171,6 +173,7 @@ _SPARK = {
     "spark.sql.codegen.cache.maxEntries": "1000",
     "spark.sql.streaming.noDataMicroBatches.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
+    "spark.python.worker.killOnIdleTimeout": "true",
     # A stop gives the Python work of the running batch this time to finish.
     "spark.sql.streaming.stopTimeout": "30s",
 }

@@ -135,7 +135,7 @@ GOLD_SENTIMENT = Table(
         _LANG,
         _TEXT,
         _MENTIONS,
-        Column("label", "STRING", "most probable sentiment: negative, neutral or positive"),
+        Column("label", "STRING", "most probable sentiment: negative, neutral or positive; null if scoring failed"),
         Column("score", "FLOAT", "probability of label"),
         Column("negative", "FLOAT", "probability that the tweet is negative"),
         Column("neutral", "FLOAT", "probability that the tweet is neutral"),

@@ -1,15 +1,19 @@
 """Bronze: read the files of the landing, write each document unchanged to bronze/tweets."""
 
 import logging
+from collections.abc import Sequence
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_apps.bronze.poison import find_poison_files, read_batch
 from spark_apps.bronze.reconcile import find_missed_files
-from spark_apps.bronze.source import FORMAT, LandingSource, Options
+from spark_apps.bronze.source import FORMAT, LandingSource, Options, batch_files
+from spark_apps.landing.landed_file import LandedFile
 from spark_apps.landing.log import LandingLog
 from spark_apps.settings import Settings
 from spark_apps.streaming import checkpoint
+from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest
 from spark_apps.tables import BRONZE_TWEETS
 
@@ -30,9 +34,21 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         parallelism=spark.sparkContext.defaultParallelism,
     )
 
+    def files(batch: Batch) -> list[LandedFile]:
+        start, end = (checkpoint.read_offsets(spark, lake, "bronze", number) for number in (batch.id - 1, batch.id))
+        return batch_files(log.folder, start or {}, end)
+
+    def find_poison(batch: Batch) -> Sequence[PoisonRow]:
+        return find_poison_files(spark, files(batch), options.max_document_bytes)
+
+    def documents(batch: Batch) -> DataFrame:
+        if not batch.poison:
+            return batch.rows
+        return read_batch(spark, files(batch), batch.poison, options.max_document_bytes)
+
     def process(batch: Batch) -> BatchResult:
         missed = _reconcile(spark, lake, landing, log)
-        rows = batch.rows.withColumn("ingest_date", F.to_date("ingested_at")).persist()
+        rows = documents(batch).withColumn("ingest_date", F.to_date("ingested_at")).persist()
         try:
             files_read = F.count_if(F.col("position") == 0)
             ((document_count, file_count, landed),) = rows.agg(
@@ -44,11 +60,11 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
             rows.unpersist()
         return BatchResult(counts, file_count, landed)
 
-    def documents() -> DataFrame:
+    def source() -> DataFrame:
         spark.dataSource.register(LandingSource)
         return spark.readStream.format(FORMAT).options(**options.to_spark()).load()
 
-    return [Stream("bronze", documents, (), (BRONZE_TWEETS,), always_ready(process))]
+    return [Stream("bronze", source, (), (BRONZE_TWEETS,), always_ready(process, find_poison))]
 
 
 def _reconcile(spark: SparkSession, lake: str, landing: str, log: LandingLog) -> int:

@@ -111,12 +111,7 @@ class LandingReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         return start if planned == number else {"batch": planned}
 
     def partitions(self, start: dict[str, int], end: dict[str, int]) -> Sequence[InputPartition]:
-        if "logOffset" in end:
-            files = self._spark_file_log().files(start.get("logOffset", -1), end["logOffset"])
-        else:
-            log = LandingLog(self._options.log)
-            numbers = range(start.get("batch", 0) + 1, end["batch"] + 1)
-            files = [file for number in numbers for file in log.files(number)]
+        files = batch_files(self._options.log, start, end)
         return [InputPartition(part) for part in split(files, self._options.parallelism)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
@@ -137,11 +132,20 @@ class LandingReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             discovery = ListDiscovery(listing)
             first = LandingState(reconciled_at=time.time())
         if "logOffset" in start and not log.has(1):
-            first = self._spark_file_log().adopt(start["logOffset"], listing, log)
+            first = _spark_file_log(options.log).adopt(start["logOffset"], listing, log)
         return LandingPlanner(log, discovery, start.get("batch", 0), first)
 
-    def _spark_file_log(self) -> SparkFileLog:
-        return SparkFileLog(self._options.log.rpartition("/")[0])
+
+def batch_files(log: str, start: dict[str, int], end: dict[str, int]) -> list[LandedFile]:
+    """Return the files between two offsets; `log` is the folder of the write-ahead log."""
+    if "logOffset" in end:
+        return _spark_file_log(log).files(start.get("logOffset", -1), end["logOffset"])
+    numbers = range(start.get("batch", 0) + 1, end["batch"] + 1)
+    return [file for number in numbers for file in LandingLog(log).files(number)]
+
+
+def _spark_file_log(log: str) -> SparkFileLog:
+    return SparkFileLog(log.rpartition("/")[0])
 
 
 def split(files: Sequence[LandedFile], parallelism: int) -> list[list[LandedFile]]:

@@ -1,6 +1,6 @@
 """Gold: score each tweet of silver/tweets into gold/sentiment, then aggregate into gold/trends and gold/mentions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from delta.tables import DeltaTable
@@ -8,12 +8,13 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_apps.gold.production_model import open_model
+from spark_apps.gold.scoring import find_poison_tweets, score_tweets
 from spark_apps.gold.transform import mentions, new_sentiment, trends
 from spark_apps.labels import LABELS
 from spark_apps.lake import delta_tables
 from spark_apps.scoring.description import ModelVersion
-from spark_apps.scoring.udf import add_sentiment
 from spark_apps.settings import Settings
+from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.stream import Batch, BatchResult, Process, Stream, always_ready, newest
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS
 
@@ -38,13 +39,15 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     def prepare() -> Process | None:
         # A batch uses the version that is in production when the batch begins to wait for its turn.
         model = models.current()
-        return partial(score, model, models.problem) if model else None
+        if model is None:
+            return None
+        return Process(partial(score, model, models.problem), partial(find_poison, model))
 
     def score(model: ModelVersion, problem: str, batch: Batch) -> BatchResult:
-        rows = add_sentiment(batch.rows, model).persist()
+        rows = score_tweets(batch.rows, model, batch.poison).persist()
         try:
             ((tweets, cached, landed),) = rows.agg(F.count("*"), F.count_if("cached"), newest("landed_at")).collect()
-            counts = {"rows": tweets}
+            counts = {"rows": tweets, "unscored": len(batch.poison)}
             batch.writers[GOLD_SENTIMENT.name].append(new_sentiment(rows), batch.id, counts)
         finally:
             rows.unpersist()
@@ -57,6 +60,9 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
             model_problem=problem,
             findings=models.findings,
         )
+
+    def find_poison(model: ModelVersion, batch: Batch) -> Sequence[PoisonRow]:
+        return find_poison_tweets(batch.rows, model)
 
     def tweets() -> DataFrame:
         return delta_tables.read_stream(spark, lake, SILVER_TWEETS, _MAX_TWEETS_BYTES)

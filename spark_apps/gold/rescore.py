@@ -26,16 +26,18 @@ from spark_apps.errors import UserError
 from spark_apps.gold.app import aggregates
 from spark_apps.gold.production_model import open_model
 from spark_apps.gold.rescore_plan import Part, is_stale, plan_parts
+from spark_apps.gold.scoring import find_poison_tweets, score_tweets
 from spark_apps.gold.transform import mentions, trends
 from spark_apps.lake import delta_tables, hadoop_fs
 from spark_apps.lake.commits import LakeError, open_table
 from spark_apps.lake.writer import TableWriter
 from spark_apps.monitoring.log import event_line
 from spark_apps.scoring.description import ModelVersion
-from spark_apps.scoring.udf import ADDED_COLUMNS, add_sentiment
+from spark_apps.scoring.udf import ADDED_COLUMNS
 from spark_apps.session import make_session
 from spark_apps.settings import Settings
 from spark_apps.signals import set_on_signal
+from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.runner import StreamRunner
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
 
@@ -164,17 +166,27 @@ def _rewrite(
     """Score the part `number` of `parts` again and replace its rows."""
     started, part = time.monotonic(), parts[number]
     rows = delta_tables.read(spark, writer.lake, GOLD_SENTIMENT, writer.current_version()).where(part.condition)
-    writer.replace(_with_new_sentiment(rows, model), number, part.condition)
+    try:
+        writer.replace(_with_new_sentiment(rows, model), number, part.condition)
+    except UserError:
+        raise
+    except Exception:
+        poison = find_poison_tweets(rows.where(is_stale(model)), model)
+        if not poison:
+            raise
+        for row in poison:
+            _log.error("part %d: tweet %s gets no label: %s", number + 1, row.key[0], row.cause)
+        writer.replace(_with_new_sentiment(rows, model, poison), number, part.condition)
     done, to_do = (sum(part.tweets for part in selected) for selected in (parts[: number + 1], parts))
     seconds = time.monotonic() - started
     return PartReport(number + 1, len(parts), str(part.day), part.tweets, seconds, done, to_do, model.version)
 
 
-def _with_new_sentiment(rows: DataFrame, model: ModelVersion) -> DataFrame:
+def _with_new_sentiment(rows: DataFrame, model: ModelVersion, poison: Sequence[PoisonRow] = ()) -> DataFrame:
     """Return `rows` of GOLD_SENTIMENT, with stale rows scored by `model` and the other rows unchanged."""
     stale = rows.where(is_stale(model)).withColumnRenamed("scored_at", "first_scored_at")
     rescored = (
-        add_sentiment(stale.drop(*ADDED_COLUMNS, "rescored_at"), model)
+        score_tweets(stale.drop(*ADDED_COLUMNS, "rescored_at"), model, poison)
         .withColumn("rescored_at", F.col("scored_at"))
         .withColumn("scored_at", F.col("first_scored_at"))
     )

@@ -15,7 +15,8 @@ def new_sentiment(scored_tweets: DataFrame) -> DataFrame:
 def trends(sentiment: DataFrame) -> DataFrame:
     """Count rows of GOLD_SENTIMENT by minute, language and label: rows of GOLD_TRENDS."""
     return (
-        sentiment.groupBy(
+        sentiment.where("label IS NOT NULL")
+        .groupBy(
             F.date_trunc("minute", "timestamp").alias("minute"),
             "lang",
             "label",
@@ -29,7 +30,8 @@ def trends(sentiment: DataFrame) -> DataFrame:
 def mentions(sentiment: DataFrame) -> DataFrame:
     """Count rows of GOLD_SENTIMENT by mentioned account, day and language: rows of GOLD_MENTIONS."""
     return (
-        sentiment.select(F.explode("mentions").alias("mention"), "timestamp", "lang", "label", "tweet_date")
+        sentiment.where("label IS NOT NULL")
+        .select(F.explode("mentions").alias("mention"), "timestamp", "lang", "label", "tweet_date")
         .groupBy("mention", "lang", "tweet_date")
         .agg(
             F.min("timestamp").alias("first_seen"),

@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +20,9 @@ from pyspark.sql.types import StructType
 from spark_apps.labels import LABELS
 from spark_apps.scoring import worker
 from spark_apps.scoring.description import DESCRIPTION_FILE, TOKENIZER_FILE, Description, ModelVersion
+from spark_apps.scoring.scorer import Scorer
+
+ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 # Rows per task. With larger tasks a batch would show no progress for minutes, for example in a rescore of large files.
 _TASK_ROWS = 4_000
@@ -48,7 +51,7 @@ def add_sentiment(tweets: DataFrame, model: ModelVersion) -> DataFrame:
     """
     spark = tweets.sparkSession
     archive = _distribute(spark, model)
-    threads = int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))
+    threads = _threads(spark)
     sessions = max(1, spark.sparkContext.defaultParallelism // threads)
     tasks = max(sessions, math.ceil(tweets.count() / _TASK_ROWS))
     added = StructType.fromDDL(", ".join(f"{name} {type_}" for name, type_ in ADDED_COLUMNS.items()))
@@ -58,7 +61,20 @@ def add_sentiment(tweets: DataFrame, model: ModelVersion) -> DataFrame:
     return rows.withColumn("model", F.lit(model.name)).withColumn("model_version", F.lit(model.version))
 
 
-def _scorer(archive: str, threads: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def worker_functions(spark: SparkSession, model: ModelVersion) -> tuple[ArrowFunction, Callable[[], Scorer]]:
+    """Return the function with which `add_sentiment` scores the column `full_text`, and one that loads the model.
+
+    Both run in a Python worker.
+    """
+    archive, threads = _distribute(spark, model), _threads(spark)
+    return _scorer(archive, threads), partial(worker.load, archive, threads)
+
+
+def _threads(spark: SparkSession) -> int:
+    return int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))
+
+
+def _scorer(archive: str, threads: int) -> ArrowFunction:
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             texts = [text or "" for text in batch.column("full_text").to_pylist()]
@@ -87,7 +103,7 @@ def load_model(spark: SparkSession, model: ModelVersion) -> set[str]:
         The precisions in which the workers score, such as `int8`; see `Scorer.precision`.
     """
     archive = _distribute(spark, model)
-    threads = int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))
+    threads = _threads(spark)
     workers = max(1, spark.sparkContext.defaultParallelism // threads)
 
     def load(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

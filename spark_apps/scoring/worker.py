@@ -4,6 +4,7 @@ Spark pickles the function that it sends to workers. The function imports this m
 outlives the task.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,15 @@ _CACHED_TEXTS = 50_000
 
 _cache = PredictionCache(_CACHED_TEXTS)
 _scorer: tuple[str, Scorer] | None = None
+
+
+def _forget() -> None:
+    global _cache, _scorer
+    _cache, _scorer = PredictionCache(_CACHED_TEXTS), None
+
+
+# The threads of a scorer end with a fork.
+os.register_at_fork(after_in_child=_forget)
 
 
 def score(archive: str, threads: int, texts: Sequence[str]) -> tuple[Probabilities, list[bool]]:

@@ -8,8 +8,15 @@ from pyspark.sql import functions as F
 
 from spark_apps.lake import delta_tables
 from spark_apps.settings import Settings
-from spark_apps.silver.transform import distinct_tweets, parse_records, rejects
+from spark_apps.silver.transform import (
+    distinct_tweets,
+    find_poison_documents,
+    parse_records,
+    reject_poison,
+    rejects,
+)
 from spark_apps.silver.user_formats import load_formats
+from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest
 from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, SILVER_TWEETS
 
@@ -25,16 +32,19 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     formats = load_formats(settings.formats)
 
     def process(batch: Batch) -> BatchResult:
-        records = parse_records(batch.rows, SILVER_TWEETS, formats).persist()
+        records = parse_records(reject_poison(batch.rows, batch.poison), SILVER_TWEETS, formats).persist()
         try:
             return _write(records, batch, lake)
         finally:
             records.unpersist()
 
+    def find_poison(batch: Batch) -> Sequence[PoisonRow]:
+        return find_poison_documents(batch.rows, SILVER_TWEETS, formats)
+
     def source() -> DataFrame:
         return delta_tables.read_stream(spark, lake, BRONZE_TWEETS, _MAX_BRONZE_BYTES)
 
-    return [Stream("silver", source, (BRONZE_TWEETS,), (SILVER_TWEETS, QUARANTINE), always_ready(process))]
+    return [Stream("silver", source, (BRONZE_TWEETS,), (SILVER_TWEETS, QUARANTINE), always_ready(process, find_poison))]
 
 
 def _write(records: DataFrame, batch: Batch, lake: str) -> BatchResult:

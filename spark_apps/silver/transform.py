@@ -1,6 +1,6 @@
 """Parse documents of bronze/tweets into records: rows of silver/tweets and of silver/quarantine."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -12,11 +12,14 @@ from pyspark.sql import functions as F
 from spark_apps.lake.arrow_schema import arrow_schema
 from spark_apps.silver.records import Rejected, field_text, read_records
 from spark_apps.silver.tweet_reader import TweetFormat
+from spark_apps.streaming.poison import ArrowFunction, PoisonRow, find_poison_rows, to_frame
 from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, Column, Table, ddl
 
 _BATCH_ROWS = 2_000
 _POSITION = next(column for column in BRONZE_TWEETS.columns if column.name == "position")
 _RECORD = Column("record", "INT", "index of the record in its document, from 0")
+_KEY = ("source_file", "position")
+_DOCUMENT = ("raw", "raw_bytes", "problem", "detail", *_KEY, "source_modified_at", "ingested_at")
 
 
 def parse_records(documents: DataFrame, silver_tweets: Table, formats: Sequence[TweetFormat] = ()) -> DataFrame:
@@ -27,11 +30,7 @@ def parse_records(documents: DataFrame, silver_tweets: Table, formats: Sequence[
     from 1 in the order in which they landed. A tweet with a `copy` above 1 is a duplicate within `documents`.
     `formats` are the formats that a user has declared.
     """
-    columns = _parsed_columns(silver_tweets)
-    paths = {column.name: column.json_path for column in silver_tweets.columns if column.json_path}
-    rows = documents.select(
-        "raw", "raw_bytes", "problem", "detail", "source_file", "position", "source_modified_at", "ingested_at"
-    ).mapInArrow(_reader(arrow_schema(columns), paths, formats), ddl(columns))
+    rows = documents.select(*_DOCUMENT).mapInArrow(_reader(silver_tweets, formats), ddl(_parsed_columns(silver_tweets)))
     for column in silver_tweets.columns:
         if column.json_path:
             # A value that does not fit the type of the column becomes null; Bronze still has the value.
@@ -41,6 +40,27 @@ def parse_records(documents: DataFrame, silver_tweets: Table, formats: Sequence[
         rows.withColumn("copy", F.when(F.col("reason").isNull(), F.row_number().over(landing_order)))
         .withColumn("tweet_date", F.to_date("timestamp"))
         .withColumn("ingest_date", F.to_date("ingested_at"))
+    )
+
+
+def find_poison_documents(
+    documents: DataFrame, silver_tweets: Table, formats: Sequence[TweetFormat] = ()
+) -> list[PoisonRow]:
+    """Return the rows of BRONZE_TWEETS that end a task of `parse_records`."""
+    return find_poison_rows(documents.select(*_DOCUMENT), _KEY, _reader(silver_tweets, formats))
+
+
+def reject_poison(documents: DataFrame, poison: Sequence[PoisonRow]) -> DataFrame:
+    """Return rows of BRONZE_TWEETS in which poison documents have a problem, so that they are not parsed."""
+    if not poison:
+        return documents
+    causes = to_frame(documents.sparkSession, poison, "source_file STRING, position BIGINT")
+    cause = F.format_string("document %s ended the task that read it: %s", "position", "cause")
+    is_poison = F.col("cause").isNotNull()
+    return (
+        documents.join(causes, list(_KEY), "left")
+        .withColumn("problem", F.when(is_poison, "internal_error").otherwise(F.col("problem")))
+        .withColumn("detail", F.when(is_poison, cause).otherwise(F.col("detail")))
     )
 
 
@@ -62,9 +82,11 @@ def _parsed_columns(silver_tweets: Table) -> list[Column]:
     return [*tweet, *reject, _POSITION, _RECORD]
 
 
-def _reader(
-    schema: pa.Schema, paths: Mapping[str, str], formats: Sequence[TweetFormat]
-) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _reader(silver_tweets: Table, formats: Sequence[TweetFormat]) -> ArrowFunction:
+    """Return the function that reads the documents in a Python worker; its rows have `_parsed_columns`."""
+    schema = arrow_schema(_parsed_columns(silver_tweets))
+    paths = {column.name: column.json_path for column in silver_tweets.columns if column.json_path}
+
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         documents = (document for batch in batches for document in batch.to_pylist())
         rows = (row for document in documents for row in _rows(document, paths, formats))

@@ -1,14 +1,16 @@
-"""Files of a stream beside Spark's own checkpoint: the checkpoint's identity, and the error that ended the stream."""
+"""Files of a stream beside Spark's checkpoint: its identity, its poison rows, and the error that ended the stream."""
 
 import json
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from pyspark.sql import SparkSession
 
 from spark_apps.lake import delta_tables, hadoop_fs
 from spark_apps.lake.commits import LakeError
+from spark_apps.streaming.poison import PoisonRow
 from spark_apps.tables import Table
 
 
@@ -63,6 +65,32 @@ def remove_temporary_offsets(spark: SparkSession, lake: str, stream: str) -> Non
     if all(path.getName().startswith(".") for path in paths):
         for path in paths:
             file_system.delete(path, False)
+
+
+def read_offsets(spark: SparkSession, lake: str, stream: str, batch: int) -> Any:
+    """Return the end offset of a batch of a stream with one source, as JSON; None if the batch is not planned."""
+    text = hadoop_fs.read_text(spark, f"{location(lake, stream)}/offsets/{batch}")
+    # The version of the format, metadata of the batch, and one line a source.
+    return json.loads(text.splitlines()[2]) if text else None
+
+
+def save_poison(spark: SparkSession, lake: str, stream: str, batch: int, rows: Sequence[PoisonRow]) -> None:
+    """Save the rows that a batch leaves out."""
+    record = {"batch": batch, "rows": [[row.key, row.cause] for row in rows]}
+    hadoop_fs.write_text(spark, _poison_file(lake, stream), json.dumps(record))
+
+
+def read_poison(spark: SparkSession, lake: str, stream: str) -> tuple[int, tuple[PoisonRow, ...]]:
+    """Return the last batch with rows that it leaves out, and these rows; -1 if there is none."""
+    text = hadoop_fs.read_text(spark, _poison_file(lake, stream))
+    if not text:  # a kill can leave an empty file, before the batch has left out a row
+        return -1, ()
+    record = json.loads(text)
+    return record["batch"], tuple(PoisonRow(tuple(key), cause) for key, cause in record["rows"])
+
+
+def _poison_file(lake: str, stream: str) -> str:
+    return f"{location(lake, stream)}/poison.json"
 
 
 def save_error(spark: SparkSession, lake: str, stream: str, error: str) -> str:

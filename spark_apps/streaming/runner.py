@@ -13,11 +13,11 @@ from pyspark.sql.streaming.query import StreamingQuery
 from spark_apps.errors import UserError
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import LakeError
-from spark_apps.lake.writer import TableWriter
 from spark_apps.settings import seconds
 from spark_apps.streaming import checkpoint
+from spark_apps.streaming.batch_processor import BatchProcessor
 from spark_apps.streaming.scheduler import BatchAbandoned, BatchScheduler
-from spark_apps.streaming.stream import Batch, BatchReport, Process, Stream
+from spark_apps.streaming.stream import BatchReport, Process, Stream
 from spark_apps.tables import Table
 
 _log = logging.getLogger(__name__)
@@ -25,8 +25,10 @@ _log = logging.getLogger(__name__)
 _KEEP_ALIVE_SECONDS = 25.0
 # A stop interrupts a batch that takes longer. The next start repeats that batch; its rows are written once.
 _STOP_SECONDS = 10.0
-# Interval between checks for finished tasks of the running batch.
+# Interval between checks for the progress of the running batch.
 _TASK_POLL_SECONDS = 5.0
+# A running batch is one of the newest SQL executions. Those that keep the workers alive are newer.
+_EXECUTIONS = 50
 # Spark waits 10 s for the Python process of a source. On a node where many pods start, its imports can take longer.
 _SOURCE_RETRIES = 10
 _SOURCE_POLL_SECONDS = 0.05
@@ -60,8 +62,8 @@ class StreamRunner:
             on_batch: called after each micro-batch with input rows.
             stop: see `stopping`; a new event by default.
             on_wait: called with the name of a stream that waits for a table or a model.
-            on_task: called with the name of a stream while its running batch keeps finishing Spark tasks. A batch
-                that finishes none may hang.
+            on_task: called with the name of a stream while the tasks of its running batch make progress. Otherwise
+                the batch may hang.
         """
         self._spark = spark
         self._lake = lake
@@ -70,6 +72,7 @@ class StreamRunner:
         self._on_task = on_task
         self._stop = stop or threading.Event()
         self._scheduler = BatchScheduler([], set(), self._stop)
+        self._processors: dict[str, BatchProcessor] = {}
         self._abandoned: set[str] = set()
 
     @property
@@ -144,16 +147,17 @@ class StreamRunner:
         return True
 
     def _start(self, stream: Stream, trigger: str | None) -> StreamingQuery:
-        checkpoint_id = checkpoint.ensure_identity(self._spark, self._lake, stream.name, stream.reads + stream.writes)
-        app_id = f"{stream.name}:{checkpoint_id}"
+        processor = BatchProcessor(self._spark, self._lake, stream, self._on_batch)
+        self._processors[stream.name] = processor
         checkpoint.remove_temporary_offsets(self._spark, self._lake, stream.name)
-        writers = {table.name: TableWriter(self._lake, table, stream.name, app_id) for table in stream.writes}
 
         def process_batch(rows: DataFrame, batch_id: int) -> None:
             try:
                 process = self._prepare(stream)
                 with self._scheduler.turn(stream.name):
-                    self._process(stream.name, process, Batch(rows, batch_id, writers))
+                    if self._stop.is_set():
+                        raise BatchAbandoned
+                    processor.process(process, rows, batch_id)
             except BatchAbandoned:
                 self._abandoned.add(stream.name)
                 raise
@@ -196,30 +200,19 @@ class StreamRunner:
                 raise BatchAbandoned
         return process
 
-    def _process(self, stream: str, process: Process, batch: Batch) -> None:
-        if self._stop.is_set():
-            raise BatchAbandoned
-        if all(writer.is_committed(batch.id) for writer in batch.writers.values()):
-            return  # a kill came between the batch's last commit and the checkpoint
-        began = time.monotonic()
-        result = process(batch)
-        # Commits that only rearrange a table, such as compactions, arrive as batches without rows.
-        if any(result.counts.values()):
-            lag = None if result.landed is None else time.time() - result.landed
-            self._on_batch(BatchReport(stream, batch.id, time.monotonic() - began, lag, result))
-
     def _watch(self, queries: list[StreamingQuery]) -> None:
         """Wait until the queries have ended, or a stop or a failure ends all of them; raise the first failure."""
         kept_alive_at = polled_at = time.monotonic()
-        finished = _finished_tasks(self._spark)
+        progress = _task_progress(self._spark)
         try:
             while any(query.isActive for query in queries):
                 failed = any(query.exception() is not None for query in queries)
                 if failed or self._stop.wait(0.2):
                     break
                 if time.monotonic() - polled_at > _TASK_POLL_SECONDS:
-                    polled_at, finished_before, finished = time.monotonic(), finished, _finished_tasks(self._spark)
-                    if finished != finished_before and (stream := self._scheduler.running):
+                    polled_at, progress_before, progress = time.monotonic(), progress, _task_progress(self._spark)
+                    stream = self._scheduler.running
+                    if stream and (progress != progress_before or self._processors[stream].is_isolating):
                         self._on_task(stream)
                 if time.monotonic() - kept_alive_at > _KEEP_ALIVE_SECONDS:
                     _keep_workers_alive(self._spark)
@@ -240,11 +233,19 @@ class StreamRunner:
                 raise StreamError(checkpoint.save_error(self._spark, self._lake, name, str(error))) from error
 
 
-def _finished_tasks(spark: SparkSession) -> dict[int, int]:
-    """Return the number of tasks that have succeeded in each active stage, by the stage's id."""
+def _task_progress(spark: SparkSession) -> object:
+    """Return a value that changes while tasks finish, fail, or read and write rows.
+
+    Executors report the rows and bytes of their running tasks every 10 s: a task of many minutes is seen to work.
+    """
     tracker = spark.sparkContext.statusTracker()
-    stages = {stage: tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()}
-    return {stage: info.numCompletedTasks for stage, info in stages.items() if info is not None}
+    stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+    tasks = [(info.stageId, info.numCompletedTasks, info.numFailedTasks) for info in stages if info is not None]
+    store = spark._jsparkSession.sharedState().statusStore()
+    newest = store.executionsList(max(0, store.executionsCount() - _EXECUTIONS), _EXECUTIONS)
+    executions = [newest.apply(number) for number in range(newest.size())]
+    running = [execution.executionId() for execution in executions if execution.completionTime().isEmpty()]
+    return tasks, [(id_, store.executionMetrics(id_).toString()) for id_ in running]
 
 
 def _keep_workers_alive(spark: SparkSession) -> None:

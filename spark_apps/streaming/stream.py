@@ -1,22 +1,31 @@
 """The definition of a stream, and the input and result of its micro-batches; `runner.py` runs the streams."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_apps.lake.writer import TableWriter
+from spark_apps.streaming.poison import PoisonRow
 from spark_apps.tables import Table
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One micro-batch: its rows, its id in the checkpoint, and one writer per table, by the table's name."""
+    """One micro-batch.
+
+    Attributes:
+        rows: input rows.
+        id: id of the batch in the checkpoint.
+        writers: one writer per table, by the table's name.
+        poison: rows that end their task; empty until a task has failed. They must be recorded without being read.
+    """
 
     rows: DataFrame
     id: int
     writers: Mapping[str, TableWriter]
+    poison: Sequence[PoisonRow] = ()
 
 
 @dataclass(frozen=True)
@@ -44,8 +53,18 @@ class BatchResult:
     findings: int | None = None
 
 
-# Processes one micro-batch: writes its tables and returns what was written.
-Process = Callable[[Batch], BatchResult]
+@dataclass(frozen=True)
+class Process:
+    """The function that processes a micro-batch.
+
+    Attributes:
+        run: writes the tables of the batch and returns what was written.
+        find_poison: returns the rows of the batch that end their task; called once `run` has failed. None where no
+            content of a row can end a task.
+    """
+
+    run: Callable[[Batch], BatchResult]
+    find_poison: Callable[[Batch], Sequence[PoisonRow]] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,8 +76,8 @@ class Stream:
         source: returns the streaming DataFrame to read.
         reads: tables of the lake that `source` reads.
         writes: tables that the micro-batches write.
-        prepare: returns the function that processes the next micro-batch. It returns None while the batch has to
-            wait, for example for a model; meanwhile other streams of the process continue.
+        prepare: returns the process of the next micro-batch. It returns None while the batch has to wait, for example
+            for a model; meanwhile other streams of the process continue.
         trigger: interval between micro-batches, where the stream follows another stream in one process.
     """
 
@@ -70,9 +89,11 @@ class Stream:
     trigger: str = "0 seconds"
 
 
-def always_ready(process: Process) -> Callable[[], Process]:
+def always_ready(
+    run: Callable[[Batch], BatchResult], find_poison: Callable[[Batch], Sequence[PoisonRow]] | None = None
+) -> Callable[[], Process]:
     """Return a `Stream.prepare` for micro-batches that never have to wait."""
-    return lambda: process
+    return lambda: Process(run, find_poison)
 
 
 @dataclass(frozen=True)

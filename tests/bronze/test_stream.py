@@ -94,7 +94,7 @@ def test_a_file_that_disappears_after_listing_does_not_affect_other_files(pipeli
         gone.unlink()
         process = stream.prepare()
         assert process is not None
-        return process(batch)
+        return process.run(batch)
 
     pipeline.run_once(replace(stream, prepare=always_ready(vanish_first)))
     assert bronze(pipeline) == [(None, "gone.json", "vanished"), ('{"id": 2}', "here.json", None)]

@@ -1,0 +1,52 @@
+"""Find the landed files that end the task which reads them, and read a batch without these."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, replace
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_apps.bronze.reader import read_files
+from spark_apps.lake.arrow_schema import arrow_schema
+from spark_apps.landing.landed_file import LandedFile
+from spark_apps.streaming.poison import ArrowFunction, PoisonRow, find_poison_rows
+from spark_apps.tables import BRONZE_TWEETS, ddl
+
+# One column with the fields of a file as JSON: the name of a file may not be valid UTF-8.
+_FILE = "file"
+
+
+def find_poison_files(spark: SparkSession, files: Sequence[LandedFile], max_document_bytes: int) -> list[PoisonRow]:
+    """Return the files that end a task of `read_files`; the key of a row is an entry for `read_batch`."""
+    return find_poison_rows(_to_frame(spark, files), [_FILE], _reader(max_document_bytes))
+
+
+def read_batch(
+    spark: SparkSession, files: Sequence[LandedFile], poison: Sequence[PoisonRow], max_document_bytes: int
+) -> DataFrame:
+    """Read files into rows of BRONZE_TWEETS, without its partition column; a poison file is one `internal_error`."""
+    causes = {row.key[0]: f"reading the file ended its task: {row.cause}" for row in poison}
+    marked = [
+        replace(file, problem="internal_error", version=causes[_to_json(file)]) if _to_json(file) in causes else file
+        for file in files
+    ]
+    return _to_frame(spark, marked).mapInArrow(_reader(max_document_bytes), ddl(BRONZE_TWEETS.data_columns))
+
+
+def _to_frame(spark: SparkSession, files: Sequence[LandedFile]) -> DataFrame:
+    return spark.createDataFrame([(_to_json(file),) for file in files], f"{_FILE} STRING")
+
+
+def _to_json(file: LandedFile) -> str:
+    return json.dumps(astuple(file))
+
+
+def _reader(max_document_bytes: int) -> ArrowFunction:
+    schema = arrow_schema(BRONZE_TWEETS.data_columns)
+
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        texts = (text for batch in batches for text in batch.column(_FILE).to_pylist())
+        return read_files((LandedFile(*json.loads(text)) for text in texts), schema, max_document_bytes)
+
+    return read

@@ -1,0 +1,199 @@
+"""Files, documents and texts that end the task which reads them: only they are left out, and the stream goes on."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyspark import cloudpickle
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_apps.bronze import poison as bronze_poison
+from spark_apps.gold.rescore import rescore
+from spark_apps.lake.status import read_status
+from spark_apps.registry.client import BUNDLED
+from spark_apps.scoring import udf
+from spark_apps.scoring.description import ModelVersion
+from spark_apps.settings import MODEL_NAME
+from spark_apps.silver import transform
+from spark_apps.streaming import checkpoint
+from spark_apps.streaming.poison import ArrowFunction, PoisonRow, find_poison_rows
+from spark_apps.streaming.runner import StreamError
+from spark_apps.streaming.stream import Batch, BatchResult, Process
+from spark_apps.tables import BRONZE_TWEETS, GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, QUARANTINE, SILVER_TWEETS
+from tests.conftest import Pipeline
+from tests.lakes import flat_tweet
+
+POISON = "POISON"
+# Python workers get the functions of this module by value.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+def poisonous(function: ArrowFunction, action: Callable[[], object]) -> ArrowFunction:
+    """Return `function` that calls `action` before it reads a row with POISON in it, but no problem."""
+
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for row in batch.to_pylist():
+                if POISON in str(row) and "internal_error" not in str(row):
+                    action()
+            yield from function(iter([batch]))
+
+    return read
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def poison_each(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, action: Callable[[], object] = kill) -> None:
+    """Let the functions that `module.name` returns call `action` before a row with POISON."""
+    make = getattr(module, name)
+    monkeypatch.setattr(module, name, lambda *args: poisonous(make(*args), lambda: action()))
+
+
+def identity(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    yield from batches
+
+
+def texts(spark: SparkSession, *texts: str) -> DataFrame:
+    return spark.createDataFrame(list(enumerate(texts)), "number INT, text STRING").coalesce(1)
+
+
+def numbers(rows: Sequence[PoisonRow]) -> list[str | int]:
+    return [row.key[0] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("action", "cause"),
+    [
+        (kill, "the process was ended by SIGKILL"),
+        (lambda: os._exit(7), "the process exited with 7"),
+        (lambda: [][1], "IndexError: list index out of range"),
+        (lambda: time.sleep(60), "no result within 2 seconds"),
+    ],
+)
+def test_each_row_that_ends_its_task_is_found(spark: SparkSession, action: Callable[[], object], cause: str) -> None:
+    rows = texts(spark, POISON, "fine", "fine", POISON, "fine")
+    found = find_poison_rows(rows, ["number"], poisonous(identity, action), row_seconds=2)
+    assert found == [PoisonRow((0,), cause), PoisonRow((3,), cause)]
+
+
+def test_a_fault_that_passes_is_no_poison(spark: SparkSession, tmp_path: Any) -> None:
+    def fail_once() -> None:
+        if not (tmp_path / "failed").exists():
+            (tmp_path / "failed").touch()
+            os._exit(1)
+
+    assert find_poison_rows(texts(spark, "fine", POISON, "fine"), ["number"], poisonous(identity, fail_once)) == []
+
+
+def test_no_row_is_at_fault_if_the_task_cannot_begin(spark: SparkSession) -> None:
+    def fail() -> None:
+        raise OSError("no model")
+
+    with pytest.raises(Exception, match=r"cannot begin: OSError: no model"):
+        find_poison_rows(texts(spark, "fine"), ["number"], identity, warm_up=fail)
+
+
+def test_a_poison_document_is_quarantined_with_its_position(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [flat_tweet(number, full_text=POISON if number == 3 else "fine") for number in range(1, 6)]
+    file = pipeline.land("tweets.json", "".join(lines))
+    pipeline.run_once(*pipeline.streams("bronze"))
+    with monkeypatch.context() as patch:
+        poison_each(patch, transform, "_reader")
+        (report,) = pipeline.run_once(*pipeline.streams("silver"))
+    assert report.counts == {"documents": 5, "rows": 4, "duplicates": 0, "quarantine": 1}
+    assert sorted(row["id"] for row in pipeline.rows(SILVER_TWEETS)) == ["1", "2", "4", "5"]
+    (row,) = pipeline.rows(QUARANTINE)
+    assert (row["raw"], row["reason"], row["source_file"]) == (lines[2].strip(), "internal_error", f"file:{file}")
+    assert row["detail"] == "document 2 ended the task that read it: the process was ended by SIGKILL"
+
+
+def test_a_repeated_batch_leaves_out_the_same_documents(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill between the two tables of Silver: the poison is already in quarantine, and must not become a tweet."""
+    pipeline.land("tweets.json", flat_tweet(1) + flat_tweet(2, full_text=POISON))
+    pipeline.run_once(*pipeline.streams("bronze"))
+    (stream,) = pipeline.streams("silver")
+    with monkeypatch.context() as patch:
+        poison_each(patch, transform, "_reader")
+        patch.setattr("spark_apps.silver.app.distinct_tweets", lambda *_: 1 / 0)
+        with pytest.raises(StreamError):
+            pipeline.run_once(stream)
+    # The program has been mended since.
+    pipeline.run_once(*pipeline.streams("silver"))
+    totals = read_status(pipeline.lake).tables
+    assert totals["silver/quarantine"].totals == {"internal_error": 1}
+    assert totals["silver/tweets"].totals == {"documents": 2, "rows": 1, "duplicates": 0}
+
+
+def test_a_poison_file_is_quarantined(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline.land(f"{POISON}.json", flat_tweet(1))
+    pipeline.land("fine.json", flat_tweet(2) + flat_tweet(3))
+    (stream,) = pipeline.streams("bronze")
+    with monkeypatch.context() as patch:
+        poison_each(patch, bronze_poison, "_reader")
+        # The tasks of the source import their code by name: no patch of this process reaches them.
+        source = stream.source
+        schema = source().schema
+        died = replace(stream, source=lambda: source().mapInArrow(poisonous(identity, kill), schema))
+        pipeline.run_once(died)
+    rows = {(row["source_file"].rpartition("/")[2], row["problem"], row["position"]) for row in bronze_rows(pipeline)}
+    assert rows == {(f"{POISON}.json", "internal_error", 0), ("fine.json", None, 0), ("fine.json", None, 1)}
+    (detail,) = [row["detail"] for row in bronze_rows(pipeline) if row["problem"]]
+    assert detail == "reading the file ended its task: the process was ended by SIGKILL"
+    pipeline.land("later.json", flat_tweet(4))
+    assert [report.counts["rows"] for report in pipeline.run_once(stream)] == [1]
+
+
+def bronze_rows(pipeline: Pipeline) -> list[Any]:
+    return pipeline.rows(BRONZE_TWEETS)
+
+
+def test_a_poison_text_gets_no_label_until_a_rescore_can_score_it(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tweets = [flat_tweet(number, full_text=f"@{POISON} hi" if number == 2 else "@a I love this") for number in (1, 2)]
+    pipeline.land("tweets.json", "".join(tweets))
+    with monkeypatch.context() as patch:
+        poison_each(patch, udf, "_scorer")
+        reports = pipeline.run_once()
+    assert [report.counts for report in reports if report.stream == "gold"] == [{"rows": 2, "unscored": 1}]
+    labels = {row["id"]: row["label"] for row in pipeline.rows(GOLD_SENTIMENT)}
+    assert labels == {"1": "positive", "2": None}
+    assert [(row["label"], row["tweets"]) for row in pipeline.rows(GOLD_TRENDS)] == [("positive", 1)]
+    assert [(row["mention"], row["total"]) for row in pipeline.rows(GOLD_MENTIONS)] == [("a", 1)]
+    # Another model version, which fails as well, and then one that does not.
+    for name, action, label in (("other", kill, None), ("mended", lambda: None, "neutral")):
+        with monkeypatch.context() as patch:
+            poison_each(patch, udf, "_scorer", action)
+            model = ModelVersion(MODEL_NAME, name, BUNDLED)
+            patch.setattr("spark_apps.gold.rescore._production_model", lambda _, model=model: model)
+            rescore(pipeline.spark, pipeline.settings, None, lambda _: None, threading.Event())
+        found = {row["id"]: row["label"] for row in pipeline.rows(GOLD_SENTIMENT)}
+        assert found == {"1": "positive", "2": label}
+
+
+def test_without_a_culprit_the_first_error_is_reported(pipeline: Pipeline) -> None:
+    (stream,) = pipeline.streams("bronze")
+    pipeline.land("tweets.json", flat_tweet(1))
+
+    def fail(_: Batch) -> BatchResult:
+        raise RuntimeError("the disk is full")
+
+    def not_isolated(_: Batch) -> list[PoisonRow]:
+        raise OSError("another error")
+
+    for find_poison in (None, lambda _: [], not_isolated):
+        failing = replace(stream, prepare=lambda: Process(fail, find_poison))  # noqa: B023 - called in this iteration
+        with pytest.raises(StreamError, match="the disk is full"):
+            pipeline.run_once(failing)
+    assert checkpoint.read_poison(pipeline.spark, pipeline.lake, "bronze") == (-1, ())
