@@ -191,7 +191,7 @@ REASONS = {
     "bad_gzip": "the gzip stream is damaged or truncated",
     "damaged": "the compressed file or archive is damaged, truncated or encrypted",
     "too_compressed": "the file expands to more than 200 times its size",
-    "too_large": "the document exceeds the size limit",
+    "too_large": "the document exceeds the limit of its size or of its JSON values",
     "vanished": "the file disappeared before it was read",
     "unreadable": "reading the file or folder failed",
     "hidden": "the name of the file or of a folder begins with a dot",

@@ -54,8 +54,10 @@ class Freshness:
 def _read(lake: str, name: str, table: Table, statement: Statement, *values: Value) -> pd.DataFrame:
     """Run `statement` over `table`, called `name` in the statement; return no rows if the table does not exist."""
     query = LakeQuery.open(lake, **{name: table})
-    if query is None:
-        return pd.DataFrame()
+    return pd.DataFrame() if query is None else _run(query, statement, *values)
+
+
+def _run(query: LakeQuery, statement: Statement, *values: Value) -> pd.DataFrame:
     result = query.arrow(statement, *values)
     # pandas does not know the string views that DataFusion returns.
     fields = [field.with_type(pa.string()) if pa.types.is_string_view(field.type) else field for field in result.schema]
@@ -64,7 +66,11 @@ def _read(lake: str, name: str, table: Table, statement: Statement, *values: Val
 
 
 def _sentiment(lake: str, statement: Statement, *values: Value) -> pd.DataFrame:
-    return _read(lake, "sentiment", GOLD_SENTIMENT, statement, *values)
+    query = LakeQuery.open(lake, gold=GOLD_SENTIMENT)
+    if query is None:
+        return pd.DataFrame()
+    query.create_view(statements.LABELLED)
+    return _run(query, statement, *values)
 
 
 def _trends(lake: str, statement: Statement, *values: Value) -> pd.DataFrame:

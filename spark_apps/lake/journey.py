@@ -8,7 +8,10 @@ from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS, Table
 
 _TYPES = ("VARCHAR", "TIMESTAMP WITH TIME ZONE")
 _SILVER = Statement("SELECT ingested_at FROM tweets WHERE id = $1 AND ingested_at >= $2", *_TYPES)
-_GOLD = Statement("SELECT scored_at, label, score FROM tweets WHERE id = $1 AND ingested_at >= $2", *_TYPES)
+_GOLD = Statement(
+    "SELECT scored_at, label, score FROM tweets WHERE id = $1 AND ingested_at >= $2 AND label IS NOT NULL",
+    *_TYPES,
+)
 
 
 def journey(lake: str, id_: str, since: datetime) -> dict[str, datetime | str | float]:

@@ -16,9 +16,9 @@ from spark_apps.tables import GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Table
 
 _RESCORED_AT = "rescored_at"
 # A rescore replaces label and version of rows written before: such rows do not show how a version did in the stream.
-_NOT_RESCORED = "CREATE VIEW scored AS SELECT * FROM gold WHERE rescored_at IS NULL"
+_NOT_RESCORED = "CREATE VIEW scored AS SELECT * FROM gold WHERE label IS NOT NULL AND rescored_at IS NULL"
 # Tables created before rescores existed have no column rescored_at.
-_ALL = "CREATE VIEW scored AS SELECT * FROM gold"
+_ALL = "CREATE VIEW scored AS SELECT * FROM gold WHERE label IS NOT NULL"
 
 _COUNT = Statement("SELECT count(*) AS tweets FROM gold WHERE scored_at >= $1", "TIMESTAMP WITH TIME ZONE")
 

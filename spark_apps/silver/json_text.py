@@ -28,6 +28,8 @@ INVALID_BYTE = "\ufdd0"
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 # The deepest tweets, in responses of the web client's GraphQL API, have about 25 levels.
 _MAX_DEPTH = 100
+# A decoded value takes up to 100 bytes of memory. The archive of an account has 27 characters per value.
+_MAX_VALUES = 4_000_000
 _TOO_DEEP = f"nested more than {_MAX_DEPTH} levels deep"
 
 
@@ -74,8 +76,11 @@ def json_values(text: str) -> Iterator[Any | TooDeep | Rejected]:
     """Yield the consecutive JSON values in `text`, then a `Rejected` for the rest if the rest is not JSON.
 
     Separators between values, an assignment before the first (`window.YTD.tweets.part0 = [`), comments, and a comma
-    after the last element of an array or object are skipped.
+    after the last element of an array or object are skipped. A text with too many values is rejected whole.
     """
+    if sum(map(text.count, ",[{")) > _MAX_VALUES:
+        yield Rejected(text, "too_large", f"more than {_MAX_VALUES:,} JSON values in one document")
+        return
     start = _skip_separators(text, 0)
     if assignment := _ASSIGNMENT.match(text, start):
         start = assignment.end()

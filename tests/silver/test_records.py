@@ -318,6 +318,14 @@ def test_a_fault_of_the_program_costs_one_record(monkeypatch: pytest.MonkeyPatch
     assert reasons("nothing") == ["not_json"]
 
 
+def test_a_document_with_too_many_values_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 MB of `{},` would take 1.6 GB of memory and three minutes."""
+    monkeypatch.setattr("spark_apps.silver.json_text._MAX_VALUES", 100)
+    assert reasons("[" + "{}," * 49 + "{}]") == ["not_a_tweet"] * 50
+    assert reasons("[" + "{}," * 50 + "{}]") == ["too_large"]
+    assert reasons({"data": "[" + "{}," * 50 + "{}]"}) == ["too_large"]
+
+
 @pytest.mark.parametrize(
     "text",
     ['"' * 300_000, '"\\' * 200_000, "[" + "/*" * 200_000, "[//" * 200_000, "[," * 200_000, '{"a":1,' + " " * 500_000,

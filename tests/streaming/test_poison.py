@@ -15,6 +15,7 @@ from pyspark import cloudpickle
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_apps.bronze import poison as bronze_poison
+from spark_apps.dashboard.queries import Filters, latest, totals
 from spark_apps.gold.rescore import rescore
 from spark_apps.lake.status import read_status
 from spark_apps.registry.client import BUNDLED
@@ -25,14 +26,14 @@ from spark_apps.silver import transform
 from spark_apps.streaming import checkpoint
 from spark_apps.streaming.poison import ArrowFunction, PoisonRow, find_poison_rows
 from spark_apps.streaming.runner import StreamError
-from spark_apps.streaming.stream import Batch, BatchResult, Process
+from spark_apps.streaming.stream import Batch, BatchResult, always_ready
 from spark_apps.tables import BRONZE_TWEETS, GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, QUARANTINE, SILVER_TWEETS
 from tests.conftest import Pipeline
 from tests.lakes import flat_tweet
 
 POISON = "POISON"
 # Python workers get the functions of this module by value.
-cloudpickle.register_pickle_by_value(sys.modules[__name__])
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
 
 
 def poisonous(function: ArrowFunction, action: Callable[[], object]) -> ArrowFunction:
@@ -169,6 +170,8 @@ def test_a_poison_text_gets_no_label_until_a_rescore_can_score_it(
     assert [report.counts for report in reports if report.stream == "gold"] == [{"rows": 2, "unscored": 1}]
     labels = {row["id"]: row["label"] for row in pipeline.rows(GOLD_SENTIMENT)}
     assert labels == {"1": "positive", "2": None}
+    assert totals(pipeline.lake, Filters()) == {"negative": 0, "neutral": 0, "positive": 1}
+    assert list(latest(pipeline.lake, read_status(pipeline.lake), Filters())["id"]) == ["1"]
     assert [(row["label"], row["tweets"]) for row in pipeline.rows(GOLD_TRENDS)] == [("positive", 1)]
     assert [(row["mention"], row["total"]) for row in pipeline.rows(GOLD_MENTIONS)] == [("a", 1)]
     # Another model version, which fails as well, and then one that does not.
@@ -192,8 +195,8 @@ def test_without_a_culprit_the_first_error_is_reported(pipeline: Pipeline) -> No
     def not_isolated(_: Batch) -> list[PoisonRow]:
         raise OSError("another error")
 
-    for find_poison in (None, lambda _: [], not_isolated):
-        failing = replace(stream, prepare=lambda: Process(fail, find_poison))  # noqa: B023 - called in this iteration
+    for process in (always_ready(fail), always_ready(fail, lambda _: []), always_ready(fail, not_isolated)):
+        failing = replace(stream, prepare=process)
         with pytest.raises(StreamError, match="the disk is full"):
             pipeline.run_once(failing)
     assert checkpoint.read_poison(pipeline.spark, pipeline.lake, "bronze") == (-1, ())

@@ -66,7 +66,8 @@ _LABELLED = """
     CREATE VIEW labelled AS
     SELECT g.model_version AS version, s.truth AS truth, g.label AS label, CAST(g.score AS DOUBLE) AS score,
            extract(epoch FROM g.scored_at) AS scored, extract(epoch FROM g.landed_at) AS landed
-    FROM silver s JOIN gold g ON s.tweet_date = g.tweet_date AND s.id = g.id WHERE s.truth IS NOT NULL
+    FROM silver s JOIN gold g ON s.tweet_date = g.tweet_date AND s.id = g.id
+    WHERE s.truth IS NOT NULL AND g.label IS NOT NULL
 """
 _TWEETS = Statement("SELECT count(*) AS tweets, count(truth) AS labelled FROM silver")
 # $1 is the number of calibration bins.
