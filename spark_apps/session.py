@@ -138,9 +138,7 @@ def make_session(settings: Settings) -> SparkSession:
             .config("spark.ui.enabled", "false")
             .config("spark.sql.shuffle.partitions", settings.cores or os.cpu_count() or 1)
         )
-    # End a Python worker that neither reads nor writes for so long: its task has to fail before the process is stuck.
-    idle_seconds = str(max(1, int(settings.stuck_seconds / 2)))
-    for key, value in (_SPARK | {"spark.python.worker.idleTimeoutSeconds": idle_seconds}).items():
+    for key, value in _SPARK.items():
         builder = builder.config(key, value)
     endpoint = os.environ.get(S3_ENDPOINT_ENV)
     if endpoint:
@@ -167,13 +165,14 @@ _SPARK = {
     # Limits the input of a task. Short tasks show that their batch makes progress.
     "spark.sql.files.maxPartitionBytes": "64m",
     "spark.sql.files.openCostInBytes": "64k",
+    # Size of the rows that a Python worker gets at a time. A worker that takes them shows that it makes progress.
+    "spark.sql.execution.arrow.maxBytesPerBatch": "8m",
     # Batches are small and their plans are known: re-planning between stages costs more time than it saves.
     "spark.sql.adaptive.enabled": "false",
     # The plans of three layers have about 250 classes. With the default of 100, each batch would compile them again.
     "spark.sql.codegen.cache.maxEntries": "1000",
     "spark.sql.streaming.noDataMicroBatches.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
-    "spark.python.worker.killOnIdleTimeout": "true",
     # A stop gives the Python work of the running batch this time to finish.
     "spark.sql.streaming.stopTimeout": "30s",
 }

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import pyarrow as pa
 
 from spark_apps.bronze.documents import Document, read_documents
+from spark_apps.cpu_limit import limit_cpu_time
 from spark_apps.landing.landed_file import LandedFile
 from spark_apps.storage import open_binary
 
@@ -27,24 +28,28 @@ def read_files(files: Iterable[LandedFile], schema: pa.Schema, max_document_byte
     """
     rows: list[dict[str, Any]] = []
     size = 0
-    for file in files:
-        for row in _rows(file, max_document_bytes):
+    try:
+        for row in chain.from_iterable(_rows(file, max_document_bytes) for file in files):
             rows.append(row)
             size += len(row["raw"] or "") + len(row["raw_bytes"] or b"")
             if len(rows) >= _BATCH_ROWS or size >= _BATCH_BYTES:
                 yield pa.RecordBatch.from_pylist(rows, schema)
                 rows, size = [], 0
-    if rows:
-        yield pa.RecordBatch.from_pylist(rows, schema)
+        if rows:
+            yield pa.RecordBatch.from_pylist(rows, schema)
+    finally:
+        limit_cpu_time(0)
 
 
 def _rows(file: LandedFile, max_document_bytes: int) -> Iterator[dict[str, Any]]:
+    limit_cpu_time()
     ingested_at = datetime.now(UTC)
     # The name of a file may not be valid UTF-8.
     uri = file.uri.encode("utf-8", "replace").decode()
     # Each file of an archive counts its documents from 0.
     for member, documents in groupby(_documents(file, max_document_bytes), lambda document: document.member):
         for position, document in enumerate(documents):
+            limit_cpu_time()
             yield {
                 "raw": document.raw,
                 "raw_bytes": document.raw_bytes,

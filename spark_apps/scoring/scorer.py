@@ -1,7 +1,7 @@
 """Score tweets with an exported model folder. Needs only ONNX Runtime, tokenizers and numpy."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,8 +27,12 @@ _CHUNK_TEXTS = 2048
 class Scorer:
     """A loaded and warmed-up model. Not thread-safe: call `score` from one thread at a time."""
 
-    def __init__(self, folder: Path, threads: int) -> None:
-        """Load the model in `folder` to run on `threads` cores, or on a GPU; raise `ModelError` if loading fails."""
+    def __init__(self, folder: Path, threads: int, before_run: Callable[[], None] = lambda: None) -> None:
+        """Load the model in `folder` to run on `threads` cores, or on a GPU; raise `ModelError` if loading fails.
+
+        `before_run` is called before each run of the model, on a part of the texts.
+        """
+        self._before_run = before_run
         self.description = Description.read(folder)
         self.description.check_model(folder)
         self.precision = self.description.precision
@@ -96,6 +100,7 @@ class Scorer:
         return [(row, encoding.ids) for (_, row), encoding in zip(rows, encoded, strict=True)]
 
     def _run(self, inputs: dict[str, NDArray[np.int64]]) -> Probabilities:
+        self._before_run()
         (logits,) = self._session.run(None, inputs)
         exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities: Probabilities = (exponents / exponents.sum(axis=1, keepdims=True))[:, self._columns]

@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from spark_apps.cpu_limit import limit_cpu_time
 from spark_apps.labels import LABELS
 from spark_apps.scoring import worker
 from spark_apps.scoring.description import DESCRIPTION_FILE, TOKENIZER_FILE, Description, ModelVersion
@@ -26,6 +27,8 @@ ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 # Rows per task. With larger tasks a batch would show no progress for minutes, for example in a rescore of large files.
 _TASK_ROWS = 4_000
+# Rows scored at a time. A worker that returns them shows that it makes progress.
+_PART_ROWS = 1_000
 # The columns that scoring adds, with their Spark SQL types.
 ADDED_COLUMNS = {
     "label": "STRING",
@@ -76,7 +79,7 @@ def _threads(spark: SparkSession) -> int:
 
 def _scorer(archive: str, threads: int) -> ArrowFunction:
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
+        for batch in _parts(batches):
             texts = [text or "" for text in batch.column("full_text").to_pylist()]
             probabilities, cached = worker.score(archive, threads, texts)
             best = probabilities.argmax(axis=1)
@@ -94,6 +97,15 @@ def _scorer(archive: str, threads: int) -> ArrowFunction:
             )
 
     return score
+
+
+def _parts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    try:
+        for batch in batches:
+            for start in range(0, batch.num_rows, _PART_ROWS):
+                yield batch.slice(start, _PART_ROWS)
+    finally:
+        limit_cpu_time(0)
 
 
 def load_model(spark: SparkSession, model: ModelVersion) -> set[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pyspark import SparkFiles
 
+from spark_apps.cpu_limit import limit_cpu_time
 from spark_apps.scoring.cache import PredictionCache
 from spark_apps.scoring.probabilities import Probabilities
 from spark_apps.scoring.scorer import Scorer
@@ -45,5 +46,5 @@ def load(archive: str, threads: int) -> Scorer:
     global _scorer
     if _scorer is None or _scorer[0] != archive:
         # If loading the new model fails, the old model stays.
-        _scorer = (archive, Scorer(Path(SparkFiles.get(archive)), threads))
+        _scorer = (archive, Scorer(Path(SparkFiles.get(archive)), threads, limit_cpu_time))
     return _scorer[1]

@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +14,7 @@ from pyspark import cloudpickle
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_apps.bronze import poison as bronze_poison
+from spark_apps.cpu_limit import limit_cpu_time
 from spark_apps.dashboard.queries import Filters, latest, totals
 from spark_apps.gold.rescore import rescore
 from spark_apps.lake.status import read_status
@@ -59,6 +59,12 @@ def poison_each(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, action:
     monkeypatch.setattr(module, name, lambda *args: poisonous(make(*args), lambda: action()))
 
 
+def spin() -> None:
+    limit_cpu_time(0.1)
+    while True:
+        pass
+
+
 def identity(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     yield from batches
 
@@ -77,12 +83,12 @@ def numbers(rows: Sequence[PoisonRow]) -> list[str | int]:
         (kill, "the process was ended by SIGKILL"),
         (lambda: os._exit(7), "the process exited with 7"),
         (lambda: [][1], "IndexError: list index out of range"),
-        (lambda: time.sleep(60), "no result within 2 seconds"),
+        (spin, "it took more than 60 seconds of CPU time"),
     ],
 )
 def test_each_row_that_ends_its_task_is_found(spark: SparkSession, action: Callable[[], object], cause: str) -> None:
     rows = texts(spark, POISON, "fine", "fine", POISON, "fine")
-    found = find_poison_rows(rows, ["number"], poisonous(identity, action), row_seconds=2)
+    found = find_poison_rows(rows, ["number"], poisonous(identity, action))
     assert found == [PoisonRow((0,), cause), PoisonRow((3,), cause)]
 
 
@@ -92,7 +98,11 @@ def test_a_fault_that_passes_is_no_poison(spark: SparkSession, tmp_path: Any) ->
             (tmp_path / "failed").touch()
             os._exit(1)
 
-    assert find_poison_rows(texts(spark, "fine", POISON, "fine"), ["number"], poisonous(identity, fail_once)) == []
+    def fail_to_read() -> None:
+        raise OSError("the storage does not answer")
+
+    for action in (fail_once, fail_to_read):
+        assert find_poison_rows(texts(spark, "fine", POISON, "fine"), ["number"], poisonous(identity, action)) == []
 
 
 def test_no_row_is_at_fault_if_the_task_cannot_begin(spark: SparkSession) -> None:
