@@ -21,7 +21,7 @@ _ONE_FAILURE_PER_HOUR = ["--set", "streams.failuresPerHour=1"]
 def test_streams_run_without_operator_registry_and_database(
     installation: Installation, expected: ExpectedTotals, airflow: Airflow
 ) -> None:
-    """The operator is away; MLflow and Postgres restart; the largest documents fill the memory of the pods.
+    """The operator is away; MLflow and Postgres restart; documents are as large as allowed, and files mean harm.
 
     The same pods label all of it, Gold with the version that it has loaded. An edit of Silver's application, which the
     operator never sees, is reverted once the operator is back.
@@ -33,6 +33,7 @@ def test_streams_run_without_operator_registry_and_database(
         fault = Fault("MLflow and Postgres restarted", lambda: installation.kubectl(*restart, platform=True), KILLED)
         recover(installation, expected, fault, aggregates=False)
         land_largest_documents(installation, expected)
+        land_harmful_files(installation, expected)
         labelled, complete = expected.wait(600)
         print(f"\na timeline of 40,000 tweets: {labelled:.0f} s, with the aggregates {complete:.0f} s", flush=True)
         assert installation.pods("Running") == pods
@@ -65,6 +66,23 @@ def land_largest_documents(installation: Installation, expected: ExpectedTotals)
         f"land('small', json.dumps(tweet({first_id} + 60_000, 'small')))"
     )
     expected.add(documents=4, tweets=40_001, quarantine=2)
+
+
+def land_harmful_files(installation: Installation, expected: ExpectedTotals) -> None:
+    """Land deep nesting, a document of 2,700,000 values, a compression bomb, and a file without read permission."""
+    name = f"harm-{int(time.time() * 1e6)}"
+    installation.run_python(
+        "import gzip, os; from spark_apps.storage import put\n"
+        "def land(name, data):\n"
+        f"    put('/lake/landing', f'{name}-{{name}}', data)\n"
+        "land('deep.json', b'{\"data\":' * 500 + b'1' + b'}' * 500)\n"
+        "land('values.json', b'{\"data\": [' + b'{},' * 2_700_000 + b'{}]}')\n"
+        "land('bomb.json.gz', gzip.compress(b' ' * (100 << 20)))\n"
+        f"hidden = '/lake/landing/.{name}'\n"
+        "open(hidden, 'w').write('{}'); os.chmod(hidden, 0)\n"
+        f"os.rename(hidden, '/lake/landing/{name}-forbidden.json')"
+    )
+    expected.add(documents=4, tweets=0, quarantine=4)
 
 
 def test_executors_of_killed_drivers_are_removed(installation: Installation) -> None:
