@@ -15,7 +15,8 @@ from spark_apps.lake.commits import LakeError
 from spark_apps.lake.status import read_status
 from spark_apps.lake.writer import TableWriter
 from spark_apps.streaming.checkpoint import last_error
-from spark_apps.streaming.runner import StreamError, StreamRunner
+from spark_apps.streaming.query_group import StreamError
+from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import BRONZE_TWEETS
 from tests.conftest import Pipeline

@@ -1,6 +1,7 @@
 """Processes the micro-batches of one stream: each one once, and without the rows that end their task."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,14 @@ _log = logging.getLogger(__name__)
 class BatchProcessor:
     """Processes the micro-batches of one stream, in a run of its query."""
 
-    def __init__(self, spark: SparkSession, lake: str, stream: Stream, on_batch: Callable[[BatchReport], None]) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        lake: str,
+        stream: Stream,
+        on_batch: Callable[[BatchReport], None],
+        ending: threading.Event,
+    ) -> None:
         """Open the tables that the stream writes, and read what its checkpoint says about the next batch.
 
         Args:
@@ -26,6 +34,7 @@ class BatchProcessor:
             lake: folder or s3a:// URI of the Delta tables and checkpoints.
             stream: stream to process; its tables must exist.
             on_batch: called after each micro-batch with input rows.
+            ending: set before the query is stopped, which interrupts the running batch.
 
         Raises:
             LakeError: the checkpoint belongs to other tables, or a table is not readable.
@@ -38,6 +47,7 @@ class BatchProcessor:
         self._lake = lake
         self._stream = stream.name
         self._on_batch = on_batch
+        self._ending = ending
         # Whether the rows that end their task are being looked for: no task finishes meanwhile.
         self.is_isolating = False
 
@@ -69,7 +79,7 @@ class BatchProcessor:
 
         The rows are saved in the checkpoint: a repeated batch must leave out the same rows.
         """
-        if process.find_poison is None:
+        if process.find_poison is None or self._ending.is_set():
             return None
         _log.warning("stream %s batch %d: a task has failed; reading its rows one by one", self._stream, batch.id)
         self.is_isolating = True

@@ -1,0 +1,177 @@
+"""Runs the queries of several streams together: they take turns, and end together."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from spark_apps.errors import UserError
+from spark_apps.settings import seconds
+from spark_apps.streaming import checkpoint, tasks
+from spark_apps.streaming.batch_processor import BatchProcessor
+from spark_apps.streaming.scheduler import BatchAbandoned, BatchScheduler
+from spark_apps.streaming.stream import BatchReport, Process, Stream
+
+_log = logging.getLogger(__name__)
+# Spark ends a Python worker after 60 s without work, and the worker's loaded model with it.
+_KEEP_ALIVE_SECONDS = 25.0
+# A stop interrupts a batch that takes longer. The next start repeats that batch; its rows are written once.
+_STOP_SECONDS = 10.0
+# Interval between checks for a stop, and for the end of a query.
+_POLL_SECONDS = 0.2
+# Interval between checks for the progress of the running batch.
+_TASK_POLL_SECONDS = 5.0
+# Spark waits 10 s for the Python process of a source. On a node where many pods start, its imports can take longer.
+_SOURCE_RETRIES = 10
+_SOURCE_POLL_SECONDS = 0.05
+# Interval between checks for a model.
+_WAIT_SECONDS = 2.0
+
+
+class StreamError(UserError):
+    """A streaming query has failed; its error is saved in the lake."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """Functions that a run of streams calls.
+
+    Attributes:
+        on_batch: called after each micro-batch with input rows.
+        on_wait: called with the name of a stream that waits for a table or a model.
+        on_task: called with the name of a stream while the tasks of its running batch make progress. Otherwise the
+            batch may hang.
+    """
+
+    on_batch: Callable[[BatchReport], None]
+    on_wait: Callable[[str], None]
+    on_task: Callable[[str], None]
+
+
+class QueryGroup:
+    """The queries of some streams, from their start to their end."""
+
+    def __init__(
+        self, spark: SparkSession, lake: str, streams: Sequence[Stream], callbacks: Callbacks, stop: threading.Event
+    ) -> None:
+        """Create a group.
+
+        Args:
+            spark: session that runs the queries.
+            lake: folder or s3a:// URI of the Delta tables and checkpoints.
+            streams: streams, in the order in which tweets pass through them; their tables must exist.
+            callbacks: functions to call.
+            stop: event that ends the queries.
+        """
+        self._spark = spark
+        self._lake = lake
+        self._streams = streams
+        self._callbacks = callbacks
+        self._stop = stop
+        # Set by a stop and by a failure of one query: the batches that wait for their turn are abandoned.
+        self._ending = threading.Event()
+        immediate = {stream.name for stream in streams if not seconds(stream.trigger)}
+        self._scheduler = BatchScheduler([stream.name for stream in streams], immediate, self._ending)
+        self._processors: dict[str, BatchProcessor] = {}
+        self._abandoned: set[str] = set()
+
+    def run(self, triggers: Sequence[str | None]) -> None:
+        """Run the queries until all have ended, one fails, or a stop is requested.
+
+        Args:
+            triggers: interval between the micro-batches of each stream; None processes all available input.
+
+        Raises:
+            StreamError: a query has failed.
+            LakeError: the checkpoint of a stream does not fit to its tables.
+        """
+        queries: list[StreamingQuery] = []
+        try:
+            for stream, trigger in zip(self._streams, triggers, strict=True):
+                queries.append(self._start(stream, trigger))
+            self._watch(queries)
+        finally:
+            self._ending.set()
+            self._scheduler.wait_until_idle(_STOP_SECONDS)
+            for query in queries:
+                query.stop()
+        for query in queries:
+            error, name = query.exception(), str(query.name)
+            if error is not None and name not in self._abandoned:
+                raise StreamError(checkpoint.save_error(self._spark, self._lake, name, str(error))) from error
+
+    def _start(self, stream: Stream, trigger: str | None) -> StreamingQuery:
+        processor = BatchProcessor(self._spark, self._lake, stream, self._callbacks.on_batch, self._ending)
+        self._processors[stream.name] = processor
+        checkpoint.remove_temporary_offsets(self._spark, self._lake, stream.name)
+
+        def process_batch(rows: DataFrame, batch_id: int) -> None:
+            try:
+                process = self._prepare(stream)
+                with self._scheduler.turn(stream.name):
+                    if self._ending.is_set():
+                        raise BatchAbandoned
+                    processor.process(process, rows, batch_id)
+            except BatchAbandoned:
+                self._abandoned.add(stream.name)
+                raise
+
+        writer = (
+            stream.source()
+            .writeStream.queryName(stream.name)
+            .option("checkpointLocation", checkpoint.location(self._lake, stream.name))
+            .foreachBatch(process_batch)
+        )
+        if trigger is None:
+            writer = writer.trigger(availableNow=True)
+        else:
+            writer = writer.trigger(processingTime=f"{int(seconds(trigger) * 1000)} milliseconds")
+        query = writer.start()
+        # The source of a table has no process.
+        retries = 0 if stream.reads else _SOURCE_RETRIES
+        for _ in range(retries):
+            if not self._source_has_timed_out(query):
+                break
+            _log.warning(
+                "stream %s: Spark has not waited for the process of its source; starting it again", stream.name
+            )
+            query = writer.start()
+        return query
+
+    def _source_has_timed_out(self, query: StreamingQuery) -> bool:
+        """Wait until the source of a query is initialised; return whether its Python process was too slow."""
+        while query.isActive and "Initializing" in query.status["message"]:
+            if self._stop.wait(_SOURCE_POLL_SECONDS):
+                return False
+        error = query.exception()
+        return error is not None and "failed to connect back" in str(error)
+
+    def _prepare(self, stream: Stream) -> Process:
+        """Wait until the stream can process a batch. The wait is outside a turn: other streams continue."""
+        while (process := stream.prepare()) is None:
+            self._callbacks.on_wait(stream.name)
+            if self._ending.wait(_WAIT_SECONDS):
+                raise BatchAbandoned
+        return process
+
+    def _watch(self, queries: Sequence[StreamingQuery]) -> None:
+        """Return once all queries have ended, one has failed, or a stop is requested."""
+        kept_alive_at = polled_at = time.monotonic()
+        progress = tasks.progress(self._spark)
+        while any(query.isActive for query in queries):
+            if any(query.exception() is not None for query in queries) or self._stop.wait(_POLL_SECONDS):
+                return
+            if time.monotonic() - polled_at > _TASK_POLL_SECONDS:
+                polled_at, progress_before, progress = time.monotonic(), progress, tasks.progress(self._spark)
+                stream = self._scheduler.running
+                if stream and (progress != progress_before or self._processors[stream].is_isolating):
+                    self._callbacks.on_task(stream)
+            if time.monotonic() - kept_alive_at > _KEEP_ALIVE_SECONDS:
+                tasks.keep_workers_alive(self._spark)
+                kept_alive_at = time.monotonic()

@@ -1,0 +1,33 @@
+"""The Spark tasks of this process: their progress, and the Python workers that run them."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+# A running batch is one of the newest SQL executions. Those that keep the workers alive are newer.
+_EXECUTIONS = 50
+
+
+def progress(spark: SparkSession) -> object:
+    """Return a value that changes while tasks finish, fail, or read and write rows.
+
+    Executors report the rows and bytes of their running tasks every 10 s: a task of many minutes is seen to work.
+    """
+    tracker = spark.sparkContext.statusTracker()
+    stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+    tasks = [(info.stageId, info.numCompletedTasks, info.numFailedTasks) for info in stages if info is not None]
+    store = spark._jsparkSession.sharedState().statusStore()
+    newest = store.executionsList(max(0, store.executionsCount() - _EXECUTIONS), _EXECUTIONS)
+    executions = [newest.apply(number) for number in range(newest.size())]
+    running = [execution.executionId() for execution in executions if execution.completionTime().isEmpty()]
+    return tasks, [(id_, store.executionMetrics(id_).toString()) for id_ in running]
+
+
+def keep_workers_alive(spark: SparkSession) -> None:
+    """Run an empty Python task, so that Spark does not end the idle workers."""
+
+    def identity(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from batches
+
+    spark.range(1, numPartitions=1).mapInArrow(identity, "id LONG").collect()

@@ -1,0 +1,49 @@
+"""Queries that run together end together."""
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from pyspark.sql import DataFrame
+
+from spark_apps.streaming import query_group
+from spark_apps.streaming.poison import PoisonRow
+from spark_apps.streaming.query_group import StreamError
+from spark_apps.streaming.runner import StreamRunner
+from spark_apps.streaming.stream import Batch, BatchResult, always_ready
+from tests.conftest import Pipeline
+
+
+def test_no_query_is_left_when_a_later_one_cannot_start(pipeline: Pipeline) -> None:
+    first, second = pipeline.streams("bronze", "silver")
+
+    def no_source() -> DataFrame:
+        raise OSError("the storage does not answer")
+
+    with pytest.raises(OSError, match="does not answer"):
+        StreamRunner(pipeline.spark, pipeline.lake, lambda _: None).run(
+            [first, replace(second, source=no_source)], "0 seconds"
+        )
+    assert not pipeline.spark.streams.active
+
+
+def test_an_interrupted_batch_is_not_isolated(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_group, "_STOP_SECONDS", 0.5)
+    (stream,) = pipeline.streams("bronze")
+    pipeline.land("1.json", "{}")
+    stop, isolated = threading.Event(), threading.Event()
+
+    def interrupted(_: Batch) -> BatchResult:
+        stop.set()
+        time.sleep(2)  # the query is being stopped
+        raise RuntimeError("the job was cancelled")
+
+    def find_poison(_: Batch) -> list[PoisonRow]:
+        isolated.set()
+        return []
+
+    slow = replace(stream, prepare=always_ready(interrupted, find_poison))
+    with pytest.raises(StreamError, match="was cancelled"):
+        StreamRunner(pipeline.spark, pipeline.lake, lambda _: None, stop).run([slow], "0 seconds")
+    assert not isolated.is_set()
