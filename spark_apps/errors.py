@@ -5,3 +5,9 @@ class UserError(Exception):
     """Ends a command with the error's message, which names the problem and the remedy, and with `exit_code`."""
 
     exit_code = 2
+
+
+def first_line(error: object) -> str:
+    """Return the first line of an error's message that is not blank; without one, the name of the error's class."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from spark_apps.errors import UserError
+from spark_apps.errors import UserError, first_line
 from spark_apps.storage import S3_ENDPOINT_ENV, is_s3
 from spark_apps.tables import Table
 
@@ -83,7 +83,7 @@ def open_table(lake: str, table: Table) -> DeltaTable | None:
     except (DeltaError, OSError) as error:
         if not is_s3(path) and not os.path.exists(path):  # noqa: PTH110 - Path rejects some strings
             return None
-        cause = str(error).splitlines()[0]
+        cause = first_line(error)
         raise LakeError(f"{path} cannot be read: {cause}: check that the table is intact and readable") from error
 
 

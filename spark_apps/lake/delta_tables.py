@@ -9,6 +9,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
+from spark_apps.errors import first_line
 from spark_apps.lake.commits import LakeError, open_existing_table, open_table
 from spark_apps.lake.hadoop_fs import file_system
 from spark_apps.tables import SCHEMA_VERSION, SCHEMA_VERSION_PROPERTY, Column, Table
@@ -48,7 +49,7 @@ def create_or_evolve(spark: SparkSession, lake: str, table: Table) -> None:
         else:
             _evolve(spark, lake, table)
     except (Py4JJavaError, AnalysisException) as error:
-        cause = str(getattr(error, "java_exception", None) or error).splitlines()[0]
+        cause = first_line(getattr(error, "java_exception", None) or error)
         raise LakeError(
             f"cannot create {path} ({cause}): check that {lake} is the right place and that this user may write there"
         ) from error

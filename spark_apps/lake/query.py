@@ -13,6 +13,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaError
 
+from spark_apps.errors import first_line
 from spark_apps.lake.commits import LakeError, open_table
 from spark_apps.tables import Table
 
@@ -70,7 +71,7 @@ class LakeQuery:
             self._builder.execute(f"PREPARE {name} {types} AS {statement.sql}")
             result = pa.table(self._builder.execute(f"EXECUTE {name} ({', '.join(map(literal, values))})"))
         except (DeltaError, OSError, pa.ArrowException) as error:
-            raise LakeError(f"{self._paths} cannot be read: {str(error).splitlines()[0]}") from error
+            raise LakeError(f"{self._paths} cannot be read: {first_line(error)}") from error
         return result
 
     def rows(self, statement: Statement, *values: Value) -> list[dict[str, Any]]:

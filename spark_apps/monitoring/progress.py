@@ -14,6 +14,7 @@ from pyspark.sql.streaming.listener import (
     StreamingQueryListener,
 )
 
+from spark_apps.errors import first_line
 from spark_apps.monitoring.metrics import Metrics
 from spark_apps.streaming.stream import BatchReport
 
@@ -120,4 +121,4 @@ class Listener(StreamingQueryListener):
 
     def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802
         if event.exception:
-            self._progress.error = event.exception.strip().splitlines()[0]
+            self._progress.error = first_line(event.exception)

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from spark_apps.errors import first_line
 from spark_apps.registry.connection import connect, ensure_experiment
 from spark_apps.registry.log_model import log_model
 from spark_apps.registry.versions import MOVED, PASSED, STAGING, WITHDRAWN, Version
@@ -155,7 +156,9 @@ class Registry:
         """Move `production` to the version that the tags select, and record the move; return the version."""
         while True:
             versions = self.versions()
-            winner = next(version for version in versions if version.may_be_production)
+            winner = next((version for version in versions if version.may_be_production), None)
+            if winner is None:
+                raise RegistryError(f"the registry {self.uri} has no version that may be in production: release one")
             if PRODUCTION in winner.aliases:
                 return winner.version
             before = next((version.version for version in versions if PRODUCTION in version.aliases), None)
@@ -239,7 +242,7 @@ class Registry:
         except ModelError:
             raise
         except Exception as error:  # MLflow passes on the exceptions of its stores and of its HTTP library
-            raise RegistryError(f"the registry {self.uri}: {str(error).splitlines()[0][:300]}") from error
+            raise RegistryError(f"the registry {self.uri}: {first_line(error)[:300]}") from error
 
     def _run(self, call: Callable[[Any], T]) -> T:
         if self._client is None:

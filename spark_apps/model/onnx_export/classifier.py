@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
+from spark_apps.errors import first_line
 from spark_apps.labels import LABELS, sentiment_labels
 from spark_apps.model.onnx_export.graph import Shape
 from spark_apps.scoring.description import ModelError
@@ -95,7 +96,7 @@ def load_classifier(source: str | Path) -> Classifier:
 
 def _load_error(source: str | Path, error: Exception) -> str:
     if Path(source).is_dir():
-        return f"cannot load the classifier in {source}: {json.dumps(str(error).splitlines()[0])}"
+        return f"cannot load the classifier in {source}: {json.dumps(first_line(error))}"
     return (
         f"{source} is not a folder, and the Hugging Face Hub does not provide it: check the name, the network, and "
         "that HF_HUB_OFFLINE is not set; or give the folder of a downloaded checkpoint"

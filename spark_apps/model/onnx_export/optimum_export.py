@@ -9,6 +9,7 @@ import onnx
 from onnx import helper
 from optimum.exporters.onnx import onnx_export_from_model
 
+from spark_apps.errors import first_line
 from spark_apps.scoring.description import ModelError
 
 _INPUTS = {"input_ids", "attention_mask"}
@@ -27,7 +28,7 @@ def optimum_export(network: Any) -> onnx.ModelProto:
         try:
             onnx_export_from_model(network, folder, task="text-classification", do_validation=False)
         except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
-            raise ModelError(f"Optimum cannot export a {kind} ({str(error).splitlines()[0]})") from error
+            raise ModelError(f"Optimum cannot export a {kind} ({first_line(error)})") from error
         model = onnx.load(Path(folder) / "model.onnx")
     _zero_segments(model.graph)
     if more := sorted({graph_input.name for graph_input in model.graph.input} - _INPUTS):

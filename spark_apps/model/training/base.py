@@ -10,6 +10,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundEr
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
+from spark_apps.errors import first_line
 from spark_apps.labels import LABELS, sentiment_labels
 from spark_apps.scoring.description import ModelError
 
@@ -50,7 +51,7 @@ def load_base(base: str) -> Base:
             )
         model, head = _classifier(source, config)
     except (OSError, ValueError, TypeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise ModelError(
             f"cannot train from {base}: {reason}; give config.json, weights and tokenizer of a RoBERTa"
         ) from error

@@ -1,0 +1,17 @@
+import pytest
+
+from spark_apps.errors import first_line
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("first\nsecond"), "first"),
+        (ValueError("\n  second\n"), "second"),
+        (ValueError(""), "ValueError"),
+        (ValueError("\n"), "ValueError"),
+        ("a text", "a text"),
+    ],
+)
+def test_the_first_line_of_an_error_is_never_missing(error: object, line: str) -> None:
+    assert first_line(error) == line
