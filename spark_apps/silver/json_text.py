@@ -55,6 +55,8 @@ class Rejected:
 
 def replace_lone_surrogates(text: str) -> str:
     """Return `text` with each unpaired surrogate replaced by U+FFFD, because UTF-8 cannot encode it."""
+    if text.isascii():  # known without reading the text
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -139,7 +141,7 @@ def prune(value: Any) -> bool:
     """
     level = [value]
     for _ in range(_MAX_DEPTH):
-        level = [child for container in level for child in _children(container) if isinstance(child, dict | list)]
+        level = [child for container in level for child in _children(container) if isinstance(child, (dict, list))]
         if not level:
             return False
     for container in level:

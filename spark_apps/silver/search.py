@@ -81,7 +81,7 @@ def reject(value: Any, reason: str, detail: str | None) -> Rejected:
 def _list(values: list[Any], formats: Sequence[TweetFormat], includes: Json) -> Iterator[Candidate | Rejected]:
     if not values:
         yield Rejected("[]", "no_tweets", "an empty array")
-    elif not any(isinstance(value, dict | list) or _decoded(value) is not None for value in values):
+    elif not any(isinstance(value, (dict, list)) or _decoded(value) is not None for value in values):
         # One reject for a list of numbers or words, not one for each of them.
         yield reject(values, "not_a_tweet", f"an array of {len(values)} values that are not objects")
     else:
@@ -95,7 +95,7 @@ def _unwrap(value: Json, formats: Sequence[TweetFormat], includes: Json) -> Iter
         yield from _list(rows, formats, includes)
         return
     data = value.get("data")
-    if isinstance(data, dict | list) and data != []:
+    if isinstance(data, (dict, list)) and data != []:
         yield from find_candidates(data, formats, _includes(value, includes))
         return
     for name in ("modules", *_LIST_ENVELOPES):
@@ -152,7 +152,7 @@ def _decoded(value: Any) -> Any:
                 break
     except (ValueError, RecursionError):
         return None
-    if not isinstance(value, dict | list):
+    if not isinstance(value, (dict, list)):
         return None
     prune(value)
     return value
@@ -160,11 +160,13 @@ def _decoded(value: Any) -> Any:
 
 def _columns(value: Json) -> list[Json] | None:
     """Return the rows of a table that is stored by columns, as pandas does; None for any other object."""
+    if "text" not in value and "full_text" not in value:
+        return None
     columns = list(value.values())
-    if not columns or not all(isinstance(column, dict) for column in columns):
+    if not isinstance(columns[0], dict) or not all(isinstance(column, dict) for column in columns):
         return None
     index = columns[0].keys()
-    if not index or ("text" not in value and "full_text" not in value) or any(c.keys() != index for c in columns):
+    if not index or any(column.keys() != index for column in columns):
         return None
     return [{name: column[key] for name, column in value.items()} for key in index]
 

@@ -19,6 +19,7 @@ _ZONE_HOURS = {
     "NST": -3.5, "NDT": -2.5, "BRT": -3, "ART": -3, "AST": -4, "ADT": -3, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5,
     "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "AKST": -9, "AKDT": -8, "HST": -10,
 }  # fmt: skip
+_ZONES_OF_UTC = {"", "Z", "UTC", "+0000", "+00:00"}
 _CLOCK = r"(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d))?"
 _ZONE = r"(?: (?P<zone>[A-Za-z]{1,5}|[+-]\d\d:?\d\d))?"
 _WEEKDAY = r"[^\W\d_]{2,4}\.?,?"
@@ -59,7 +60,7 @@ def parse_time(value: object) -> datetime | None:
     try:
         if isinstance(value, str):
             time = _from_text(value.strip())
-        elif isinstance(value, int | float) and not isinstance(value, bool):
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
             time = _from_epoch(value)
         else:
             return None
@@ -69,6 +70,8 @@ def parse_time(value: object) -> datetime | None:
 
 
 def _from_text(text: str) -> datetime | None:
+    if match := _ISO_8601.fullmatch(text.upper()):
+        return _in_utc(datetime.fromisoformat(match[1].replace(",", ".")), match[2])
     for pattern in _MONTH_NAME_FORMATS:
         if match := pattern.fullmatch(text):
             parts = match.groupdict()
@@ -80,8 +83,6 @@ def _from_text(text: str) -> datetime | None:
             return _from_half_day(match.groupdict())
     if match := _SLASHES.fullmatch(text):
         return _from_slashes(match)
-    if match := _ISO_8601.fullmatch(text.upper()):
-        return _in_utc(datetime.fromisoformat(match[1].replace(",", ".")), match[2])
     if not _EPOCH_DIGITS.fullmatch(text):
         return None
     time = _from_epoch(float(text) if "." in text else int(text))
@@ -118,7 +119,7 @@ def _from_slashes(match: re.Match[str]) -> datetime | None:
 
 def _in_utc(local: datetime, zone: str | None) -> datetime | None:
     zone = (zone or "").strip().upper()
-    if not zone:
+    if zone in _ZONES_OF_UTC:
         return local.replace(tzinfo=UTC)
     if zone[0] in "+-":
         hours, minutes = int(zone[1:3]), int(zone[-2:])

@@ -126,7 +126,7 @@ def _id(value: Any) -> str:
     # A float below 2**53 is exact; above, the id has lost digits.
     if isinstance(value, float) and math.isfinite(value) and value.is_integer() and abs(value) < 2**53:
         value = int(value)
-    digits = str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    digits = str(value).strip() if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
     if isinstance(value, str) and not digits:
         raise InvalidTweet("missing_id")
     if not (digits.isascii() and _ID.fullmatch(digits)) or not 0 < int(digits) < 2**64:
@@ -175,7 +175,7 @@ def _time(value: Any, snowflake_id: str | None, read_at: datetime) -> datetime:
 def _user(value: Any) -> str | None:
     if isinstance(value, dict):
         value = next((value[name] for name in _USER_NAMES if value.get(name)), None)
-    if isinstance(value, bool) or not isinstance(value, int | str):
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
     if isinstance(value, int):
         return str(value) if abs(value) < 2**64 else None

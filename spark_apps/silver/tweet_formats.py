@@ -150,6 +150,8 @@ _COURSE = TweetFormat(
     identity=paths("date", "user", "text"),
     has_labels=True,
 )
+# A format of _MARKED needs one of these fields.
+_MARKS = {path[0] for format_ in _MARKED for path in format_.marks[:1] or format_.any_mark}
 BUILT_IN = (*_MARKED, _V1, _V2, _ACTIVITY, _FLAT, _COURSE)
 
 TEXT_FIELDS = {"full_text", "text", "body", "Text", "tweet_text"}
@@ -184,9 +186,10 @@ def find_format(value: Json, declared: Sequence[TweetFormat] = ()) -> TweetForma
     names = value.keys()
     if not NO_TWEET_FIELDS.isdisjoint(names):
         return None
-    for format_ in _MARKED:
-        if format_.matches(value):
-            return format_
+    if not _MARKS.isdisjoint(names):
+        for format_ in _MARKED:
+            if format_.matches(value):
+                return format_
     if "postedTime" in names or ("actor" in names and ("body" in names or "verb" in names)):
         return _ACTIVITY
     if TEXT_FIELDS.isdisjoint(names) and not isinstance(value.get("tweet"), str):
