@@ -67,6 +67,11 @@ def open_binary(uri: str) -> IO[bytes]:
         raise
 
 
+def is_storage_error(error: BaseException) -> bool:
+    """Return whether an exception was raised because a file or S3 cannot be read, and not by the content of a file."""
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in {"botocore", "urllib3"}
+
+
 def exists(uri: str) -> bool:
     """Return whether a local folder exists, or whether S3 has any object in the folder.
 

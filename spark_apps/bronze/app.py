@@ -35,7 +35,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     )
 
     def files(batch: Batch) -> list[LandedFile]:
-        start, end = (checkpoint.read_offsets(spark, lake, "bronze", number) for number in (batch.id - 1, batch.id))
+        start, end = (checkpoint.read_offset(spark, lake, "bronze", number) for number in (batch.id - 1, batch.id))
         return batch_files(log.folder, start or {}, end)
 
     def find_poison(batch: Batch) -> Sequence[PoisonRow]:

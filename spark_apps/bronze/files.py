@@ -269,9 +269,14 @@ def _join(member: str, name: str) -> str:
 def _encoding(head: bytes) -> str | None:
     """Return the encoding of a content in UTF-16 or UTF-32; None for UTF-8, and for binary content."""
     encoding = next((encoding for start, encoding in _ENCODINGS if head.startswith(start)), None)
-    if encoding is None or not {"{", "["} & set(head.decode(encoding, "ignore")):
+    if encoding is None:
         return None
-    return encoding
+    text = head.decode(encoding, "replace")
+    has_mark = text[:1] not in {"{", "["}
+    # A mark may also begin binary content. A bracket and a NUL may begin UTF-8 with a stray NUL; in JSON, an ASCII
+    # character follows a bracket.
+    is_json = bool({"{", "["} & set(text)) if has_mark else text[:2].isascii()
+    return encoding if is_json else None
 
 
 def _transcoded(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:

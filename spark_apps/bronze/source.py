@@ -23,6 +23,7 @@ from spark_apps.landing.log import LandingLog, LandingState
 from spark_apps.landing.planner import LandingPlanner
 from spark_apps.landing.queue import QueueDiscovery
 from spark_apps.landing.spark_file_log import SparkFileLog
+from spark_apps.landing.taken import TakenFiles
 from spark_apps.tables import BRONZE_TWEETS, ddl
 
 FORMAT = "landing"
@@ -131,9 +132,13 @@ class LandingReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         else:
             discovery = ListDiscovery(listing)
             first = LandingState(reconciled_at=time.time())
-        if "logOffset" in start and not log.has(1):
+        number = start.get("batch", 0)
+        if number and not log.has(number):
+            # The checkpoint was recovered without its log: the reconciliation finds what landed until now.
+            first = LandingState(TakenFiles(time.time()))
+        elif "logOffset" in start and not log.has(1):
             first = _spark_file_log(options.log).adopt(start["logOffset"], listing, log)
-        return LandingPlanner(log, discovery, start.get("batch", 0), first)
+        return LandingPlanner(log, discovery, number, first)
 
 
 def batch_files(log: str, start: dict[str, int], end: dict[str, int]) -> list[LandedFile]:

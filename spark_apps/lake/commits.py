@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
@@ -37,6 +38,7 @@ class BatchMetadata:
         batch: id of the micro-batch.
         counts: number of rows per outcome, such as `rows` and `duplicates`.
         totals: sum of the counts of all batches of the table, up to this batch.
+        offset: position of the query in its source after the batch; None for a write that no query made.
     """
 
     query: str
@@ -44,6 +46,7 @@ class BatchMetadata:
     batch: int
     counts: dict[str, int]
     totals: dict[str, int]
+    offset: Any = None
 
     def __str__(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)

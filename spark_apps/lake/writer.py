@@ -1,6 +1,7 @@
 """Writes the tables of the lake: each micro-batch is one commit, and a replayed batch is recognised by its metadata."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from delta.tables import DeltaMergeBuilder
 from pyspark.sql import DataFrame, SparkSession
@@ -23,7 +24,9 @@ class TableWriter:
     before the next commit and ends the stream with an error.
     """
 
-    def __init__(self, lake: str, table: Table, query: str, app_id: str) -> None:
+    def __init__(
+        self, lake: str, table: Table, query: str, app_id: str, offset: Callable[[int], Any] = lambda _: None
+    ) -> None:
         """Open the table and read its newest commits.
 
         Args:
@@ -31,6 +34,7 @@ class TableWriter:
             table: table to write; it must exist.
             query: name of the streaming query.
             app_id: name of the query and id of its checkpoint.
+            offset: returns the position of the query in its source after a batch.
 
         Raises:
             LakeError: the table does not exist or is not readable.
@@ -39,6 +43,7 @@ class TableWriter:
         self.lake = lake
         self._query = query
         self._app_id = app_id
+        self._offset = offset
         self._delta = open_existing_table(lake, table)
         newest = next(batch_commits(self._delta), None)
         self._totals = dict(newest.metadata.totals) if newest else {}
@@ -136,7 +141,7 @@ class TableWriter:
     def _metadata(self, batch: int, counts: Mapping[str, int]) -> BatchMetadata:
         self._check_only_writer()
         totals = {key: self._totals.get(key, 0) + counts.get(key, 0) for key in self._totals.keys() | counts.keys()}
-        return BatchMetadata(self._query, self._app_id, batch, dict(counts), totals)
+        return BatchMetadata(self._query, self._app_id, batch, dict(counts), totals, self._offset(batch))
 
     def _check_only_writer(self) -> None:
         self._delta.update_incremental()

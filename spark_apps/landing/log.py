@@ -81,12 +81,13 @@ class LandingLog:
 
     def restore(self, end: int) -> LandingState | None:
         """Return the state after the entry `end`; None if the entry does not exist."""
-        state = None
+        if not self.has(end):
+            return None
+        state = LandingState()
         for number in range(max(1, _snapshot(end)), end + 1):
             entry = self._read(str(number))
-            if entry is None:
+            if entry is None:  # a recovered checkpoint has none of the entries before
                 continue
-            state = state or LandingState()
             if "taken" in entry:
                 state.taken = TakenFiles(0.0, map(tuple, entry["taken"]))
             else:

@@ -96,5 +96,5 @@ class LandingPlanner:
             return False
         self._state.reconciled_at = now
         self._awaited = f"reconciliation-{int(now)}"
-        self._log.request_reconciliation(self._awaited, now - 2 * OVERLAP_SECONDS)
+        self._log.request_reconciliation(self._awaited, max(now - 2 * OVERLAP_SECONDS, self._state.taken.cutoff))
         return True

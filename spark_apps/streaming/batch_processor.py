@@ -5,12 +5,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_apps.errors import UserError
 from spark_apps.lake.writer import TableWriter
 from spark_apps.streaming import checkpoint
+from spark_apps.streaming.recovery import recover_checkpoint
 from spark_apps.streaming.stream import Batch, BatchReport, BatchResult, Process, Stream
 
 _log = logging.getLogger(__name__)
@@ -37,11 +39,13 @@ class BatchProcessor:
             ending: set before the query is stopped, which interrupts the running batch.
 
         Raises:
-            LakeError: the checkpoint belongs to other tables, or a table is not readable.
+            LakeError: the checkpoint does not fit to the tables, or a table is not readable.
         """
+        recover_checkpoint(spark, lake, stream)
         checkpoint_id = checkpoint.ensure_identity(spark, lake, stream.name, stream.reads + stream.writes)
         app_id = f"{stream.name}:{checkpoint_id}"
-        self._writers = {table.name: TableWriter(lake, table, stream.name, app_id) for table in stream.writes}
+        offset = partial(checkpoint.read_offset, spark, lake, stream.name)
+        self._writers = {table.name: TableWriter(lake, table, stream.name, app_id, offset) for table in stream.writes}
         self._poison_batch, self._poison = checkpoint.read_poison(spark, lake, stream.name)
         self._spark = spark
         self._lake = lake

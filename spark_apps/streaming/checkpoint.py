@@ -8,6 +8,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from spark_apps import storage
 from spark_apps.lake import delta_tables, hadoop_fs
 from spark_apps.lake.commits import LakeError
 from spark_apps.streaming.poison import PoisonRow
@@ -35,23 +36,49 @@ def ensure_identity(spark: SparkSession, lake: str, stream: str, tables: Sequenc
         LakeError: the checkpoint belongs to other tables, or to another program.
     """
     checkpoint = location(lake, stream)
-    file = f"{checkpoint}/identity.json"
-    table_ids = {table.name: delta_tables.table_id(lake, table) for table in tables}
-    text = hadoop_fs.read_text(spark, file)
-    if not text:  # a kill can leave an empty file, before the query has read any input
+    identity = _read_identity(spark, lake, stream)
+    if identity is None:
         if hadoop_fs.exists(spark, f"{checkpoint}/offsets"):
-            raise LakeError(f"{checkpoint} is the checkpoint of another program: pass another --lake")
+            raise LakeError(
+                f"{checkpoint} has no identity.json: if it is the checkpoint of another program, pass another --lake; "
+                "otherwise delete the folder, and the stream continues where its tables end"
+            )
         new_id = uuid.uuid4().hex
-        hadoop_fs.write_text(spark, file, json.dumps({"id": new_id, "tables": table_ids}))
+        write_identity(spark, lake, stream, new_id, tables)
         return new_id
-    identity = json.loads(text)
+    table_ids = _table_ids(lake, tables)
     changed = sorted(name for name, table_id in table_ids.items() if identity["tables"].get(name) != table_id)
     if changed:
         raise LakeError(
             f"{checkpoint} belongs to other tables than those in {lake} ({', '.join(changed)} recreated or moved): "
-            f"restore the tables, or delete {checkpoint} to read all input again"
+            f"restore the tables, or delete {checkpoint} and {' and '.join(table_ids)} to compute them again"
         )
     return str(identity["id"])
+
+
+def identity(spark: SparkSession, lake: str, stream: str) -> str | None:
+    """Return the id of a stream's checkpoint; None for a new checkpoint."""
+    found = _read_identity(spark, lake, stream)
+    return None if found is None else str(found["id"])
+
+
+def write_identity(spark: SparkSession, lake: str, stream: str, id_: str, tables: Sequence[Table]) -> None:
+    """Give a stream's checkpoint an id, and bind it to the tables that the stream reads and writes."""
+    text = json.dumps({"id": id_, "tables": _table_ids(lake, tables)})
+    hadoop_fs.write_text(spark, _identity_file(lake, stream), text)
+
+
+def _read_identity(spark: SparkSession, lake: str, stream: str) -> Any:
+    text = hadoop_fs.read_text(spark, _identity_file(lake, stream))
+    return json.loads(text) if text else None  # a kill can leave an empty file, before the query has read any input
+
+
+def _identity_file(lake: str, stream: str) -> str:
+    return f"{location(lake, stream)}/identity.json"
+
+
+def _table_ids(lake: str, tables: Sequence[Table]) -> dict[str, str]:
+    return {table.name: delta_tables.table_id(lake, table) for table in tables}
 
 
 def remove_temporary_offsets(spark: SparkSession, lake: str, stream: str) -> None:
@@ -67,11 +94,36 @@ def remove_temporary_offsets(spark: SparkSession, lake: str, stream: str) -> Non
             file_system.delete(path, False)
 
 
-def read_offsets(spark: SparkSession, lake: str, stream: str, batch: int) -> Any:
+def read_offset(spark: SparkSession, lake: str, stream: str, batch: int) -> Any:
     """Return the end offset of a batch of a stream with one source, as JSON; None if the batch is not planned."""
     text = hadoop_fs.read_text(spark, f"{location(lake, stream)}/offsets/{batch}")
     # The version of the format, metadata of the batch, and one line a source.
     return json.loads(text.splitlines()[2]) if text else None
+
+
+def last_planned_batch(lake: str, stream: str) -> int:
+    """Return the last batch in a stream's checkpoint, processed or not; -1 if there is none."""
+    names = storage.names(f"{location(lake, stream)}/offsets")
+    return max((int(name) for name in names if name.isdecimal()), default=-1)
+
+
+def add_batch(lake: str, stream: str, batch: int, offset: Any, is_processed: bool) -> None:
+    """Add a batch to a stream's checkpoint, as Spark does.
+
+    Args:
+        lake: folder or s3a:// URI of the Delta tables.
+        stream: name of a stream with one source.
+        batch: id of the batch, above those in the checkpoint.
+        offset: end offset of the batch, as JSON.
+        is_processed: whether the query continues after the batch, or repeats the batch.
+    """
+    folder = location(lake, stream)
+    if "metadata" not in storage.names(folder):
+        storage.put(folder, "metadata", json.dumps({"id": str(uuid.uuid4())}).encode())
+    if is_processed:
+        storage.put(f"{folder}/commits", str(batch), b'v1\n{"nextBatchWatermarkMs":0}')
+    metadata = {"batchWatermarkMs": 0, "batchTimestampMs": 0, "conf": {}}
+    storage.put(f"{folder}/offsets", str(batch), f"v1\n{json.dumps(metadata)}\n{json.dumps(offset)}".encode())
 
 
 def save_poison(spark: SparkSession, lake: str, stream: str, batch: int, rows: Sequence[PoisonRow]) -> None:

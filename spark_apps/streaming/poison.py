@@ -20,6 +20,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_apps import cpu_limit
+from spark_apps.storage import is_storage_error
 
 # The function of a `mapInArrow`.
 ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
@@ -46,7 +47,7 @@ def find_poison_rows(
 ) -> list[PoisonRow]:
     """Return the rows with which `function` ends its process or raises an exception.
 
-    An OSError is a fault of the storage, not of the row.
+    A row is not at fault if the storage does not answer.
 
     Args:
         rows: rows to read.
@@ -132,7 +133,10 @@ def _read_rows(
         warm_up()
         for row in range(rows.num_rows):
             sender.send((row, ""))
-            with suppress(OSError):
+            try:
                 deque(function(iter([rows.slice(row, 1)])), maxlen=0)
+            except Exception as error:
+                if not is_storage_error(error):
+                    raise
     except BaseException as error:
         sender.send((row, f"{type(error).__name__}: {error}"[:_CAUSE_CHARACTERS]))

@@ -54,6 +54,12 @@ def test_unicode_encodings_are_read_with_and_without_a_mark(encoding: str, compr
     assert [document.problem for document in documents] == [None, None]
 
 
+@pytest.mark.parametrize("start", [b"{\x00", b"[\x00", b"\x00{", b"{\x00\x00\x00", b"\xff\xfe"])
+def test_a_damaged_first_line_does_not_change_the_encoding_of_the_others(start: bytes) -> None:
+    documents = split(start + b"\n" + LINES.encode())
+    assert [document.raw for document in documents][1:] == RAWS
+
+
 @pytest.mark.parametrize(
     "pack", [tar, zipped, lambda members: gzip.compress(tar(members)), lambda members: bz2.compress(tar(members))]
 )

@@ -1,0 +1,96 @@
+"""A checkpoint may be deleted, emptied or replaced by an older copy: no tweet is lost, and none is counted twice."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from spark_apps.demo.generator import Generator, Mix
+from spark_apps.demo.malformed import Expected
+from spark_apps.gold import app as gold
+from spark_apps.lake.commits import LakeError
+from spark_apps.silver import app as silver
+from spark_apps.streaming.query_group import StreamError
+from tests.conftest import Pipeline
+from tests.exactness import check
+from tests.lakes import flat_tweet
+
+STREAMS = ("bronze", "silver", "gold", "gold-aggregates")
+
+
+def checkpoint(pipeline: Pipeline, stream: str) -> Path:
+    return Path(pipeline.lake, "checkpoints", stream)
+
+
+def test_no_damage_of_the_checkpoints_loses_or_doubles_a_tweet(pipeline: Pipeline, tmp_path: Path) -> None:
+    generator = Generator(4, mix=Mix(duplicates=0.1, malformed=0.1))
+    expected, backup = Expected(), tmp_path / "backup"
+
+    def land_and_run() -> None:
+        nonlocal expected
+        for file in generator.files(80, 40):
+            pipeline.land(file.name, file.data)
+            expected += file.expected
+        pipeline.run_once()
+
+    def delete() -> None:
+        shutil.rmtree(Path(pipeline.lake, "checkpoints"))
+
+    def restore_backup() -> None:
+        delete()
+        shutil.copytree(backup, Path(pipeline.lake, "checkpoints"))
+
+    def empty() -> None:
+        for stream in STREAMS:
+            shutil.rmtree(checkpoint(pipeline, stream) / "offsets")
+            shutil.rmtree(checkpoint(pipeline, stream) / "commits")
+
+    land_and_run()
+    shutil.copytree(Path(pipeline.lake, "checkpoints"), backup)
+    land_and_run()
+    for damage in (delete, restore_backup, empty):
+        damage()
+        land_and_run()
+        check(pipeline.spark, pipeline.lake, expected)
+
+
+def test_a_batch_that_some_tables_have_is_completed_without_its_checkpoint(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each stream with several tables fails between its commits, and then loses its checkpoint."""
+    generator = Generator(5, mix=Mix(malformed=0.3))
+    expected = Expected()
+    for stream, module, function in (
+        ("silver", silver, "distinct_tweets"),
+        ("gold-aggregates", gold, "_merge_mentions"),
+    ):
+        for file in generator.files(60, 30):
+            pipeline.land(file.name, file.data)
+            expected += file.expected
+        with monkeypatch.context() as patch, pytest.raises(StreamError, match=f"stream {stream} failed"):
+            patch.setattr(module, function, lambda *_: 1 / 0)
+            pipeline.run_once()
+        shutil.rmtree(checkpoint(pipeline, stream))
+        pipeline.run_once()
+        check(pipeline.spark, pipeline.lake, expected)
+
+
+def test_a_stream_without_a_position_is_refused(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commits of an earlier version have no position: its checkpoint is not to be replaced by a new one."""
+    pipeline.land("1.json", flat_tweet(1))
+    with monkeypatch.context() as patch:
+        patch.setattr("spark_apps.streaming.checkpoint.read_offset", lambda *_: None)
+        pipeline.run_once(*pipeline.streams("bronze"))
+    pipeline.run_once(*pipeline.streams("bronze"))
+    shutil.rmtree(checkpoint(pipeline, "bronze"))
+    with pytest.raises(LakeError, match=r"checkpoints/bronze is behind .*bronze/tweets, which an earlier version"):
+        pipeline.run_once(*pipeline.streams("bronze"))
+
+
+def test_a_stream_does_not_continue_with_another_source(pipeline: Pipeline) -> None:
+    pipeline.land("1.json", flat_tweet(1))
+    pipeline.run_once(*pipeline.streams("bronze", "silver"))
+    shutil.rmtree(Path(pipeline.lake, "bronze"))
+    shutil.rmtree(Path(pipeline.lake, "checkpoints"))
+    with pytest.raises(LakeError, match=r"silver/tweets were computed from another .*bronze/tweets"):
+        pipeline.run_once(*pipeline.streams("bronze", "silver"))
