@@ -44,7 +44,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     def source() -> DataFrame:
         return delta_tables.read_stream(spark, lake, BRONZE_TWEETS, _MAX_BRONZE_BYTES)
 
-    return [Stream("silver", source, (BRONZE_TWEETS,), (QUARANTINE, SILVER_TWEETS), always_ready(process, find_poison))]
+    return [Stream("silver", source, (BRONZE_TWEETS,), (SILVER_TWEETS, QUARANTINE), always_ready(process, find_poison))]
 
 
 def _write(records: DataFrame, batch: Batch, lake: str) -> BatchResult:

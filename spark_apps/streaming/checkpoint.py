@@ -107,10 +107,11 @@ def last_planned_batch(lake: str, stream: str) -> int:
     return max((int(name) for name in names if name.isdecimal()), default=-1)
 
 
-def add_batch(lake: str, stream: str, batch: int, offset: Any, is_processed: bool) -> None:
+def add_batch(spark: SparkSession, lake: str, stream: str, batch: int, offset: Any, is_processed: bool) -> None:
     """Add a batch to a stream's checkpoint, as Spark does.
 
     Args:
+        spark: session that will run the query.
         lake: folder or s3a:// URI of the Delta tables.
         stream: name of a stream with one source.
         batch: id of the batch, above those in the checkpoint.
@@ -122,8 +123,10 @@ def add_batch(lake: str, stream: str, batch: int, offset: Any, is_processed: boo
         storage.put(folder, "metadata", json.dumps({"id": str(uuid.uuid4())}).encode())
     if is_processed:
         storage.put(f"{folder}/commits", str(batch), b'v1\n{"nextBatchWatermarkMs":0}')
-    metadata = {"batchWatermarkMs": 0, "batchTimestampMs": 0, "conf": {}}
-    storage.put(f"{folder}/offsets", str(batch), f"v1\n{json.dumps(metadata)}\n{json.dumps(offset)}".encode())
+    # Watermark and settings are for queries with state, but Spark needs the number of partitions.
+    conf = {"spark.sql.shuffle.partitions": spark.conf.get("spark.sql.shuffle.partitions")}
+    metadata = json.dumps({"batchWatermarkMs": 0, "batchTimestampMs": 0, "conf": conf})
+    storage.put(f"{folder}/offsets", str(batch), f"v1\n{metadata}\n{json.dumps(offset)}".encode())
 
 
 def save_poison(spark: SparkSession, lake: str, stream: str, batch: int, rows: Sequence[PoisonRow]) -> None:
@@ -168,8 +171,11 @@ def _error_file(lake: str, stream: str) -> str:
 
 
 def _cause(error: str) -> str:
-    """Return the line of a Spark error that names the cause: the last one with an exception outside a stack trace."""
+    """Return the line of a Spark error that names the cause: the last one with an exception outside a stack trace.
+
+    Without such a line, it is the first one: a description of the query follows.
+    """
     frames = ("at ", "File ", "...")
     lines = [line.strip() for line in error.splitlines() if line.strip() and not line.strip().startswith(frames)]
     causes = [line for line in lines if "Error" in line or "Exception" in line]
-    return (causes or lines or ["no message"])[-1][:500]
+    return (causes[-1:] or lines[:1] or ["no message"])[0][:500]

@@ -5,7 +5,7 @@ there reads each row of its source exactly once, whatever happened to its checkp
 """
 
 import logging
-from dataclasses import dataclass
+from itertools import islice
 
 from pyspark.sql import SparkSession
 
@@ -18,67 +18,43 @@ from spark_apps.tables import Table
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Position:
-    """The position of a stream by the commits of its tables.
-
-    Attributes:
-        last: batch that the last of the tables has, None if it has none: all tables have this batch.
-        partial: later batch that only some tables have; None if there is none.
-    """
-
-    last: BatchMetadata | None
-    partial: BatchMetadata | None
-
-    @property
-    def newest(self) -> BatchMetadata | None:
-        return self.partial or self.last
-
-
 def recover_checkpoint(spark: SparkSession, lake: str, stream: Stream) -> None:
     """Bring the checkpoint of a stream to the position of its tables, if the checkpoint is behind them.
 
     Raises:
         LakeError: the commits do not have the position, or the source is not the one that the tables were read from.
     """
-    position = _position(lake, stream)
-    newest = position.newest
-    if newest is None:
+    newest = [_newest_batches(lake, table, stream.name) for table in stream.writes]
+    batches = {batch.batch: batch for of_table in newest for batch in of_table}
+    if not batches:
         return
+    last = batches[max(batches)]
     identity = checkpoint.identity(spark, lake, stream.name)
     last_planned = checkpoint.last_planned_batch(lake, stream.name)
     if identity is None and last_planned >= 0:
         return  # the checkpoint of another program, which `ensure_identity` refuses
-    if identity is not None and (newest.app != f"{stream.name}:{identity}" or last_planned >= newest.batch):
+    if identity is not None and (last.app != f"{stream.name}:{identity}" or last_planned >= last.batch):
         return
-    _check_offset(lake, stream, newest)
-    if position.last is not None:
-        # If batches without input came between, the batch before the partial one ends where the last one did.
-        number = position.last.batch if position.partial is None else position.partial.batch - 1
-        # Spark also reads the batch before the one at which it continues.
-        for batch in range(max(0, number - 1), number + 1):
-            checkpoint.add_batch(lake, stream.name, batch, position.last.offset, is_processed=True)
-    if position.partial is not None:
-        checkpoint.add_batch(lake, stream.name, position.partial.batch, position.partial.offset, is_processed=False)
-    checkpoint.write_identity(spark, lake, stream.name, newest.app.partition(":")[2], stream.reads + stream.writes)
-    _log.warning("the checkpoint of %s was behind its tables: recovered it at batch %d", stream.name, newest.batch)
+    _check_offset(lake, stream, last)
+    # Batches without input have no commit: the batch before the last one ends where the last one begins.
+    before = max((number for number in batches if number < last.batch), default=None)
+    # A table that lacks the last batch had nothing to write, or a kill came before. The batch is repeated: that writes
+    # nothing twice.
+    is_processed = all(of_table and of_table[0].batch == last.batch for of_table in newest)
+    if last.batch > 0:  # Spark reads two offsets
+        is_processed = is_processed or before is None
+        offset = batches[last.batch if before is None else before].offset
+        checkpoint.add_batch(spark, lake, stream.name, last.batch - 1, offset, is_processed=True)
+    checkpoint.add_batch(spark, lake, stream.name, last.batch, last.offset, is_processed)
+    checkpoint.write_identity(spark, lake, stream.name, last.app.partition(":")[2], stream.reads + stream.writes)
+    _log.warning("the checkpoint of %s was behind its tables: recovered it at batch %d", stream.name, last.batch)
 
 
-def _position(lake: str, stream: Stream) -> _Position:
-    *others, last_table = stream.writes
-    last = _newest_batch(lake, last_table, stream.name)
-    batches = (_newest_batch(lake, table, stream.name) for table in others)
-    later = [batch for batch in batches if batch is not None and _is_later(batch, last)]
-    return _Position(last, max(later, key=lambda batch: batch.batch, default=None))
-
-
-def _newest_batch(lake: str, table: Table, query: str) -> BatchMetadata | None:
+def _newest_batches(lake: str, table: Table, query: str) -> list[BatchMetadata]:
+    """Return the last two batches that a query has committed to a table, the newest first."""
     commits = batch_commits(open_existing_table(lake, table))
-    return next((commit.metadata for commit in commits if commit.metadata.query == query), None)
-
-
-def _is_later(batch: BatchMetadata, last: BatchMetadata | None) -> bool:
-    return last is None or (batch.app == last.app and batch.batch > last.batch)
+    of_query = (commit.metadata for commit in commits if commit.metadata.query == query)
+    return list(islice(of_query, 2))
 
 
 def _check_offset(lake: str, stream: Stream, newest: BatchMetadata) -> None:

@@ -75,8 +75,7 @@ class Stream:
         name: name of the query and of its checkpoint.
         source: returns the streaming DataFrame to read.
         reads: tables of the lake that `source` reads.
-        writes: tables that the micro-batches write. The last one gets a commit in each batch with input, after the
-            others.
+        writes: tables that the micro-batches write. A batch with input commits at least to one of them.
         prepare: returns the process of the next micro-batch. It returns None while the batch has to wait, for example
             for a model; meanwhile other streams of the process continue.
         trigger: interval between micro-batches, where the stream follows another stream in one process.
