@@ -88,6 +88,8 @@ def relayout(
         return []
     spark.conf.set(_ALLOW_CHANGE, "true")
     try:
+        for table in _outdated(lake):
+            layout.prepare(spark, lake, table)
         _run_readers(spark, settings, stop)
         _check_drained(lake)
         # This file exists while a stream may have to pass the commit of a rewrite.

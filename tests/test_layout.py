@@ -151,8 +151,9 @@ def test_relayout_continues_after_a_failure_around_any_write(by_day: Pipeline, m
         expected += land(by_day, 200 + 100 * number, 10)
         by_day.run_once(*by_day.streams("bronze", "silver"))
         if when == "after":
-            with pytest.raises(StreamError, match="DELTA_SCHEMA_CHANGED"):
+            with pytest.raises(StreamError, match="stream gold failed"):
                 by_day.run_once()
+            assert "DELTA_SCHEMA_CHANGED" in Path(by_day.lake, "checkpoints", "gold.error.json").read_text()
     stop, reports = Event(), list[TableReport]()
 
     def stop_after(report: TableReport) -> None:

@@ -42,7 +42,7 @@ class Part:
         The days prune the partitions of a table with the earlier layout.
         """
         first, end = (f"TIMESTAMP'{_time(hour):%Y-%m-%dT%H:%M:%SZ}'" for hour in (self.first_hour, self.end_hour))
-        days = f"tweet_date BETWEEN DATE'{self.first_day}' AND DATE'{self.last_day}'"
+        days = f"tweet_date >= DATE'{self.first_day}' AND tweet_date <= DATE'{self.last_day}'"
         return f"{days} AND timestamp >= {first} AND timestamp < {end}"
 
 

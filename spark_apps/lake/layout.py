@@ -19,29 +19,31 @@ def is_current(delta: deltalake.DeltaTable, table: Table) -> bool:
     return metadata.partition_columns == _partitions(table) and _STATISTICS in metadata.configuration
 
 
-def rewrite(spark: SparkSession, writer: TableWriter, size: int) -> None:
-    """Give a table the layout of tables.py; safe to repeat.
+def prepare(spark: SparkSession, lake: str, table: Table) -> None:
+    """Remove the list of columns with statistics: Delta refuses statistics of a column that is still a partition.
 
-    Args:
-        spark: session that writes the lake.
-        writer: writer of the table.
-        size: size of the table in bytes.
+    The streams that read the table must pass this commit before the rewrite. Afterwards Delta refuses it, because it
+    repeats the earlier partitions.
+    """
+    if open_existing_table(lake, table).metadata().partition_columns != _partitions(table):
+        name = delta_tables.sql_name(table.path(lake))
+        spark.sql(f"ALTER TABLE {name} UNSET TBLPROPERTIES IF EXISTS ('{_STATISTICS}')")
+
+
+def rewrite(spark: SparkSession, writer: TableWriter, size: int) -> None:
+    """Give a prepared table of `size` bytes the layout of tables.py; safe to repeat.
 
     Raises:
         LakeError: another process has written the table.
     """
     table = writer.table
-    name = delta_tables.sql_name(table.path(writer.lake))
     if open_existing_table(writer.lake, table).metadata().partition_columns != _partitions(table):
-        # Delta refuses statistics of a partition column, which tweet_date is until the rewrite. Without the property,
-        # the rewrite collects the statistics of all columns.
-        spark.sql(f"ALTER TABLE {name} UNSET TBLPROPERTIES IF EXISTS ('{_STATISTICS}')")
         rows = delta_tables.read(spark, writer.lake, table, writer.current_version())
         if table.order:
             rows = rows.repartitionByRange(size // _FILE_BYTES + 1, table.order)
         writer.replace(rows, 0, relayout=True)
     properties = ", ".join(f"'{key}' = '{value}'" for key, value in delta_tables.properties(table).items())
-    spark.sql(f"ALTER TABLE {name} SET TBLPROPERTIES ({properties})")
+    spark.sql(f"ALTER TABLE {delta_tables.sql_name(table.path(writer.lake))} SET TBLPROPERTIES ({properties})")
 
 
 def _partitions(table: Table) -> list[str]:
