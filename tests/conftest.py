@@ -27,6 +27,7 @@ from spark_apps.tables import Table
 # the end, all workers finish at about the same time.
 LONGEST = [
     "gold/test_rescore.py",
+    "test_layout.py",
     "test_exactly_once.py",
     "test_chaos.py",
     "demo/test_demo.py",
