@@ -1,4 +1,4 @@
-"""The Delta tables of the lake: name, schema, partitioning and comments. Every layer and every reader uses them.
+"""The Delta tables of the lake: name, schema, layout and comments. Every layer and every reader uses them.
 
 This module does not import Spark, because the dashboard and the DAGs read it too. `lake/delta_tables.py` creates the
 tables and adds missing columns.
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 # Stored as a table property. A program refuses a table with a higher version than its own.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA_VERSION_PROPERTY = "tweets.schemaVersion"
 
 
@@ -33,12 +33,25 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One Delta table at `<lake>/<name>`, partitioned by the date column `partition`."""
+    """One Delta table at `<lake>/<name>`.
+
+    Attributes:
+        name: name of the table, and its path in the lake.
+        comment: what one row is.
+        columns: all columns.
+        partition: date column of the partitions; None for a table without partitions.
+        order: column by which a write sorts its rows. Each file then has a narrow range of it, and queries skip files
+            by the statistics in the log. None for a table with partitions.
+        merged: whether the table is written by MERGEs. Deletion vectors then mark the replaced rows: without them, a
+            MERGE would rewrite each file that contains one of its rows.
+    """
 
     name: str
     comment: str
     columns: tuple[Column, ...]
-    partition: str
+    partition: str | None = None
+    order: str | None = None
+    merged: bool = False
 
     @property
     def column_names(self) -> list[str]:
@@ -46,8 +59,8 @@ class Table:
 
     @property
     def data_columns(self) -> tuple[Column, ...]:
-        """The columns without the partition column, which Spark derives from a timestamp of the row."""
-        return tuple(column for column in self.columns if column.name != self.partition)
+        """The columns without the dates that the streams derive from a timestamp of the row."""
+        return tuple(column for column in self.columns if column.type != "DATE" or column.json_path)
 
     def path(self, lake: str) -> str:
         return f"{lake.rstrip('/')}/{self.name}"
@@ -89,7 +102,7 @@ BRONZE_TWEETS = Table(
         _INGESTED,
         _INGEST_DATE,
     ),
-    "ingest_date",
+    partition="ingest_date",
 )
 
 SILVER_TWEETS = Table(
@@ -108,7 +121,7 @@ SILVER_TWEETS = Table(
         _INGESTED,
         _TWEET_DATE,
     ),
-    "tweet_date",
+    order="timestamp",
 )
 
 QUARANTINE = Table(
@@ -122,7 +135,7 @@ QUARANTINE = Table(
         _INGESTED,
         _INGEST_DATE,
     ),
-    "ingest_date",
+    partition="ingest_date",
 )
 
 GOLD_SENTIMENT = Table(
@@ -148,7 +161,7 @@ GOLD_SENTIMENT = Table(
         _INGESTED,
         _TWEET_DATE,
     ),
-    "tweet_date",
+    order="timestamp",
 )
 
 GOLD_TRENDS = Table(
@@ -162,7 +175,8 @@ GOLD_TRENDS = Table(
         Column("score_sum", "DOUBLE", "sum of score; divided by tweets, the mean confidence"),
         _TWEET_DATE,
     ),
-    "tweet_date",
+    order="minute",
+    merged=True,
 )
 
 GOLD_MENTIONS = Table(
@@ -179,7 +193,8 @@ GOLD_MENTIONS = Table(
         Column("total", "BIGINT", "number of tweets"),
         _TWEET_DATE,
     ),
-    "tweet_date",
+    order="tweet_date",
+    merged=True,
 )
 
 TABLES = (BRONZE_TWEETS, SILVER_TWEETS, QUARANTINE, GOLD_SENTIMENT, GOLD_TRENDS, GOLD_MENTIONS)

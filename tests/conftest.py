@@ -27,6 +27,9 @@ from spark_apps.tables import Table
 # the end, all workers finish at about the same time.
 LONGEST = [
     "gold/test_rescore.py",
+    "test_layout.py",
+    "streaming/test_recovery.py",
+    "streaming/test_poison.py",
     "test_exactly_once.py",
     "test_chaos.py",
     "demo/test_demo.py",

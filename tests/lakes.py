@@ -50,7 +50,7 @@ def put(lake: Path, table: Table, frame: pd.DataFrame, **totals: int) -> None:
     write_deltalake(
         table.path(str(lake)),
         pa.table(columns),
-        partition_by=[table.partition],
+        partition_by=[table.partition] if table.partition else None,
         mode="append",
         commit_properties=CommitProperties(custom_metadata={"userMetadata": json.dumps(metadata)}),
     )

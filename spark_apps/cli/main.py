@@ -101,6 +101,24 @@ def rescore(
         console.print(f"{done.tweets:,} tweets are labelled by version {done.model_version}, in {done.seconds} s")
 
 
+@app.command(epilog="Example: tweet-sentiment relayout --lake ./lake")
+def relayout(lake: Lake = None, registry: ModelRegistry = None, as_json: AsJson = False) -> None:
+    """Rewrite the tables of a lake that an earlier version created with a folder per day. Stop the streams first.
+
+    Gold first labels the tweets that wait for it. After Ctrl-C or a kill, the same command continues.
+    Exit codes: 0 done or nothing to do, 1 stopped early, 2 wrong settings or a missing requirement.
+    """
+    with clear_errors():
+        settings = load(lake=lake, registry=registry)
+        from spark_apps.relayout import run as run_relayout
+
+        reports = run_relayout(settings, lambda report: console.print(str(report)))
+    if as_json:
+        print(json.dumps({"tables": [vars(report) for report in reports]}))
+    else:
+        console.print(f"{len(reports)} tables rewritten" if reports else "all tables have the current layout")
+
+
 @app.command(epilog="Example: tweet-sentiment inspect posts.json.gz --formats formats.yaml")
 def inspect(
     files: Annotated[list[Path], typer.Argument(help="Local files: plain, compressed, or archives.")],

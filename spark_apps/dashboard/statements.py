@@ -3,7 +3,7 @@
 from spark_apps.lake.query import Statement
 
 # $1, $2 and $3 of most statements are Filters.parameters. DataFusion removes a condition once its parameter is NULL.
-# `tweet_date` is the partition column: only a condition on the partition column itself prunes partitions.
+# The condition on `tweet_date` prunes the partitions of a table that `tweet-sentiment relayout` has not rewritten yet.
 _FILTERS = ("TIMESTAMP WITH TIME ZONE", "DATE", "VARCHAR[]")
 # The few tweets that could not be scored have no label.
 LABELLED = "CREATE VIEW sentiment AS SELECT * FROM gold WHERE label IS NOT NULL"

@@ -12,6 +12,7 @@ from spark_apps.gold.scoring import find_poison_tweets, score_tweets
 from spark_apps.gold.transform import mentions, new_sentiment, trends
 from spark_apps.labels import LABELS
 from spark_apps.lake import delta_tables
+from spark_apps.lake.ranges import join_ranges
 from spark_apps.scoring.description import ModelVersion
 from spark_apps.settings import Settings
 from spark_apps.streaming.poison import PoisonRow
@@ -126,6 +127,7 @@ def _merge_mentions(batch: Batch, lake: str, days: Iterable[str], counts: Mappin
 
 
 def _merge_condition(days: Iterable[str], *keys: str) -> str:
-    """Return the MERGE condition: equal keys and equal day. The listed days let Delta prune all other partitions."""
-    dates = ", ".join(f"DATE'{day}'" for day in days) or "NULL"
-    return " AND ".join(f"t.{key} = s.{key}" for key in (*keys, "tweet_date")) + f" AND t.tweet_date IN ({dates})"
+    """Return the MERGE condition: equal keys and equal day. The ranges of days let Delta skip all other files."""
+    ranges = join_ranges((day, day) for day in days)
+    in_range = " OR ".join(f"t.tweet_date BETWEEN DATE'{first}' AND DATE'{last}'" for first, last in ranges) or "false"
+    return " AND ".join(f"t.{key} = s.{key}" for key in (*keys, "tweet_date")) + f" AND ({in_range})"

@@ -1,6 +1,6 @@
 """Score the history of gold/sentiment again with the model in production, then rebuild the aggregates.
 
-1. Plan: divide the tweets that any other model version scored into parts of one or more whole hours of one day.
+1. Plan: divide the tweets that any other model version scored into parts of one or more whole hours.
 2. Rewrite: score the tweets of a part and replace the rows of the part in one commit.
 3. Rebuild: compute gold/trends and gold/mentions from the new labels.
 
@@ -55,13 +55,15 @@ class RescoreError(UserError):
 class PartReport:
     """The progress of a rescore after a part.
 
-    `part` is the number of the part out of `parts`. `tweets` and `seconds` are those of this part. `done` is the number
-    of tweets that were rescored so far, out of `to_do`.
+    `part` is the number of the part out of `parts`. `day` and `last_day` are the first and the last day of this part,
+    `tweets` and `seconds` its tweets and its time. `done` is the number of tweets that were rescored so far, out of
+    `to_do`.
     """
 
     part: int
     parts: int
     day: str
+    last_day: str
     tweets: int
     seconds: float
     done: int
@@ -69,8 +71,9 @@ class PartReport:
     model_version: str
 
     def __str__(self) -> str:
+        days = self.day if self.day == self.last_day else f"{self.day} to {self.last_day}"
         return (
-            f"part {self.part} of {self.parts}: {self.tweets:,} tweets of {self.day} in {self.seconds:.1f} s "
+            f"part {self.part} of {self.parts}: {self.tweets:,} tweets of {days} in {self.seconds:.1f} s "
             f"({self.tweets / self.seconds:,.0f}/s), {self.done / self.to_do:.0%} of {self.to_do:,} done"
         )
 
@@ -179,7 +182,8 @@ def _rewrite(
         writer.replace(_with_new_sentiment(rows, model, poison), number, part.condition)
     done, to_do = (sum(part.tweets for part in selected) for selected in (parts[: number + 1], parts))
     seconds = time.monotonic() - started
-    return PartReport(number + 1, len(parts), str(part.day), part.tweets, seconds, done, to_do, model.version)
+    days = (str(part.first_day), str(part.last_day))
+    return PartReport(number + 1, len(parts), *days, part.tweets, seconds, done, to_do, model.version)
 
 
 def _with_new_sentiment(rows: DataFrame, model: ModelVersion, poison: Sequence[PoisonRow] = ()) -> DataFrame:
@@ -198,7 +202,7 @@ def _rebuild_aggregates(spark: SparkSession, lake: str, version: int) -> None:
     """Replace both aggregates by those of `version` of gold/sentiment; safe to repeat."""
     sentiment = delta_tables.read(spark, lake, GOLD_SENTIMENT, version)
     for table, aggregate in ((GOLD_TRENDS, trends), (GOLD_MENTIONS, mentions)):
-        _writer(lake, table).replace(aggregate(sentiment).repartition("tweet_date"), 0)
+        _writer(lake, table).replace(aggregate(sentiment), 0)
 
 
 def _raise_if_stopped(stop: Event, progress: str) -> None:

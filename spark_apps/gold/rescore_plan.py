@@ -1,7 +1,7 @@
 """Plan a rescore: find the tweets that another model version scored, and divide them into parts."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from pyspark.sql import Column, DataFrame
@@ -9,29 +9,41 @@ from pyspark.sql import functions as F
 
 from spark_apps.scoring.description import ModelVersion
 
-# Some minutes of scoring: the work that a kill loses, and the time that a stop takes. With smaller parts, more files
-# would be rewritten, because a part rewrites every file that contains one of its rows.
-_PART_TWEETS = 200_000
+# Rows of a part: some minutes of scoring, the work that a kill loses and the time that a stop takes. With smaller
+# parts, more files would be rewritten, because a part rewrites every file that contains one of its rows.
+_PART_ROWS = 200_000
 
 
 @dataclass(frozen=True)
 class Part:
-    """Whole hours of one day.
+    """Whole hours.
 
     `first_hour` is the first hour and `end_hour` the hour after the last, both in hours since 1970. `tweets` is the
-    number of tweets in the part that must be scored again.
+    number of tweets in the part that must be scored again, `rows` the number of all its tweets.
     """
 
-    day: date
     first_hour: int
     end_hour: int
     tweets: int
+    rows: int
+
+    @property
+    def first_day(self) -> date:
+        return _time(self.first_hour).date()
+
+    @property
+    def last_day(self) -> date:
+        return _time(self.end_hour - 1).date()
 
     @property
     def condition(self) -> str:
-        """The SQL condition for the rows of the part, including the rows that need no new score."""
-        first, end = _timestamp(self.first_hour), _timestamp(self.end_hour)
-        return f"tweet_date = DATE'{self.day}' AND timestamp >= {first} AND timestamp < {end}"
+        """The SQL condition for the rows of the part, including the rows that need no new score.
+
+        The days prune the partitions of a table with the earlier layout.
+        """
+        first, end = (f"TIMESTAMP'{_time(hour):%Y-%m-%dT%H:%M:%SZ}'" for hour in (self.first_hour, self.end_hour))
+        days = f"tweet_date >= DATE'{self.first_day}' AND tweet_date <= DATE'{self.last_day}'"
+        return f"{days} AND timestamp >= {first} AND timestamp < {end}"
 
 
 def plan_parts(sentiment: DataFrame, model: ModelVersion, since: date | None) -> list[Part]:
@@ -39,12 +51,12 @@ def plan_parts(sentiment: DataFrame, model: ModelVersion, since: date | None) ->
 
     A day before `since` is left as it is.
     """
-    stale = sentiment.where(is_stale(model))
     if since is not None:
-        stale = stale.where(F.col("tweet_date") >= F.lit(since))
+        sentiment = sentiment.where(F.col("tweet_date") >= F.lit(since))
     hour = F.floor(F.unix_seconds("timestamp") / 3600).alias("hour")
-    rows = stale.groupBy("tweet_date", hour).agg(F.count("*").alias("tweets")).orderBy("tweet_date", "hour").collect()
-    return _join_hours((row["tweet_date"], row["hour"], row["tweets"]) for row in rows)
+    tweets = F.count_if(is_stale(model)).alias("tweets")
+    hours = sentiment.groupBy(hour).agg(tweets, F.count("*").alias("rows")).orderBy("hour").collect()
+    return _join_hours((row["hour"], row["tweets"], row["rows"]) for row in hours)
 
 
 def is_stale(model: ModelVersion) -> Column:
@@ -52,20 +64,25 @@ def is_stale(model: ModelVersion) -> Column:
     return ~(F.col("model").eqNullSafe(model.name) & F.col("model_version").eqNullSafe(model.version))
 
 
-def _join_hours(hours: Iterable[tuple[date, int, int]]) -> list[Part]:
-    """Join consecutive `hours` (day, hour since 1970, tweets) of a day into parts.
+def _join_hours(hours: Iterable[tuple[int, int, int]]) -> list[Part]:
+    """Join `hours` (hour since 1970, tweets to score, rows) into parts of at most `_PART_ROWS` rows.
 
     The newest part comes first, because people look at recent tweets first.
     """
     parts: list[Part] = []
-    for day, hour, tweets in hours:
+    between = 0  # rows of the hours since the last part that need no new score
+    for hour, tweets, rows in hours:
         last = parts[-1] if parts else None
-        if last and last.day == day and last.tweets + tweets <= _PART_TWEETS:
-            parts[-1] = replace(last, end_hour=hour + 1, tweets=last.tweets + tweets)
+        if not tweets:
+            between += rows
+        elif last and last.rows + between + rows <= _PART_ROWS:
+            parts[-1] = Part(last.first_hour, hour + 1, last.tweets + tweets, last.rows + between + rows)
+            between = 0
         else:
-            parts.append(Part(day, hour, hour + 1, tweets))
+            parts.append(Part(hour, hour + 1, tweets, rows))
+            between = 0
     return parts[::-1]
 
 
-def _timestamp(hour: int) -> str:
-    return f"TIMESTAMP'{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=hour):%Y-%m-%dT%H:%M:%SZ}'"
+def _time(hour: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=hour)

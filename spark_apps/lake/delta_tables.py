@@ -18,15 +18,13 @@ _PROPERTIES = {
     SCHEMA_VERSION_PROPERTY: str(SCHEMA_VERSION),
     # Micro-batches write small files. Delta compacts them after a commit, in the driver that writes the table.
     "delta.autoOptimize.autoCompact": "true",
-    # Readers without Spark (the dashboard) need plain Parquet files. Rewriting files in a MERGE is cheap: the tables
-    # with MERGEs are small.
-    "delta.enableDeletionVectors": "false",
 }
 # Columns in the conditions of queries. Statistics of long texts would cost more than they prune.
-_STATISTICS_COLUMNS = {"id", "timestamp", "minute", "mention", "scored_at", "ingested_at", "reason"}
+_STATISTICS_COLUMNS = {"id", "timestamp", "minute", "mention", "scored_at", "ingested_at", "tweet_date", "reason"}
 
 
-def _sql_name(path: str) -> str:
+def sql_name(path: str) -> str:
+    """Return the name of a table in SQL."""
     return f"delta.`{path.replace('`', '``')}`"
 
 
@@ -56,13 +54,23 @@ def create_or_evolve(spark: SparkSession, lake: str, table: Table) -> None:
 
 
 def _create(spark: SparkSession, path: str, table: Table) -> None:
-    builder = DeltaTable.createIfNotExists(spark).location(path).comment(table.comment).partitionedBy(table.partition)
+    builder = DeltaTable.createIfNotExists(spark).location(path).comment(table.comment)
+    if table.partition:
+        builder = builder.partitionedBy(table.partition)
     for column in table.columns:
         builder = builder.addColumn(column.name, column.type, comment=column.comment)
-    indexed = [name for name in table.column_names if name in _STATISTICS_COLUMNS]
-    for key, value in (_PROPERTIES | {"delta.dataSkippingStatsColumns": ",".join(indexed)}).items():
+    for key, value in properties(table).items():
         builder = builder.property(key, value)
     builder.execute()
+
+
+def properties(table: Table) -> dict[str, str]:
+    """Return the Delta properties of a new table."""
+    indexed = [name for name in table.column_names if name in _STATISTICS_COLUMNS and name != table.partition]
+    return _PROPERTIES | {
+        "delta.dataSkippingStatsColumns": ",".join(indexed),
+        "delta.enableDeletionVectors": str(table.merged).lower(),
+    }
 
 
 def _remove_incomplete_log(spark: SparkSession, path: str) -> None:
@@ -130,9 +138,9 @@ def _evolve(spark: SparkSession, lake: str, table: Table) -> None:
     missing, schema_version = _missing_columns(path, open_existing_table(lake, table), table)
     if missing:
         columns = ", ".join(f"`{column.name}` {column.type} COMMENT '{_escaped(column.comment)}'" for column in missing)
-        spark.sql(f"ALTER TABLE {_sql_name(path)} ADD COLUMNS ({columns})")
+        spark.sql(f"ALTER TABLE {sql_name(path)} ADD COLUMNS ({columns})")
     if schema_version < SCHEMA_VERSION:
-        spark.sql(f"ALTER TABLE {_sql_name(path)} SET TBLPROPERTIES ('{SCHEMA_VERSION_PROPERTY}' = '{SCHEMA_VERSION}')")
+        spark.sql(f"ALTER TABLE {sql_name(path)} SET TBLPROPERTIES ('{SCHEMA_VERSION_PROPERTY}' = '{SCHEMA_VERSION}')")
 
 
 def _escaped(text: str) -> str:

@@ -6,10 +6,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake import DeltaTable
 from rich.table import Table as RichTable
 
 from spark_apps import storage
 from spark_apps.lake.commits import LakeError, batch_commits, open_table
+from spark_apps.lake.query import LakeQuery, Statement
 from spark_apps.tables import (
     BRONZE_TWEETS,
     GOLD_MENTIONS,
@@ -22,6 +24,7 @@ from spark_apps.tables import (
     Table,
 )
 
+_COUNT = Statement("SELECT count(*) AS rows FROM counted")
 # The column with the time of a row: each column has statistics in the table's log, or partitions the table.
 _TIME_COLUMNS = {
     BRONZE_TWEETS.name: "ingested_at",
@@ -144,7 +147,7 @@ def _table_status(lake: str, table: Table) -> TableStatus:
     return TableStatus(
         name=table.name,
         exists=True,
-        rows=_sum(files, "num_records"),
+        rows=_rows(delta, files, table.path(lake)),
         files=files.num_rows,
         bytes=_sum(files, "size_bytes"),
         version=delta.version(),
@@ -153,6 +156,14 @@ def _table_status(lake: str, table: Table) -> TableStatus:
         last_batch=LastBatch(last.metadata.query, last.metadata.batch, last.at, last.metadata.counts) if last else None,
         totals=last.metadata.totals if last else {},
     )
+
+
+def _rows(delta: DeltaTable, files: pa.Table, path: str) -> int:
+    if "deletionVectors" not in (delta.protocol().reader_features or ()):
+        return _sum(files, "num_records")
+    # The statistics in the log include the rows that a deletion vector marks.
+    (counted,) = LakeQuery({"counted": delta}, [path]).rows(_COUNT)
+    return int(counted["rows"])
 
 
 def _sum(files: pa.Table, column: str) -> int:

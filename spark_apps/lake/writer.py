@@ -86,7 +86,7 @@ class TableWriter:
             return
         metadata = self._metadata(batch, counts)
         (
-            rows.select(self.table.column_names)
+            self._ordered(rows)
             .write.format("delta")
             .mode("append")
             .option("maxRecordsPerFile", _ROWS_PER_FILE)
@@ -118,25 +118,33 @@ class TableWriter:
             session.conf.unset(_USER_METADATA)
         self._remember(metadata)
 
-    def replace(self, rows: DataFrame, batch: int, where: str | None = None) -> None:
+    def replace(self, rows: DataFrame, batch: int, where: str | None = None, relayout: bool = False) -> None:
         """Replace rows in one commit. The totals do not change, and streams that read the table skip the commit.
 
         Args:
             rows: replacement, computed from the rows of `current_version`; each row must satisfy `where`.
             batch: id of the write.
             where: SQL condition on the rows to replace; None replaces all rows.
+            relayout: whether the commit also replaces the partitions of the table by those of tables.py.
 
         Raises:
             LakeError: another process has written the table.
         """
         metadata = self._metadata(batch, {})
-        writer = rows.select(self.table.column_names).write.format("delta").mode("overwrite")
+        writer = self._ordered(rows).write.format("delta").mode("overwrite")
         if where is not None:
             writer = writer.option("replaceWhere", where)
+        if relayout:
+            writer = writer.option("overwriteSchema", "true").partitionBy(*filter(None, [self.table.partition]))
         writer.option("userMetadata", str(metadata)).save(self.table.path(self.lake))
         self._remember(metadata)
         # If another process appended since `current_version`, this commit has removed its rows: fail now.
         self._check_only_writer()
+
+    def _ordered(self, rows: DataFrame) -> DataFrame:
+        """Return the columns of the table, sorted so that each file has a narrow range of the table's `order`."""
+        selected = rows.select(self.table.column_names)
+        return selected.sortWithinPartitions(self.table.order) if self.table.order else selected
 
     def _metadata(self, batch: int, counts: Mapping[str, int]) -> BatchMetadata:
         self._check_only_writer()

@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from spark_apps.lake import delta_tables
+from spark_apps.lake.ranges import join_ranges
 from spark_apps.settings import Settings
 from spark_apps.silver.transform import (
     distinct_tweets,
@@ -22,8 +23,6 @@ from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, SILVER_TWEETS
 
 # Size of the files of bronze/tweets that one batch reads.
 _MAX_BRONZE_BYTES = "16m"
-# Conditions in the look-up of existing ids. With one for each of thousands of days, Spark fails to compile the query.
-_MAX_RANGES = 32
 
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
@@ -94,15 +93,7 @@ def _existing_ids(new: DataFrame, accepted: Sequence[Row], lake: str) -> list[st
     if not accepted:
         return []
     in_range = F.lit(False)
-    for lowest, highest in _ranges([(row["lowest"], row["highest"]) for row in accepted]):
+    for lowest, highest in join_ranges((row["lowest"], row["highest"]) for row in accepted):
         in_range |= F.col("id").between(lowest, highest)
     table = delta_tables.read(new.sparkSession, lake, SILVER_TWEETS).where(in_range).select("id")
     return [row["id"] for row in table.join(F.broadcast(new.select("id")), "id", "left_semi").collect()]
-
-
-def _ranges(ranges: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return at most `_MAX_RANGES` ranges that contain `ranges`: neighbours are joined."""
-    ordered = sorted(ranges)
-    size = -(-len(ordered) // _MAX_RANGES)
-    groups = (ordered[start : start + size] for start in range(0, len(ordered), size))
-    return [(group[0][0], max(highest for _, highest in group)) for group in groups]

@@ -1,6 +1,6 @@
 """`make bench`: measure the figures of docs/benchmarks.md, with their alternatives, in one run on one machine.
 
-    python -m tests.benchmarks [throughput] [latency] [growth] [landing] [naive] [scorer] [big]
+    python -m tests.benchmarks [throughput] [latency] [growth] [landing] [layout] [naive] [scorer] [big]
 
 Machines differ and are noisy: compare the ratios. The table is printed, all figures are written to
 artifacts/bench.json, and the chart of the scorer and its alternatives to artifacts/bench.png.
@@ -18,6 +18,7 @@ from rich.table import Table
 
 from tests.benchmarks.alternatives import big, scorer
 from tests.benchmarks.landing import landing
+from tests.benchmarks.layout import layout
 from tests.benchmarks.naive import naive
 from tests.benchmarks.picture import draw
 from tests.benchmarks.result import Result
@@ -25,8 +26,8 @@ from tests.benchmarks.streams import growth, latency, throughput
 
 JSON, PICTURE = Path("artifacts/bench.json"), Path("artifacts/bench.png")
 BENCHMARKS: Mapping[str, Callable[[], Result]] = {
-    "throughput": throughput, "latency": latency, "growth": growth, "landing": landing, "naive": naive,
-    "scorer": scorer, "big": big,
+    "throughput": throughput, "latency": latency, "growth": growth, "landing": landing, "layout": layout,
+    "naive": naive, "scorer": scorer, "big": big,
 }  # fmt: skip
 
 

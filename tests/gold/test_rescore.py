@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
@@ -24,11 +25,14 @@ from spark_apps.lake.writer import TableWriter
 from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.scoring.description import EMBEDDINGS_FILE, MODEL_FILE, Description
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
+from tests import process
 from tests.conftest import Pipeline, open_pipeline
 from tests.exactness import check
 from tests.lakes import flat_tweet
 from tests.process import Running
 
+HOURLY = "from spark_apps.gold import rescore_plan; rescore_plan._PART_ROWS = 1"
+HOURLY_COMMAND = [sys.executable, "-c", f"{HOURLY}; from spark_apps.cli.entry import main; main()"]
 UNFINISHED = Path("checkpoints", "rescore.json")
 OPPOSITE = {"negative": "positive", "neutral": "neutral", "positive": "negative"}
 
@@ -53,7 +57,7 @@ def inverted_model(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def hourly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limit the parts of a rescore to one hour each."""
-    monkeypatch.setattr(rescore_plan, "_PART_TWEETS", 1)
+    monkeypatch.setattr(rescore_plan, "_PART_ROWS", 1)
 
 
 def release(pipeline: Pipeline, registry: str) -> None:
@@ -224,8 +228,7 @@ def test_a_lake_without_the_column_rescored_at_is_rescored(
 
 def test_since_leaves_older_days_unchanged(history: Pipeline) -> None:
     done, reports = rescore_again(history, date(2026, 1, 2))
-    days = ["2026-01-05", "2026-01-04", "2026-01-03", "2026-01-02"]
-    assert (done.tweets, [report.day for report in reports]) == (5, days)
+    assert (done.tweets, [(report.day, report.last_day) for report in reports]) == (5, [("2026-01-02", "2026-01-05")])
     found = by_id(history)
     assert {id_ for id_, row in found.items() if row["model_version"] == "2"} == {"200", "201", "300", "400", "500"}
     assert all((row["rescored_at"] is None) == (row["model_version"] != "2") for row in found.values())
@@ -279,6 +282,7 @@ def test_a_missing_table_and_a_missing_model_are_reported(pipeline: Pipeline) ->
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.usefixtures("hourly")
 def test_the_rescore_command_continues_after_an_interrupt(
     history: Pipeline, command: Callable[..., Result], inverted_model: str, tmp_path: Path
 ) -> None:
@@ -289,14 +293,15 @@ def test_the_rescore_command_continues_after_an_interrupt(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TWEETS_REGISTRY", inverted_model)
         patch.setenv("TWEETS_REGISTRY_TIMEOUT", "60")
+        patch.setattr(process, "COMMAND", HOURLY_COMMAND)
         running = Running(tmp_path / "rescore.log", *arguments)
-        running.wait_for("part 1 of 5: 1 tweets of 2026-01-05")
+        running.wait_for("part 1 of 7: 1 tweets of 2026-01-05")
         assert running.interrupt(60) == 1
         assert "run the same command to continue" in running.output
         done = command(*arguments, "--json", TWEETS_MONITOR_PORT="8090")
     assert done.exit_code == 0, done.output
     *parts, result = (json.loads(line) for line in done.stdout.splitlines())
-    assert 0 < len(parts) < 5
+    assert 0 < len(parts) < 7
     tweets = sum(part["tweets"] for part in parts)
     assert (parts[-1]["event"], parts[-1]["day"], parts[-1]["done"]) == ("rescored", "2026-01-01", tweets)
     assert (result["tweets"], result["model_version"], result["parts"]) == (tweets, "2", len(parts))

@@ -1,6 +1,6 @@
 """SQL over Delta tables: a value round-trips as itself, and no value changes the statement."""
 
-import shutil
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -88,14 +88,17 @@ def test_an_injection_selects_only_the_row_with_this_value(lake: str, text: str)
     assert query.rows(SELECT_ID, text + " '") == []
 
 
-def test_a_condition_on_the_partition_column_prunes_partitions(tmp_path: Path) -> None:
+@pytest.mark.parametrize("partition", [None, "tweet_date"])
+def test_a_condition_on_the_day_skips_the_files_of_other_days(tmp_path: Path, partition: str | None) -> None:
+    table = replace(GOLD_SENTIMENT, partition=partition)
     now = datetime.now(UTC)
-    put(tmp_path, GOLD_SENTIMENT, gold(10, timedelta(minutes=1)).assign(tweet_date=now.date()))
     old = (now - timedelta(days=3)).date()
-    put(tmp_path, GOLD_SENTIMENT, gold(10, timedelta(minutes=1)).assign(tweet_date=old))
-    shutil.rmtree(tmp_path / GOLD_SENTIMENT.name / f"tweet_date={old}")
+    put(tmp_path, table, gold(10, timedelta(minutes=1)).assign(tweet_date=old))
+    for file in (tmp_path / table.name).rglob("*.parquet"):
+        file.unlink()
+    put(tmp_path, table, gold(10, timedelta(minutes=1)).assign(tweet_date=now.date()))
     statement = Statement("SELECT max(id) AS id FROM tweets WHERE $1 IS NULL OR tweet_date >= $1", "DATE")
-    query = LakeQuery.open(str(tmp_path), tweets=GOLD_SENTIMENT)
+    query = LakeQuery.open(str(tmp_path), tweets=table)
     assert query is not None
     assert query.rows(statement, now.date()) == [{"id": "9"}]
     with pytest.raises(LakeError, match="gold/sentiment cannot be read"):

@@ -61,7 +61,7 @@ class StreamEvaluation:
         }
 
 
-# Both tables have one row a tweet, in the partition of the tweet's date.
+# Both tables have one row a tweet, with the same date.
 _LABELLED = """
     CREATE VIEW labelled AS
     SELECT g.model_version AS version, s.truth AS truth, g.label AS label, CAST(g.score AS DOUBLE) AS score,
