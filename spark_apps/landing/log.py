@@ -56,8 +56,8 @@ class LandingLog:
         entry = self._read(str(number))
         if entry is None:
             raise LandingLogError(
-                f"{self.folder}/{number}.json is missing, which lists the files of a batch: restore it from a "
-                "backup, or delete the checkpoint of Bronze to read all landed files again"
+                f"{self.folder}/{number}.json is missing, which lists the files of a batch: delete the checkpoint of "
+                "Bronze, which continues where its table ends"
             )
         return _files(entry)
 

@@ -57,5 +57,5 @@ def test_the_documented_format_of_bluesky_reads_a_post(tmp_path: Path) -> None:
 
 
 def test_the_page_explains_each_field_of_a_format() -> None:
-    fields = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
+    fields = set(re.findall(r"^\| `([a-z_]+)` \|", PAGE, re.MULTILINE))
     assert fields == DeclaredFormat.model_fields.keys()
