@@ -6,6 +6,8 @@ the limit: a process that hangs in native code ends, too.
 
 import faulthandler
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # The most expensive documents within the limits of Silver take a quarter of this time.
 RECORD_SECONDS = 60.0
@@ -14,11 +16,20 @@ _STDERR = 2
 
 
 def limit_cpu_time(seconds: float = RECORD_SECONDS) -> None:
-    """End this process, with a stack trace on stderr, once it has used `seconds` of CPU time; 0 removes the limit.
+    """End this process, with a stack trace on stderr, once it has used `seconds` of CPU time.
 
-    Each call starts the time anew, and takes less than a microsecond.
+    Each call restarts the time, and takes less than a microsecond.
     """
     signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+@contextmanager
+def limits_removed_after() -> Iterator[None]:
+    """Remove the limit at the end of the body, which is a task: the worker also runs tasks without a limit."""
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 # After the stack trace, the default action of the signal ends the process.

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from spark_apps.bronze.documents import Document, read_documents
-from spark_apps.cpu_limit import limit_cpu_time
+from spark_apps.cpu_limit import limit_cpu_time, limits_removed_after
 from spark_apps.landing.landed_file import LandedFile
 from spark_apps.storage import open_binary
 
@@ -28,7 +28,7 @@ def read_files(files: Iterable[LandedFile], schema: pa.Schema, max_document_byte
     """
     rows: list[dict[str, Any]] = []
     size = 0
-    try:
+    with limits_removed_after():
         for row in chain.from_iterable(_rows(file, max_document_bytes) for file in files):
             rows.append(row)
             size += len(row["raw"] or "") + len(row["raw_bytes"] or b"")
@@ -37,8 +37,6 @@ def read_files(files: Iterable[LandedFile], schema: pa.Schema, max_document_byte
                 rows, size = [], 0
         if rows:
             yield pa.RecordBatch.from_pylist(rows, schema)
-    finally:
-        limit_cpu_time(0)
 
 
 def _rows(file: LandedFile, max_document_bytes: int) -> Iterator[dict[str, Any]]:

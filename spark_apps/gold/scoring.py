@@ -29,6 +29,6 @@ def score_tweets(tweets: DataFrame, model: ModelVersion, poison: Sequence[Poison
 
 
 def find_poison_tweets(tweets: DataFrame, model: ModelVersion) -> list[PoisonRow]:
-    """Return the tweets whose text ends a task of `score_tweets`."""
+    """Return the tweets with a text that ends a task of `score_tweets`."""
     score, load_model = worker_functions(tweets.sparkSession, model)
     return find_poison_rows(tweets.select(_KEY, "full_text"), [_KEY], score, load_model)

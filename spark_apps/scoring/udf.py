@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from spark_apps.cpu_limit import limit_cpu_time
+from spark_apps.cpu_limit import limits_removed_after
 from spark_apps.labels import LABELS
 from spark_apps.scoring import worker
 from spark_apps.scoring.description import DESCRIPTION_FILE, TOKENIZER_FILE, Description, ModelVersion
@@ -100,12 +100,10 @@ def _scorer(archive: str, threads: int) -> ArrowFunction:
 
 
 def _parts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    try:
+    with limits_removed_after():
         for batch in batches:
             for start in range(0, batch.num_rows, _PART_ROWS):
                 yield batch.slice(start, _PART_ROWS)
-    finally:
-        limit_cpu_time(0)
 
 
 def load_model(spark: SparkSession, model: ModelVersion) -> set[str]:
@@ -119,9 +117,10 @@ def load_model(spark: SparkSession, model: ModelVersion) -> set[str]:
     workers = max(1, spark.sparkContext.defaultParallelism // threads)
 
     def load(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            precision = worker.load(archive, threads).precision
-            yield pa.RecordBatch.from_pydict({"precision": [precision] * batch.num_rows})
+        with limits_removed_after():
+            for batch in batches:
+                precision = worker.load(archive, threads).precision
+                yield pa.RecordBatch.from_pydict({"precision": [precision] * batch.num_rows})
 
     loaded = spark.range(0, workers, 1, workers).mapInArrow(load, "precision STRING").collect()
     return {row["precision"] for row in loaded}

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from spark_apps.cpu_limit import limit_cpu_time
+from spark_apps.cpu_limit import limit_cpu_time, limits_removed_after
 from spark_apps.lake.arrow_schema import arrow_schema
 from spark_apps.silver.records import Rejected, field_text, read_records
 from spark_apps.silver.tweet_reader import TweetFormat
@@ -91,11 +91,9 @@ def _reader(silver_tweets: Table, formats: Sequence[TweetFormat]) -> ArrowFuncti
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         documents = (document for batch in batches for document in batch.to_pylist())
         rows = (row for document in documents for row in _rows(document, paths, formats))
-        try:
+        with limits_removed_after():
             while chunk := list(islice(rows, _BATCH_ROWS)):
                 yield pa.RecordBatch.from_pylist(chunk, schema)
-        finally:
-            limit_cpu_time(0)
 
     return read
 

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -44,7 +44,8 @@ class BatchProcessor:
         recover_checkpoint(spark, lake, stream)
         checkpoint_id = checkpoint.ensure_identity(spark, lake, stream.name, stream.reads + stream.writes)
         app_id = f"{stream.name}:{checkpoint_id}"
-        offset = partial(checkpoint.read_offset, spark, lake, stream.name)
+        # The tables of a batch share one read of its offset.
+        offset = lru_cache(maxsize=1)(partial(checkpoint.read_offset, spark, lake, stream.name))
         self._writers = {table.name: TableWriter(lake, table, stream.name, app_id, offset) for table in stream.writes}
         self._poison_batch, self._poison = checkpoint.read_poison(spark, lake, stream.name)
         self._spark = spark

@@ -113,6 +113,18 @@ def test_no_row_is_at_fault_if_the_task_cannot_begin(spark: SparkSession) -> Non
         find_poison_rows(texts(spark, "fine"), ["number"], identity, warm_up=fail)
 
 
+def test_a_worker_keeps_no_limit_after_its_task(spark: SparkSession) -> None:
+    def left(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield pa.RecordBatch.from_pydict({"seconds": [signal.getitimer(signal.ITIMER_PROF)[0]] * batch.num_rows})
+
+    model = ModelVersion(MODEL_NAME, "1", BUNDLED)
+    udf.load_model(spark, model)
+    assert {row["seconds"] for row in spark.range(0, 2, 1, 2).mapInArrow(left, "seconds DOUBLE").collect()} == {0.0}
+    udf.add_sentiment(spark.createDataFrame([("a text",)], "full_text STRING"), model).collect()
+    assert {row["seconds"] for row in spark.range(0, 2, 1, 2).mapInArrow(left, "seconds DOUBLE").collect()} == {0.0}
+
+
 def test_a_poison_document_is_quarantined_with_its_position(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
