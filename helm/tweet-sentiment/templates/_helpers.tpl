@@ -11,16 +11,18 @@
 {{- end }}
 
 {{/*
-Name of an object outside the namespace of the release (cluster-scoped, or in the streams namespace): root, suffix.
-Two releases in two namespaces must not collide. A namespace cannot contain a dot, so "namespace.fullname" is unique.
+Name of an object outside the namespace of the release (cluster-scoped, or in the streams namespace). Arguments: root,
+suffix. Two releases in two namespaces must not collide. A namespace cannot contain a dot, so "namespace.fullname" is
+unique.
 
-These names stay short, because an upgrade must not orphan data, break an address or break a contract:
+The following objects do not use it. They keep short, fixed names, because a new name would orphan data or break a
+reference:
 - Services and PersistentVolumeClaims are addresses and data; StatefulSets own claims such as data-postgres-0.
 - Secrets hold passwords that open existing volumes.
 - Service accounts are named in IAM trust policies (Terraform) and in the admission policies.
 - The ConfigMaps stream-applications and job-pods are read by the DAGs.
-- Deployments and the smoke test keep the name that operators type.
-All of them are namespaced: a second release in the same namespace is refused (checks.yaml).
+- Operators type the names of Deployments and of the smoke test.
+All of them are namespaced, and checks.yaml refuses a second release in the same namespace.
 */}}
 {{- define "tweets.qualifiedName" -}}
 {{ .root.Release.Namespace }}.{{ include "tweets.fullname" .root }}-{{ .suffix }}
@@ -31,12 +33,12 @@ All of them are namespaced: a second release in the same namespace is refused (c
 {{ .Values.streams.namespace | default (printf "%s-streams" .Release.Namespace) }}
 {{- end }}
 
-{{/* Image of the project: root, name. */}}
+{{/* Image of the project. Arguments: root, name. */}}
 {{- define "tweets.image" -}}
 {{ printf "%s/tweet-sentiment-%s:%s" .root.Values.image.registry .name (.root.Values.image.tag | default .root.Chart.AppVersion) }}
 {{- end }}
 
-{{/* Value of app.kubernetes.io/component: the role that the object `name` has in the product. */}}
+{{/* Value of app.kubernetes.io/component: the role of the object `name` in the product. */}}
 {{- define "tweets.component" -}}
 {{- $components := dict
   "bronze" "stream" "silver" "stream" "gold" "stream" "rescore" "stream" "streams" "stream"
@@ -55,7 +57,7 @@ All of them are namespaced: a second release in the same namespace is refused (c
 {{- get $components .name | required (printf "tweets.component in _helpers.tpl has no entry for %s" .name) }}
 {{- end }}
 
-{{/* Labels of every object and pod of the chart: root, name. */}}
+{{/* Labels of every object and pod of the chart. Arguments: root, name. */}}
 {{- define "tweets.labels" -}}
 {{ include "tweets.podLabels" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
@@ -64,23 +66,23 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 
 {{/*
-Labels of drivers and executors: root, name. They carry no version: the labels are part of the specification of a
-stream, and a new version of the chart alone must not restart the stream.
+Labels of drivers and executors. Arguments: root, name. They include no version: the labels are part of a stream's
+SparkApplication, and a new version of the chart alone must not restart the stream.
 */}}
 {{- define "tweets.podLabels" -}}
 {{ include "tweets.selectorLabels" . }}
 app.kubernetes.io/part-of: {{ include "tweets.name" .root }}
 {{- end }}
 
-{{/* Selector of Services and NetworkPolicies: root, name. */}}
+{{/* Selector of Services and NetworkPolicies. Arguments: root, name. */}}
 {{- define "tweets.selectorLabels" -}}
 {{ include "tweets.workloadSelector" . }}
 app.kubernetes.io/component: {{ include "tweets.component" . }}
 {{- end }}
 
 {{/*
-Selector of Deployments and StatefulSets: root, name. Kubernetes forbids changing it, and installed releases have these
-two labels: with the component added, `helm upgrade` would fail. The names are unique, so the two labels suffice.
+Selector of Deployments and StatefulSets. Arguments: root, name. A selector is immutable: if this one included the
+component, `helm upgrade` of an existing release would fail. The names are unique, so two labels suffice.
 */}}
 {{- define "tweets.workloadSelector" -}}
 app.kubernetes.io/name: {{ .name }}
@@ -176,8 +178,8 @@ http://mlflow.{{ .Release.Namespace }}:5000
 {{- end }}
 
 {{/*
-Rules of an admission policy that keep a pod from Secrets and from the host: subject, the subject of the messages.
-The policy defines the variables `pod`, and `secrets`: names of the Secrets that the pod may read as environment.
+Validations of an admission policy that deny a pod access to Secrets and to the host. Argument: subject (of messages).
+The policy must define the variables `pod` and `secrets` (the Secrets that the pod may read as environment variables).
 */}}
 {{- define "tweets.secretRules" -}}
 - expression: >-

@@ -1,7 +1,7 @@
 {{/*
-Specification of the SparkApplication `name`: root, name, layer, values (of the layer).
-Where name and layer are equal, the application is the stream of the layer, which runs until it is stopped. Otherwise it
-is a job on the tables of the layer: it ends, and only the DAG that started it starts it again.
+Spec of the SparkApplication `name`. Arguments: root, name, layer, values (of the layer).
+If name and layer are equal, the application is the stream of the layer, and the operator always restarts it. Otherwise
+it is a job on the tables of the layer (rescore): it runs to completion, and only its DAG starts it.
 */}}
 {{- define "tweets.streamSpec" -}}
 {{- $isJob := ne .name .layer }}
@@ -23,7 +23,7 @@ restartPolicy:
   type: Never
 {{- else }}
 arguments: [run, {{ .layer }}]
-# Set both intervals: if one is missing, the Spark operator never leaves the state FAILING.
+# Without one of the two intervals, the Spark operator never leaves the state FAILING.
 restartPolicy:
   type: Always
   onFailureRetryInterval: 10
@@ -61,7 +61,7 @@ driver:
   labels:
     {{- include "tweets.podLabels" (dict "root" $root "name" .name) | nindent 4 }}
   {{- with .values.formats }}
-  # The driver reads the ConfigMap when it starts: a change must restart it.
+  # The driver reads the ConfigMap only at startup: a changed hash restarts the driver.
   annotations:
     tweet-sentiment/formats-hash: {{ . | toJson | sha256sum | trunc 16 }}
   {{- end }}
@@ -100,9 +100,9 @@ driver:
         - name: spark-kubernetes-driver
           ports:
             - {name: monitor, containerPort: 8090}
-          # Before the driver can record an error in the lake, Airflow shows the end of its log instead.
+          # A driver that cannot reach the lake cannot record its error there: Airflow then shows the end of its log.
           terminationMessagePolicy: FallbackToLogsOnError
-          # The driver answers once Spark has started and the tables exist.
+          # The driver answers before it starts Spark. Later, /healthz fails after streams.stuckSeconds without progress.
           startupProbe:
             httpGet: {path: /healthz, port: 8090}
             periodSeconds: 5
@@ -133,7 +133,7 @@ executor:
   {{- include "tweets.streamPod" (merge (dict "role" "executor") .) | nindent 2 }}
 {{- end }}
 
-{{/* Pod settings of driver and executors: root, values (of the layer), role (driver or executor). */}}
+{{/* Pod settings of driver and executors. Arguments: root, values (of the layer), role (driver or executor). */}}
 {{- define "tweets.streamPod" -}}
 podSecurityContext:
   {{- include "tweets.podSecurity" (dict "id" 185) | nindent 2 }}
@@ -158,7 +158,7 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
-{{/* Memory outside the heap of a driver or executor: root, given. On S3 the memory of the S3 client is added. */}}
+{{/* Memory outside the heap of a driver or executor, on S3 plus that of the S3 client. Arguments: root, given. */}}
 {{- define "tweets.memoryOverhead" -}}
 {{- $s3 := .root.Values.storage.s3.memoryOverhead }}
 {{- if eq .root.Values.storage.type "s3" -}}
