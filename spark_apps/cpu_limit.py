@@ -1,7 +1,7 @@
 """Ends a Python worker that uses too much CPU time for one record.
 
-CPU time depends on the record, not on other load of the machine or on storage that does not answer. The kernel watches
-the limit: a process that hangs in native code ends, too.
+Unlike wall-clock time, CPU time does not grow while storage is slow or the machine is busy. The kernel enforces the
+limit, so it also ends a process that hangs in native code.
 """
 
 import faulthandler
@@ -9,23 +9,23 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# The most expensive documents within the limits of Silver take a quarter of this time.
+# The most expensive documents that Silver accepts take a quarter of this time.
 RECORD_SECONDS = 60.0
 SIGNAL = signal.SIGPROF
 _STDERR = 2
 
 
 def limit_cpu_time(seconds: float = RECORD_SECONDS) -> None:
-    """End this process, with a stack trace on stderr, once it has used `seconds` of CPU time.
+    """End this process, with a stack trace on stderr, once it has used another `seconds` of CPU time.
 
-    Each call restarts the time, and takes less than a microsecond.
+    Call this before each record: a call replaces the previous limit and takes less than a microsecond.
     """
     signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 @contextmanager
 def limits_removed_after() -> Iterator[None]:
-    """Remove the limit at the end of the body, which is a task: the worker also runs tasks without a limit."""
+    """Remove the limit when the body ends. The body is a task; the worker's next task may set no limit of its own."""
     try:
         yield
     finally:

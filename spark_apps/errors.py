@@ -8,6 +8,6 @@ class UserError(Exception):
 
 
 def first_line(error: object) -> str:
-    """Return the first line of an error's message that is not blank; without one, the name of the error's class."""
+    """Return the first line of an error's message that is not blank, or the error's class if the message is blank."""
     lines = (line.strip() for line in str(error).splitlines())
     return next(filter(None, lines), type(error).__name__)

@@ -1,4 +1,4 @@
-"""Implements `tweet-sentiment inspect`: what the streams would make of a local file, without Spark or a lake."""
+"""Implements `tweet-sentiment inspect`: read a local file as the streams would, without Spark or a lake."""
 
 import json
 from collections import Counter
@@ -19,13 +19,13 @@ from spark_apps.tables import REASONS
 
 _EXCERPT_CHARACTERS = 120
 _SHOWN_MENTIONS = 10
-# Reason → the field of a format that has the paths where a value was expected.
+# Reason → the field of `TweetFormat` with the paths at which a value was expected.
 _MISSING_FIELDS = {"missing_id": "id", "missing_text": "text", "missing_time": "time"}
 
 
 @dataclass(frozen=True)
 class RecordReport:
-    """One record: where it is, and the tweet or the reason of its rejection. Texts are shortened.
+    """One record: its place in the file, and the tweet or the reason of its rejection. Texts are shortened.
 
     Attributes:
         member: path of the file in an archive; "" if the file is not an archive.
@@ -52,7 +52,7 @@ class RecordReport:
 
 @dataclass
 class FileReport:
-    """What the streams would make of a file: documents, tweets by format, rejects by reason, and some records."""
+    """Counts of a file's documents, tweets by format and rejects by reason, and some of its records."""
 
     file: str
     documents: int = 0
@@ -73,7 +73,7 @@ def inspect_files(
         files: files to read, plain, compressed or archives.
         formats: formats that a user has declared.
         max_document_mb: size limit of a document in MiB.
-        limit: number of records of each file to report; rejected ones come first.
+        limit: maximum number of records to report for each file, rejects first.
 
     Raises:
         SettingsError: a file does not exist.
@@ -126,7 +126,7 @@ def _tweet(tweet: Tweet) -> dict[str, Any]:
 
 
 def _reject(member: str, document: int, number: int, record: Rejected, formats: Sequence[TweetFormat]) -> RecordReport:
-    value = _json(record.raw)
+    value = _parse(record.raw)
     format_ = find_format(value, formats) if isinstance(value, dict) else None
     detail = record.detail
     if format_ and (name := _MISSING_FIELDS.get(record.reason)):
@@ -143,7 +143,8 @@ def _reject(member: str, document: int, number: int, record: Rejected, formats: 
     )
 
 
-def _json(raw: str) -> Any:
+def _parse(raw: str) -> Any:
+    """Return the JSON value of a record; None if it is not JSON."""
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
@@ -154,8 +155,8 @@ def _excerpt(text: str) -> str:
     return text if len(text) <= _EXCERPT_CHARACTERS else text[: _EXCERPT_CHARACTERS - 1] + "…"
 
 
-def lines(report: FileReport) -> Iterator[str]:
-    """Yield a report as lines for a terminal, without control characters."""
+def report_lines(report: FileReport) -> Iterator[str]:
+    """Yield the lines that show a report in a terminal, without control characters."""
     yield _printable(
         f"{report.file}: {report.documents:,} documents, {report.tweets.total():,} tweets, "
         f"{report.rejects.total():,} rejected"
@@ -190,5 +191,5 @@ def _details(record: RecordReport) -> Iterator[str]:
 
 
 def _printable(text: str) -> str:
-    """Replace control characters, and characters that change the direction of a line, by escape sequences."""
+    """Replace control characters, also those that change the writing direction, by escape sequences."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

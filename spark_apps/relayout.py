@@ -1,13 +1,13 @@
 """Rewrite the tables of a lake that an earlier version created with a partition per day.
 
-Delta refuses to continue a stream over a table whose partitions have changed. The command therefore runs the streams
-that read the tables twice, in a session that allows the change:
+Delta refuses to continue a stream over a table after its partitions have changed. The command therefore runs Gold's
+streams, which read these tables, before and after the rewrite, in a session that allows the change:
 
-1. Drain: the streams read all rows, so that no row of the earlier layout is left to them.
-2. Rewrite: each table is replaced in one commit. Its id, its rows and its totals stay.
-3. Advance: the streams read up to the commits of the rewrite.
+1. Drain: the streams read all rows, so that no row in the old layout remains unread.
+2. Rewrite: each table is replaced in one commit. The table keeps its id, its rows and its totals.
+3. Advance: the streams read past the commits of the rewrite.
 
-Each step is safe to repeat: a killed command continues where it ended. The streams must be stopped meanwhile.
+Each step is safe to repeat: after a kill, the same command continues. All other streams must be stopped meanwhile.
 """
 
 import logging
@@ -35,19 +35,20 @@ from spark_apps.tables import TABLES, Table
 
 _log = logging.getLogger(__name__)
 _QUERY = "relayout"
+# This file in the checkpoints exists while a stream may still have to read past the commit of a rewrite.
 _UNFINISHED = "relayout.json"
 _ALLOW_CHANGE = "spark.databricks.delta.streaming.unsafeReadOnPartitionColumnChanges.enabled"
 
 
 class RelayoutError(UserError):
-    """The command was stopped before its end; the message says what to do."""
+    """A signal stopped the command before its end; the message says what to do."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True)
 class TableReport:
-    """A rewritten table: the number of its files before and after, and the time of the rewrite."""
+    """A rewritten table: the number of its files before and after, and the duration of the rewrite."""
 
     table: str
     files_before: int
@@ -59,12 +60,18 @@ class TableReport:
 
 
 def run(settings: Settings, on_table: Callable[[TableReport], None]) -> list[TableReport]:
-    """Rewrite the lake of `settings` in a new Spark session; a signal stops the command after the current table.
+    """Rewrite the lake of `settings` in a new Spark session; SIGINT or SIGTERM stops it after the current table.
 
-    `on_table` is called after each table.
+    Args:
+        settings: settings of the command; `lake` is required.
+        on_table: called after each rewritten table.
+
+    Raises:
+        LakeError: the lake does not exist, or another process writes to it.
+        RelayoutError: a signal stopped the command before its end.
     """
     (lake,) = settings.require("lake")
-    read_status(lake)  # a typo must fail before Spark starts
+    read_status(lake)  # a mistyped lake must fail before Spark starts
     if _is_current(lake):
         return []
     stop = Event()
@@ -79,9 +86,11 @@ def run(settings: Settings, on_table: Callable[[TableReport], None]) -> list[Tab
 def relayout(
     spark: SparkSession, settings: Settings, on_table: Callable[[TableReport], None], stop: Event
 ) -> list[TableReport]:
-    """Rewrite the tables that have another layout than tables.py; do nothing if there is none.
+    """Rewrite the tables with another layout than tables.py declares; return the reports, none if all are current.
 
-    Raises `RelayoutError` if `stop` is set before the end, and `LakeError` if another process writes the lake.
+    Raises:
+        RelayoutError: `stop` was set before the end.
+        LakeError: another process writes to the lake.
     """
     (lake,) = settings.require("lake")
     if _is_current(lake):
@@ -92,7 +101,6 @@ def relayout(
             layout.prepare(spark, lake, table)
         _run_readers(spark, settings, stop)
         _check_drained(lake)
-        # This file exists while a stream may have to pass the commit of a rewrite.
         storage.put(f"{lake}/checkpoints", _UNFINISHED, b"{}")
         reports = []
         for table in _outdated(lake):
@@ -111,22 +119,23 @@ def _is_current(lake: str) -> bool:
 
 
 def _outdated(lake: str) -> list[Table]:
-    """Return the existing tables with another layout than tables.py."""
+    """Return the existing tables with another layout than tables.py declares."""
     opened = ((table, open_table(lake, table)) for table in TABLES)
     return [table for table, delta in opened if delta is not None and not layout.is_current(delta, table)]
 
 
 def _run_readers(spark: SparkSession, settings: Settings, stop: Event) -> None:
-    """Let the streams that read the rewritten tables process all rows."""
+    """Let Gold's streams, which read the rewritten tables, process all rows."""
     runner = StreamRunner(spark, str(settings.lake), lambda batch: _log.info("%s", batch), stop)
     runner.run(gold.streams(spark, settings), None)
     _raise_if_stopped(stop)
 
 
 def _check_drained(lake: str) -> None:
+    """Raise `LakeError` if rows have arrived since the streams were drained."""
     lag = read_status(lake).lag
     if lag["gold"] or lag["aggregates"]:
-        raise LakeError(f"{lake} was written while its streams were read: stop all streams, then run the command again")
+        raise LakeError(f"another process wrote to {lake} meanwhile: stop all streams, then run the command again")
 
 
 def _rewrite(spark: SparkSession, lake: str, table: Table) -> TableReport:
@@ -138,4 +147,4 @@ def _rewrite(spark: SparkSession, lake: str, table: Table) -> TableReport:
 
 def _raise_if_stopped(stop: Event) -> None:
     if stop.is_set():
-        raise RelayoutError("the command was stopped before its end: run it again, before the streams start")
+        raise RelayoutError("relayout was stopped before its end: run it again before you start the streams")

@@ -38,15 +38,15 @@ def run(
 ) -> dict[str, Any]:
     """Run the streams of some layers until SIGINT, SIGTERM or `stop`.
 
-    With a `monitor_port`, as on a cluster, an HTTP server serves the health and the metrics of the process, and each
-    batch is one line of JSON on stdout.
+    If `monitor_port` is set, as on a cluster, an HTTP server serves health and metrics, and each batch is logged to
+    stdout as one line of JSON.
 
     Args:
-        layers: names of the layers; empty runs all layers.
+        layers: names of the layers; all layers if empty.
         settings: settings of the command.
-        once: process all available input, and return.
-        on_batch: called after each batch with input rows, unless there is a `monitor_port`.
-        stop: event that ends the run.
+        once: whether to return once all available input is processed.
+        on_batch: called after each batch with input rows, unless `monitor_port` is set.
+        stop: event that ends the run; a new event by default.
         on_session: called once Spark has started, before the tables are created.
 
     Returns:
@@ -55,7 +55,8 @@ def run(
     Raises:
         SettingsError: a setting is missing, the landing is not readable, or a declared format is invalid.
         StreamError: a streaming query has failed.
-        LakeError: the lake is not usable.
+        LakeError: a table is not readable, or was written by a newer version.
+        JavaError: Java is missing, or Spark does not support its version.
     """
     began = time.monotonic()
     chosen = [layer for layer in LAYERS if layer in layers] or list(LAYERS)
@@ -75,7 +76,7 @@ def run(
 
     with ExitStack() as stack:
         if settings.monitor_port is not None:
-            # Start the server before Spark: a pod must be healthy during the start of Spark.
+            # The server starts before Spark, because a pod must answer its probes while Spark starts.
             stack.enter_context(serve(progress, settings.monitor_port, settings.stuck_seconds))
         spark = make_session(settings)
         stack.callback(spark.stop)
@@ -100,7 +101,7 @@ def _totals(lake: str) -> dict[str, Counter[str]]:
 
 
 def _growth(before: dict[str, Counter[str]], after: dict[str, Counter[str]]) -> dict[str, Any]:
-    """Return the counts between two results of `_totals`."""
+    """Return how much the counts grew between two results of `_totals`."""
 
     def added(table: str) -> Counter[str]:
         return after[table] - before.get(table, Counter())

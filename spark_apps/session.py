@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,15 +17,46 @@ from spark_apps.storage import S3_ENDPOINT_ENV, is_s3
 
 # The pyspark package contains neither Delta nor S3A. Their jars are downloaded once: at set-up or in an image build.
 JARS = Path(os.environ.get("TWEETS_JARS", Path(__file__).parents[1] / ".jars"))
-_DELTA = [f"io.delta:delta-spark_4.2_2.13:{version('delta-spark')}"]
+_DELTA_PACKAGE = f"io.delta:delta-spark_4.2_2.13:{version('delta-spark')}"
 # The version must be the Hadoop release inside pyspark.
-_S3 = ["org.apache.hadoop:hadoop-aws:3.5.0"]
-# pyspark contains all other dependencies of Delta. With a second Hadoop or Jackson on the class path, the order of the
-# jars would decide which of the two is loaded.
-_SHIPPED = "org.*:*,com.fasterxml.*:*,com.github.*:*,com.google.*:*,commons-*:*,io.airlift:*,javax.*:*"
-_SHIPPED_BUT_AWS = "org.apache.logging*:*,org.slf4j:*,com.fasterxml.*:*,com.google.*:*,commons-*:*,org.xerial.*:*"
+_S3A_PACKAGE = "org.apache.hadoop:hadoop-aws:3.5.0"
+# Dependencies of the two packages that pyspark contains already. With a second Hadoop or Jackson on the class path, the
+# order of the jars would decide which of the two is loaded.
+_DELTA_EXCLUDES = "org.*:*,com.fasterxml.*:*,com.github.*:*,com.google.*:*,commons-*:*,io.airlift:*,javax.*:*"
+_S3A_EXCLUDES = "org.apache.logging*:*,org.slf4j:*,com.fasterxml.*:*,com.google.*:*,commons-*:*,org.xerial.*:*"
 _JAVA_VERSIONS = {17, 21}
 _LOG4J = Path(__file__).with_name("log4j2.properties")
+_SPARK_CONF = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    # The warehouse stays empty, but Spark creates the folder, by default in the working directory.
+    "spark.sql.warehouse.dir": tempfile.gettempdir(),
+    # With the default of 50 tasks, reading a table's log takes most of the time of a small micro-batch.
+    "spark.databricks.delta.snapshotPartitions": "2",
+    # Delta compacts files below half of this size. With the default of 128 MB, the few files of a table without
+    # partitions would each have the tweets of many days.
+    "spark.databricks.delta.autoCompact.maxFileSize": str(32 * 2**20),
+    # The default local file system doubles the number of files by checksum files, and fails on a colon in a name.
+    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
+    # By default, S3A buffers uploads through the local file system that the two settings above replace.
+    "spark.hadoop.fs.s3a.fast.upload.buffer": "bytebuffer",
+    "spark.hadoop.fs.s3a.multipart.size": "16M",
+    # Keeps tasks short: each finished task counts as progress of the batch, and without progress /healthz fails.
+    "spark.sql.files.maxPartitionBytes": "64m",
+    "spark.sql.files.openCostInBytes": "64k",
+    # Size of the Arrow batches for Python workers. Each batch that a worker returns counts as progress, too.
+    "spark.sql.execution.arrow.maxBytesPerBatch": "8m",
+    # Batches are small and their plans are known: re-planning between stages costs more time than it saves.
+    "spark.sql.adaptive.enabled": "false",
+    # The plans of three layers have about 250 classes. With the default of 100, each batch would compile them again.
+    "spark.sql.codegen.cache.maxEntries": "1000",
+    "spark.sql.streaming.noDataMicroBatches.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    # `query.stop()` waits this long for an interrupted batch, because Python workers do not stop at once.
+    "spark.sql.streaming.stopTimeout": "30s",
+}
 
 
 class JavaError(UserError):
@@ -34,7 +64,7 @@ class JavaError(UserError):
 
 
 def check_java() -> None:
-    """Check the version of Java: Spark's own error has fifty lines.
+    """Check the version of Java, because Spark's own error is fifty lines long.
 
     Raises:
         JavaError: Java is missing, or is not version 17 or 21.
@@ -57,14 +87,14 @@ def check_java() -> None:
         )
 
 
-def _download(folder: Path, packages: Sequence[str], excluded: str) -> None:
-    """Let Spark resolve Maven packages; the folder with their jars appears only when complete."""
+def _download(folder: Path, package: str, excludes: str) -> None:
+    """Download the jars of a Maven package and its dependencies to `folder`, which appears only once complete."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     script = "from pyspark.sql import SparkSession as S; S.builder.getOrCreate().stop()"
     conf = {
-        "spark.jars.packages": ",".join(packages),
-        "spark.jars.excludes": excluded,
+        "spark.jars.packages": package,
+        "spark.jars.excludes": excludes,
         "spark.jars.ivy": str(partial),
         "spark.ui.enabled": "false",
         "spark.master": "local[1]",
@@ -82,8 +112,8 @@ def _download(folder: Path, packages: Sequence[str], excluded: str) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         reason = next((line for line in done.stderr.splitlines() if "unresolved" in line or "Exception" in line), "")
         raise SettingsError(
-            f"cannot download {', '.join(packages)} from Maven Central ({reason.strip()}): connect to the network for "
-            "the first start, or set spark.jars.ivySettings in SPARK_CONF_DIR to your own mirror"
+            f"cannot download {package} from Maven Central ({reason.strip()}): connect to the network for the first "
+            "start, or set spark.jars.ivySettings in SPARK_CONF_DIR to your own mirror"
         )
     (partial / "jars").rename(folder)
     shutil.rmtree(partial, ignore_errors=True)
@@ -102,12 +132,14 @@ def ensure_jars(s3: bool) -> str:
         SettingsError: Maven Central is not reachable.
     """
     JARS.mkdir(parents=True, exist_ok=True)
-    wanted = [("delta", _DELTA, _SHIPPED)] + ([("s3", _S3, _SHIPPED_BUT_AWS)] if s3 else [])
-    for name, packages, excluded in wanted:
-        folder = JARS / f"{name}-{packages[0].rpartition(':')[2]}"
+    wanted = [("delta", _DELTA_PACKAGE, _DELTA_EXCLUDES)] + ([("s3", _S3A_PACKAGE, _S3A_EXCLUDES)] if s3 else [])
+    folders = []
+    for name, package, excludes in wanted:
+        folder = JARS / f"{name}-{package.rpartition(':')[2]}"
         if not folder.is_dir():
-            _download(folder, packages, excluded)
-    return os.pathsep.join(f"{JARS}/{name}-{packages[0].rpartition(':')[2]}/*" for name, packages, _ in wanted)
+            _download(folder, package, excludes)
+        folders.append(folder)
+    return os.pathsep.join(f"{folder}/*" for folder in folders)
 
 
 def make_session(settings: Settings) -> SparkSession:
@@ -138,7 +170,7 @@ def make_session(settings: Settings) -> SparkSession:
             .config("spark.ui.enabled", "false")
             .config("spark.sql.shuffle.partitions", settings.cores or os.cpu_count() or 1)
         )
-    for key, value in _SPARK.items():
+    for key, value in _SPARK_CONF.items():
         builder = builder.config(key, value)
     endpoint = os.environ.get(S3_ENDPOINT_ENV)
     if endpoint:
@@ -148,45 +180,12 @@ def make_session(settings: Settings) -> SparkSession:
     return builder.getOrCreate()
 
 
-_SPARK = {
-    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-    "spark.sql.session.timeZone": "UTC",
-    # The warehouse stays empty, but Spark creates the folder, by default in the working directory.
-    "spark.sql.warehouse.dir": tempfile.gettempdir(),
-    # With the default of 50 tasks, reading a table's log takes most of the time of a small micro-batch.
-    "spark.databricks.delta.snapshotPartitions": "2",
-    # Delta compacts files below half of this size. With the default of 128 MB, the few files of a table without
-    # partitions would each have the tweets of many days.
-    "spark.databricks.delta.autoCompact.maxFileSize": str(32 * 2**20),
-    # The default local file system doubles the number of files by checksum files, and fails on a colon in a name.
-    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
-    "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
-    # By default, S3A buffers uploads through the local file system that the two settings above replace.
-    "spark.hadoop.fs.s3a.fast.upload.buffer": "bytebuffer",
-    "spark.hadoop.fs.s3a.multipart.size": "16M",
-    # Limits the input of a task. Short tasks show that their batch makes progress.
-    "spark.sql.files.maxPartitionBytes": "64m",
-    "spark.sql.files.openCostInBytes": "64k",
-    # Size of the rows that a Python worker gets at a time. A worker that takes them shows that it makes progress.
-    "spark.sql.execution.arrow.maxBytesPerBatch": "8m",
-    # Batches are small and their plans are known: re-planning between stages costs more time than it saves.
-    "spark.sql.adaptive.enabled": "false",
-    # The plans of three layers have about 250 classes. With the default of 100, each batch would compile them again.
-    "spark.sql.codegen.cache.maxEntries": "1000",
-    "spark.sql.streaming.noDataMicroBatches.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    # A stop gives the Python work of the running batch this time to finish.
-    "spark.sql.streaming.stopTimeout": "30s",
-}
-
-
 def _set_up() -> None:
-    """Download the jars, so that no later start needs the network; `--s3` adds the jars of S3A."""
+    """Download the jars, so that later starts need no network; `--s3` adds the jars of S3A."""
     try:
         check_java()
         ensure_jars("--s3" in sys.argv)
-    except (JavaError, SettingsError) as error:
+    except UserError as error:
         sys.exit(f"error: {error}")
 
 

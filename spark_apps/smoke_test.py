@@ -12,7 +12,7 @@ from spark_apps.lake.commits import LakeError
 from spark_apps.lake.journey import journey
 
 _POLL_SECONDS = 1.0
-# The clock of the process that ingests the tweet may be behind the clock of this process.
+# The clock of the process that ingests the tweet may be behind the clock of this process by up to this time.
 _CLOCK_SKEW = timedelta(minutes=1)
 
 
@@ -62,17 +62,18 @@ def run_smoke_test(landing: str, lake: str, seconds: float) -> SmokeTestResult:
     while (elapsed := time.monotonic() - began) < seconds:
         try:
             reached, problem = journey(lake, id_, now - _CLOCK_SKEW), ""
-        except LakeError as error:  # a table may be under construction: retry
+        except LakeError as error:  # the streams may be creating the table: retry
             problem = f" ({error})"
         if "gold" in reached:
             return SmokeTestResult(id_, str(reached["label"]), float(str(reached["score"])), elapsed)
         time.sleep(_POLL_SECONDS)
     raise SmokeTestError(
-        f"tweet {id_} is not in gold/sentiment after {seconds:.0f} s: {_diagnosis(reached, uri, lake)}{problem}"
+        f"tweet {id_} is not in gold/sentiment after {seconds:.0f} s; {_diagnosis(reached, uri, lake)}{problem}"
     )
 
 
 def _diagnosis(reached: Mapping[str, object], uri: str, lake: str) -> str:
+    """Return how far the tweet came, and which driver to check."""
     if "silver" in reached:
-        return f"the tweet is in silver/tweets of {lake}: check the driver of gold"
-    return f"the tweet landed as {uri} and is not in silver/tweets of {lake}: check the drivers of bronze and silver"
+        return f"it is in silver/tweets of {lake}: check the driver of gold"
+    return f"it landed as {uri} and is not in silver/tweets of {lake}: check the drivers of bronze and silver"

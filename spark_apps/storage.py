@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
-S3_ENDPOINT_ENV = "AWS_ENDPOINT_URL"  # read by boto3 and deltalake; session.py passes it to S3A
+# boto3 and deltalake read this variable; session.py passes its value to S3A.
+S3_ENDPOINT_ENV = "AWS_ENDPOINT_URL"
 
 
 def is_s3(uri: str) -> bool:
@@ -12,7 +13,7 @@ def is_s3(uri: str) -> bool:
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:
-    """Split an s3a:// URI."""
+    """Split an s3a:// URI into bucket and key; without a key, the key is empty."""
     bucket, _, key = uri.removeprefix("s3a://").partition("/")
     return bucket, key
 
@@ -24,15 +25,15 @@ def bucket_and_prefix(folder: str) -> tuple[str, str]:
 
 
 def client(service: str) -> Any:
-    """Return the client of an AWS service, with AWS's default credentials chain."""
+    """Return a boto3 client of an AWS service, with AWS's default credentials chain."""
     import boto3  # only processes that use AWS need it
 
-    # boto3 itself ignores AWS_REGION, which pods have.
+    # Pods get the region as AWS_REGION, which boto3 does not read.
     return boto3.client(service, region_name=os.environ.get("AWS_REGION"))  # type: ignore[call-overload]
 
 
 def local_path(uri: str) -> Path:
-    """Return the path of a local folder or file: a plain path, or a `file:` URI as Spark writes it (not escaped)."""
+    """Return the local path of `uri`: a plain path, or a `file:` URI as Spark writes it, without escapes."""
     return Path(uri.removeprefix("file:"))
 
 
@@ -53,7 +54,7 @@ def open_binary(uri: str) -> IO[bytes]:
     from botocore.exceptions import ClientError
 
     try:
-        # Read the bytes as they are: the name does not tell whether the content is gzip.
+        # No decompression by file name: the name does not tell whether the content is compressed.
         stream: IO[bytes] = smart_open.open(
             "s3://" + uri.removeprefix("s3a://"), "rb", compression="disable", transport_params={"client": client("s3")}
         )
@@ -68,12 +69,12 @@ def open_binary(uri: str) -> IO[bytes]:
 
 
 def is_storage_error(error: BaseException) -> bool:
-    """Return whether an exception was raised because a file or S3 cannot be read, and not by the content of a file."""
+    """Return whether `error` means that a file or S3 cannot be read, rather than that the content of a file is bad."""
     return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in {"botocore", "urllib3"}
 
 
 def exists(uri: str) -> bool:
-    """Return whether a local folder exists, or whether S3 has any object in the folder.
+    """Return whether a folder exists: on S3, whether any object has its prefix.
 
     Raises:
         OSError: S3 does not answer, or refuses to list the bucket.
@@ -111,23 +112,23 @@ def why_not_readable(landing: str) -> str | None:
     return None
 
 
-def put(landing: str, name: str, data: bytes) -> str:
-    """Write a file into a landing atomically.
+def put(folder: str, name: str, data: bytes) -> str:
+    """Write a file atomically, and replace a file of this name.
 
     Args:
-        landing: folder or s3a:// URI.
-        name: path of the file in the landing.
+        folder: folder or s3a:// URI; created if it is missing.
+        name: path of the file in the folder.
         data: content of the file.
 
     Returns:
         The path or s3a:// URI of the file.
     """
-    if is_s3(landing):
-        bucket, prefix = bucket_and_key(landing)
+    if is_s3(folder):
+        bucket, prefix = bucket_and_key(folder)
         key = f"{prefix}/{name}" if prefix else name
         client("s3").put_object(Bucket=bucket, Key=key, Body=data)
         return f"s3a://{bucket}/{key}"
-    target = local_path(landing) / name
+    target = local_path(folder) / name
     target.parent.mkdir(parents=True, exist_ok=True)
     # Readers skip names that start with a dot. The rename is atomic within the folder.
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
@@ -137,14 +138,18 @@ def put(landing: str, name: str, data: bytes) -> str:
 
 
 def read(uri: str) -> bytes | None:
-    """Return the content of a small file; None if the file does not exist."""
+    """Return the content of a small file; None if the file does not exist.
+
+    Raises:
+        OSError: the file is not readable; S3 may raise botocore's `ClientError` instead.
+    """
     try:
         with open_binary(uri) as stream:
             return stream.read()
     except FileNotFoundError:
         return None
     except PermissionError:
-        # For an object that does not exist, S3 answers "access denied" to a role that may list some folders only.
+        # For a missing object, S3 returns 403 instead of 404 to a role that may list some folders only.
         folder, _, name = uri.rpartition("/")
         if is_s3(uri) and name not in names(folder):
             return None
@@ -152,7 +157,10 @@ def read(uri: str) -> bytes | None:
 
 
 def names(folder: str) -> list[str]:
-    """Return the names of the files in a folder, in any order; none if the folder does not exist."""
+    """Return the names of the files in a folder, in any order; an empty list if the folder does not exist.
+
+    Names of subfolders are included for a local folder only.
+    """
     if not is_s3(folder):
         path = local_path(folder)
         return [file.name for file in path.iterdir()] if path.is_dir() else []

@@ -41,7 +41,7 @@ def refused(*arguments: str, **env: str) -> str:
 def test_mistakes_get_one_clear_sentence(tmp_path: Path) -> None:
     lake, landing = str(tmp_path / "lake"), str(tmp_path / "absent")
     assert "landing (or TWEETS_LANDING) is missing" in refused("run", "--lake", lake)
-    assert "brass: no layer has this name" in refused("run", "brass")
+    assert "unknown layer brass: the layers are bronze, silver, gold" in refused("run", "brass")
     assert "--once and --trigger contradict each other" in refused("run", "--once", "--trigger", "5 seconds")
     assert "overlap" in refused("run", "--landing", lake, "--lake", lake)
     assert "--trigger" in refused("run", "--trigger", "now and then")

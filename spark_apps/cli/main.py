@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from spark_apps.cli.model import app as model_app
-from spark_apps.cli.options import AsJson, Lake, Landing, clear_errors, console, fail
+from spark_apps.cli.options import AsJson, Lake, Landing, console, fail, report_errors
 from spark_apps.cli.quality import app as quality_app
 from spark_apps.settings import LAYERS, load
 from spark_apps.tables import REASONS
@@ -53,10 +53,10 @@ def run(
     Exit codes: 0 done or stopped, 1 a stream failed, 2 wrong settings or a missing requirement.
     """
     if unknown := sorted(set(layers or []) - set(LAYERS)):
-        fail(f"{', '.join(unknown)}: no layer has this name; the layers are {', '.join(LAYERS)}")
+        fail(f"unknown layer {', '.join(unknown)}: the layers are {', '.join(LAYERS)}")
     if once and trigger:
-        fail("--once and --trigger contradict each other: --once processes all input at once; omit one of them")
-    with clear_errors():
+        fail("--once and --trigger contradict each other: --once waits for no interval; omit one of them")
+    with report_errors():
         settings = load(landing=landing, lake=lake, registry=registry, trigger=trigger)
         from spark_apps.run import run as run_streams
 
@@ -66,9 +66,9 @@ def run(
     else:
         quarantined = sum(result["quarantine"].values())
         console.print(
-            f"{result['bronze']:,} documents landed; from {result['documents']:,} documents: "
-            f"{result['silver']:,} new tweets, {result['duplicates']:,} duplicates, "
-            f"{quarantined:,} in quarantine; {result['gold']:,} scored, in {result['seconds']} s"
+            f"Bronze: {result['bronze']:,} documents; Silver: {result['documents']:,} documents read, "
+            f"{result['silver']:,} new tweets, {result['duplicates']:,} duplicates, {quarantined:,} in quarantine; "
+            f"Gold: {result['gold']:,} tweets scored; in {result['seconds']} s"
         )
 
 
@@ -81,7 +81,7 @@ def rescore(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score the tweets in Gold again with the model in production; the aggregates follow. Stop Gold first.
+    """Score the tweets in Gold again with the model in production, and update the aggregates. Stop Gold first.
 
     After Ctrl-C or a kill, the same command continues where the rescore stopped.
     Exit codes: 0 done, 1 stopped early or no model in production, 2 wrong settings or a missing requirement.
@@ -90,7 +90,7 @@ def rescore(
         first = date.fromisoformat(since) if since else None
     except ValueError:
         fail(f"--since {since} is not a date: write a day such as 2026-01-31")
-    with clear_errors():
+    with report_errors():
         settings = load(lake=lake, registry=registry)
         from spark_apps.gold.rescore import run as run_rescore
 
@@ -103,12 +103,12 @@ def rescore(
 
 @app.command(epilog="Example: tweet-sentiment relayout --lake ./lake")
 def relayout(lake: Lake = None, registry: ModelRegistry = None, as_json: AsJson = False) -> None:
-    """Rewrite the tables of a lake that an earlier version created with a folder per day. Stop the streams first.
+    """Rewrite the tables that an earlier version created with a partition per day. Stop the streams first.
 
-    Gold first labels the tweets that wait for it. After Ctrl-C or a kill, the same command continues.
+    Gold labels the waiting tweets first. After Ctrl-C or a kill, the same command continues.
     Exit codes: 0 done or nothing to do, 1 stopped early, 2 wrong settings or a missing requirement.
     """
-    with clear_errors():
+    with report_errors():
         settings = load(lake=lake, registry=registry)
         from spark_apps.relayout import run as run_relayout
 
@@ -122,7 +122,7 @@ def relayout(lake: Lake = None, registry: ModelRegistry = None, as_json: AsJson 
 @app.command(epilog="Example: tweet-sentiment inspect posts.json.gz --formats formats.yaml")
 def inspect(
     files: Annotated[list[Path], typer.Argument(help="Local files: plain, compressed, or archives.")],
-    formats: Annotated[Path | None, typer.Option(help="YAML file with formats of your own. [TWEETS_FORMATS]")] = None,
+    formats: Annotated[Path | None, typer.Option(help="YAML file with your own formats. [TWEETS_FORMATS]")] = None,
     limit: Annotated[
         int, typer.Option(min=0, max=1000, help="Records of each file to show; rejected ones come first.")
     ] = 5,
@@ -131,11 +131,11 @@ def inspect(
     """Show what the streams would make of local files: tweets by format, and why other records are rejected.
 
     Duplicates count as tweets.
-    Exit codes: 0 each record is a tweet, 1 a record is rejected, 2 wrong settings or a missing file.
+    Exit codes: 0 all records are tweets, 1 a record is rejected, 2 wrong settings or a missing file.
     """
-    with clear_errors():
+    with report_errors():
         settings = load(formats=formats)
-        from spark_apps.inspection import inspect_files, lines
+        from spark_apps.inspection import inspect_files, report_lines
         from spark_apps.silver.user_formats import load_formats
 
         reports = inspect_files(files, load_formats(settings.formats), settings.max_document_mb, limit)
@@ -146,7 +146,7 @@ def inspect(
             if as_json:
                 inspected.append(report.to_dict())
             else:
-                print("\n".join(lines(report)))
+                print("\n".join(report_lines(report)))
     if as_json:
         print(json.dumps({"files": inspected}))
     if rejected:
@@ -161,36 +161,36 @@ def replay(
         float | None,
         typer.Option(
             min=0.001,
-            help="Speed-up: 60 replays an hour in a minute. By default all at once.",
+            help="Speed-up: 60 replays an hour in a minute. By default, all files land at once.",
         ),
     ] = None,
 ) -> None:
     """Land recorded files as a stream, at the pace of their timestamps."""
-    with clear_errors():
-        from spark_apps.demo.replay import replay as feed
+    with report_errors():
+        from spark_apps.demo.replay import replay as replay_files
         from spark_apps.signals import set_on_signal
 
         (target,) = load(landing=landing).require("landing")
         stop = threading.Event()
         with set_on_signal(stop):
-            landed = feed(files, target, speed, lambda name, size: console.print(f"{name}: {size:,} bytes"), stop)
+            landed = replay_files(
+                files, target, speed, lambda name, size: console.print(f"{name}: {size:,} bytes"), stop
+            )
     console.print(f"{landed:,} files landed in {target}")
 
 
 @app.command(epilog="Example: tweet-sentiment generate --landing ./landing --rate 20")
 def generate(
     landing: Landing = None,
-    rate: Annotated[
-        float, typer.Option(min=0.1, max=1000, help="Tweets per second; three times as many in a burst.")
-    ] = 10,
+    rate: Rate = 10,
     tweets: Annotated[
         int | None,
-        typer.Option(min=1, help="Number of tweets to land at once; by default a stream until Ctrl-C."),
+        typer.Option(min=1, help="Number of tweets to land at once; by default, a stream runs until Ctrl-C."),
     ] = None,
     seed: Annotated[int, typer.Option(help="With --tweets: the same seed gives the same tweets.")] = 0,
 ) -> None:
     """Land generated tweets; with --tweets, print the expected counts of each table as JSON."""
-    with clear_errors():
+    with report_errors():
         from spark_apps.demo.feed import feed, land
         from spark_apps.signals import set_on_signal
 
@@ -214,7 +214,7 @@ def follow(
     The tweet remains in the lake.
     Exit codes: 0 the tweet arrived, 1 it did not arrive in time, 2 wrong settings or a missing requirement.
     """
-    with clear_errors():
+    with report_errors():
         from spark_apps.smoke_test import run_smoke_test
 
         target, tables = load(landing=landing, lake=lake).require("landing", "lake")
@@ -224,7 +224,7 @@ def follow(
 @app.command(epilog="Example: tweet-sentiment tables --lake ./lake --json")
 def tables(lake: Lake = None, as_json: AsJson = False) -> None:
     """Show the tables of a lake: rows, lag, files, size, version, newest row, last write, and quarantine by reason."""
-    with clear_errors():
+    with report_errors():
         from spark_apps.lake.status import read_status, render
 
         (location,) = load(lake=lake).require("lake")
@@ -235,7 +235,7 @@ def tables(lake: Lake = None, as_json: AsJson = False) -> None:
     output = Console(highlight=False)
     output.print(render(status))
     for reason, count in status.quarantine.items():
-        output.print(f"quarantine: {count:,} × {reason}, {REASONS.get(reason, 'of another version')}")
+        output.print(f"quarantine: {count:,} × {reason}, {REASONS.get(reason, 'a reason of another version')}")
 
 
 @app.command(epilog="Example: tweet-sentiment dashboard --lake s3a://tweets/lake --port 8501")
@@ -244,13 +244,13 @@ def dashboard(
     registry: ModelRegistry = None,
     landing: Annotated[
         str | None,
-        typer.Option(help="Landing of typed tweets; without it, there is no form. [TWEETS_LANDING]"),
+        typer.Option(help="Landing for tweets typed into the page; without it, the page has no form. [TWEETS_LANDING]"),
     ] = None,
     port: Port = 8501,
-    address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 listens on all.")] = "127.0.0.1",
+    address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all addresses.")] = "127.0.0.1",
 ) -> None:
     """Serve the dashboard of a lake until Ctrl-C."""
-    with clear_errors():
+    with report_errors():
         settings = load(lake=lake, registry=registry, landing=landing)
         from spark_apps.dashboard.launch import check_port, serve
 
@@ -262,9 +262,7 @@ def dashboard(
 @app.command(epilog="Example: tweet-sentiment demo --home .demo --rate 20")
 def demo(
     home: Annotated[Path, typer.Option(help="Folder of the landing, lake, registry and logs.")] = Path(".demo"),
-    rate: Annotated[
-        float, typer.Option(min=0.1, max=1000, help="Tweets per second; three times as many in a burst.")
-    ] = 10,
+    rate: Rate = 10,
     port: Port = 8501,
     browser: Annotated[bool, typer.Option(help="Open the dashboard in a browser on this machine.")] = True,
 ) -> None:
@@ -273,7 +271,7 @@ def demo(
     Ctrl-C finishes the running batch and stops; the same command then continues with the same data.
     Exit codes: 0 stopped, 1 a stream failed, 2 wrong settings or a missing requirement.
     """
-    with clear_errors():
+    with report_errors():
         from spark_apps.demo.app import run_demo
 
         run_demo(home, rate, port, browser, console)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from spark_apps.cli.options import DATA_HELP, AsJson, Data, RegistryUri, clear_errors, console
+from spark_apps.cli.options import DATA_HELP, AsJson, Data, RegistryUri, console, report_errors
 from spark_apps.cli.release import EXAMPLE_REGISTRY
 from spark_apps.cli.release import app as release_app
 from spark_apps.model.training.recipe import Recipe
@@ -53,17 +53,17 @@ def train(
 
     With a registry, parameters, curves, the confusion matrix and the data version are logged to an MLflow run.
     """
-    with clear_errors(), fetch_folders(Registry.from_settings(load(registry=registry)), data) as (data_folder,):
+    with report_errors(), fetch_folders(Registry.from_settings(load(registry=registry)), data) as (data_folder,):
         from spark_apps.model.dataset import data_version
         from spark_apps.model.training.train import train as fine_tune
 
         folder = Path(data_folder)
         recipe = Recipe(epochs, batch_size, learning_rate, balance=balance, seed=seed, bf16=bf16)
         figures = fine_tune(folder, base, out, recipe, load(registry=registry).registry, console)
-        # A full path would describe this machine, not the model.
-        start = Path(base).resolve().name if Path(base).is_dir() else base
+        # Of a local checkpoint, only the name: its full path describes this machine.
+        base_model = Path(base).resolve().name if Path(base).is_dir() else base
         tweets = data_version(folder, "train")
-        provenance = {"base_model": start, "data": tweets.name, "data_sha256": tweets.sha256, **asdict(recipe)}
+        provenance = {"base_model": base_model, "data": tweets.name, "data_sha256": tweets.sha256, **asdict(recipe)}
         (out / _PROVENANCE).write_text(json.dumps(provenance), encoding="utf-8")
         if as_json:
             print(json.dumps(figures))
@@ -83,8 +83,8 @@ def export(
     precision: Annotated[
         str,
         typer.Option(
-            help="fp32; fp16: weights stored in float16, half the size; int8: fastest, RoBERTa models only; "
-            "operators without int8 run in float32."
+            help="fp32; fp16: weights stored in float16, half the size; int8: fastest, RoBERTa models only, with an "
+            "fp16 fallback for processors on which int8 overflows."
         ),
     ] = "fp16",
     registry: RegistryUri = None,
@@ -96,7 +96,7 @@ def export(
     uploaded to an MLflow run.
     """
     with (
-        clear_errors(),
+        report_errors(),
         fetch_folders(Registry.from_settings(load(registry=registry)), model, data) as (checkpoint, data_folder),
     ):
         from spark_apps.model.dataset import read_split
@@ -104,8 +104,8 @@ def export(
         from spark_apps.model.onnx_export.export import export as export_model
 
         tweets = Path(data_folder)
-        file = Path(checkpoint) / _PROVENANCE
-        provenance = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        provenance_file = Path(checkpoint) / _PROVENANCE
+        provenance = json.loads(provenance_file.read_text(encoding="utf-8")) if provenance_file.is_file() else {}
         texts, threads = read_split(tweets, "val").texts, os.cpu_count() or 1
         description = export_model(checkpoint, out, precision, texts, provenance, threads)
         quality = evaluate_model(out, tweets, "val", threads, console).quality
@@ -129,12 +129,13 @@ def upload(
     as_json: AsJson = False,
 ) -> None:
     """Upload a folder to an MLflow run; print its runs:/… URI for the other commands and the DAG `release_model`."""
-    with clear_errors():
+    with report_errors():
         uri = _upload(registry, folder)
         print(json.dumps({"uri": uri}) if as_json else uri)
 
 
 def _upload(registry: str | None, folder: Path) -> str:
+    """Upload the files of `folder` to a new MLflow run in the given or configured registry; return their URI."""
     from spark_apps.model.mlflow_run import MlflowRun
 
     settings = load(registry=registry)
@@ -164,7 +165,7 @@ def evaluate(
     ] = None,
     predictions: Annotated[
         Path | None,
-        typer.Option(help="File for the predicted labels, 0, 1 or 2, one a line; the split then needs no labels file."),
+        typer.Option(help="Write the predicted labels (0, 1 or 2, one a line); the split then needs no labels file."),
     ] = None,
     lake: Annotated[
         str | None,
@@ -180,19 +181,19 @@ def evaluate(
     With a registry, figures, plots and data versions are logged to an MLflow run. --predictions writes the numbers of
     TweetEval: 0 negative, 1 neutral, 2 positive.
     """
-    with clear_errors():
+    with report_errors():
         from spark_apps.model.evaluation.tracking import evaluate_and_log_split, evaluate_and_log_stream
         from spark_apps.model.render import render_evaluation, render_stream
 
-        settings = load(registry=registry, **({"lake": lake} if lake else {}))
+        settings = load(registry=registry, lake=lake)
         if (data is None and settings.lake is None) or (data is not None and lake is not None):
             raise SettingsError("pass either --data (a labelled split) or --lake (the stream of a lake)")
         if data is not None:
-            with fetch_folders(Registry.from_settings(load(registry=registry)), data) as (folder,):
+            with fetch_folders(Registry.from_settings(settings), data) as (folder,):
                 evaluation = evaluate_and_log_split(Path(folder), split or "val", model, predictions, settings, console)
             figures, rendered = evaluation.to_dict(), render_evaluation(evaluation)
         elif split or model or predictions:
-            raise SettingsError("--split, --model and --predictions need --data: they do not apply to --lake")
+            raise SettingsError("--split, --model and --predictions need --data: omit them for the stream of a lake")
         else:
             stream = evaluate_and_log_stream(str(settings.lake), settings)
             figures, rendered = stream.to_dict(), render_stream(stream)

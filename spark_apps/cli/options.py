@@ -1,4 +1,4 @@
-"""Shared by all commands: common options, and errors as one message and an exit code."""
+"""What all commands share: common options, and errors reported as one message and an exit code."""
 
 import logging
 from collections.abc import Iterator
@@ -30,7 +30,22 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as t
 # Optional module → extra of pyproject.toml that installs it.
 _EXTRAS = {
     **dict.fromkeys(
-        ["pyspark", "delta", "deltalake", "onnxruntime", "tokenizers", "pyarrow", "numpy", "yaml"], "streams"
+        [
+            "boto3",
+            "botocore",
+            "delta",
+            "deltalake",
+            "numpy",
+            "onnxruntime",
+            "pandas",
+            "prometheus_client",
+            "pyarrow",
+            "pyspark",
+            "smart_open",
+            "tokenizers",
+            "yaml",
+        ],
+        "streams",
     ),
     **dict.fromkeys(["streamlit", "altair"], "dashboard"),
     **dict.fromkeys(["mlflow", "matplotlib"], "registry"),
@@ -45,15 +60,16 @@ def fail(message: str, code: int = 2) -> NoReturn:
 
 
 @contextmanager
-def clear_errors() -> Iterator[None]:
-    """Print a `UserError`, an `OSError` or a missing module as one message and exit; show log records readably.
+def report_errors() -> Iterator[None]:
+    """Report errors of the body as one message on stderr, and exit; set up the log of the command.
 
-    The exit code is that of the error, or 2. Any other exception is a bug and keeps its traceback.
+    The exit code of a `UserError` is its `exit_code`. An `OSError` or a missing module exits with 2. Any other
+    exception is a bug and keeps its traceback.
     """
     handler = RichHandler(console=console, show_path=False, show_level=True, log_time_format="%H:%M:%S")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("spark_apps").setLevel(logging.INFO)
-    # py4j logs each exception that it raises; the caller decides which of them to log.
+    # py4j logs every exception that it raises; the caller logs those that matter.
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
     try:
         yield

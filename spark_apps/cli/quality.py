@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from spark_apps.cli.options import AsJson, By, Lake, RegistryUri, clear_errors, console
+from spark_apps.cli.options import AsJson, By, Lake, RegistryUri, console, report_errors
 from spark_apps.registry.client import Registry
 from spark_apps.settings import load
 
@@ -17,18 +17,18 @@ app = typer.Typer(no_args_is_help=True, help="Check a stream: freshness, through
 
 @app.command(epilog="Example: tweet-sentiment quality check --lake ./lake --registry http://127.0.0.1:5000")
 def check(lake: Lake = None, registry: RegistryUri = None, as_json: AsJson = False) -> None:
-    """Check the rows of the last hour against limits; fail while a finding is not acknowledged.
+    """Check the rows of the last hour against limits; fail while a finding is open.
 
-    Measures the wait of rows between layers, the rate of tweets, the share in quarantine and, with a registry, the
-    drift of labels and texts of each language from the baseline of the version in production. A failed check is a
-    finding. The registry stores baselines and findings. A finding blocks `model release` until its check passes again
-    or a person acknowledges it.
+    Measures how long rows wait for the next layer, the rate of tweets, the share in quarantine and, with a registry,
+    the data drift of each language from the baseline of the version in production. A failed check becomes a finding,
+    which the registry stores. The finding is open, and blocks `model release`, until its check passes again or a person
+    acknowledges it.
 
-    Exit codes: 0 no open finding; 3 a finding is not acknowledged; 2 the check could not run. Limits:
+    Exit codes: 0 no open finding; 3 a finding is open; 2 the check could not run. Limits:
     TWEETS_QUALITY_WINDOW_MINUTES, …_FRESHNESS_SECONDS, …_TWEETS_PER_MINUTE, …_QUARANTINE_SHARE, …_DRIFT and
     …_LEAST_TWEETS.
     """
-    with clear_errors():
+    with report_errors():
         from spark_apps.quality.limits import load_limits
         from spark_apps.quality.render import render
         from spark_apps.quality.watch import check_lake
@@ -51,7 +51,7 @@ def check(lake: Lake = None, registry: RegistryUri = None, as_json: AsJson = Fal
     '--why "a new source since Monday, the labels are correct"'
 )
 def acknowledge(
-    why: Annotated[str, typer.Option(help="Reason to accept the findings; it is recorded.")],
+    why: Annotated[str, typer.Option(help="Reason to accept the findings, for the record.")],
     names: Annotated[
         list[str] | None,
         typer.Argument(help="Names of findings, such as 'quarantine share'; by default all open findings."),
@@ -64,7 +64,7 @@ def acknowledge(
 
     An acknowledgement ends when the check passes: if the check fails again, the new finding needs a new one.
     """
-    with clear_errors():
+    with report_errors():
         from spark_apps.quality.findings import acknowledge as acknowledge_findings
 
         target, user = Registry.required(load(registry=registry)), by or getpass.getuser()

@@ -1,4 +1,4 @@
-"""`tweet-sentiment model …`: release, rollback, first, list and describe versions in a registry."""
+"""`tweet-sentiment model …`: the commands release, rollback, first, list and describe, for versions in a registry."""
 
 import getpass
 import json
@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from spark_apps.cli.options import AsJson, By, Data, RegistryUri, Why, clear_errors, console
+from spark_apps.cli.options import AsJson, By, Data, RegistryUri, Why, console, report_errors
 from spark_apps.registry.client import BUNDLED, Registry, RegistryError
 from spark_apps.registry.model_uri import fetch_folders, fetch_version
 from spark_apps.settings import MODEL_NAME, PRODUCTION, load
@@ -44,7 +44,7 @@ def release(
     not run. Limits of the gates: TWEETS_GATE_MACRO_RECALL, …_CLASS_RECALL, …_AGREEMENT, …_AGREEMENT_INT8, …_LATENCY_MS
     and …_SMOKE.
     """
-    with clear_errors():
+    with report_errors():
         from spark_apps.model.release.gates import load_limits
         from spark_apps.model.release.release import release as release_model
 
@@ -73,7 +73,7 @@ def _report_release(result: "Release", as_json: bool) -> None:
         console.print(f"{production} in production; version {result.version} is in staging")
         raise typer.Exit(3)
     if result.production != result.version:
-        console.print(f"version {result.version} passed, but the higher version {result.production} passed meanwhile")
+        console.print(f"version {result.version} passed, but so did the higher version {result.production} meanwhile")
     console.print(f"version {result.production} is in production")
 
 
@@ -88,7 +88,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Move production back to an earlier version; running streams use it from their next micro-batch on."""
-    with clear_errors():
+    with report_errors():
         from spark_apps.model.release.release import rollback as roll_back
 
         before, now = roll_back(Registry.required(load(registry=registry)), to, by or getpass.getuser(), why)
@@ -104,7 +104,7 @@ def first(
     registry: RegistryUri = None,
 ) -> None:
     """Put the bundled model in production, unless the registry already has a version in production."""
-    with clear_errors():
+    with report_errors():
         target, deadline = Registry.required(load(registry=registry)), time.monotonic() + wait
         while True:
             try:
@@ -121,7 +121,7 @@ def first(
 @app.command("list", epilog=f"Example: tweet-sentiment model list --registry {EXAMPLE_REGISTRY} --json")
 def list_versions(registry: RegistryUri = None, as_json: AsJson = False) -> None:
     """List the versions and the moves of production with time, user and reason, newest first."""
-    with clear_errors():
+    with report_errors():
         from spark_apps.model.render import render_versions
 
         versions = Registry.required(load(registry=registry)).versions()
@@ -138,7 +138,7 @@ def describe(
     as_json: AsJson = False,
 ) -> None:
     """Show a version: state, figures, provenance, and the moves of production to it."""
-    with clear_errors():
+    with report_errors():
         from spark_apps.model.render import render_version
         from spark_apps.scoring.description import Description
 
