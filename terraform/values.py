@@ -61,7 +61,7 @@ def values(outputs: dict[str, Any], tag: str | None = None) -> dict[str, Value]:
         },
         "streams": {
             "namespace": output["namespaces"]["streams"],
-            # Each micro-batch makes about a dozen S3 requests, even without new tweets: a longer interval costs less.
+            # Each micro-batch makes about 15 S3 requests, even without new tweets: a longer interval costs less.
             "trigger": "60 seconds",
             **_layers(output["node_groups"], output["landing_queue"]),
         },

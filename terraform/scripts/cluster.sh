@@ -55,7 +55,8 @@ helm upgrade --install spark-operator spark-operator --repo https://kubeflow.git
   --version "$spark_operator" --namespace spark-operator --create-namespace \
   --set "spark.jobNamespaces={$streams}" --set webhook.enable=true --wait
 
-# Terraform has created IAM roles for the service accounts of the autoscaler and the load balancer controller.
+# The module cluster has associated IAM roles with the service accounts cluster-autoscaler and
+# aws-load-balancer-controller: keep these names.
 helm upgrade --install cluster-autoscaler cluster-autoscaler --repo https://kubernetes.github.io/autoscaler \
   --version "$autoscaler" --namespace kube-system \
   --set "autoDiscovery.clusterName=$cluster" --set "awsRegion=$region" \

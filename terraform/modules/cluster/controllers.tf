@@ -37,8 +37,8 @@ locals {
       },
     ])
 
-    # Permissions for the application load balancers of Ingresses. cluster.sh turns off WAF, Shield, Cognito and
-    # certificate discovery, so their permissions are left out, as are those for network load balancers.
+    # Permissions for the application load balancers of Ingresses only: none for WAF and Shield, which cluster.sh turns
+    # off, and none for Cognito, certificate discovery and network load balancers.
     aws-load-balancer-controller = jsonencode([
       {
         Sid    = "Describe"

@@ -81,7 +81,8 @@ variable "node_groups" {
   description = <<-TEXT
     Node groups by purpose. `system` is required.
     system: Airflow, MLflow and operators. drivers: Spark drivers, on demand, because a lost driver stops its stream.
-    executors: spot by default, because a lost executor only loses its tasks. gpu: Gold executors with a GPU.
+    executors: spot in the default groups, because Spark repeats the tasks of a lost executor. gpu: Gold executors with
+    a GPU. A group without `capacity` is on demand.
     Every node is labelled tweet-sentiment/nodes=<group>. All groups except system have the taint
     tweet-sentiment/nodes=<group>:NoSchedule.
   TEXT

@@ -47,7 +47,7 @@ variable "namespaces" {
 
   validation {
     condition     = var.namespaces.platform != var.namespaces.streams
-    error_message = "namespaces.platform and namespaces.streams must differ: a driver may start pods, and so can read every Secret in its namespace."
+    error_message = "namespaces.platform and namespaces.streams must differ: drivers may create pods, and RBAC cannot restrict which Secrets of their namespace these pods read."
   }
 
   validation {

@@ -1,4 +1,4 @@
-# All tweets are written to and read from S3: through NAT, each gigabyte would be charged.
+# The streams read and write all tweets in S3: through NAT, AWS would charge for each gigabyte.
 resource "aws_vpc_endpoint" "s3" {
   vpc_id            = aws_vpc.this.id
   service_name      = "com.amazonaws.${data.aws_region.current.name}.s3"

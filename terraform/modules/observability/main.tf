@@ -109,7 +109,7 @@ resource "aws_cloudwatch_metric_alarm" "queue_age" {
   count = var.queue == null ? 0 : 1
 
   alarm_name          = "${var.name}-landing-queue-age"
-  alarm_description   = "The oldest message in the landing queue is too old: the consumer is down or too slow."
+  alarm_description   = "The oldest message in the landing queue is too old: Bronze is down or too slow."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateAgeOfOldestMessage"
   dimensions          = { QueueName = var.queue.name }
@@ -129,7 +129,7 @@ resource "aws_cloudwatch_metric_alarm" "queue_dead" {
   count = var.queue == null ? 0 : 1
 
   alarm_name          = "${var.name}-landing-queue-dead"
-  alarm_description   = "The consumer failed too often on a message of the landing queue. The message is kept for 14 days in ${var.queue.dead_name}."
+  alarm_description   = "Bronze received a message of the landing queue too often without deleting it. The message is kept for 14 days in ${var.queue.dead_name}."
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = var.queue.dead_name }

@@ -20,7 +20,7 @@ variable "images" {
 }
 
 variable "kept_images" {
-  description = "Images that each repository keeps, which limits how many releases back you can roll back."
+  description = "Number of images that each repository keeps. A rollback needs the image of its release."
   type        = number
   default     = 20
 
