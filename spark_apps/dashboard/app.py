@@ -1,8 +1,8 @@
-"""The dashboard: a Streamlit script that reads the Gold tables. Each panel is a fragment that refreshes by itself."""
+"""The page of the dashboard, a Streamlit script. Each panel is a fragment: Streamlit reruns it on its own."""
 
 import html
-import os
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,16 +16,18 @@ from spark_apps.dashboard.tweet_form import tweet_form
 from spark_apps.lake.commits import LakeError
 from spark_apps.lake.status import LakeStatus, read_status
 from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings, load
-from spark_apps.tables import GOLD_SENTIMENT, GOLD_TRENDS, REASONS
+from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, GOLD_TRENDS, REASONS, SILVER_TWEETS
 
 _REFRESH_SECONDS = 3.0
+_DEFAULT_SPAN = "15 minutes"
 _SPANS: dict[str, timedelta | None] = {
-    "15 minutes": timedelta(minutes=15),
+    _DEFAULT_SPAN: timedelta(minutes=15),
     "1 hour": timedelta(hours=1),
     "24 hours": timedelta(days=1),
     "7 days": timedelta(days=7),
     "all": None,
 }
+# Above this age, the newest label is shown in red.
 _STALE_SECONDS = 120
 _STYLE = Path(__file__).with_name("style.css")
 
@@ -44,10 +46,12 @@ def _status(lake: str) -> LakeStatus:
 
 @st.cache_resource(show_spinner=False)
 def _production(registry: str, timeout: float) -> ProductionVersion:
+    """Return one `ProductionVersion` for all browsers."""
     return ProductionVersion(registry, timeout)
 
 
 def _filters() -> Filters:
+    """Return the time span and the languages that the visitor has chosen."""
     span = _SPANS[st.session_state["span"]]
     langs = tuple(st.session_state.get("langs", ()))
     return Filters(datetime.now(UTC) - span if span else None, langs)
@@ -55,7 +59,7 @@ def _filters() -> Filters:
 
 @st.fragment(run_every=_REFRESH_SECONDS)
 def headline(settings: Settings) -> None:
-    """Show totals and shares, the time from landing to Gold, and the age of the newest label."""
+    """Show totals, the share of each label, the time from landing to Gold, and the age of the newest label."""
     lake = str(settings.lake)
     status, now = _status(lake), datetime.now(UTC)
     counts = queries.totals(lake, _filters())
@@ -64,25 +68,25 @@ def headline(settings: Settings) -> None:
     columns[0].html(components.kpi(f"{total:,}", f"tweets, {st.session_state['span']}"))
     for column, label in zip(columns[1:4], ("positive", "neutral", "negative"), strict=True):
         share = f"{counts[label] / total:.0%}" if total else "–"
-        column.html(components.kpi(share, f"{label}, {counts[label]:,} tweets", components.INK[label]))
+        column.html(components.kpi(share, f"{label}, {counts[label]:,} tweets", components.TEXT_COLOURS[label]))
     fresh = queries.freshness(lake, status)
     if fresh:
         columns[4].html(components.kpi(f"{fresh.median:.1f} s", f"landing → gold, 95 %: {fresh.p95:.1f} s"))
     newest = status.tables[GOLD_SENTIMENT.name].newest
     if newest:
         is_stale = (now - newest).total_seconds() > _STALE_SECONDS
-        colour = components.INK["negative"] if is_stale else "inherit"
+        colour = components.TEXT_COLOURS["negative"] if is_stale else "inherit"
         columns[5].html(components.kpi(components.ago(newest, now), "newest label", colour))
 
 
 @st.fragment(run_every=1.0)
 def waiting_for_labels(settings: Settings) -> None:
-    """Show the progress until the first tweet is labelled, then the whole page."""
+    """Show the progress until the first tweet is labelled, then rerun the page, which shows all panels."""
     status = _status(str(settings.lake))
     if status.tables[GOLD_SENTIMENT.name].rows:
         st.rerun()
     startup = Startup.from_environment()
-    if startup is not None and not startup.is_running:
+    if startup is not None and not startup.is_complete:
         st.info(f"Starting: first tweets in about {startup.remaining(time.time())} s")
         st.html("".join(_step(startup, step.key, step.title) for step in (*STEPS, MODEL)))
     else:
@@ -97,19 +101,19 @@ def _step(startup: Startup, key: str, title: str) -> str:
 
 
 def _progress(status: LakeStatus) -> str:
-    """Return how far the first tweets are in a lake without labels."""
+    """Return how far the first tweets have come in a lake without labels."""
     if not any(table.exists for table in status.tables.values()):
         return f"There are no tables in {status.lake}. Check the path, or start the streams with `tweet-sentiment run`."
     if waiting := status.lag["gold"]:
         return f"Gold is labelling the first {waiting:,} tweets."
-    if documents := status.tables["bronze/tweets"].rows:
+    if documents := status.tables[BRONZE_TWEETS.name].rows:
         return f"Silver is parsing the first {documents:,} documents."
     return "The streams are running. No file has landed yet."
 
 
 @st.fragment(run_every=_REFRESH_SECONDS)
 def over_time(settings: Settings) -> None:
-    """Show the number of tweets by label over time, with spikes."""
+    """Show the number of tweets by label over time, with its spikes."""
     counts, step = queries.sentiment_over_time(str(settings.lake), _filters())
     st.html(components.legend("Sentiment over time"))
     if not len(counts):
@@ -138,7 +142,7 @@ def latest(settings: Settings) -> None:
     if not len(tweets):
         st.caption("No tweets in this time span.")
         return
-    # Escaped and not Markdown: whatever a tweet contains is shown as text.
+    # Escaped HTML instead of Markdown: the page shows whatever a tweet contains as text.
     rows = [
         f'<div class="tweet">{components.badge(str(row.label))}<span class="dim">{row.score:.0%}</span>'
         f'<span class="text">{html.escape(str(row.full_text)[:500])}</span>'
@@ -154,25 +158,9 @@ def operations(settings: Settings) -> None:
     lake = str(settings.lake)
     status, now = _status(lake), datetime.now(UTC)
     st.html("<h2>Model in production</h2>")
-    versions = queries.model_versions(queries.latest(lake, status, Filters(), 50))
-    st.markdown(_model(versions[0] if versions else None, settings))
+    st.markdown(_model(queries.newest_model_version(lake, status), settings))
     st.html("<h2>Streams</h2>")
-    lag = status.lag
-    rows = [
-        ("Silver", lag["silver"], "documents", "silver/tweets"),
-        ("Gold", lag["gold"], "tweets", GOLD_SENTIMENT.name),
-        ("Trends", lag["aggregates"], "tweets", GOLD_TRENDS.name),
-    ]
-    lines = []
-    for name, waiting, unit, table in rows:
-        last = status.tables[table].last_batch
-        batch = (
-            f"last batch {components.ago(last.at, now)}, {last.counts.get('rows', 0):,} rows"
-            if last
-            else "no batch yet"
-        )
-        lines.append(f"**{name}** · {max(0, waiting):,} {unit} waiting · {batch}")
-    st.markdown("  \n".join(lines))
+    st.markdown("  \n".join(_streams(status, now)))
     st.html("<h2>Quarantine by reason</h2>")
     if status.quarantine:
         st.altair_chart(charts.quarantine(status.quarantine), key="quarantine")
@@ -182,10 +170,28 @@ def operations(settings: Settings) -> None:
         st.caption("No record was rejected.")
 
 
+def _streams(status: LakeStatus, now: datetime) -> Iterator[str]:
+    """Yield a line of Markdown for each stream that reads a table: the rows that wait for it, and its last batch."""
+    lag = status.lag
+    for name, waiting, unit, table in (
+        ("Silver", lag["silver"], "documents", SILVER_TWEETS),
+        ("Gold", lag["gold"], "tweets", GOLD_SENTIMENT),
+        ("Trends", lag["aggregates"], "tweets", GOLD_TRENDS),
+    ):
+        last = status.tables[table.name].last_batch
+        batch = (
+            f"last batch {components.ago(last.at, now)}, {last.counts.get('rows', 0):,} rows"
+            if last
+            else "no batch yet"
+        )
+        # The tables are read one after another: a reader may seem to be ahead of its source.
+        yield f"**{name}** · {max(0, waiting):,} {unit} waiting · {batch}"
+
+
 def _model(used: str | None, settings: Settings) -> str:
-    """Return which version labels tweets, and which version the registry has in production."""
+    """Return the version that scored the newest tweets, and the registry's version in production, as Markdown."""
     if used is None:
-        # MLflow is imported only later: its seconds would delay the first label.
+        # Before the first label, do not ask the registry: importing MLflow takes seconds and would delay the label.
         return "No tweet is labelled yet."
     text = f"**{MODEL_NAME}**, version **{used}** scored the newest tweets"
     if settings.registry is None:
@@ -195,7 +201,7 @@ def _model(used: str | None, settings: Settings) -> str:
     if not production.is_known:
         return f"{text}  \nasking the registry for the version in production …"
     if production.version is None:
-        return f"{text}  \nthe registry does not answer: Gold continues with this version"
+        return f"{text}  \nthe registry names no version in production: Gold continues with this version"
     if production.version != used:
         return (
             f"{text}  \nthe alias `{PRODUCTION}` points to version **{production.version}**: "
@@ -212,10 +218,11 @@ def main() -> None:
     title.title("Live tweet sentiment", anchor=False)
     try:
         languages = queries.languages(str(settings.lake))
-        span.segmented_control("Time", list(_SPANS), default="15 minutes", key="chosen", label_visibility="collapsed")
-        st.session_state["span"] = st.session_state.get("chosen") or "15 minutes"
+        span.segmented_control("Time", list(_SPANS), default=_DEFAULT_SPAN, key="chosen", label_visibility="collapsed")
+        # A click on the chosen span deselects it: the control then returns None.
+        st.session_state["span"] = st.session_state.get("chosen") or _DEFAULT_SPAN
         lang.multiselect("Languages", languages, key="langs", placeholder="all languages", label_visibility="collapsed")
-        if settings.landing and os.environ.get("TWEETS_LANDING"):
+        if settings.landing:
             tweet_form(settings)
         if not _status(str(settings.lake)).tables[GOLD_SENTIMENT.name].rows:
             waiting_for_labels(settings)

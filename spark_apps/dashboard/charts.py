@@ -9,17 +9,18 @@ from spark_apps.labels import LABELS
 
 COLOURS = {"negative": "#c8553d", "neutral": "#b3bcc6", "positive": "#2a9d8f"}
 _SCALE = alt.Scale(domain=list(LABELS), range=[COLOURS[label] for label in LABELS])
-_INK = "#5b6773"
+_TEXT = "#5b6773"
 _GRID = "#e8ecf0"
 
 
 def _styled(chart: Any, height: int) -> Any:
+    """Return the chart with `height` in pixels and the style of the page."""
     return (
         chart.properties(height=height)
         .configure_view(strokeWidth=0)
         .configure_axisY(labelOverlap=False)
         .configure_axis(
-            labelColor=_INK, titleColor=_INK, gridColor=_GRID, domainColor=_GRID, tickColor=_GRID, labelFontSize=12
+            labelColor=_TEXT, titleColor=_TEXT, gridColor=_GRID, domainColor=_GRID, tickColor=_GRID, labelFontSize=12
         )
     )
 
@@ -32,24 +33,24 @@ def sentiment_over_time(counts: pd.DataFrame, spikes: pd.DataFrame, step: int) -
         spikes: result of `queries.spikes` for the same counts.
         step: length of a time step in seconds.
     """
-    order = alt.Order("rank:Q")
+    # `rank` is the order of the stacked areas.
     data = counts.assign(rank=counts["label"].map({"neutral": 0, "positive": 1, "negative": 2}))
     title = f"tweets in {_duration(step)}"
     area = (
         alt.Chart(data)
         .mark_area(interpolate="monotone", opacity=0.9)
         .encode(
-            x=alt.X("time:T", title=None, axis=alt.Axis(grid=False, labelOverlap=True, format=_format(step))),
+            x=alt.X("time:T", title=None, axis=alt.Axis(grid=False, labelOverlap=True, format=_time_format(step))),
             y=alt.Y("tweets:Q", title=title, stack="zero", axis=alt.Axis(tickMinStep=1, tickCount=5)),
             color=alt.Color("label:N", scale=_SCALE, sort=list(LABELS), legend=None),
-            order=order,
+            order=alt.Order("rank:Q"),
             tooltip=[alt.Tooltip("time:T", format="%d %b %H:%M:%S"), "label:N", "tweets:Q"],
         )
     )
     heights = counts.groupby("time")["tweets"].sum()
-    at = spikes.assign(height=spikes["time"].map(heights) if len(spikes) else [])
-    at["caption"] = [f"{row.label} ×{row.times:.1f}" for row in at.itertuples()]
-    marks = alt.Chart(at).encode(
+    marked = spikes.assign(height=spikes["time"].map(heights) if len(spikes) else [])
+    marked["caption"] = [f"{row.label} ×{row.times:.1f}" for row in marked.itertuples()]
+    marks = alt.Chart(marked).encode(
         x="time:T",
         y="height:Q",
         color=alt.Color("label:N", scale=_SCALE, legend=None),
@@ -91,18 +92,20 @@ def quarantine(counts: dict[str, int]) -> Any:
         x=alt.X("records:Q", title=None, axis=None),
         tooltip=["reason:N", alt.Tooltip("records:Q", format=",")],
     )
-    labels = bars.mark_text(align="left", dx=4, color=_INK).encode(text=alt.Text("records:Q", format=","))
+    labels = bars.mark_text(align="left", dx=4, color=_TEXT).encode(text=alt.Text("records:Q", format=","))
     return _styled(bars.mark_bar(color="#7a8794", height={"band": 0.62}) + labels, max(60, 21 * len(counts)))
 
 
 def _duration(step: int) -> str:
+    """Return `step`, in seconds, as text, such as "a minute" or "15 minutes"."""
     for seconds, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if step >= seconds:
             return f"a {name}" if step == seconds else f"{step // seconds} {name}s"
     return f"{step} seconds"
 
 
-def _format(step: int) -> str:
+def _time_format(step: int) -> str:
+    """Return the d3 format of the labels of the time axis; `step` is in seconds."""
     for least, format_ in ((21600, "%d %b"), (1800, "%d %b %H:%M"), (30, "%H:%M")):
         if step >= least:
             return format_

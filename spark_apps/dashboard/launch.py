@@ -12,8 +12,9 @@ from spark_apps.dashboard.startup import FILE_ENV
 from spark_apps.settings import Settings, SettingsError, load
 
 _APP = Path(__file__).with_name("app.py")
-_SHARED = ("lake", "landing", "registry")
-_OPTIONS = {
+# The settings that the command passes to the dashboard in its environment.
+_PASSED = ("lake", "landing", "registry")
+_STREAMLIT_OPTIONS = {
     "server.headless": True,
     "server.fileWatcherType": "none",
     "server.enableStaticServing": False,
@@ -30,7 +31,7 @@ _OPTIONS = {
 
 
 def check_port(address: str, port: int) -> None:
-    """Raise `SettingsError` if the dashboard cannot listen on the port."""
+    """Raise `SettingsError` if the dashboard cannot listen on `address` and `port`."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -44,7 +45,7 @@ def check_port(address: str, port: int) -> None:
 
 def environment(settings: Settings) -> dict[str, str]:
     """Return the environment variables from which the dashboard reads its settings."""
-    values = {f"TWEETS_{name.upper()}": getattr(settings, name) for name in _SHARED}
+    values = {f"TWEETS_{name.upper()}": getattr(settings, name) for name in _PASSED}
     return {name: str(value) for name, value in values.items() if value is not None}
 
 
@@ -53,7 +54,7 @@ def serve(settings: Settings, address: str, port: int) -> None:
     from streamlit.web import bootstrap
 
     os.environ |= environment(settings)
-    options = _OPTIONS | {"server.address": address, "server.port": port}
+    options = _STREAMLIT_OPTIONS | {"server.address": address, "server.port": port}
     bootstrap.load_config_options({name.replace(".", "_"): value for name, value in options.items()})
     bootstrap.run(str(_APP), False, [], {})
 
@@ -61,14 +62,14 @@ def serve(settings: Settings, address: str, port: int) -> None:
 def start_child(settings: Settings, port: int, log: Path, startup: Path | None = None) -> subprocess.Popen[bytes]:
     """Start the dashboard on 127.0.0.1 as a child process.
 
-    The child ends when its stdin is closed, so it also ends with its parent. It has a session of its own: Ctrl-C in
+    The child ends when its stdin is closed, and therefore when its parent dies. It runs in its own session: Ctrl-C in
     the terminal reaches only the parent, which ends the child last.
 
     Args:
         settings: lake, landing and registry.
         port: port to listen on.
         log: file for the output of the child.
-        startup: file in which a demo records its start; see `Startup`.
+        startup: file in which a demo records its start, see `Startup`; None outside a demo.
     """
     environ = os.environ | environment(settings) | ({FILE_ENV: str(startup)} if startup else {})
     with log.open("wb") as output:
@@ -83,6 +84,7 @@ def start_child(settings: Settings, port: int, log: Path, startup: Path | None =
 
 
 def _end_with_stdin() -> None:
+    """End this process once its stdin is closed."""
     sys.stdin.buffer.read()
     os.kill(os.getpid(), signal.SIGTERM)
 

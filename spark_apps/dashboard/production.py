@@ -1,4 +1,4 @@
-"""The version in production, asked for in the background: importing MLflow takes seconds, and no page waits for it."""
+"""The version in production, requested in the background: importing MLflow takes seconds, and no page waits for it."""
 
 import threading
 import time
@@ -10,8 +10,8 @@ class ProductionVersion:
     """The newest answer of a registry, shared by all browsers.
 
     Attributes:
-        is_known: whether the registry has answered or failed at least once.
-        version: version in production at the newest request; None if that request failed.
+        is_known: whether the first request has succeeded or failed.
+        version: version in production at the last request; None if that request failed.
     """
 
     def __init__(self, registry: str, timeout: float) -> None:
@@ -19,18 +19,19 @@ class ProductionVersion:
         self.version: str | None = None
         self._registry = registry
         self._timeout = timeout
-        self._asked = 0.0
+        self._requested_at: float | None = None
         self._lock = threading.Lock()
 
     def refresh(self) -> None:
-        """Ask the registry again in the background, unless the answer is recent or a request is pending."""
+        """Ask the registry in the background, unless the last request began less than 20 s ago."""
         with self._lock:
-            if time.monotonic() - self._asked < _MAX_AGE_SECONDS and self._asked:
+            now = time.monotonic()
+            if self._requested_at is not None and now - self._requested_at < _MAX_AGE_SECONDS:
                 return
-            self._asked = time.monotonic()
-        threading.Thread(target=self._ask, daemon=True).start()
+            self._requested_at = now
+        threading.Thread(target=self._request, daemon=True).start()
 
-    def _ask(self) -> None:
+    def _request(self) -> None:
         from spark_apps.registry.client import Registry, RegistryError
 
         try:

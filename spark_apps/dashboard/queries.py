@@ -1,6 +1,5 @@
 """Queries of the dashboard over the Gold tables, without Spark and without loading a table into memory."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -13,13 +12,15 @@ from spark_apps.lake.query import LakeQuery, Statement, Value
 from spark_apps.lake.status import LakeStatus
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
 
-# Up to this span the queries read the tweets themselves, above it the aggregates by minute and by day.
+# Queries read the tweets up to this span, and the aggregates by minute and by day beyond it.
 _SHORT_SPAN = timedelta(hours=2)
 _MAX_STEPS = 60
-_STEPS_SECONDS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800)
-# The rows scored last: enough for a median, and few files to read.
+_STEP_SECONDS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800)
+# Tweets scored within this time of the newest: enough for a median, and few files to read.
 _RECENT = timedelta(minutes=15)
+# A spike is compared with the median of this many steps before it, and needs at least 5 of them.
 _SPIKE_BEFORE = 12
+_SPIKE_MIN_BEFORE = 5
 _SPIKE_FACTOR = 2.0
 _SPIKE_TWEETS = 10
 
@@ -44,20 +45,24 @@ class Filters:
 
 @dataclass(frozen=True)
 class Freshness:
-    """Median and 95th percentile of the seconds from landing to Gold, over `tweets` tweets scored last."""
+    """Median and 95th percentile of the seconds from landing to Gold, over the `tweets` scored last."""
 
     median: float
     p95: float
     tweets: int
 
 
-def _read(lake: str, name: str, table: Table, statement: Statement, *values: Value) -> pd.DataFrame:
-    """Run `statement` over `table`, called `name` in the statement; return no rows if the table does not exist."""
-    query = LakeQuery.open(lake, **{name: table})
-    return pd.DataFrame() if query is None else _run(query, statement, *values)
+def _read(lake: str, table: Table, statement: Statement, *values: Value) -> pd.DataFrame:
+    """Run `statement` over `table`; return a frame without rows and columns if the table does not exist yet.
 
-
-def _run(query: LakeQuery, statement: Statement, *values: Value) -> pd.DataFrame:
+    The statement names the table without its layer: `trends` is gold/trends. For gold/sentiment, it reads the view
+    `labelled`.
+    """
+    query = LakeQuery.open(lake, **{table.name.rpartition("/")[2]: table})
+    if query is None:
+        return pd.DataFrame()
+    if table is GOLD_SENTIMENT:
+        query.create_view(statements.LABELLED_VIEW)
     result = query.arrow(statement, *values)
     # pandas does not know the string views that DataFusion returns.
     fields = [field.with_type(pa.string()) if pa.types.is_string_view(field.type) else field for field in result.schema]
@@ -65,50 +70,47 @@ def _run(query: LakeQuery, statement: Statement, *values: Value) -> pd.DataFrame
     return frame
 
 
-def _sentiment(lake: str, statement: Statement, *values: Value) -> pd.DataFrame:
-    query = LakeQuery.open(lake, gold=GOLD_SENTIMENT)
-    if query is None:
-        return pd.DataFrame()
-    query.create_view(statements.LABELLED)
-    return _run(query, statement, *values)
-
-
-def _trends(lake: str, statement: Statement, *values: Value) -> pd.DataFrame:
-    return _read(lake, "trends", GOLD_TRENDS, statement, *values)
+def _read_counts(
+    lake: str, filters: Filters, of_tweets: Statement, of_trends: Statement, *values: Value
+) -> pd.DataFrame:
+    """Run `of_tweets` over the tweets of a short span, or `of_trends` over the counts by minute of a longer one."""
+    table, statement = (GOLD_SENTIMENT, of_tweets) if filters.is_short else (GOLD_TRENDS, of_trends)
+    return _read(lake, table, statement, *filters.parameters, *values)
 
 
 def languages(lake: str) -> list[str]:
     """Return the 50 most frequent languages of all tweets, the most frequent first."""
-    frame = _trends(lake, statements.LANGUAGES)
+    frame = _read(lake, GOLD_TRENDS, statements.LANGUAGES)
     return list(frame["lang"]) if len(frame) else []
 
 
 def sentiment_over_time(lake: str, filters: Filters) -> tuple[pd.DataFrame, int]:
-    """Return (time, label, tweets) in about 60 steps, and the length of a step in seconds."""
+    """Return (time, label, tweets) in at most about 60 steps, and the length of a step in seconds."""
     span = _span(lake, filters)
     if span is None:
         return _fill_gaps(pd.DataFrame(), 60), 60
     first, seconds = span
-    shortest = _STEPS_SECONDS[0] if filters.is_short else 60
-    step = next((step for step in _STEPS_SECONDS if step >= max(shortest, seconds / _MAX_STEPS)), _STEPS_SECONDS[-1])
+    # The aggregates have no times shorter than a minute.
+    shortest = _STEP_SECONDS[0] if filters.is_short else 60
+    step = next((step for step in _STEP_SECONDS if step >= max(shortest, seconds / _MAX_STEPS)), _STEP_SECONDS[-1])
+    # Read the tables that `filters` selects: `charted` may be a short span, of old tweets.
+    table, statement = (
+        (GOLD_SENTIMENT, statements.TWEETS_OVER_TIME)
+        if filters.is_short
+        else (GOLD_TRENDS, statements.TRENDS_OVER_TIME)
+    )
     charted = replace(filters, since=max(first, filters.since) if filters.since else first)
-    if filters.is_short:
-        frame = _sentiment(lake, statements.TWEETS_OVER_TIME, *charted.parameters, timedelta(seconds=step))
-    else:
-        frame = _trends(lake, statements.TRENDS_OVER_TIME, *charted.parameters, timedelta(seconds=step))
+    frame = _read(lake, table, statement, *charted.parameters, timedelta(seconds=step))
     return _fill_gaps(frame, step), step
 
 
 def _span(lake: str, filters: Filters) -> tuple[datetime, float] | None:
-    """Return the time at which the bulk of the tweets begins, and the seconds from there to the last tweet.
+    """Return the 5th percentile of the tweets' times, and the seconds from then to the newest tweet plus a minute.
 
-    Without the percentile, a few tweets that arrive hours or years late would press all others into one step. A short
-    span reads the tweets themselves, because they arrive half a minute before their aggregates.
+    From the oldest tweet on, a few tweets that land hours or years late would squeeze all others into one step. A short
+    span reads the tweets themselves, because their aggregates follow half a minute later.
     """
-    if filters.is_short:
-        frame = _sentiment(lake, statements.SPAN_OF_TWEETS, *filters.parameters)
-    else:
-        frame = _trends(lake, statements.SPAN_OF_TRENDS, *filters.parameters)
+    frame = _read_counts(lake, filters, statements.SPAN_OF_TWEETS, statements.SPAN_OF_TRENDS)
     if not len(frame) or pd.isna(frame["first"][0]):
         return None
     first = datetime.fromtimestamp(int(frame["first"][0]), UTC)
@@ -116,7 +118,7 @@ def _span(lake: str, filters: Filters) -> tuple[datetime, float] | None:
 
 
 def _fill_gaps(frame: pd.DataFrame, step: int) -> pd.DataFrame:
-    """Give each step a row for each label, so that a chart shows a gap as 0 and draws no line across."""
+    """Return a row for each step and label, so that a chart shows a gap as 0 instead of a line across."""
     if not len(frame):
         return pd.DataFrame({"time": pd.Series(dtype="datetime64[ns, UTC]"), "label": [], "tweets": []})
     frame["time"] = pd.to_datetime(frame["time"], utc=True)
@@ -126,74 +128,77 @@ def _fill_gaps(frame: pd.DataFrame, step: int) -> pd.DataFrame:
 
 
 def spikes(over_time: pd.DataFrame) -> pd.DataFrame:
-    """Return (time, label, tweets, times) of the steps in which a label rises sharply.
+    """Return (time, label, tweets, times) of the steps in which positive or negative tweets rise sharply.
 
-    A spike has at least twice the median of the 12 steps before, exceeds that median by more than three times its
-    square root (the noise of a count), and is the first such step in a row. Steps with fewer than 10 tweets are left
-    out, so a stream that resumes after a pause is no spike.
+    A spike has at least twice the median of the 12 steps before (`times` is this ratio), exceeds the median by more
+    than three times its square root (the noise of a count), and is the first such step in a row. Steps with fewer than
+    10 tweets are left out: a stream that resumes after a pause does not spike. A step has one spike at most, of the
+    label that rose most.
+
+    Args:
+        over_time: result of `sentiment_over_time`, (time, label, tweets).
     """
     rises: list[pd.DataFrame] = []
     active = over_time.groupby("time")["tweets"].transform("sum") >= _SPIKE_TWEETS
     for _, series in over_time.where(active).dropna().groupby("label", sort=False):
         counts = series["tweets"].astype(float)
-        usual = counts.rolling(_SPIKE_BEFORE, min_periods=5).median().shift(1).clip(lower=1)
+        usual = counts.rolling(_SPIKE_BEFORE, min_periods=_SPIKE_MIN_BEFORE).median().shift(1).clip(lower=1)
         above = (counts >= _SPIKE_TWEETS) & (counts >= _SPIKE_FACTOR * usual) & (counts > usual + 3 * usual**0.5)
         first = above & ~above.shift(1, fill_value=False)
         rises.append(series[first].assign(times=(counts / usual)[first]))
     columns = ["time", "label", "tweets", "times"]
     marked = pd.concat(rises)[columns] if rises else pd.DataFrame({name: [] for name in columns})
-    # One mark a step, for the label that rose most.
     strongest = marked[marked["label"] != "neutral"].sort_values("times").drop_duplicates("time", keep="last")
     return strongest.sort_values("time").reset_index(drop=True)
 
 
 def totals(lake: str, filters: Filters) -> dict[str, int]:
     """Return the number of tweets by label."""
-    if filters.is_short:
-        frame = _sentiment(lake, statements.TOTALS_OF_TWEETS, *filters.parameters)
-    else:
-        frame = _trends(lake, statements.TOTALS_OF_TRENDS, *filters.parameters)
+    frame = _read_counts(lake, filters, statements.TOTALS_OF_TWEETS, statements.TOTALS_OF_TRENDS)
     counts = dict(zip(frame["label"], frame["tweets"], strict=True)) if len(frame) else {}
     return {label: int(counts.get(label, 0)) for label in LABELS}
 
 
 def top_mentions(lake: str, filters: Filters, limit: int = 10) -> pd.DataFrame:
-    """Return (mention, label, tweets, total) of the `limit` accounts mentioned most, by number of mentions."""
+    """Return (mention, label, tweets, total) of the `limit` most mentioned accounts, one row per account and label.
+
+    A long span begins with a whole day, because gold/mentions counts by day.
+    """
     if filters.is_short:
-        frame = _sentiment(lake, statements.MENTIONS_IN_TWEETS, *filters.parameters, limit)
+        frame = _read(lake, GOLD_SENTIMENT, statements.MENTIONS_IN_TWEETS, *filters.parameters, limit)
     else:
         _, day, langs = filters.parameters
-        frame = _read(lake, "mentions", GOLD_MENTIONS, statements.MENTIONS_BY_DAY, day, langs, limit)
+        frame = _read(lake, GOLD_MENTIONS, statements.MENTIONS_BY_DAY, day, langs, limit)
     if not len(frame):
         return pd.DataFrame({"mention": [], "label": [], "tweets": [], "total": []})
     return frame.melt(["mention", "total"], list(LABELS), "label", "tweets")
 
 
 def latest(lake: str, status: LakeStatus, filters: Filters, limit: int = 12) -> pd.DataFrame:
-    """Return the `limit` tweets scored last, with the columns `statements.LATEST_COLUMNS`, the newest first."""
-    scored_since = _recent(status)
-    # Nearly always the newest quarter of an hour has enough tweets; only without any does the query read all files.
-    for since in (scored_since, None) if scored_since else (None,):
-        frame = _sentiment(lake, statements.LATEST, *filters.parameters, since, limit)
-        if len(frame):
-            return frame
-    return pd.DataFrame({name: [] for name in statements.LATEST_COLUMNS})
+    """Return up to `limit` tweets scored last, with the columns `statements.LATEST_COLUMNS`, the newest first."""
+    recent = _recent(status)
+    frame = _read(lake, GOLD_SENTIMENT, statements.LATEST, *filters.parameters, recent, limit)
+    if recent and not len(frame):
+        # This query reads all files. It runs only if the filters leave no tweet of the last quarter of an hour.
+        frame = _read(lake, GOLD_SENTIMENT, statements.LATEST, *filters.parameters, None, limit)
+    return frame if len(frame) else pd.DataFrame({name: [] for name in statements.LATEST_COLUMNS})
 
 
 def freshness(lake: str, status: LakeStatus) -> Freshness | None:
-    """Measure landing → Gold over the last quarter of an hour of scoring; return None without tweets."""
-    frame = _sentiment(lake, statements.FRESHNESS, _recent(status))
+    """Measure the time from landing to Gold over the last quarter of an hour of scoring; return None without tweets."""
+    frame = _read(lake, GOLD_SENTIMENT, statements.FRESHNESS, _recent(status))
     if not len(frame) or not frame["tweets"][0]:
         return None
     return Freshness(float(frame["median"][0]), float(frame["p95"][0]), int(frame["tweets"][0]))
 
 
 def _recent(status: LakeStatus) -> datetime | None:
-    """Return the start of the last quarter of an hour of scoring."""
+    """Return the start of the last quarter of an hour of scoring; None if no tweet is scored."""
     newest = status.tables[GOLD_SENTIMENT.name].newest
     return newest - _RECENT if newest else None
 
 
-def model_versions(tweets: pd.DataFrame) -> Sequence[str]:
-    """Return the versions that scored the tweets of `latest`, the newest first."""
-    return list(dict.fromkeys(tweets["model_version"])) if len(tweets) else []
+def newest_model_version(lake: str, status: LakeStatus) -> str | None:
+    """Return the version that scored the newest tweet; None if no tweet is scored."""
+    tweets = latest(lake, status, Filters(), 1)
+    return str(tweets["model_version"][0]) if len(tweets) else None

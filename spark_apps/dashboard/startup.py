@@ -1,4 +1,4 @@
-"""The progress of a starting demo: the demo writes it to a JSON file, its terminal and the dashboard show it."""
+"""The progress of a demo's start. The demo writes it to a JSON file; its terminal and the dashboard show it."""
 
 import json
 import os
@@ -13,14 +13,14 @@ FILE_ENV = "TWEETS_STARTUP_FILE"
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a start, and the seconds that it usually takes on two cores."""
+    """One step of the start. `seconds` is its usual duration on two cores."""
 
     key: str
     title: str
     seconds: int
 
 
-# In the order in which they end. The model is registered beside them.
+# In the order in which they end. The registration of the model runs in parallel.
 STEPS = (
     Step("spark", "start Spark", 8),
     Step("tables", "create the Delta tables", 12),
@@ -34,12 +34,12 @@ LAST = STEPS[-1].key
 
 @dataclass
 class Startup:
-    """The steps of one start that are done.
+    """The finished steps of a demo's start.
 
     Attributes:
-        began: start of the demo in Unix seconds.
-        done: when each step ended, in Unix seconds, by its key.
-        file: JSON file that holds both; None keeps them in memory.
+        began: start of the demo, in Unix seconds.
+        done: end of each finished step, in Unix seconds, by its key.
+        file: JSON file to write; None keeps the steps in memory.
     """
 
     began: float = field(default_factory=time.time)
@@ -49,7 +49,7 @@ class Startup:
 
     @classmethod
     def read(cls, file: Path) -> "Startup | None":
-        """Read the file that a demo writes; return None if there is none."""
+        """Read the file that a demo writes; return None if it is missing or not valid."""
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
             return cls(float(content["began"]), dict(content["done"]))
@@ -72,15 +72,15 @@ class Startup:
             return True
 
     def write(self) -> None:
-        """Write the file; a reader sees the old content or the new one."""
+        """Write the file atomically."""
         if self.file is not None:
-            half = self.file.with_name(f".{self.file.name}")
-            half.write_text(json.dumps({"began": self.began, "done": self.done}), encoding="utf-8")
-            half.replace(self.file)
+            partial = self.file.with_name(f".{self.file.name}")
+            partial.write_text(json.dumps({"began": self.began, "done": self.done}), encoding="utf-8")
+            partial.replace(self.file)
 
     @property
-    def is_running(self) -> bool:
-        """Whether the first tweets are labelled."""
+    def is_complete(self) -> bool:
+        """Whether the first tweets are labelled. The registration of the model may still run."""
         return LAST in self.done
 
     @property
@@ -89,8 +89,8 @@ class Startup:
         return next((step for step in STEPS if step.key not in self.done), STEPS[-1])
 
     def remaining(self, now: float) -> int:
-        """Return the seconds until the first label, as far as usual durations tell; at least one."""
-        since = max([self.began, *(self.done[step.key] for step in STEPS if step.key in self.done)])
-        current = max(1.0, self.current.seconds - (now - since))
+        """Estimate the seconds from `now` (Unix seconds) until the first label, at least 1, from usual durations."""
+        step_began = max([self.began, *(self.done[step.key] for step in STEPS if step.key in self.done)])
+        current = max(1.0, self.current.seconds - (now - step_began))
         later = sum(step.seconds for step in STEPS if step.key not in self.done and step is not self.current)
         return round(current + later)

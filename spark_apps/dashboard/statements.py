@@ -2,11 +2,11 @@
 
 from spark_apps.lake.query import Statement
 
-# $1, $2 and $3 of most statements are Filters.parameters. DataFusion removes a condition once its parameter is NULL.
-# The condition on `tweet_date` prunes the partitions of a table that `tweet-sentiment relayout` has not rewritten yet.
+# Types of Filters.parameters, which are $1, $2 and $3 of most statements. DataFusion removes a condition with a NULL
+# parameter. The condition on `tweet_date` prunes partitions, where `tweet-sentiment relayout` has not removed them yet.
 _FILTERS = ("TIMESTAMP WITH TIME ZONE", "DATE", "VARCHAR[]")
-# The few tweets that could not be scored have no label.
-LABELLED = "CREATE VIEW sentiment AS SELECT * FROM gold WHERE label IS NOT NULL"
+# Leaves out the few tweets that could not be scored.
+LABELLED_VIEW = "CREATE VIEW labelled AS SELECT * FROM sentiment WHERE label IS NOT NULL"
 LANGUAGES = Statement(
     """
     SELECT lang, sum(tweets) AS tweets FROM trends GROUP BY lang ORDER BY tweets DESC, lang LIMIT 50
@@ -14,7 +14,7 @@ LANGUAGES = Statement(
 )
 TWEETS_OVER_TIME = Statement(
     """
-    SELECT date_bin($4, timestamp) AS time, label, count(*) AS tweets FROM sentiment
+    SELECT date_bin($4, timestamp) AS time, label, count(*) AS tweets FROM labelled
     WHERE ($1 IS NULL OR timestamp >= $1) AND ($2 IS NULL OR tweet_date >= $2) AND ($3 IS NULL OR array_has($3, lang))
     GROUP BY 1, 2 ORDER BY 1
     """,
@@ -30,11 +30,11 @@ TRENDS_OVER_TIME = Statement(
     *_FILTERS,
     "INTERVAL",
 )
-# The charts begin at the 5th percentile: at most 5 % of the tweets may have been written before.
+# The charts begin at the 5th percentile of the times: a few late tweets do not stretch the axis.
 SPAN_OF_TWEETS = Statement(
     """
     SELECT approx_percentile_cont(0.05) WITHIN GROUP (ORDER BY CAST(extract(epoch FROM timestamp) AS BIGINT)) AS first,
-           CAST(max(extract(epoch FROM timestamp)) AS BIGINT) AS last FROM sentiment
+           CAST(max(extract(epoch FROM timestamp)) AS BIGINT) AS last FROM labelled
     WHERE ($1 IS NULL OR timestamp >= $1) AND ($2 IS NULL OR tweet_date >= $2) AND ($3 IS NULL OR array_has($3, lang))
     """,
     *_FILTERS,
@@ -50,7 +50,7 @@ SPAN_OF_TRENDS = Statement(
 )
 TOTALS_OF_TWEETS = Statement(
     """
-    SELECT label, count(*) AS tweets FROM sentiment
+    SELECT label, count(*) AS tweets FROM labelled
     WHERE ($1 IS NULL OR timestamp >= $1) AND ($2 IS NULL OR tweet_date >= $2) AND ($3 IS NULL OR array_has($3, lang))
     GROUP BY label
     """,
@@ -67,7 +67,7 @@ TOTALS_OF_TRENDS = Statement(
 MENTIONS_IN_TWEETS = Statement(
     """
     WITH mentioned AS (
-      SELECT unnest(mentions) AS mention, label FROM sentiment
+      SELECT unnest(mentions) AS mention, label FROM labelled
       WHERE ($1 IS NULL OR timestamp >= $1) AND ($2 IS NULL OR tweet_date >= $2) AND ($3 IS NULL OR array_has($3, lang))
     )
     SELECT mention, count(*) FILTER (WHERE label = 'negative') AS negative,
@@ -78,7 +78,7 @@ MENTIONS_IN_TWEETS = Statement(
     *_FILTERS,
     "BIGINT",
 )
-# gold/mentions has one row a day: $1 is the day, $2 the languages.
+# gold/mentions has days instead of timestamps: $1 is the first day, $2 the languages, $3 the limit.
 MENTIONS_BY_DAY = Statement(
     """
     SELECT mention, CAST(sum(negative) AS BIGINT) AS negative, CAST(sum(neutral) AS BIGINT) AS neutral,
@@ -92,7 +92,7 @@ MENTIONS_BY_DAY = Statement(
 )
 LATEST = Statement(
     """
-    SELECT id, timestamp, lang, full_text, label, score, model_version, scored_at, landed_at FROM sentiment
+    SELECT id, timestamp, lang, full_text, label, score, model_version, scored_at, landed_at FROM labelled
     WHERE ($1 IS NULL OR timestamp >= $1) AND ($2 IS NULL OR tweet_date >= $2) AND ($3 IS NULL OR array_has($3, lang))
       AND ($4 IS NULL OR scored_at >= $4)
     ORDER BY scored_at DESC, timestamp DESC LIMIT $5
@@ -107,7 +107,7 @@ LATEST_COLUMNS = (
 FRESHNESS = Statement(
     """
     WITH waited AS (
-      SELECT extract(epoch FROM scored_at) - extract(epoch FROM landed_at) AS seconds FROM sentiment
+      SELECT extract(epoch FROM scored_at) - extract(epoch FROM landed_at) AS seconds FROM labelled
       WHERE $1 IS NULL OR scored_at >= $1
     )
     SELECT approx_percentile_cont(seconds, 0.5) AS median, approx_percentile_cont(seconds, 0.95) AS p95,

@@ -1,4 +1,4 @@
-"""A form to type a tweet, and the progress of this tweet to Gold."""
+"""A form to type a tweet, and the progress of the tweet to Gold."""
 
 import html
 import json
@@ -12,12 +12,12 @@ from spark_apps.dashboard import components
 from spark_apps.lake.journey import journey
 from spark_apps.settings import Settings
 
-# The clock of the browser's server may be ahead of the clock of the streams.
+# The clock of the dashboard may be ahead of the clock of the streams by up to this time.
 _CLOCK_SKEW = timedelta(minutes=1)
 
 
 def tweet_form(settings: Settings) -> None:
-    """Show the form; once a tweet was sent, show its progress too."""
+    """Show the form and, below it, the progress of the last tweet sent."""
     with st.form("type", clear_on_submit=True, border=False):
         box, button = st.columns([6, 1], vertical_alignment="bottom")
         text = box.text_input("Type a tweet and watch it travel to Gold", max_chars=280, placeholder="I love this!")
@@ -28,7 +28,7 @@ def tweet_form(settings: Settings) -> None:
 
 
 def _send(landing: str, text: str) -> dict[str, Any]:
-    """Land a tweet; return its id, text and time, and how far it has come (`reached`)."""
+    """Land a tweet; return its id, its text, the time (`at`) and the layers that it has reached, none yet."""
     now = datetime.now(UTC)
     id_ = snowflake.new_id(now)
     tweet = {"id": id_, "full_text": text, "timestamp": now.isoformat(), "lang": "en", "user_id": "1"}
@@ -38,6 +38,7 @@ def _send(landing: str, text: str) -> dict[str, Any]:
 
 @st.fragment(run_every=1.0)
 def _progress(settings: Settings) -> None:
+    """Show the layers that the tweet has reached, and its label."""
     typed = st.session_state["typed"]
     if "gold" not in typed["reached"]:
         typed["reached"] = journey(str(settings.lake), typed["id"], typed["at"] - _CLOCK_SKEW)

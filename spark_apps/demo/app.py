@@ -76,7 +76,7 @@ def run_demo(home: Path, rate: float, port: int, browser: bool, console: Console
         ):
             _run(settings, rate, browser and _has_display(), view, stop)
         console.print(view.farewell(), soft_wrap=True)
-        if not startup.is_running:
+        if not startup.is_complete:
             # Python would wait for the registration, and neither MLflow nor a starting Spark can be interrupted.
             os._exit(0)
 

@@ -59,7 +59,7 @@ class TerminalView:
 
     def finish(self, key: str) -> None:
         """Mark a step of the start as done; later calls for the same step do nothing."""
-        if not self._startup.finish(key) or self._console.is_terminal or self._startup.is_running:
+        if not self._startup.finish(key) or self._console.is_terminal or self._startup.is_complete:
             return
         if key == MODEL.key:
             self._console.print(f"{self._elapsed():3.0f} s  the model is registered and in production")
@@ -72,13 +72,13 @@ class TerminalView:
     def on_batch(self, report: "BatchReport") -> None:
         self.finish("tables")
         self._batches[report.stream] = report
-        is_first_label = report.stream == "gold" and not self._startup.is_running
+        is_first_label = report.stream == "gold" and not self._startup.is_complete
         if report.stream in {step.key for step in STEPS}:
             self.finish(report.stream)
         if is_first_label:
             self._console.print(f"the first tweets are labelled, {self._elapsed():.0f} s from the start")
             self.on_labelled()
-        elif self._startup.is_running and not self._console.is_terminal:
+        elif self._startup.is_complete and not self._console.is_terminal:
             self._console.print(str(report), soft_wrap=True)
 
     def watch(self, stop: threading.Event) -> None:
@@ -120,14 +120,14 @@ class TerminalView:
         return self._status.tables[table].totals.get("rows", 0) if self._status else 0
 
     def __rich__(self) -> RenderableType:
-        body = self._layers() if self._startup.is_running else self._steps()
+        body = self._layers() if self._startup.is_complete else self._steps()
         return Group(Text(), self._head(), Text(), body, Text(), self._foot(), Text())
 
     def _head(self) -> Text:
         address = (self.url, "bold underline") if self.dashboard_ready else (f"{self.url} (starting)", "dim")
         if self._is_stopping:
             state = "stopping"
-        elif self._startup.is_running:
+        elif self._startup.is_complete:
             state = "running"
         else:
             state = f"first tweets in about {self._startup.remaining(time.time())} s"

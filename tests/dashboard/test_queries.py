@@ -55,7 +55,7 @@ def test_freshness_and_latest_tweets(lake: tuple[str, pd.DataFrame]) -> None:
     assert [freshness.median, freshness.p95] == pytest.approx([3, 3], abs=0.01)
     newest = queries.latest(folder, read_status(folder), Filters(), 5)
     assert list(newest["id"]) == list(frame.sort_values("timestamp")["id"][::-1][:5])
-    assert queries.model_versions(newest) == ["7"]
+    assert queries.newest_model_version(folder, read_status(folder)) == "7"
     assert queries.languages(folder)[0] == "en"
 
 

@@ -30,10 +30,10 @@ def test_another_process_reads_the_finished_steps(tmp_path: Path) -> None:
     assert startup.finish(MODEL.key) and not startup.finish(MODEL.key)
     copy = Startup.read(file)
     assert copy is not None and copy == Startup(startup.began, startup.done)
-    assert copy.current == STEPS[0] and not copy.is_running
+    assert copy.current == STEPS[0] and not copy.is_complete
     startup.finish(LAST)
     copy = Startup.read(file)
-    assert copy is not None and copy.is_running
+    assert copy is not None and copy.is_complete
 
 
 def test_the_page_of_a_starting_demo_shows_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
