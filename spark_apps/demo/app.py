@@ -37,11 +37,11 @@ class DemoError(UserError):
 
 
 def run_demo(home: Path, rate: float, port: int, browser: bool, console: Console) -> None:
-    """Run the demo until SIGINT or SIGTERM; the next run in the same folder continues with its data.
+    """Run the demo until SIGINT or SIGTERM; the next run in the same folder continues with the same data.
 
     Args:
         home: folder of the landing, the lake, the registry and the logs; created if it is missing.
-        rate: tweets per second, three times as many in a burst.
+        rate: tweets per second; three times as many in a burst.
         port: port of the dashboard on 127.0.0.1.
         browser: whether to open the dashboard in a browser.
         console: console for progress and errors.
@@ -51,6 +51,7 @@ def run_demo(home: Path, rate: float, port: int, browser: bool, console: Console
         SettingsError: the port is in use.
         JavaError: Java is missing, or Spark does not support its version.
         StreamError: a streaming query has failed.
+        RegistryError: the model cannot be registered.
     """
     stop = threading.Event()
     with set_on_signal(stop), _exclusive(home):
@@ -65,7 +66,7 @@ def run_demo(home: Path, rate: float, port: int, browser: bool, console: Console
         startup = Startup(file=home / "startup.json")
         startup.write()
         view = TerminalView(str(settings.lake), f"http://127.0.0.1:{port}", startup, console)
-        # MLflow's lines go to the log: redirected by `Live`, they would reach the terminal after all.
+        # Without redirection: `Live` would write MLflow's output, which belongs into the log, to the terminal.
         live = Live(
             view, console=console, refresh_per_second=2, transient=True, redirect_stdout=False, redirect_stderr=False
         )
@@ -77,13 +78,13 @@ def run_demo(home: Path, rate: float, port: int, browser: bool, console: Console
             _run(settings, rate, browser and _has_display(), view, stop)
         console.print(view.farewell(), soft_wrap=True)
         if not startup.is_complete:
-            # Python would wait for the registration, and neither MLflow nor a starting Spark can be interrupted.
+            # A normal exit could hang: neither MLflow nor a starting Spark can be interrupted.
             os._exit(0)
 
 
 def _run(settings: Settings, rate: float, browser: bool, view: TerminalView, stop: threading.Event) -> None:
-    """Run generator, registration and streams side by side until `stop`."""
-    # Imported only now: importing Spark takes seconds, in which a signal must end the demo quietly too.
+    """Run generator, registration and streams in parallel until `stop`."""
+    # Importing Spark takes seconds: only import it once a signal ends the demo without a traceback.
     from spark_apps.demo import jvm
 
     jvm.set_options()
@@ -108,7 +109,7 @@ def _run(settings: Settings, rate: float, browser: bool, view: TerminalView, sto
         threading.Thread(target=_load_model, args=(spark, view), daemon=True).start()
 
     try:
-        # Spark cannot be interrupted while it starts. A stop does not wait for it: the JVM ends with this process.
+        # A starting Spark cannot be interrupted. A stop does not wait for it, because the JVM ends with this process.
         while spark_start.is_alive() and not stop.wait(_POLL_SECONDS):
             pass
         if not stop.is_set():
@@ -122,7 +123,7 @@ def _run(settings: Settings, rate: float, browser: bool, view: TerminalView, sto
 
 
 def _start_spark(settings: Settings) -> None:
-    """Start Spark while the main thread imports the streams; `run` continues with the session, or raises the error."""
+    """Start Spark while the main thread imports the streams; `run` gets the same session, or meets the same error."""
     from spark_apps.session import make_session
 
     with suppress(Exception):
@@ -136,7 +137,7 @@ def _load_model(spark: "SparkSession", view: TerminalView) -> None:
     from spark_apps.scoring.udf import load_model
     from spark_apps.settings import MODEL_NAME
 
-    # Gold loads its model by itself: an error here, such as the end of Spark, only costs time.
+    # Gold loads its model later anyway: after an error here, such as the stop of Spark, it only starts more slowly.
     with suppress(Exception):
         precisions = load_model(spark, ModelVersion(MODEL_NAME, "bundled", BUNDLED))
         if precisions != {Description.read(BUNDLED).precision}:
@@ -168,7 +169,7 @@ class _Registration(threading.Thread):
 
 @contextmanager
 def _exclusive(home: Path) -> Iterator[None]:
-    """Lock the folder: two demos would write to one lake."""
+    """Lock `home` against a second demo, which would write to the same lake; raise `DemoError` if one runs."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("a+") as lock:
         try:
@@ -187,6 +188,7 @@ def _exclusive(home: Path) -> Iterator[None]:
 
 @contextmanager
 def _dashboard(settings: Settings, port: int, home: Path) -> Iterator[None]:
+    """Run the dashboard as a child process while the body runs."""
     child = start_child(settings, port, home / "dashboard.log", home / "startup.json")
     try:
         yield
@@ -201,7 +203,7 @@ def _dashboard(settings: Settings, port: int, home: Path) -> Iterator[None]:
 
 
 def _announce(browser: bool, view: TerminalView, stop: threading.Event) -> None:
-    """Wait until the dashboard answers, then show its address and open it."""
+    """Wait until the dashboard answers, then show that it is ready and open it in a browser if `browser`."""
     while not stop.wait(0.5):
         try:
             with urllib.request.urlopen(f"{view.url}/_stcore/health", timeout=2):  # noqa: S310 - our own server

@@ -1,4 +1,4 @@
-"""Lands generated tweets: as an endless stream, or as a given number at once."""
+"""Lands generated tweets: as an endless stream, or a given number at once."""
 
 import time
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from spark_apps import storage
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected
 
-# A demo that does not label its first file by then has a problem; the tweets must not wait for its solution.
+# If the first file is not labelled by then, something is wrong, which the other tweets must not wait for.
 _FIRST_SECONDS = 60.0
 
 
 def feed(
-    landing: str, rate: float, on_landed: Callable[[Expected], None], stop: Event, first: Event | None = None
+    landing: str, rate: float, on_landed: Callable[[Expected], None], stop: Event, labelled: Event | None = None
 ) -> None:
     """Land one file per second until `stop`.
 
@@ -23,13 +23,13 @@ def feed(
         rate: tweets per second.
         on_landed: called with the expected result of each file.
         stop: event that ends the stream.
-        first: lands one file, then waits up to a minute for this event: while everything starts, the first tweets
-            reach Gold sooner if no other batch competes with theirs.
+        labelled: if given, the feed lands one file and waits up to a minute for this event before the next. The first
+            tweets then reach Gold sooner, because no other batch competes with theirs.
     """
-    if first is not None:
+    if labelled is not None:
         _land_file(_generator(rate), landing, on_landed)
         deadline = time.monotonic() + _FIRST_SECONDS
-        while not first.wait(0.2) and not stop.is_set() and time.monotonic() < deadline:
+        while not labelled.wait(0.2) and not stop.is_set() and time.monotonic() < deadline:
             pass
     generator = _generator(rate)
     due = time.monotonic()
@@ -41,7 +41,7 @@ def feed(
 def land(landing: str, tweets: int, seed: int) -> Expected:
     """Land `tweets` records at once and return their expected result; the same seed lands the same tweets."""
     total = Expected()
-    # Ids contain the time of the tweet: another start for each seed keeps their ids apart.
+    # Ids contain the time of the tweet: with a different start for each seed, the ids of two seeds do not collide.
     start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=seed % 5000)
     for file in Generator(seed, start, Mix(duplicates=0.05, late=0.05, malformed=0.03)).files(tweets):
         storage.put(landing, f"seed-{seed}-{file.name}", file.data)
@@ -55,7 +55,7 @@ def _generator(rate: float) -> Generator:
 
 
 def _land_file(generator: Generator, landing: str, on_landed: Callable[[Expected], None]) -> None:
-    """Land the next second of the stream, if it has any documents, in a folder for each hour."""
+    """Land the next second of the stream, unless it is empty, in the folder of the current hour."""
     file = generator.tick(1)
     if file.expected.documents:
         storage.put(landing, f"{datetime.now(UTC):%Y-%m-%d/%H}/{file.name}", file.data)

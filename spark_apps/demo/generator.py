@@ -1,6 +1,6 @@
 """Generates tweets with known labels, in every JSON shape and with every kind of malformed input.
 
-The same seed generates the same tweets, so tests know every total.
+The same seed generates the same tweets, and each file comes with its expected result, so tests know every total.
 """
 
 import gzip
@@ -16,21 +16,24 @@ from spark_apps.demo.malformed import Expected, LandedFile, dumps
 from spark_apps.demo.shapes import MANY, ONE, SHAPES, Draft
 
 _USERS = 3_000
+# Number of tweets from which duplicates and the originals of retweets are drawn.
 _RECENT = 400
 _BURST_EVERY_SECONDS = 90
 _BURST_SECONDS = (15, 40)
-_CALM = {"negative": 0.27, "neutral": 0.43, "positive": 0.30}
+# Shares of the moods outside of bursts.
+_MOODS = {"negative": 0.27, "neutral": 0.43, "positive": 0.30}
 _LANGUAGE_WEIGHTS = (80, 5, 5, 5, 5)
-_ZIPPED_EVERY = 7
+# Every n-th file is compressed with gzip.
+_GZIP_EVERY = 7
 
 
 @dataclass(frozen=True)
 class Mix:
-    """The composition of a stream.
+    """The composition of a stream. Shares are between 0 and 1.
 
     Attributes:
         rate: tweets per second outside of bursts.
-        retweets: share of tweets that are retweets, between 0 and 1.
+        retweets: share of tweets that are retweets.
         duplicates: share of tweets that have been generated before.
         late: share of tweets with a timestamp in the past, half an hour on average.
         malformed: share of malformed lines.
@@ -53,7 +56,7 @@ class _Burst:
 
 
 class Generator:
-    """A stream of tweets. The same seed, start and mix generate the same stream."""
+    """Generates a stream of tweets. The same seed, start and mix generate the same stream."""
 
     def __init__(
         self, seed: int = 0, start: datetime = datetime(2026, 1, 1, tzinfo=UTC), mix: Mix | None = None
@@ -70,7 +73,7 @@ class Generator:
         self._burst: _Burst | None = None
 
     def files(self, tweets: int, per_file: int = 1000) -> Iterator[LandedFile]:
-        """Yield files with `tweets` records in total: duplicates count, malformed lines do not."""
+        """Yield files with `tweets` records in total, duplicates included; malformed lines come on top."""
         while tweets > 0:
             count = min(per_file, tweets)
             yield self._file(count, count / self._mix.rate)
@@ -85,19 +88,19 @@ class Generator:
         return self._file(count, seconds)
 
     def malformed_files(self) -> list[LandedFile]:
-        """Return one file of each kind of malformed file."""
-        return list(malformed.files(lambda: self._draft(original=False)))
+        """Return one malformed or unusual file of each kind."""
+        return list(malformed.files(self._new_draft))
 
     def _file(self, tweets: int, seconds: float) -> LandedFile:
         lines: list[bytes] = []
         expected = Expected()
         began, left = self._now, tweets
         while left > 0:
-            step = self._random.random()
-            if step < self._mix.malformed:
-                line, expectation = malformed.line(self._malformed_lines % malformed.KINDS, self._draft(original=False))
+            draw = self._random.random()
+            if draw < self._mix.malformed:
+                line, expectation = malformed.line(self._malformed_lines % malformed.KINDS, self._new_draft())
                 self._malformed_lines += 1
-            elif step < self._mix.malformed + self._mix.duplicates and self._recent:
+            elif draw < self._mix.malformed + self._mix.duplicates and self._recent:
                 line, expectation = self._duplicate()
                 left -= 1
             else:
@@ -110,11 +113,12 @@ class Generator:
         data = b"".join(line + b"\n" for line in lines)
         self._files += 1
         name = f"tweets-{self._prefix}-{self._files:06}.json"
-        if self._files % _ZIPPED_EVERY == 0:
+        if self._files % _GZIP_EVERY == 0:
             return LandedFile(f"{name}.gz", gzip.compress(data, 1), expected)
         return LandedFile(name, data, expected)
 
     def _document(self, most: int) -> tuple[bytes, Expected, int]:
+        """Return a document of new tweets, at most `most`, with its expected result and its number of tweets."""
         shape = self._random.choice(SHAPES)
         if shape in MANY:
             tweets = [self._draft() for _ in range(min(self._random.randint(2, 6), most))]
@@ -122,7 +126,7 @@ class Generator:
                 self._recent.append((tweet, "v1.1"))
             return dumps(MANY[shape](tweets)), Expected(1, len(tweets)), len(tweets)
         # The other shapes have no field for the original of a retweet.
-        tweet = self._draft(original=None if shape in {"v1.1", "v2", "activity"} else False)
+        tweet = self._draft() if shape in {"v1.1", "v2", "activity"} else self._new_draft()
         self._recent.append((tweet, shape))
         return dumps(ONE[shape](tweet)), Expected(1, 1), 1
 
@@ -130,11 +134,11 @@ class Generator:
         tweet, shape = self._random.choice(self._recent)
         return dumps(ONE[shape](tweet)), Expected(1, 0, 1)
 
-    def _draft(self, original: bool | None = None) -> Draft:
-        """Return a new tweet; it may be a retweet unless `original` is False."""
+    def _draft(self) -> Draft:
+        """Return a new tweet, which may be a retweet of a recent one."""
         tweet = self._new_draft()
-        # Five of six tweets come in a shape that can contain a retweet.
-        if original is None and self._recent and self._random.random() < min(1.0, self._mix.retweets * 1.2):
+        # Five of six tweets come in a shape that can contain a retweet: 1.2 makes up for the sixth.
+        if self._recent and self._random.random() < min(1.0, self._mix.retweets * 1.2):
             source = self._random.choice(self._recent)[0]
             source = source.original or source
             return replace(
@@ -143,9 +147,10 @@ class Generator:
         return tweet
 
     def _new_draft(self) -> Draft:
+        """Return a new tweet that is not a retweet."""
         random = self._random
         burst = self._current_burst()
-        mood, mention = random.choices(list(_CALM), list(_CALM.values()))[0], random.choice(list(texts.TOPICS))
+        mood, mention = random.choices(list(_MOODS), list(_MOODS.values()))[0], random.choice(list(texts.TOPICS))
         if burst and random.random() < 0.8:
             mood, mention = burst.mood, burst.mention
         lang = random.choices(texts.LANGUAGES, _LANGUAGE_WEIGHTS)[0]
@@ -155,7 +160,7 @@ class Generator:
         self._tweets += 1
         user = random.randrange(_USERS)
         return Draft(
-            # The low bits count the tweets: ids are unique even if times are equal.
+            # The low bits count the tweets, so ids are unique even if times are equal.
             id=snowflake.first_id(time) | (self._tweets & 0x3FFFFF),
             user_id=10_000 + user,
             user=f"reader{user}",
@@ -167,7 +172,7 @@ class Generator:
         )
 
     def _current_burst(self) -> _Burst | None:
-        """Return the current burst, if any; start one at random."""
+        """Return the current burst, if any; without one, start a burst at random."""
         if self._burst and self._now > self._burst.until:
             self._burst = None
         chance = 1 / (_BURST_EVERY_SECONDS * self._mix.rate)

@@ -1,4 +1,4 @@
-"""Malformed lines and files of every kind, each with its expected result."""
+"""Malformed and unusual lines and files of every kind, each with its expected result."""
 
 import bz2
 import gzip
@@ -51,6 +51,7 @@ class LandedFile:
 
 
 def dumps(value: Any) -> bytes:
+    """Return a value as compact JSON in UTF-8."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -62,7 +63,7 @@ def _with(**fields: Any) -> Callable[[Draft], bytes]:
     return lambda tweet: dumps(shapes.flat(tweet) | fields)
 
 
-def _is(value: Any) -> Callable[[Draft], bytes]:
+def _json(value: Any) -> Callable[[Draft], bytes]:
     return lambda _: dumps(value)
 
 
@@ -93,22 +94,22 @@ def _raw(data: bytes) -> Callable[[Draft], bytes]:
 _USER = {"id": 7, "id_str": "7", "name": "Ann", "screen_name": "ann", "followers_count": 3}
 _MESSAGE = {"direct_message": {"id": 5, "text": "hello", "sender": _USER, "recipient": _USER}}
 
-# Reason of the quarantine, and a function that returns such a line; the function may use fields of the given tweet.
+# Quarantine reason, and a function that makes such a line from a tweet.
 _REJECTED: tuple[tuple[str, Callable[[Draft], bytes]], ...] = (
     ("not_json", _raw(b"<html>502 Bad Gateway</html>")),
     ("cut_off", _cut),
-    ("deletion", _is({"delete": {"status": {"id": 1, "id_str": "1", "user_id": 2}}})),
-    ("notice", _is({"limit": {"track": 14, "timestamp_ms": "1409000000000"}})),
-    ("notice", _is({"disconnect": {"code": 4, "reason": "stall"}})),
-    ("user", _is(_USER)),
-    ("list", _is({"id": 3, "name": "friends", "member_count": 4, "subscriber_count": 1, "mode": "public"})),
-    ("direct_message", _is(_MESSAGE)),
-    ("no_tweets", _is({"meta": {"result_count": 0}})),
-    ("not_a_tweet", _is({"temperature": 21.5})),
+    ("deletion", _json({"delete": {"status": {"id": 1, "id_str": "1", "user_id": 2}}})),
+    ("notice", _json({"limit": {"track": 14, "timestamp_ms": "1409000000000"}})),
+    ("notice", _json({"disconnect": {"code": 4, "reason": "stall"}})),
+    ("user", _json(_USER)),
+    ("list", _json({"id": 3, "name": "friends", "member_count": 4, "subscriber_count": 1, "mode": "public"})),
+    ("direct_message", _json(_MESSAGE)),
+    ("no_tweets", _json({"meta": {"result_count": 0}})),
+    ("not_a_tweet", _json({"temperature": 21.5})),
     ("not_a_tweet", _raw(b"42")),
     ("too_deep", _raw(b"[" * 50_000 + b"]" * 50_000)),
     ("too_deep", _raw(b'{"data":' * 500 + b"1" + b"}" * 500)),
-    ("other_network", _is({"id": "1", "created_at": "2024-01-01", "text": "toot", "spoiler_text": ""})),
+    ("other_network", _json({"id": "1", "created_at": "2024-01-01", "text": "toot", "spoiler_text": ""})),
     ("missing_id", _without("id")),
     ("missing_text", _with(full_text="")),
     ("missing_time", _with(timestamp=None)),
@@ -162,8 +163,9 @@ def files(draft: Callable[[], Draft]) -> Iterator[LandedFile]:
         return b"".join(dumps(shapes.v1(draft())) + b"\n" for _ in range(count))
 
     def file(name: str, data: bytes, tweets: int, documents: int | None = None, *reasons: str) -> LandedFile:
-        known = tweets if documents is None else documents
-        return LandedFile(f"trouble/{name}", data, Expected(known, tweets, 0, Counter(reasons)))
+        # By default, each tweet is a document.
+        expected = Expected(tweets if documents is None else documents, tweets, 0, Counter(reasons))
+        return LandedFile(f"trouble/{name}", data, expected)
 
     zipped = gzip.compress(lines(500))
     yield file("empty.json", b"", 0, 1, "empty_file")

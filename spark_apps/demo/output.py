@@ -1,4 +1,4 @@
-"""Keeps the terminal for the demo: the output of the JVM, the Python workers and MLflow goes to a log file."""
+"""Reserves the terminal for the demo: the output of the JVM, the Python workers and MLflow goes to a log file."""
 
 import logging
 import os
@@ -14,17 +14,23 @@ from spark_apps.dashboard.startup import MODEL, Startup
 
 @contextmanager
 def redirect_output(console: Console, log: Path, startup: Startup) -> Iterator[None]:
-    """Send stdout and stderr of this process and its children to `log`, all but `console` and its warnings."""
+    """Send stdout and stderr of this process and its children to `log`; `console` and warnings keep the terminal.
+
+    Args:
+        console: console of the terminal.
+        log: file for the output; replaced if it exists.
+        startup: start of the demo; see `_Warnings`.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     saved = {number: os.dup(number) for number in (1, 2)}
-    handlers = logging.getLogger().handlers[:]
+    handlers, warnings_only = logging.getLogger().handlers[:], _Warnings(startup)
     with log.open("wb") as output, os.fdopen(os.dup(2), "w", encoding="utf-8") as terminal:
         for number in saved:
             os.dup2(output.fileno(), number)
         console.file = terminal
         for handler in handlers:
-            handler.addFilter(_Warnings(startup))
+            handler.addFilter(warnings_only)
         to_log = logging.StreamHandler(sys.stderr)
         logging.getLogger().addHandler(to_log)
         try:
@@ -33,6 +39,8 @@ def redirect_output(console: Console, log: Path, startup: Startup) -> Iterator[N
             sys.stdout.flush()
             sys.stderr.flush()
             logging.getLogger().removeHandler(to_log)
+            for handler in handlers:
+                handler.removeFilter(warnings_only)
             console.file = sys.stderr
             for number, descriptor in saved.items():
                 os.dup2(descriptor, number)
@@ -40,7 +48,7 @@ def redirect_output(console: Console, log: Path, startup: Startup) -> Iterator[N
 
 
 class _Warnings(logging.Filter):
-    """Passes warnings. Until the model is registered, Gold warns that it waits for a model: the view shows that."""
+    """Passes warnings once the model is registered: before, Gold warns that it waits for a model, which is normal."""
 
     def __init__(self, startup: Startup) -> None:
         super().__init__()

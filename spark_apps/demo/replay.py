@@ -23,9 +23,9 @@ def replay(
     Args:
         files: files to land, in this order.
         landing: folder or s3a://bucket/prefix.
-        speed: speed-up relative to the tweets' timestamps: the documents land in files of one second each. A document
-            without a time, or with an earlier time than the document before it, lands together with that document. A
-            file with an unreadable document lands unchanged. None lands all files unchanged and at once.
+        speed: replay time per second: 60 replays a minute of tweets in a second. Documents land in files of one second
+            each. A document without a timestamp, or with an earlier one than its predecessor, lands with its
+            predecessor. A file with an unreadable document lands unchanged. None lands all files unchanged and at once.
         on_file: called with the name and the size in bytes of each landed file.
         stop: event that ends the replay early.
 
@@ -39,7 +39,7 @@ def replay(
     # The prefix is unique, so a replay never overwrites landed files.
     prefix = f"replay-{time.time_ns()}"
     landed = 0
-    for name, data in _whole(files) if speed is None else _paced(files, speed, stop):
+    for name, data in _unchanged(files) if speed is None else _paced(files, speed, stop):
         if stop.is_set():
             break
         name = f"{prefix}-{landed:06}-{name}"
@@ -49,16 +49,17 @@ def replay(
     return landed
 
 
-def _whole(files: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+def _unchanged(files: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     for file in files:
         yield file.name, file.read_bytes()
 
 
 def _paced(files: Sequence[Path], speed: float, stop: Event) -> Iterator[tuple[str, bytes]]:
+    """Yield each file to land, with its name, when it is due."""
     began = time.monotonic()
     first: float | None = None
     lines: list[bytes] = []
-    due = 0.0
+    due = 0.0  # seconds from `began` at which `lines` are due
     for file in files:
         if any(document.problem for document in _documents(file)):
             yield file.name, file.read_bytes()
@@ -67,13 +68,13 @@ def _paced(files: Sequence[Path], speed: float, stop: Event) -> Iterator[tuple[s
             timestamp = _timestamp(document)
             if timestamp is not None:
                 first = timestamp if first is None else first
-                ahead = (timestamp - first) / speed
-                if ahead >= due + _SLICE_SECONDS:
+                document_due = (timestamp - first) / speed
+                if document_due >= due + _SLICE_SECONDS:
                     if lines:
                         stop.wait(max(0.0, began + due - time.monotonic()))
                         yield "slice.json", b"".join(lines)
                         lines = []
-                    due = ahead
+                    due = document_due
             lines.append(_line(document))
     if lines:
         stop.wait(max(0.0, began + due - time.monotonic()))
@@ -94,5 +95,5 @@ def _timestamp(document: Document) -> float | None:
 
 def _line(document: Document) -> bytes:
     data = document.raw_bytes if document.raw_bytes is not None else (document.raw or "").encode()
-    # JSON has line ends only between its tokens, where any white space is valid.
+    # JSON has line ends between its tokens only, where a space means the same.
     return data.replace(b"\n", b" ") + b"\n"

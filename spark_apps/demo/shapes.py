@@ -1,4 +1,4 @@
-"""Writes a tweet as JSON in each known shape; silver/tweet_formats.py reads these shapes."""
+"""Writes tweets as JSON in each shape that silver/tweet_formats.py reads."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ _LIMIT = 140
 
 @dataclass(frozen=True)
 class Draft:
-    """The content of a tweet, independent of its shape; `original` is the tweet that it retweets."""
+    """The content of a tweet, independent of its shape.
+
+    `mood` is the sentiment label of the text. `original` is the retweeted tweet, or None.
+    """
 
     id: int
     user_id: int
@@ -35,7 +38,7 @@ def _iso(time: datetime) -> str:
 
 
 def v1(tweet: Draft) -> Json:
-    """API v1.1: long texts are truncated, with the full text in extended_tweet; a retweet contains its original."""
+    """API v1.1: a long text is cut off, with the full text in extended_tweet; a retweet contains its original."""
     mentions = [{"screen_name": name, "indices": [0, len(name) + 1]} for name in tweet.mentions]
     value: Json = {
         "created_at": _v1_time(tweet.time),
@@ -124,7 +127,7 @@ def activity(tweet: Draft) -> Json:
 
 
 def flat(tweet: Draft) -> Json:
-    """The flat shape, with the true label."""
+    """The flat shape, with the label."""
     return {
         "id": tweet.id,
         "full_text": tweet.text,
@@ -139,14 +142,14 @@ def course(tweet: Draft) -> Json:
     """The shape of course material: no id, a time with a zone name, the label as a number."""
     return {
         "date": tweet.time.strftime("%a %b %d %H:%M:%S UTC %Y"),
-        # Silver derives the id from date, user and text: the number separates two tweets of the same second.
+        # Silver derives the id from date, user and text: the number in `user` keeps the ids of equal tweets apart.
         "user": f"{tweet.user}_{tweet.id}",
         "text": tweet.text,
         "sentiment": _SENTIMENT[tweet.mood],
     }
 
 
-# Shapes of a document with one tweet, and of a document with several.
+# Shapes of a document with one tweet, and of a document with several tweets.
 ONE: dict[str, Callable[[Draft], Json]] = {
     "v1.1": v1,
     "v2": v2,

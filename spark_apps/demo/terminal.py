@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _WATCH_SECONDS = 1.0
 _RATE_SECONDS = 30
-# Name of the row, the table with its total, the stream that writes the table, and the name of its lag.
+# Row name, table with the total, stream that writes the table, and key of the lag in `LakeStatus.lag` ("": none).
 _LAYERS = (
     ("bronze", BRONZE_TWEETS, "bronze", ""),
     ("silver", SILVER_TWEETS, "silver", "silver"),
@@ -32,12 +32,12 @@ _LAYERS = (
 
 
 class TerminalView:
-    """The state of the running demo, as a rich renderable; without a terminal, as lines.
+    """Shows the state of the demo: as a rich renderable, or line by line if the output is not a terminal.
 
     Attributes:
         url: address of the dashboard.
-        dashboard_ready: whether the dashboard answers.
-        on_labelled: called when the first tweets are labelled.
+        dashboard_ready: whether the dashboard answers; set by the demo.
+        on_labelled: called once the first tweets are labelled; set by the demo.
     """
 
     def __init__(self, lake: str, url: str, startup: Startup, console: Console) -> None:
@@ -58,7 +58,7 @@ class TerminalView:
         self._console.print(text, soft_wrap=True)
 
     def finish(self, key: str) -> None:
-        """Mark a step of the start as done; later calls for the same step do nothing."""
+        """Record that a step of the start is done; later calls for the same step do nothing."""
         if not self._startup.finish(key) or self._console.is_terminal or self._startup.is_complete:
             return
         if key == MODEL.key:
@@ -82,12 +82,12 @@ class TerminalView:
             self._console.print(str(report), soft_wrap=True)
 
     def watch(self, stop: threading.Event) -> None:
-        """Read the status of the lake every second until `stop`."""
+        """Read the status of the lake every second until `stop`, then show that the demo is stopping."""
         while not stop.wait(_WATCH_SECONDS):
             try:
                 status = read_status(self._lake, missing_ok=True)
             except LakeError:
-                continue  # Spark is creating a table
+                continue  # Spark may be creating a table
             self._status = status
             self._history.append((time.monotonic(), {table.name: self._rows(table.name) for _, table, *_ in _LAYERS}))
             if all(table.exists for table in status.tables.values()) and "spark" in self._startup.done:
@@ -96,7 +96,7 @@ class TerminalView:
 
     @contextmanager
     def plain(self) -> Iterator[None]:
-        """Print lines instead of the live view, for an output that is not a terminal."""
+        """Print the first lines of an output that is not a terminal; `finish` and `on_batch` print the others."""
         self._console.print(f"dashboard: {self.url}")
         self._console.print(f"starting: first tweets in about {self._startup.remaining(time.time())} s")
         self._print_step()
@@ -117,6 +117,7 @@ class TerminalView:
         return time.time() - self._startup.began
 
     def _rows(self, table: str) -> int:
+        """Return the rows written to a table since it was created."""
         return self._status.tables[table].totals.get("rows", 0) if self._status else 0
 
     def __rich__(self) -> RenderableType:
@@ -154,6 +155,7 @@ class TerminalView:
                 Text(name, style="bold"),
                 f"{self._rows(table.name):,}",
                 f"{self._rate(table.name):.1f}",
+                # The tables are read one after another: a reader may seem to be ahead of its source.
                 f"{max(0, lag.get(lag_name, 0)):,}" if lag_name else "",
                 f"{report.counts['rows']:,} rows in {report.seconds:.1f} s" if report else Text("waiting", style="dim"),
             )
@@ -170,6 +172,7 @@ class TerminalView:
         )
 
     def _rate(self, table: str) -> float:
+        """Return the rows per second over the last half minute."""
         if len(self._history) < 2:
             return 0.0
         (first_time, first_rows), (last_time, last_rows) = self._history[0], self._history[-1]

@@ -2,7 +2,7 @@
 
 from random import Random
 
-# Mentioned accounts, and the things that people tweet about for each.
+# Mentioned accounts, and what people tweet about each of them.
 TOPICS = {
     "northwindair": ("flight", "check-in", "cabin crew", "boarding"),
     "bluekettle": ("coffee", "breakfast", "cold brew", "new café"),
@@ -86,5 +86,5 @@ def write(random: Random, mood: str, lang: str, mention: str) -> str:
     text = phrase.format(at=f"@{mention}", thing=random.choice(TOPICS[mention]))
     if lang == "en":
         text = random.choice(_LEADS) + text
-    # The number makes texts unique: people seldom write the same text.
+    # The number makes nearly all texts different, as people's texts are.
     return f"{text} {random.choice(_SIGNS[mood])} {random.randrange(10_000)}".replace("  ", " ")

@@ -53,7 +53,7 @@ def test_each_file_has_the_expected_counts(seed: int) -> None:
 @pytest.mark.parametrize("kind", range(malformed.KINDS))
 def test_each_kind_of_malformed_line_has_the_expected_counts(kind: int) -> None:
     for seed in range(20):
-        line, expected = malformed.line(kind, Generator(seed)._draft(original=False))
+        line, expected = malformed.line(kind, Generator(seed)._new_draft())
         assert read_file(LandedFile("f.json", line + b"\n", expected), set())[0] == expected
 
 
