@@ -2,15 +2,17 @@
 ### keep_streams_running
 
 Reconciles each stream once a minute: compares its observed state with its desired state, and executes at most one
-action. The desired state is the SparkApplication that the chart has rendered, unless someone holds the stream.
+action. The desired state is the SparkApplication that the chart has rendered; it is suspended while someone holds the
+stream.
 
 - `apply` applies the SparkApplication if it is missing, if an upgrade or a manual edit has changed it, or if the
   operator has lost track of it. It recreates an application only after a dry run shows that the cluster would accept
   it. It never writes while the operator is submitting the application. It deletes the executors of a killed driver five
   minutes after they end; until then, their logs can be read.
 - `needs_healing` asks the driver whether its micro-batches advance. If they do, `heal` is skipped.
-- `heal` restarts a driver that makes no progress or does not answer. It gives up a stream that is failing and has
-  failed too often within an hour. Restarts by an upgrade, an edit or a person do not count as failures.
+- `heal` restarts a driver that makes no progress or does not answer. If a stream has failed too often within an hour,
+  `heal` gives it up: it suspends the stream until a person starts it. Restarts by an upgrade, an edit or a person do
+  not count as failures.
 
 Streams keep running while Airflow is stopped, and a run may be deleted at any time: all state is on the cluster. A
 stream that someone holds (`operate_stream` or a rescore) stays suspended, and is not created again if its application
@@ -25,8 +27,9 @@ is deleted.
   the policies of the namespace.
 - **Sign:** `apply` is red: `the driver cannot be reached`. **Meaning:** The network between Airflow and the streams is
   closed. The driver is left alone; the kubelet still probes it. **Remedy:** Check the network policies.
-- **Sign:** `apply` is red: `the driver may still be writing`. **Meaning:** The driver's node is lost. Nothing is ended
-  by force. **Remedy:** Check the node. If it is gone for good, delete the driver's pod.
+- **Sign:** `apply` is red: `the driver may still be writing`, or `the state of the driver is unknown`. **Meaning:** The
+  driver's node is lost. Nothing is ended by force. **Remedy:** Check the node. If it is gone for good, delete the
+  driver's pod.
 - **Sign:** `heal` is red: `given up`. **Meaning:** The stream failed too often. The log has the driver's last error.
   **Remedy:** Fix the cause, then trigger `operate_stream` with the action `start`.
 """
@@ -40,7 +43,7 @@ from tweet_dags import settings
 with DAG(
     dag_id="keep_streams_running",
     doc_md=__doc__,
-    description="Apply the three streams, check their progress, and heal those that make none",
+    description="Apply the SparkApplications of the three streams, check their progress, and restart stuck drivers",
     schedule=timedelta(minutes=1),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,

@@ -15,17 +15,17 @@ tweet-sentiment model upload trained --registry http://127.0.0.1:5000
 
 - `export` writes the model as ONNX and compares its labels with those of PyTorch.
 - `evaluate` measures the export on the labelled tweets, and records metrics and plots in an MLflow run.
-- `release` registers the version, moves it to staging and checks the gates. A version that passes is in production:
-  Gold scores with it from the next micro-batch on, without a restart.
+- `release` registers the version, moves it to staging and checks the gates. A version that passes becomes the
+  production version: Gold scores with it from the next micro-batch on, without a restart.
 
-Each task is a pod of its own. All results are in MLflow, so a run continues after a restart of Airflow.
+Each task runs in its own pod. All results are in MLflow, so a run continues after a restart of Airflow.
 
 #### When it fails
 - **Sign:** `release` is red without a retry, and the log names a gate. **Meaning:** The version failed the gate. It
   stays in staging; production is unchanged. **Remedy:** Compare the metrics in the log, then train a better model or
   change the gate's limit (`modelJobs.gates` of the chart).
-- **Sign:** `release` is red, refused by the gate `quality`. **Meaning:** The stream has open findings, so the effect
-  of a release could not be measured. **Remedy:** Read the log of `watch_quality`, then fix or acknowledge its
+- **Sign:** `release` is red, refused by the gate `quality`. **Meaning:** The stream has unacknowledged findings, so the
+  effect of a release could not be measured. **Remedy:** Read the log of `watch_quality`, then fix or acknowledge its
   findings.
 - **Sign:** `export` is red. **Meaning:** Too many labels differ from those of PyTorch; the log says how many.
   **Remedy:** Trigger the DAG with another precision.

@@ -1,14 +1,14 @@
 """
 ### rescore_gold
 
-Scores the history again with the model in production, so that a single version has labelled all tweets; trends and
-mentions follow. Trigger it with a reason and, to rescore only a part, with the first day.
+Scores the history again with the model in production, so that a single version has labelled all tweets, and rebuilds
+trends and mentions. Trigger it with a reason and, to rescore only a part, with the first day.
 
 - `suspend_gold` holds Gold as `rescore-gold`, with the reason, and suspends it. `keep_streams_running` leaves it
   suspended.
 - `gold_stopped` waits until no driver and no executor of Gold remains: two drivers never write one table.
-- `rescore` runs the SparkApplication `rescore` and follows it. The job commits part by part, the newest first. A retry
-  skips the parts that are committed. Each poll logs the last line of the driver's log.
+- `rescore` runs the SparkApplication `rescore` and polls its state. The job commits part by part, the newest first. A
+  retry skips the parts that are committed. Each poll logs the last line of the driver's log.
 - `resume_gold` deletes the job, releases the hold and resumes Gold.
 
 Tweets keep landing and reach Silver meanwhile; Gold labels them when it resumes. A restart of Airflow, an upgrade of

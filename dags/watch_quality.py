@@ -1,26 +1,26 @@
 """
 ### watch_quality
 
-Measures every quarter of an hour the rows that the streams wrote in the last hour. The run fails while a measurement
-exceeds its limit, unless a person has acknowledged the finding.
+Every 15 minutes, measures what the streams wrote in the last hour. A measurement that exceeds its limit is a finding.
+The run fails while there is a finding that nobody has acknowledged.
 
-- `acknowledgement_requested` checks whether a person has triggered the run with a reason. If not, `acknowledge` is
-  skipped.
+- `acknowledgement_requested` checks whether a person has triggered the run with a reason to acknowledge the findings.
+  If not, `acknowledge` is skipped.
 - `acknowledge` acknowledges all current findings with that reason.
 - `measure` measures the freshness of each layer, the throughput, the share of quarantined records, and the data drift
   of labels and texts for each language. The baseline of the drift is the first hour in which the version in production
   labelled tweets. The labels of a new version are compared with the baseline of the version before it.
 
-A finding stays in the registry until a later measurement is within its limit. Until then `release_model` is refused:
-the effect of a release can be measured only on an undisturbed stream.
+A finding stays in the registry until a later measurement is within its limit. Unless it is acknowledged, it blocks
+`release_model`: the effect of a release can be measured only on a stream within its limits.
 
 #### When it fails
 - **Sign:** `measure` is red without a retry. **Meaning:** A measurement exceeds its limit. The log ends with the
   findings; docs/operations.md explains each finding, its checks and its remedies. **Remedy:** Follow the remedy. The
   task turns green once the stream is within its limits.
 - **Sign:** `measure` is red, and the finding is acceptable, such as a new source with another mood. **Meaning:** The
-  limit describes the stream as it was before. **Remedy:** Trigger this DAG with the reason in `acknowledge`. It covers
-  the current findings; a finding that is resolved and returns needs a new acknowledgement.
+  limit describes the stream as it was before. **Remedy:** Trigger this DAG with the reason in `acknowledge`. The
+  acknowledgement covers the current findings; a finding that is resolved and returns needs a new one.
 - **Sign:** `measure` is red after retries. **Meaning:** The measurement failed. The log says whether the lake or the
   registry is unavailable. **Remedy:** Restore the lake or the registry.
 

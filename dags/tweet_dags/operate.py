@@ -8,7 +8,7 @@ from tweet_dags import rescore, settings
 from tweet_dags.kubernetes import pods
 from tweet_dags.kubernetes.client import Cluster
 from tweet_dags.reconcile.config_map import expect_restart, hold_stream, release_hold
-from tweet_dags.reconcile.execute import execute_hold, restart_driver
+from tweet_dags.reconcile.execute import reconcile_hold, restart_driver
 from tweet_dags.reconcile.observed import ObservedState, observe
 from tweet_dags.reconcile.spec_drift import FIELD_MANAGER
 
@@ -19,12 +19,12 @@ _OWNER = "operate-stream"
 def operate(stream: str, action: str, reason: str, user: str | None) -> str:
     """Stop, start or restart `stream`; return what was done.
 
-    A stop and a start change the hold on the chart's ConfigMap, which outlives the application. The application follows
-    at once, or after its submission, by `keep_streams_running`.
+    Stop and start change the hold on the chart's ConfigMap, which outlives the application. Then they suspend or resume
+    the application. While the operator is submitting it, they leave this to `keep_streams_running`.
 
     Raises:
         AirflowFailException: if another owner holds the stream, or if there is no driver to restart.
-        ConflictError: if the stream has changed at the same moment; Airflow tries again.
+        ConflictError: if the stream has changed since it was read; Airflow retries the task.
     """
     cluster = Cluster.connect(settings.namespace())
     observed = observe(cluster, stream)
@@ -34,10 +34,10 @@ def operate(stream: str, action: str, reason: str, user: str | None) -> str:
     match action:
         case "stop":
             hold_stream(cluster, observed, _OWNER, full_reason)
-            result = execute_hold(cluster, stream)
+            result = reconcile_hold(cluster, stream)
         case "start":
             release_hold(cluster, observed)
-            result = execute_hold(cluster, stream)
+            result = reconcile_hold(cluster, stream)
         case _:
             result = _restart(cluster, observed)
     message = f"{stream}: {action}, {full_reason}: {result}"
@@ -48,7 +48,7 @@ def operate(stream: str, action: str, reason: str, user: str | None) -> str:
 def _refuse_foreign_hold(cluster: Cluster, observed: ObservedState, action: str) -> None:
     """Allow only `start`, and only on a stream held by an abandoned rescore once none of its pods remain."""
     if not observed.hold or observed.hold.owner != rescore.OWNER or action != "start":
-        raise AirflowFailException(f"{observed.name} is {observed.hold}")
+        raise AirflowFailException(f"{observed.name} is {observed.hold}: leave it to the owner of the hold")
     if remaining := rescore.remaining_objects(cluster):
         raise AirflowFailException(
             f"{observed.name} is {observed.hold}, and {remaining}: trigger rescore_gold to continue it. To give it up, "
@@ -63,8 +63,11 @@ def _restart(cluster: Cluster, observed: ObservedState) -> str:
         raise AirflowFailException(
             f"{observed.name} has no driver to restart: the log of keep_streams_running says why"
         )
-    if lost := pods.node_lost(observed.driver, observed.now):
-        raise AirflowFailException(f"{lost}: the driver may still be writing and is not ended by force")
+    if lost := pods.why_node_lost(observed.driver, observed.now):
+        raise AirflowFailException(
+            f"{lost}; the driver may still be writing and is not ended by force: check the node, and delete the pod if "
+            "the node is gone for good"
+        )
     expect_restart(cluster, observed)
     restart_driver(cluster, observed)
     return "the driver is terminating; the operator starts it again from its checkpoint"

@@ -1,9 +1,9 @@
-"""An Airflow task that runs one pod of the chart with its own arguments.
+"""An Airflow operator that runs a pod of the chart with the task's arguments.
 
 `KubernetesPodOperator` runs the pod: it finds the pod again after a restart of the scheduler, deletes it with the task,
-and copies its log. The template of the pod is in the ConfigMap `job-pods` in the namespace of the streams, and is read
-when the task runs. The task needs `get` on that ConfigMap and, in the namespace of the pod, the permissions of
-`KubernetesPodOperator` on pods, logs and events.
+and copies its log. The pod template is read at run time from the ConfigMap `job-pods` in the namespace of the streams.
+The task needs `get` on that ConfigMap and, in the namespace of the pod, the permissions of `KubernetesPodOperator` on
+pods, logs and events.
 """
 
 import json
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
 CONFIG_MAP = "job-pods"
-# The exit code of the project's commands when the work succeeded and the result is a refusal.
+# Exit code of the project's commands for a refusal, such as a failed gate: the command worked, and a retry is useless.
 _EXIT_REFUSED = 3
-# The lines of the log that the error repeats.
+# Number of log lines in the error of a refusal.
 _LOG_LINES = 15
 # Pulling an image with torch takes minutes.
 _STARTUP_SECONDS = 1200
@@ -43,7 +43,7 @@ class PodJob(BaseOperator):
         self._running: KubernetesPodOperator | None = None
 
     def execute(self, context: Any) -> dict[str, Any] | None:
-        """Run the pod, or follow the one that an earlier try has started."""
+        """Run the pod, or attach to the pod that an earlier try has started."""
         # Imported here: the import takes two seconds, too long for the parsing of a DAG.
         from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
         from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
@@ -98,7 +98,7 @@ def _json_object(line: str) -> dict[str, Any] | None:
 
 
 def _exit_code(pod: Any) -> int | None:
-    """Return the exit code of the pod's container; None where it has not exited, or where the pod is unknown."""
+    """Return the exit code of the pod's container; None if it has not exited, or if the pod is unknown."""
     for container in (pod.status.container_statuses or []) if pod is not None and pod.status else []:
         if container.name == "job" and container.state and container.state.terminated:
             return int(container.state.terminated.exit_code)

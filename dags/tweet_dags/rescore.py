@@ -1,8 +1,8 @@
 """The tasks of `rescore_gold`: a job scores the history again while Gold is stopped.
 
 Each task first observes the cluster. The names of the objects never change, so a retry, or a task after a restart of
-Airflow, continues where the last one ended. The function of a sensor is named for the state that it waits for; each
-call also takes the next step towards that state.
+Airflow, continues where the last one ended. A sensor's function is named for the state that it waits for. Each call
+also takes the next step towards that state.
 
 Two drivers never write one table. The job is applied only while Gold is held by the rescore, is suspended and has no
 pods. The job is deleted once the rescore no longer holds Gold.
@@ -20,14 +20,14 @@ from tweet_dags.kubernetes.client import Cluster
 from tweet_dags.kubernetes.objects import get
 from tweet_dags.kubernetes.writes import ConflictError
 from tweet_dags.reconcile.config_map import hold_stream, release_hold
-from tweet_dags.reconcile.execute import apply_manifest, execute_hold
+from tweet_dags.reconcile.execute import apply_manifest, reconcile_hold
 from tweet_dags.reconcile.failures import last_error
 from tweet_dags.reconcile.observed import ObservedState, observe
 
 _log = logging.getLogger(__name__)
 OWNER = "rescore-gold"
 STREAM, JOB = "gold", "rescore"
-# The DAG run that applied the job. A job of an earlier run has scored with the model that was in production then.
+# Annotation with the DAG run that applied the job. A job of an earlier run may have scored with an older model version.
 _RUN = "tweet-sentiment/run"
 # The operator never submits again from these states.
 _ENDED = {"COMPLETED", "FAILED"}
@@ -41,21 +41,21 @@ def suspend_gold(reason: str, user: str | None) -> str:
         raise AirflowFailException(f"{STREAM} is {gold.hold}: trigger rescore_gold again when the hold is gone")
     if not gold.hold:
         hold_stream(cluster, gold, OWNER, f"{reason} ({user})" if user else reason)
-    return execute_hold(cluster, STREAM)
+    return reconcile_hold(cluster, STREAM)
 
 
 def gold_stopped() -> bool:
-    """Tell whether Gold is suspended and none of its pods remain; suspend it where it is not."""
+    """Tell whether Gold is suspended and none of its pods remain; suspend it if it is not."""
     cluster, gold = _observe(STREAM)
-    return _is_stopped(cluster, gold)
+    return _stop_gold(cluster, gold)
 
 
 def rescore_finished(since: str | None, run_id: str) -> bool:
-    """Tell whether the job has finished; start it where it is missing.
+    """Tell whether the job has finished; start it if it does not exist.
 
     Args:
         since: The first day to score again, as YYYY-MM-DD; None for the whole history.
-        run_id: The run of the DAG.
+        run_id: The id of the DAG run.
 
     Raises:
         AirflowException: if the job has failed. It is deleted, and a retry starts it again.
@@ -67,7 +67,7 @@ def rescore_finished(since: str | None, run_id: str) -> bool:
         _start_job(cluster, job, day, run_id)
         job = observe(cluster, JOB)
     _delete_without_hold(cluster, job)
-    return _has_finished(cluster, job, run_id)
+    return _poll_job(cluster, job, run_id)
 
 
 def gold_resumed() -> bool:
@@ -82,7 +82,7 @@ def gold_resumed() -> bool:
     gold = observe(cluster, STREAM)
     if gold.hold and gold.hold.owner == OWNER:
         release_hold(cluster, gold)
-    _log.info("%s: %s", STREAM, execute_hold(cluster, STREAM))
+    _log.info("%s: %s", STREAM, reconcile_hold(cluster, STREAM))
     return True
 
 
@@ -102,8 +102,8 @@ def _observe(name: str) -> tuple[Cluster, ObservedState]:
     return cluster, observed
 
 
-def _is_stopped(cluster: Cluster, gold: ObservedState) -> bool:
-    """Tell whether no driver of Gold runs or can start.
+def _stop_gold(cluster: Cluster, gold: ObservedState) -> bool:
+    """Suspend Gold if it is not; return whether no driver of Gold runs or can start.
 
     The operator reports SUSPENDED before the pods have ended. In any other state a submission may be under way.
     """
@@ -114,7 +114,7 @@ def _is_stopped(cluster: Cluster, gold: ObservedState) -> bool:
         return True
     if not gold.suspended:
         try:
-            _log.info("%s: %s", STREAM, execute_hold(cluster, STREAM))
+            _log.info("%s: %s", STREAM, reconcile_hold(cluster, STREAM))
         except ConflictError as conflict:
             _log.info("%s: %s", STREAM, conflict)
     return False
@@ -125,7 +125,7 @@ def _start_job(cluster: Cluster, job: ObservedState, since: date | None, run_id:
     if job.pods:
         _refuse_lost_nodes(job)
         _log.info("%s pods of an earlier job are still terminating", len(job.pods))
-    elif _is_stopped(cluster, observe(cluster, STREAM)):
+    elif _stop_gold(cluster, observe(cluster, STREAM)):
         apply_manifest(cluster, _with_arguments(job, since, run_id))
         _log.info("the SparkApplication %s is applied", JOB)
 
@@ -140,11 +140,14 @@ def _with_arguments(job: ObservedState, since: date | None, run_id: str) -> Obse
     return replace(job, desired={**desired, "metadata": metadata, "spec": spec})
 
 
-def _has_finished(cluster: Cluster, job: ObservedState, run_id: str) -> bool:
-    """Tell whether the job has finished for this run; delete a job that has failed, or was finished by another run."""
+def _poll_job(cluster: Cluster, job: ObservedState, run_id: str) -> bool:
+    """Return whether the job has finished for this run; delete a failed job, and a job that another run finished."""
     _refuse_lost_nodes(job)
     if job.state == "UNKNOWN":
-        raise AirflowFailException(f"the state of the driver is unknown, and it may still write; {last_error(job)}")
+        raise AirflowFailException(
+            f"the state of the driver of {JOB} is unknown, and it may still write: check its pod and node; "
+            f"{last_error(job)}"
+        )
     if job.state not in _ENDED:
         line = cluster.log_tail(job.driver, 1).strip()
         _log.info("%s", line or (pods.pending_reason(job.driver) if job.driver else "there is no driver yet"))
@@ -172,7 +175,8 @@ def _delete(cluster: Cluster, job: ObservedState) -> None:
 def _refuse_without_hold(gold: ObservedState) -> None:
     if not gold.hold or gold.hold.owner != OWNER:
         raise AirflowFailException(
-            f"{STREAM} is {gold.hold or 'not held'}: the rescore may write its tables only while {OWNER} holds it"
+            f"{STREAM} is {gold.hold or 'not held'}, and a rescore may run only while {OWNER} holds it: trigger "
+            "rescore_gold again once nobody else holds it"
         )
 
 
@@ -187,5 +191,8 @@ def _delete_without_hold(cluster: Cluster, job: ObservedState) -> None:
 
 
 def _refuse_lost_nodes(observed: ObservedState) -> None:
-    if lost := [reason for pod in observed.pods if (reason := pods.node_lost(pod, observed.now))]:
-        raise AirflowFailException(f"{'; '.join(lost)}; the pod may still write and is not ended by force")
+    if lost := [reason for pod in observed.pods if (reason := pods.why_node_lost(pod, observed.now))]:
+        raise AirflowFailException(
+            f"{'; '.join(lost)}; the pod may still write and is not ended by force: check the node, and delete the pod "
+            "if the node is gone for good"
+        )

@@ -19,8 +19,11 @@ class HealingLimits:
 
 
 def namespace() -> str:
-    """Return the namespace of the streams; raise `KeyError` where TWEETS_STREAMS_NAMESPACE is not set."""
-    return os.environ["TWEETS_STREAMS_NAMESPACE"]
+    """Return the namespace of the streams; raise `KeyError` if TWEETS_STREAMS_NAMESPACE is not set."""
+    try:
+        return os.environ["TWEETS_STREAMS_NAMESPACE"]
+    except KeyError:
+        raise KeyError("TWEETS_STREAMS_NAMESPACE is not set: set it to the chart's streams.namespace") from None
 
 
 def streams() -> list[str]:
@@ -29,7 +32,7 @@ def streams() -> list[str]:
 
 
 def healing_limits() -> HealingLimits:
-    """Return the limits of TWEETS_STUCK_SECONDS and TWEETS_FAILURES_PER_HOUR."""
+    """Return the limits that TWEETS_STUCK_SECONDS and TWEETS_FAILURES_PER_HOUR set."""
     return HealingLimits(
         stuck=timedelta(seconds=float(os.environ.get("TWEETS_STUCK_SECONDS", "300"))),
         failures=int(os.environ.get("TWEETS_FAILURES_PER_HOUR", "6")),

@@ -63,10 +63,10 @@ def test_an_unreadable_hold_is_a_hold() -> None:
 
 def test_a_start_ends_earlier_holds_only() -> None:
     hold, start = Hold("ann", "disk", "2026-11-25T11:00:00+00:00"), datetime(2026, 11, 25, 12, tzinfo=UTC)
-    assert ExpectedRestart("", start).ends(hold)
-    assert not ExpectedRestart("", None).ends(hold)
-    assert not ExpectedRestart("", start).ends(Hold("ann", "disk", "2026-11-25T13:00:00+00:00"))
-    assert not ExpectedRestart("", start).ends(Hold("ann", "disk"))
+    assert ExpectedRestart("", start).supersedes(hold)
+    assert not ExpectedRestart("", None).supersedes(hold)
+    assert not ExpectedRestart("", start).supersedes(Hold("ann", "disk", "2026-11-25T13:00:00+00:00"))
+    assert not ExpectedRestart("", start).supersedes(Hold("ann", "disk"))
 
 
 def test_the_copy_of_a_hold_counts_only_if_the_stream_was_not_started_since() -> None:

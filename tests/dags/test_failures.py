@@ -8,13 +8,13 @@ import pytest
 from tests.dags.observations import LIMITS, application, failures, later, manifest, observed, planned, progress
 from tweet_dags.reconcile.actions import ActionKind
 from tweet_dags.reconcile.annotations import ExpectedRestart
-from tweet_dags.reconcile.failures import count_failures, too_many_failures
+from tweet_dags.reconcile.failures import too_many_failures, update_failures
 from tweet_dags.reconcile.observed import SPEC_HASH
 from tweet_dags.reconcile.plan import plan
 
 
 def counted(**changes: Any) -> int:
-    return len(count_failures(observed(**changes)).failures)
+    return len(update_failures(observed(**changes)).failures)
 
 
 def recreated(submission: str) -> dict[str, Any]:
@@ -44,10 +44,10 @@ def test_a_submission_that_was_asked_for_is_no_failure() -> None:
 
 def test_failures_count_again_after_a_submission_that_was_asked_for() -> None:
     state = later(60, observed(), application=recreated("two"))
-    assert count_failures(state).failures == ()
+    assert update_failures(state).failures == ()
     resubmitted = application(submission="three")
     resubmitted["metadata"]["uid"] = "another"
-    assert len(count_failures(later(60, state, application=resubmitted)).failures) == 1
+    assert len(update_failures(later(60, state, application=resubmitted)).failures) == 1
 
 
 @pytest.mark.parametrize("edits", [5, 50])
@@ -56,7 +56,7 @@ def test_a_stream_that_is_changed_often_is_not_given_up(edits: int) -> None:
     for number in range(edits):
         state = later(20, state, application=application(submission=f"again {number}", generation=number + 2))
         assert planned(state) is ActionKind.NONE
-    assert not too_many_failures(replace(state, reconcile_state=count_failures(state)), LIMITS)
+    assert not too_many_failures(replace(state, reconcile_state=update_failures(state)), LIMITS)
 
 
 def test_failures_are_forgotten_after_an_hour_and_when_a_person_starts_the_stream() -> None:
@@ -66,7 +66,7 @@ def test_failures_are_forgotten_after_an_hour_and_when_a_person_starts_the_strea
         assert planned(state) is ActionKind.NONE
     restart = ExpectedRestart("", observed().now)
     state = observed(reconcile_state=failures(500, 400, 300, 200), expected_restart=restart)
-    assert count_failures(state).failures == ()
+    assert update_failures(state).failures == ()
 
 
 def test_the_last_error_of_a_driver_is_kept() -> None:

@@ -9,8 +9,8 @@ from tweet_dags.kubernetes.pods import (
     container_failure,
     is_finished_executor,
     is_orphaned,
-    node_lost,
     pending_reason,
+    why_node_lost,
 )
 
 INIT_FAILED: dict[str, Any] = {
@@ -95,12 +95,12 @@ def conditions(ready: str, containers: str) -> list[dict[str, str]]:
     ],
 )
 def test_a_pod_on_a_lost_node(pod: dict[str, Any], expected: bool) -> None:
-    assert bool(node_lost(pod, NOW)) is expected
+    assert bool(why_node_lost(pod, NOW)) is expected
 
 
 def test_an_unmet_readiness_gate_is_no_lost_node() -> None:
     pod = driver(conditions=conditions("False", "True")) | {"spec": {"readinessGates": [{"conditionType": "x"}]}}
-    assert node_lost(pod, NOW) == ""
+    assert why_node_lost(pod, NOW) == ""
 
 
 @pytest.mark.parametrize(

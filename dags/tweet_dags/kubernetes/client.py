@@ -1,7 +1,7 @@
 """The calls to the cluster's API, for the namespace of the streams.
 
-A write to an application or a pod carries the version that was read. Where the object has changed meanwhile, nothing is
-written and `ConflictError` is raised. The calls need these permissions in the namespace of the streams:
+A write to an application or a pod carries the resourceVersion that was read: if the object has changed since, nothing
+is written and `ConflictError` is raised. The calls need these permissions in the namespace of the streams:
 
 - ConfigMaps `stream-applications` and `job-pods`: get; `stream-applications`: patch (annotations only);
 - SparkApplications: get, create, patch, delete;
@@ -18,7 +18,7 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
 from tweet_dags.kubernetes.objects import Object, get
-from tweet_dags.kubernetes.writes import delete_unchanged, explain_errors, ignore_not_found
+from tweet_dags.kubernetes.writes import delete_options, explain_errors, ignore_not_found
 
 _SPARK_APPLICATIONS = {"group": "sparkoperator.k8s.io", "version": "v1beta2", "plural": "sparkapplications"}
 _TIMEOUT_SECONDS = 15
@@ -29,12 +29,12 @@ Annotations = Mapping[str, str | None]
 
 
 class ManifestNotFoundError(Exception):
-    """The chart has rendered no manifest of this name; the message says where it was looked for."""
+    """A ConfigMap of the chart, or a manifest in it, does not exist; the message names both."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The namespace of the streams on the cluster that Airflow runs in, or on the one of KUBECONFIG."""
+    """The namespace of the streams, on the cluster that Airflow runs in or else on the cluster of KUBECONFIG."""
 
     namespace: str
     core: client.CoreV1Api
@@ -43,7 +43,7 @@ class Cluster:
     @classmethod
     def connect(cls, namespace: str) -> "Cluster":
         """Return a client that authenticates as the pod's service account, or else by KUBECONFIG."""
-        # Not the provider's hook: importing it takes as long as a whole reconciliation, and six tasks a minute do it.
+        # Importing the hook of the Kubernetes provider takes as long as a whole reconciliation, in six tasks a minute.
         try:
             config.load_incluster_config()
         except config.ConfigException:
@@ -51,7 +51,7 @@ class Cluster:
         return cls(namespace, client.CoreV1Api(), client.CustomObjectsApi())
 
     def config_map(self, name: str) -> client.V1ConfigMap:
-        """Return the ConfigMap `name` of the chart; raise `ManifestNotFoundError` where it is missing."""
+        """Return the ConfigMap `name` of the chart; raise `ManifestNotFoundError` if it is missing."""
         try:
             return self.core.read_namespaced_config_map(name, self.namespace, _request_timeout=_TIMEOUT_SECONDS)
         except ApiException as error:
@@ -75,9 +75,9 @@ class Cluster:
     def annotate(
         self, config_map: str, annotations: Annotations, field_manager: str, version: str | None = None
     ) -> None:
-        """Set annotations of a ConfigMap; None removes one.
+        """Set annotations of a ConfigMap; the value None removes an annotation.
 
-        With `version`, its resourceVersion at the time of reading, a concurrent change raises `ConflictError`.
+        With `version`, the resourceVersion that was read, a concurrent change raises `ConflictError`.
         """
         metadata = {"annotations": annotations} | ({"resourceVersion": version} if version else {})
         with explain_errors(f"the ConfigMap {config_map}"):
@@ -99,13 +99,13 @@ class Cluster:
         return None
 
     def apply(self, manifest: Object, current: Object | None, field_manager: str, **options: str) -> None:
-        """Apply a SparkApplication server-side, over the `current` one if there is one."""
+        """Apply a SparkApplication server-side; `current` is the application that was read, None to create it."""
         version = {} if current is None else {"resourceVersion": get(current, "metadata", "resourceVersion")}
         body = {**manifest, "metadata": {**manifest["metadata"], **version}}
         self._patch(body["metadata"]["name"], body, field_manager, _content_type=_APPLY_PATCH, force=True, **options)
 
     def patch(self, current: Object | None, annotations: Annotations, spec: Object, field_manager: str) -> None:
-        """Change annotations and fields of the spec of the `current` SparkApplication; None removes one."""
+        """Change annotations and spec fields of the SparkApplication that was read; the value None removes a field."""
         name, version = (get(current, "metadata", key) for key in ("name", "resourceVersion"))
         body = {
             "metadata": {"annotations": annotations, "resourceVersion": version},
@@ -121,7 +121,7 @@ class Cluster:
                 **_SPARK_APPLICATIONS,
                 namespace=self.namespace,
                 name=name,
-                body=delete_unchanged(application),
+                body=delete_options(application),
                 _request_timeout=_TIMEOUT_SECONDS,
             )
 
@@ -139,13 +139,13 @@ class Cluster:
         name = get(pod, "metadata", "name")
         with ignore_not_found(), explain_errors(f"the pod {name}"):
             self.core.delete_namespaced_pod(
-                name, self.namespace, body=delete_unchanged(pod), _request_timeout=_TIMEOUT_SECONDS
+                name, self.namespace, body=delete_options(pod), _request_timeout=_TIMEOUT_SECONDS
             )
 
     def log_tail(self, pod: Object | None, lines: int) -> str:
-        """Return the last `lines` of the log of `pod`; '' where there is no pod, or no container has started."""
+        """Return the last `lines` of the log of `pod`; '' if there is no pod, or if it has no log yet."""
         try:
-            # Undecoded: the client would parse a log that looks like JSON.
+            # Read the raw response: the client would parse a log that looks like JSON.
             response = self.core.read_namespaced_pod_log(
                 get(pod, "metadata", "name"),
                 self.namespace,

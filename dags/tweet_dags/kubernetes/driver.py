@@ -1,4 +1,4 @@
-"""Query the progress endpoint of a driver, and tell a fault of the driver from a fault of the network."""
+"""Query the progress endpoint of a driver, and distinguish faults of the driver from faults of the network."""
 
 import http.client
 import json
@@ -43,7 +43,7 @@ class DriverResponse:
 
 
 def query_driver(driver: Object | None) -> DriverResponse | None:
-    """Return the response of a driver pod; None where there is no pod, or where it has no IP address yet."""
+    """Return the response of a driver pod; None if there is no pod, or if it has no IP address yet."""
     address = get(driver, "status", "podIP")
     return query_progress(str(address)) if address else None
 
@@ -51,7 +51,7 @@ def query_driver(driver: Object | None) -> DriverResponse | None:
 def query_progress(address: str, port: int = _PORT, timeout: float = _TIMEOUT_SECONDS) -> DriverResponse:
     """Request `/progress` from `address`; `timeout` is in seconds.
 
-    Not by urllib: it honours `http_proxy`, and would return the proxy's error as the driver's answer.
+    urllib honours `http_proxy`, and would return the proxy's error as the driver's answer: use `http.client` instead.
     """
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
@@ -68,7 +68,7 @@ def query_progress(address: str, port: int = _PORT, timeout: float = _TIMEOUT_SE
         except TimeoutError:
             return DriverResponse(ResponseStatus.TIMED_OUT, problem=f"no response within {timeout:.0f} s")
         except (OSError, http.client.HTTPException) as error:
-            # The driver is just ending, or a proxy closed the connection.
+            # The driver is terminating, or a proxy closed the connection.
             return _unreachable(f"the connection to {address}:{port} broke: {error!r}")
     finally:
         connection.close()

@@ -13,11 +13,11 @@ _KEPT = timedelta(minutes=5)
 _STARTING = {"PodInitializing", "ContainerCreating"}
 
 
-def node_lost(pod: Object, now: datetime) -> str:
+def why_node_lost(pod: Object, now: datetime) -> str:
     """Return why the node of `pod` seems to be lost, or ''. The pod's processes may still be running.
 
-    For a node that does not respond, the cluster sets the pod's condition Ready to Unknown or to False. A kubelet sets
-    it to False too, but only while a container is not ready, which it reports in ContainersReady.
+    When a node stops responding, the control plane sets the pod's condition Ready to Unknown or False, and leaves
+    ContainersReady as it was. A kubelet that responds sets both to False.
     """
     ready, containers = _condition(pod, "Ready"), _condition(pod, "ContainersReady")
     gates = get(pod, "spec", "readinessGates")
@@ -35,16 +35,16 @@ def node_lost(pod: Object, now: datetime) -> str:
 
 
 def is_finished_executor(pod: Object) -> bool:
-    """Tell whether `pod` is an executor that has ended: it writes nothing more, and nothing has to wait for it."""
+    """Tell whether `pod` is an executor that has ended. It writes nothing more, so nothing waits for its deletion."""
     executor = get(pod, "metadata", "labels", "spark-role") == "executor"
     finished = get(pod, "status", "phase") in {"Succeeded", "Failed"} and get(pod, "status", "reason") != "NodeLost"
     return executor and finished
 
 
 def is_orphaned(executor: Object, driver: Object | None, now: datetime) -> bool:
-    """Tell whether a finished executor has no driver that would delete it, and has been readable for long enough.
+    """Tell whether a finished executor has lost its driver, and its log has been readable for five minutes.
 
-    Kubernetes does not collect the executors of a killed driver: the operator makes the application their owner, too.
+    Kubernetes does not garbage-collect the executors of a killed driver: the application owns them too.
     """
     owners = {owner.get("uid") for owner in get(executor, "metadata", "ownerReferences") or []}
     finished_at = [
@@ -66,7 +66,7 @@ def pending_reason(pod: Object) -> str:
 
 
 def container_failure(pod: Object | None) -> str:
-    """Return why a container of `pod` failed or cannot start; '' where no reason is known.
+    """Return why a container of `pod` failed or cannot start; '' if no reason is known.
 
     Init containers come first: while one of them fails, the main containers only wait.
     """

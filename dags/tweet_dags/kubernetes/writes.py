@@ -18,10 +18,10 @@ class RejectedError(Exception):
     """The cluster rejected a write; the message has its reason."""
 
 
-def delete_unchanged(read: Object | None) -> client.V1DeleteOptions:
-    """Return the options that delete the object `read`, but neither a later version nor a successor of the same name.
+def delete_options(read: Object | None) -> client.V1DeleteOptions:
+    """Return options that delete exactly the object `read`: no later version, and no new object of the same name.
 
-    The API server answers 409 Conflict where uid or resourceVersion differ.
+    The API server answers 409 Conflict if uid or resourceVersion differ.
     """
     uid, version = (get(read, "metadata", name) for name in ("uid", "resourceVersion"))
     return client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=uid, resource_version=version))

@@ -1,10 +1,10 @@
 """A reconciler for the streams: compare the observed state with the desired state, plan one action, execute it.
 
 - `observed`: what the cluster holds for a stream, and what its driver answers.
-- The desired state is the manifest that the chart has rendered, and the `Hold` of whoever has stopped the stream.
+- The desired state is the manifest that the chart has rendered; a `Hold` on the stream suspends it.
 - `plan` maps both to one `Action`, without calls, clock or Airflow; `operator_states` does so for each state that the
   Spark operator reports, `failures` counts failures, and `spec_drift` compares specs.
-- `execute` carries the action out.
-- `annotations` and `config_map` keep holds and the reconcile state on the cluster, so Airflow may lose its database.
+- `execute` executes the action.
+- `annotations` and `config_map` store holds and the reconcile state on the cluster, so Airflow may lose its database.
 - `tasks` are the tasks of the DAG `keep_streams_running`.
 """

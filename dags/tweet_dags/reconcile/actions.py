@@ -12,8 +12,8 @@ class ActionKind(Enum):
     APPLY = "apply"
     # Change an annotation, so that the operator processes the application again.
     REQUEUE = "requeue"
-    # Delete the application if a dry run shows that it would be accepted again. A later pass applies it, once its pods
-    # are gone.
+    # Delete the application, if a dry run shows that the cluster accepts the new one. A later pass applies the new one,
+    # once the pods are gone.
     RECREATE = "recreate"
     SUSPEND = "suspend"
     RESUME = "resume"
@@ -46,7 +46,7 @@ class Action:
     alert: bool = False
 
 
-# An action, and the condition on which the next pass may depend.
+# An action, and the condition to remember for the next pass.
 Step = tuple[Action, Condition]
 
 
@@ -60,6 +60,6 @@ def act(kind: ActionKind, reason: str, condition: Condition = Condition.NONE, al
     return Action(kind, reason, alert), condition
 
 
-def seconds(duration: timedelta) -> str:
+def format_seconds(duration: timedelta) -> str:
     """Format a duration, such as `61 s`."""
     return f"{duration.total_seconds():.0f} s"

@@ -27,8 +27,8 @@ class ReconcileState:
 
     Attributes:
         submission: The operator's id of the last submission observed.
-        generation: The application and the generation of its spec that were submitted, as `uid/generation`. A second
-            submission of the same generation is a failure.
+        generation: The uid of the application and the generation of its spec that were last submitted, as
+            `uid/generation`. A second submission of the same generation is a failure.
         failures: When the failures of the last hour were observed.
         condition: The condition that the last pass saw, and the uid of the driver or application that it applies to.
         since: When that condition was first observed.
@@ -56,7 +56,7 @@ class ReconcileState:
 
     @classmethod
     def from_json(cls, text: str | None) -> "ReconcileState":
-        """Parse stored text. Unreadable text counts as empty: at most an hour of history is lost."""
+        """Parse stored text. Unreadable text counts as empty, which loses at most an hour of history."""
         fields = _fields(text)
         try:
             return cls(
@@ -99,11 +99,11 @@ class Hold:
 
 @dataclass(frozen=True)
 class ExpectedRestart:
-    """A restart that a person asked for, and that is no failure.
+    """A restart that a person requested, which does not count as a failure.
 
     Attributes:
-        submission: The submission that the person wants to end.
-        at: When the person asked; earlier failures no longer count.
+        submission: The operator's id of the submission that the restart ends.
+        at: When the person requested it; earlier failures no longer count.
     """
 
     submission: str = ""
@@ -115,7 +115,7 @@ class ExpectedRestart:
 
     @classmethod
     def from_json(cls, text: str | None) -> "ExpectedRestart":
-        """Parse stored text; an unreadable time counts as none."""
+        """Parse stored text; an unreadable time counts as missing."""
         fields = _fields(text)
         try:
             at = datetime.fromisoformat(fields["at"]) if fields.get("at") else None
@@ -123,8 +123,8 @@ class ExpectedRestart:
             at = None
         return cls(str(fields.get("submission") or ""), at)
 
-    def ends(self, hold: Hold) -> bool:
-        """Tell whether the stream was started after `hold` began, so that `hold` is a stale copy."""
+    def supersedes(self, hold: Hold) -> bool:
+        """Tell whether a person has started the stream since `hold` began, so that `hold` is a stale copy."""
         try:
             return self.at is not None and datetime.fromisoformat(hold.since) <= self.at
         except (ValueError, TypeError):
@@ -132,11 +132,11 @@ class ExpectedRestart:
 
 
 def effective_hold(original: str | None, copy: str | None, restart: ExpectedRestart) -> Hold | None:
-    """Return the hold of the ConfigMap, or else its copy on the application unless the stream was started since."""
+    """Return the hold on the ConfigMap, or else the copy on the application, unless `restart` supersedes the copy."""
     if hold := Hold.from_json(original):
         return hold
     hold = Hold.from_json(copy)
-    return None if hold is None or restart.ends(hold) else hold
+    return None if hold is None or restart.supersedes(hold) else hold
 
 
 def _fields(text: str | None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def save_reconcile_state(cluster: "Cluster", stream: str, state: ReconcileState)
 
 
 def hold_stream(cluster: "Cluster", observed: ObservedState, owner: str, reason: str) -> Hold:
-    """Write a hold, which forbids everybody else to start the stream; suspending the application is a second step.
+    """Write a hold, which keeps others from starting the stream. The caller then suspends the application.
 
     Raises:
         ConflictError: if the ConfigMap has changed since `observed` was read.
@@ -44,6 +44,6 @@ def release_hold(cluster: "Cluster", observed: ObservedState) -> None:
 
 
 def expect_restart(cluster: "Cluster", observed: ObservedState) -> None:
-    """Record that the end of the current submission is wanted, and that earlier failures no longer count."""
+    """Record that the next restart is requested: it is not a failure, and earlier failures no longer count."""
     restart = ExpectedRestart(observed.submission, datetime.now(UTC))
     cluster.annotate(CONFIG_MAP, {EXPECTED_RESTART_KEY + observed.name: restart.to_json()}, FIELD_MANAGER)

@@ -44,10 +44,10 @@ def execute(cluster: Cluster, observed: ObservedState, action: Action) -> None:
             _give_up(cluster, observed, action.reason)
 
 
-def execute_hold(cluster: Cluster, stream: str) -> str:
-    """Suspend, resume or apply an application after its hold has changed; return what was done, or why nothing was.
+def reconcile_hold(cluster: Cluster, stream: str) -> str:
+    """Suspend, resume or apply an application according to its hold; return what was done, or why nothing was done.
 
-    Every other action is left to `keep_streams_running`.
+    Leave every other action to `keep_streams_running`.
     """
     observed = observe(cluster, stream)
     action, _ = plan(observed, settings.healing_limits())
@@ -82,8 +82,8 @@ def delete_orphaned_executors(cluster: Cluster, observed: ObservedState) -> None
 
 
 def _recreate(cluster: Cluster, observed: ObservedState) -> None:
-    # If the cluster rejected the manifest, or the operator's webhook were down, the stream would stay deleted. The dry
-    # run finds both before the deletion.
+    # A dry run first: if the cluster rejects the manifest, or the operator's webhook is down, the stream must not be
+    # deleted.
     apply_manifest(cluster, observed, dry_run="All")
     cluster.delete(observed.application)
 

@@ -10,16 +10,15 @@ from tweet_dags.reconcile.observed import ObservedState
 from tweet_dags.settings import HealingLimits
 
 _WINDOW = timedelta(hours=1)
-# Covers two passes: the first that sees a new submission may find the operator still submitting.
+# Two passes: the first pass that sees a new submission may find the operator still submitting.
 _RECENT = timedelta(seconds=90)
 
 
-def count_failures(observed: ObservedState) -> ReconcileState:
-    """Return the reconcile state with the failures of the last hour, including one that this pass sees first.
+def update_failures(observed: ObservedState) -> ReconcileState:
+    """Return the reconcile state with the failures of the last hour; add one if this pass is the first to see it.
 
-    A failure is a submission that the operator made by itself. A new application and a new generation of its spec were
-    asked for: by the chart, by a person, by an edit, or by the reconciler that reverts the edit. So was the end of a
-    driver that a person restarted.
+    A new submission is a failure unless it was requested: by a new application or a new generation of its spec (from
+    the chart, an edit, or the reconciler that reverts the edit), or by a person who restarted the driver.
     """
     last, restart = observed.reconcile_state, observed.expected_restart
     failures = tuple(
@@ -42,13 +41,13 @@ def too_many_failures(observed: ObservedState, limits: HealingLimits) -> bool:
 
 
 def just_failed(observed: ObservedState) -> bool:
-    """Tell whether the last failure is so recent that a stream which is still starting has not recovered from it."""
+    """Tell whether the last failure is recent: a stream that is still starting has not recovered from it."""
     failures = observed.reconcile_state.failures
     return bool(failures) and observed.now - failures[-1] <= _RECENT
 
 
 def last_error(observed: ObservedState) -> str:
-    """Return the last error as the driver, its pod and the operator report it."""
+    """Return the last error that the driver, its pod and the operator report."""
     reports = {
         "the driver's last error": observed.reconcile_state.last_error,
         "its pod": pods.container_failure(observed.driver),

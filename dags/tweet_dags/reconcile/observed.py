@@ -37,7 +37,7 @@ class ObservedState:
         application: The SparkApplication, or None.
         pods: Its driver and executors, including those that are terminating.
         finished_executors: Its executors that have ended; they are not in `pods`.
-        response: The response of the driver; None where it has no IP address yet.
+        response: The response of the driver; None if it has no IP address yet.
         hold: Who has stopped the stream, or None.
         expected_restart: The last restart that a person asked for.
         reconcile_state: What the last pass of the reconciler left.
@@ -89,22 +89,22 @@ class ObservedState:
         """Return this state with the response of the driver."""
         return replace(self, response=response)
 
-    def qualify(self, condition: Condition) -> str:
-        """Return the text that stores `condition`, with the uid of the driver, or of the application without one.
+    def condition_key(self, condition: Condition) -> str:
+        """Return the stored form of `condition`: its value, and the uid of the driver, or else of the application.
 
-        The uid makes the condition start again with the next driver or application.
+        Because of the uid, the condition starts again with the next driver or application.
         """
         uid = get(self.driver or self.application, "metadata", "uid")
         return f"{condition.value} {uid}" if condition.value else ""
 
-    def lasting(self, condition: Condition) -> timedelta | None:
-        """Return how long `condition` has lasted; None where the last pass did not see it."""
+    def duration_of(self, condition: Condition) -> timedelta | None:
+        """Return how long `condition` has lasted; None if the last pass did not see it."""
         last = self.reconcile_state
-        return self.now - last.since if last.since and last.condition == self.qualify(condition) else None
+        return self.now - last.since if last.since and last.condition == self.condition_key(condition) else None
 
 
 def observe(cluster: "Cluster", stream: str) -> ObservedState:
-    """Read the state of `stream`, and query its driver; raise `ManifestNotFoundError` where the chart lacks it."""
+    """Read the state of `stream`, and query its driver; raise `ManifestNotFoundError` if the chart lacks it."""
     config_map = cluster.config_map(CONFIG_MAP)
     desired = cluster.manifest(config_map, stream)
     application = cluster.application(stream)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from tweet_dags.kubernetes import pods
 from tweet_dags.kubernetes.driver import DriverResponse, ResponseStatus
 from tweet_dags.kubernetes.objects import get
-from tweet_dags.reconcile.actions import ActionKind, Condition, Step, act, no_action, seconds
+from tweet_dags.reconcile.actions import ActionKind, Condition, Step, act, format_seconds, no_action
 from tweet_dags.reconcile.failures import just_failed, last_error, too_many_failures
 from tweet_dags.reconcile.observed import SPEC_HASH, ObservedState, spec_hash
 from tweet_dags.settings import HealingLimits
@@ -45,14 +45,16 @@ def plan_for_submission(observed: ObservedState) -> Step:
     name = f"{name} ({last_error(observed)})" if failed else name
     if observed.driver is not None:
         return no_action(f"{name}: the operator is working on it", alert=failed)
-    if (lasting := observed.lasting(Condition.REQUEUED)) is not None:
-        if lasting < _NO_DRIVER_LIMIT:
-            return no_action(f"{name} without a driver; requeued {seconds(lasting)} ago", Condition.REQUEUED, failed)
+    if (duration := observed.duration_of(Condition.REQUEUED)) is not None:
+        if duration < _NO_DRIVER_LIMIT:
+            return no_action(
+                f"{name} without a driver; requeued {format_seconds(duration)} ago", Condition.REQUEUED, failed
+            )
         return act(ActionKind.RECREATE, f"{name} without a driver after a requeue; recreating it", alert=failed)
-    lasting = observed.lasting(Condition.NO_DRIVER)
-    if lasting is None or lasting < _NO_DRIVER_LIMIT:
+    duration = observed.duration_of(Condition.NO_DRIVER)
+    if duration is None or duration < _NO_DRIVER_LIMIT:
         return no_action(f"{name}, no driver yet", Condition.NO_DRIVER, failed)
-    reason = f"{name} without a driver for {seconds(lasting)}; requeueing it"
+    reason = f"{name} without a driver for {format_seconds(duration)}; requeueing it"
     return act(ActionKind.REQUEUE, reason, Condition.REQUEUED, failed)
 
 
@@ -73,7 +75,7 @@ def plan_for_state(observed: ObservedState, limits: HealingLimits) -> Step:
 def _plan_for_pending_driver(observed: ObservedState, limits: HealingLimits) -> Step:
     if too_many_failures(observed, limits) and just_failed(observed):
         return _give_up(observed)
-    alert = (observed.lasting(Condition.DRIVER_PENDING) or timedelta()) > _PENDING_LIMIT
+    alert = (observed.duration_of(Condition.DRIVER_PENDING) or timedelta()) > _PENDING_LIMIT
     reason = pods.pending_reason(observed.driver or {})
     return no_action(f"the driver is pending: {reason}", Condition.DRIVER_PENDING, alert)
 
@@ -94,10 +96,10 @@ def _plan_for_running_driver(observed: ObservedState, limits: HealingLimits) -> 
     if get(observed.driver, "metadata", "deletionTimestamp"):
         return no_action("the driver is terminating")
     if get(observed.driver, "metadata", "labels", SPEC_HASH) != spec_hash(observed.desired):
-        lasting = observed.lasting(Condition.OLD_SPEC)
-        if lasting is None or lasting < _OLD_SPEC_LIMIT:
+        duration = observed.duration_of(Condition.OLD_SPEC)
+        if duration is None or duration < _OLD_SPEC_LIMIT:
             return no_action("the driver runs an old spec", Condition.OLD_SPEC)
-        return act(ActionKind.RECREATE, f"the driver has run an old spec for {seconds(lasting)}; recreating it")
+        return act(ActionKind.RECREATE, f"the driver has run an old spec for {format_seconds(duration)}; recreating it")
     response = observed.response
     if response is None:
         return no_action("the driver has no IP address yet")
@@ -124,18 +126,18 @@ def _plan_for_progress(observed: ObservedState, response: DriverResponse, limits
 
 
 def _plan_for_unreachable_driver(observed: ObservedState, response: DriverResponse, limits: HealingLimits) -> Step:
-    # A fault of the network is not the driver's. The kubelet probes the driver too, from its own node.
-    alert = (observed.lasting(Condition.UNREACHABLE) or timedelta()) > limits.stuck
+    # The network is at fault, not the driver. If the driver hangs as well, the kubelet's probe ends it.
+    alert = (observed.duration_of(Condition.UNREACHABLE) or timedelta()) > limits.stuck
     reason = f"the driver cannot be reached ({response.problem}) and is left alone: check the network policies"
     return no_action(reason, Condition.UNREACHABLE, alert)
 
 
 def _plan_for_silent_driver(observed: ObservedState, response: DriverResponse, limits: HealingLimits) -> Step:
     # One condition for both statuses: a driver that hangs may refuse connections or time out.
-    lasting = observed.lasting(Condition.NO_RESPONSE) or timedelta()
-    if lasting < limits.stuck:
+    duration = observed.duration_of(Condition.NO_RESPONSE) or timedelta()
+    if duration < limits.stuck:
         return no_action(f"the driver does not answer yet: {response.status.value}", Condition.NO_RESPONSE)
-    reason = f"the driver has not answered for {seconds(lasting)} ({response.status.value})"
+    reason = f"the driver has not answered for {format_seconds(duration)} ({response.status.value})"
     return _restart_driver(observed, limits, reason)
 
 
@@ -152,7 +154,7 @@ def _give_up(observed: ObservedState, reason: str = "") -> Step:
 
 
 def _submission_retry_at(observed: ObservedState) -> datetime | None:
-    """Return when the operator retries a failed submission: attempts times the retry interval after the last one."""
+    """Return when the operator retries a failed submission: after the number of attempts times the retry interval."""
     last = get(observed.application, "status", "lastSubmissionAttemptTime")
     interval = get(observed.application, "spec", "restartPolicy", "onSubmissionFailureRetryInterval")
     attempts = get(observed.application, "status", "submissionAttempts")

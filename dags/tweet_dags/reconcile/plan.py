@@ -12,7 +12,7 @@ from tweet_dags.kubernetes import pods
 from tweet_dags.kubernetes.objects import get
 from tweet_dags.reconcile.actions import Action, ActionKind, Condition, Step, act, no_action
 from tweet_dags.reconcile.annotations import Hold, ReconcileState
-from tweet_dags.reconcile.failures import count_failures, last_error
+from tweet_dags.reconcile.failures import last_error, update_failures
 from tweet_dags.reconcile.observed import ObservedState
 from tweet_dags.reconcile.operator_states import KNOWN_STATES, plan_for_state, plan_for_submission, submission_under_way
 from tweet_dags.reconcile.spec_drift import find_spec_drift
@@ -24,32 +24,36 @@ _DELETION_DEADLINE = timedelta(minutes=5)
 
 def plan(observed: ObservedState, limits: HealingLimits) -> tuple[Action, ReconcileState]:
     """Return the action to execute now, and the reconcile state to save once it is executed."""
-    observed = replace(observed, reconcile_state=count_failures(observed))
+    observed = replace(observed, reconcile_state=update_failures(observed))
     action, condition = _plan(observed, limits)
     return action, _with_condition(observed, condition)
 
 
 def _with_condition(observed: ObservedState, condition: Condition) -> ReconcileState:
-    state, text = observed.reconcile_state, observed.qualify(condition)
+    state, text = observed.reconcile_state, observed.condition_key(condition)
     if not text:
         return replace(state, condition="", since=None)
     return replace(state, condition=text, since=state.since if text == state.condition else observed.now)
 
 
 def _plan(observed: ObservedState, limits: HealingLimits) -> Step:
-    """Check first for states that forbid every action, then for a person's hold, then for changes of the chart."""
+    """Check first for states that forbid every action, then for a hold, then for changes of the chart."""
     application = observed.application
     if application is None:
         return _plan_without_application(observed)
-    if observed.driver and (reason := pods.node_lost(observed.driver, observed.now)):
-        return no_action(f"{reason}; the driver may still be writing and is not ended by force", alert=True)
+    if observed.driver and (reason := pods.why_node_lost(observed.driver, observed.now)):
+        advice = "check the node, and delete the driver's pod if the node is gone for good"
+        return no_action(f"{reason}; the driver may still be writing and is not ended by force: {advice}", alert=True)
     if since := get(application, "metadata", "deletionTimestamp"):
         overdue = observed.now - datetime.fromisoformat(since) > _DELETION_DEADLINE
         blockers = ", ".join(get(application, "metadata", "finalizers") or []) or "its pods"
-        return no_action(f"being deleted since {since}; waiting for {blockers}", alert=overdue)
+        return no_action(
+            f"the deletion of the SparkApplication began at {since}; waiting for {blockers}", alert=overdue
+        )
     if observed.state not in KNOWN_STATES:
         # UNKNOWN, or a state of a later version of the operator.
-        return no_action(f"{observed.state}: the state of the driver is unknown; {last_error(observed)}", alert=True)
+        unknown = f"{observed.state}: the state of the driver is unknown, and it may still be writing"
+        return no_action(f"{unknown}; check its pod and node; {last_error(observed)}", alert=True)
     if observed.hold:
         return _plan_for_hold(observed, observed.hold)
     if submission_under_way(observed):
@@ -64,12 +68,14 @@ def _plan(observed: ObservedState, limits: HealingLimits) -> Step:
 
 
 def _plan_without_application(observed: ObservedState) -> Step:
-    if lost := [reason for pod in observed.pods if (reason := pods.node_lost(pod, observed.now))]:
-        return no_action(f"deleted, but {'; '.join(lost)}; nothing is ended by force", alert=True)
+    if lost := [reason for pod in observed.pods if (reason := pods.why_node_lost(pod, observed.now))]:
+        advice = "check the node, and delete the pod if the node is gone for good"
+        reason = f"the SparkApplication is deleted, but {'; '.join(lost)}; nothing is ended by force: {advice}"
+        return no_action(reason, alert=True)
     if observed.pods:
-        return no_action(f"deleted; {len(observed.pods)} of its pods are still terminating")
+        return no_action(f"the SparkApplication is deleted; {len(observed.pods)} of its pods are still terminating")
     if observed.hold:
-        return no_action(f"{observed.hold}; there is no SparkApplication, and none is created")
+        return no_action(f"{observed.hold}; there is no SparkApplication, and none is created during a hold")
     return act(ActionKind.APPLY, "there is no SparkApplication; applying it")
 
 
@@ -83,6 +89,6 @@ def _plan_for_hold(observed: ObservedState, hold: Hold) -> Step:
 
 def _plan_for_suspended(observed: ObservedState) -> Step:
     if observed.chart_changed:
-        # A resume would start the old spec, which may be the reason for the stop, only to replace it at once.
+        # A resume would start the old spec, which may be why the stream was stopped.
         return act(ActionKind.RECREATE, "suspended without a hold, and the chart has changed; recreating it")
     return act(ActionKind.RESUME, "suspended without a hold; resuming it")

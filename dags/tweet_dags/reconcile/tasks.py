@@ -1,6 +1,7 @@
-"""The tasks of `keep_streams_running`: each observes one stream, plans an action, and executes its share.
+"""The tasks of `keep_streams_running`.
 
-A task leaves the actions of the other tasks to them. It saves the reconcile state only when it has executed the action.
+Each task observes one stream and plans an action. `heal` executes restarts of drivers and gives streams up, and `apply`
+executes all other actions. A task saves the reconcile state only after it has executed the action.
 """
 
 import logging
@@ -28,11 +29,11 @@ _RECREATE_SECONDS, _POLL_SECONDS = 45.0, 2.0
 def apply(stream: str) -> str:
     """Bring the application in line with the chart and its hold; return what was done.
 
-    While an application is being recreated, the task waits up to 45 s for the end of its pods and applies the new one:
-    the next run would come up to a minute later.
+    While an application is being recreated, wait up to 45 s for the end of its pods and apply the new one: the next run
+    may be a minute away.
 
     Raises:
-        AirflowFailException: if a person has to act.
+        AirflowFailException: if a person must act; the message says why.
     """
     began, reasons = time.monotonic(), []
     while True:
@@ -50,7 +51,7 @@ def apply(stream: str) -> str:
     try:
         delete_orphaned_executors(cluster, observed)
     except (ConflictError, RejectedError) as error:
-        # They occupy no resources; the next run tries again.
+        # Finished executors occupy no resources; the next run tries again.
         _log.warning("%s", error)
     return "; then ".join(dict.fromkeys(reasons))
 
@@ -79,7 +80,7 @@ def heal(stream: str) -> str:
 
 
 def _is_being_recreated(observed: ObservedState, action: Action) -> bool:
-    """Tell whether only the old application, or its pods, delay the next apply."""
+    """Tell whether the next apply waits only for the deletion of the old application and its pods."""
     deleted = observed.application is None or get(observed.application, "metadata", "deletionTimestamp")
     return action.kind is ActionKind.RECREATE or bool(deleted and observed.pods and not observed.hold)
 
