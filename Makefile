@@ -1,4 +1,4 @@
-# Every target installs what it needs. Requirements: Python 3.11 to 3.13, and Java 17 or 21.
+# Every target installs the packages that it needs. Requirements: Python 3.11 to 3.13, and Java 17 or 21.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -31,7 +31,7 @@ install-train: .venv/.train ## install training, export and evaluation too (torc
 run: .venv/.run .jars/.archive ## run the live demo on this machine: tweets, streams, registry and dashboard
 	@exec $(RUN) tweet-sentiment demo --home $(DEMO) --port $(PORT)
 
-test: .venv/.test ## lint, types, import contracts and all tests of this machine but the long ones
+test: .venv/.test ## lint, types, import contracts, and all tests that need no cluster, torch, Airflow or helm
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
@@ -51,7 +51,7 @@ test-chart: .venv/.test ## test the rendered chart; needs helm
 test-cluster: .venv/.train ## install on the cluster of KUBECONFIG, inject every failure, uninstall
 	$(RUN) pytest -m cluster -x -s --durations=0 tests/cluster
 
-test-endurance: .venv/.train ## on the cluster of KUBECONFIG: outages that last for minutes; about ten minutes
+test-endurance: .venv/.train ## on the cluster of KUBECONFIG, inject outages that last for minutes; takes about ten minutes
 	$(RUN) pytest -m endurance -x -s --durations=0 tests/cluster
 
 test-terraform: check-terraform .venv/.dev ## test the Terraform modules, then apply and destroy both examples on moto
@@ -67,10 +67,10 @@ check-terraform:
 values: ## print chart values for an applied example: make -s values EXAMPLE=production TAG=1.0.0 > values.yaml
 	@set -o pipefail; terraform -chdir=terraform/examples/$(EXAMPLE) output -json | $(PYTHON) terraform/values.py $(if $(TAG),--tag $(TAG))
 
-chaos: .venv/.test ## kill the streams 200 times at random instants and check every total
+chaos: .venv/.test ## kill the streams 200 times at random instants; no tweet may be lost or counted twice
 	$(RUN) pytest -m chaos -s
 
-fuzz: .venv/.test ## read 100,000 damaged documents and check that none costs another one
+fuzz: .venv/.test ## read 100,000 damaged documents and check that none affects another document
 	$(RUN) python -m tests.fuzz
 
 bench: .venv/.train ## measure the figures of docs/benchmarks.md on this machine; installs torch
@@ -109,13 +109,13 @@ clean: ## remove the demo's data and everything that was installed
 	@$(RUN) python -m spark_apps.session
 	@touch $@
 
-# Spark's classes, loaded and verified once: the JVM of the demo maps them instead.
+# A class-data sharing archive: the demo's JVM maps Spark's classes instead of loading and verifying them.
 .jars/.archive: .venv/.run
 	@echo "creating a class archive that shortens each start of the demo (200 MB, about a minute, first run only)"
 	@$(RUN) python -m spark_apps.demo.jvm
 	@touch $@
 
-# Enough for tests that start no Spark.
+# For tests that do not start Spark.
 .venv/.dev: uv.lock pyproject.toml $(if $(filter .uv/%,$(UV)),$(UV))
 	@$(SYNC) || { echo "error: cannot install the packages (see above): the first run needs the network" >&2; exit 2; }
 	@touch $@
