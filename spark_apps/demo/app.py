@@ -151,7 +151,7 @@ class _Registration(threading.Thread):
 
     def __init__(self, registry: str, view: TerminalView, stop: threading.Event) -> None:
         super().__init__(daemon=True)
-        self.error: UserError | None = None
+        self.error: Exception | None = None
         self._registry = registry
         self._view = view
         self._stop_demo = stop
@@ -162,7 +162,7 @@ class _Registration(threading.Thread):
         try:
             Registry(self._registry, _REGISTRY_SECONDS).ensure_production(BUNDLED)
             self._view.finish(MODEL.key)
-        except UserError as error:
+        except Exception as error:  # the main thread raises it
             self.error = error
             self._stop_demo.set()
 

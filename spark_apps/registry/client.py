@@ -1,8 +1,8 @@
 """The registered model in an MLflow registry: its versions, and the version in production.
 
-A version that passed its gates has the tag `passed`; a rollback adds the tag `withdrawn`. The alias `production` points
-at the highest version that is `passed` and not `withdrawn`. Each move is recorded
-as a tag on the version that the alias moves to.
+A version that passed its gates has the tag `passed`; a rollback adds the tag `withdrawn` to the versions that it skips.
+The alias `production` points at the highest version that is `passed` and not `withdrawn`. Each move of the alias is
+recorded as a tag of the version that it moves to.
 
 MLflow aliases have no compare-and-set. A release therefore writes the tags, moves the alias, and reads the tags again:
 of two concurrent releases the higher version wins, whichever finishes last.
@@ -28,8 +28,10 @@ from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings
 
 BUNDLED = Path(__file__).parents[2] / "models" / MODEL_NAME
 
-# Timeout of a download in multiples of the registry timeout: a model is 60 MB, other answers are a few bytes.
+# Timeout of a download in multiples of the registry timeout: a model has 60 MB, other answers have a few bytes.
 _DOWNLOAD_TIMEOUT_FACTOR = 24
+# The first request also imports MLflow, which takes seconds.
+_IMPORT_SECONDS = 30
 # MLflow's error codes for a missing alias and for a missing model.
 _NOT_FOUND = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}
 
@@ -37,7 +39,7 @@ T = TypeVar("T")
 
 
 class RegistryError(ModelError):
-    """The registry is not reachable, or does not have the version."""
+    """The registry does not answer, refuses a request, or does not have the version."""
 
 
 class NoProductionError(RegistryError):
@@ -48,17 +50,17 @@ class Registry:
     """The registered model in one MLflow registry."""
 
     def __init__(self, uri: str, timeout: float) -> None:
-        """Connect at the first request.
+        """Create a client that connects at the first request.
 
         Args:
             uri: URI of an MLflow server, or sqlite:///….
-            timeout: seconds after which a request fails; a download may take longer.
+            timeout: seconds after which a request fails; the first request and downloads may take longer.
         """
         os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
         self.uri = uri
         self._timeout = timeout
         self._client: Any = None
-        # A request runs in a thread, so that the timeout also covers SQLite waiting for a lock.
+        # Requests run in a thread, so that the timeout also ends the wait for a lock of SQLite.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="registry")
         self._pending: Future[Any] | None = None
 
@@ -108,12 +110,12 @@ class Registry:
         ]
 
     def version(self, name: str) -> Version:
-        """Return the version with the number or the alias `name`."""
+        """Return the version with the number or the alias `name`; raise `RegistryError` if there is none."""
         versions = self.versions()
         version = next((version for version in versions if name == version.version or name in version.aliases), None)
         if version is None:
             known = ", ".join(version.version for version in versions) or "none"
-            raise RegistryError(f"{MODEL_NAME} has no version {name!r} in the registry {self.uri}; there are: {known}")
+            raise RegistryError(f"{MODEL_NAME} has no version {name!r} in the registry {self.uri}: it has {known}")
         return version
 
     def set_alias(self, alias: str, version: str) -> None:
@@ -130,7 +132,7 @@ class Registry:
         return dict(self._request(lambda client: client.get_registered_model(MODEL_NAME)).tags)
 
     def tag_model(self, key: str, value: object) -> None:
-        """Set a tag of the registered model, as JSON."""
+        """Set a tag of the registered model; the value is written as JSON."""
         text = json.dumps(value, ensure_ascii=False)
         self._request(lambda client: client.set_registered_model_tag(MODEL_NAME, key, text))
 
@@ -139,12 +141,18 @@ class Registry:
         self._request(lambda client: client.delete_registered_model_tag(MODEL_NAME, key))
 
     def promote(self, version: str, by: str, why: str) -> str:
-        """Tag `version` as passed and move `production`; return the highest passed version that is not withdrawn."""
+        """Tag `version` as passed and move `production`; return the version that is in production then.
+
+        That is the highest passed version that is not withdrawn: a concurrent release of a higher version wins.
+        """
         self.tag(version, PASSED, {"at": _now(), "by": by, "why": why})
         return self._move_production(by, why)
 
     def roll_back(self, target: str, by: str, why: str) -> str:
-        """Withdraw all passed versions above `target`, and move `production` to `target`; return that version."""
+        """Withdraw all passed versions above `target`, and move `production`; return the version in production then.
+
+        That is `target`, unless a higher version passes its gates meanwhile.
+        """
         for version in self.versions():
             if int(version.version) > int(target) and version.may_be_production:
                 self.tag(version.version, WITHDRAWN, {"at": _now(), "by": by, "why": why})
@@ -156,15 +164,17 @@ class Registry:
         """Move `production` to the version that the tags select, and record the move; return the version."""
         while True:
             versions = self.versions()
-            winner = next((version for version in versions if version.may_be_production), None)
-            if winner is None:
-                raise RegistryError(f"the registry {self.uri} has no version that may be in production: release one")
-            if PRODUCTION in winner.aliases:
-                return winner.version
+            target = next((version for version in versions if version.may_be_production), None)
+            if target is None:
+                raise RegistryError(
+                    f"every version of {MODEL_NAME} in the registry {self.uri} is refused or withdrawn: release one"
+                )
+            if PRODUCTION in target.aliases:
+                return target.version
             before = next((version.version for version in versions if PRODUCTION in version.aliases), None)
-            move = {"from": before, "to": winner.version, "by": by, "why": why}
-            self.tag(winner.version, f"{MOVED}{_now()}", move)
-            self.set_alias(PRODUCTION, winner.version)
+            move = {"from": before, "to": target.version, "by": by, "why": why}
+            self.tag(target.version, f"{MOVED}{_now()}", move)
+            self.set_alias(PRODUCTION, target.version)
 
     def log_gates(self, version: str, figures: Mapping[str, float], report: object) -> None:
         """Log figures as metrics and `report` as gates.json to the MLflow run that registered `version`."""
@@ -178,9 +188,13 @@ class Registry:
         self._request(write)
 
     def download(self, version: str, folder: Path) -> Path:
-        """Download the files of `version` into `folder`, and verify their checksums; an existing folder is kept.
+        """Download the files of `version` to `folder`, and verify their checksums; do nothing if `folder` exists.
 
-        The folder appears only once all files are complete.
+        The folder appears only once all files are complete. Return it.
+
+        Raises:
+            RegistryError: the registry does not answer, or the version has no description.
+            ModelError: a file is missing or damaged.
         """
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -198,7 +212,11 @@ class Registry:
         return str(file.parent)
 
     def download_artifacts(self, uri: str, folder: Path) -> Path:
-        """Download the artifacts `runs:/<run>/<path>` into `folder`; return the folder of the artifacts."""
+        """Download the artifacts `runs:/<run>/<path>` into `folder`; return the folder of the artifacts inside it.
+
+        Raises:
+            RegistryError: the artifacts do not exist or are not a folder, or the registry does not answer.
+        """
         try:
             path = Path(self._request(lambda _: _download(uri, folder), _DOWNLOAD_TIMEOUT_FACTOR))
         except RegistryError as error:
@@ -208,13 +226,24 @@ class Registry:
         return path
 
     def register(self, folder: Path) -> str:
-        """Register the model in `folder` as a new version, and move the alias `staging` to the version.
+        """Register the model in `folder` as a new version, move the alias `staging` to it, and return the version.
 
-        The version is a pyfunc model: `mlflow.pyfunc.load_model("models:/tweet-sentiment@production")` predicts labels.
+        The version is a pyfunc model: `mlflow.pyfunc.load_model("models:/tweet-sentiment@staging")` loads it.
+
+        Raises:
+            ModelError: a file in `folder` is missing or damaged.
+            RegistryError: the registry does not answer.
         """
         description = Description.read(folder)
         description.check_model(folder)
-        version = log_model(self._request(ensure_experiment), description, folder)
+        experiment = self._request(ensure_experiment)
+        try:
+            # In this thread, without a timeout: the upload of a model takes longer than a request.
+            version = log_model(experiment, description, folder)
+        except ModuleNotFoundError:
+            raise
+        except Exception as error:  # see `_request`
+            raise self._error(error) from error
         self.tag(version, "sha256", description.sha256)
         self.set_alias(STAGING, version)
         return version
@@ -227,28 +256,37 @@ class Registry:
             return self.promote(self.register(folder), getpass.getuser(), "the first version")
 
     def _request(self, call: Callable[[Any], T], timeout_factor: int = 1) -> T:
-        """Run `call` with the client in the thread; raise `RegistryError` after the timeout or on any error."""
+        """Run `call` with the MLflow client in the thread, and return its result.
+
+        Args:
+            call: the request.
+            timeout_factor: the timeout of this request, in multiples of the registry timeout.
+
+        Raises:
+            RegistryError: the request fails or times out, or a request that timed out before is still running.
+        """
         if self._pending is not None and not self._pending.done():
             raise RegistryError(f"a previous request to the registry {self.uri} is still pending: try again later")
         future = self._thread.submit(self._run, call)
         self._pending = future
+        seconds = self._timeout * timeout_factor
         try:
-            # The first request also imports MLflow, which takes seconds.
-            timeout = self._timeout * timeout_factor + (30 if self._client is None else 0)
-            return future.result(timeout)
+            return future.result(seconds + (_IMPORT_SECONDS if self._client is None else 0))
         except FutureTimeoutError:
-            seconds = self._timeout * timeout_factor
             raise RegistryError(f"the registry {self.uri} did not answer within {seconds:g} s") from None
-        except ModelError:
+        except (ModelError, ModuleNotFoundError):
             raise
         except Exception as error:  # MLflow passes on the exceptions of its stores and of its HTTP library
-            raise RegistryError(f"the registry {self.uri}: {first_line(error)[:300]}") from error
+            raise self._error(error) from error
+
+    def _error(self, error: Exception) -> RegistryError:
+        return RegistryError(f"the registry {self.uri} failed: {first_line(error)[:300]}")
 
     def _run(self, call: Callable[[Any], T]) -> T:
         if self._client is None:
             import mlflow
 
-            # Some functions of MLflow use only the global registry.
+            # Some functions of MLflow ignore the client and use the global URIs.
             mlflow.set_tracking_uri(self.uri)
             mlflow.set_registry_uri(self.uri)
             self._client = connect(self.uri, self._timeout)

@@ -1,4 +1,4 @@
-"""Connects to MLflow and finds the experiment of the model."""
+"""Connects to MLflow, and creates the experiment of the model."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ def connect(uri: str, timeout: float) -> Any:
         uri: URI of an MLflow server, or sqlite:///….
         timeout: seconds after which an HTTP request fails.
     """
-    # MLflow reads these variables at each request; with its defaults a request to a stopped server blocks for minutes.
+    # MLflow reads these variables at each request. With its defaults, a request to a stopped server blocks for minutes.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(timeout)))
     # With a server, MLflow prints the URL of each run to stdout, which commands reserve for their result.

@@ -16,8 +16,10 @@ from spark_apps.settings import MODEL_NAME
 def log_model(experiment: str, description: Description, folder: Path) -> str:
     """Log the model in `folder` to a new MLflow run, register it, and return its version.
 
+    Uses MLflow's global tracking and registry URIs, because `mlflow.pyfunc.log_model` takes no client.
+
     Args:
-        experiment: id of the experiment for the run. MLflow's global registry is used.
+        experiment: id of the experiment for the run.
         description: description of the model; it lists the files to log.
         folder: folder of the model.
     """
@@ -31,7 +33,8 @@ def log_model(experiment: str, description: Description, folder: Path) -> str:
             shutil.copyfile(folder / file, files / file)
         logged = mlflow.pyfunc.log_model(
             name="model",
-            # "Models from code": MLflow stores a copy of this file with the version, and runs the copy to load it.
+            # "Models from code": MLflow stores a copy of this file with the version, and runs the copy to load the
+            # model.
             python_model=str(Path(__file__).with_name("pyfunc_model.py")),
             artifacts={"model": str(files)},
             signature=_signature(),

@@ -1,6 +1,6 @@
-"""Resolves the folder of a model or of labelled tweets: a path, runs:/…, models:/… or the bundled model.
+"""Resolves a path, runs:/… or models:/… to the folder of a model or of labelled tweets.
 
-Downloads go to a temporary folder, which exists for as long as the context manager is open.
+Downloads go to a temporary folder, which exists until the context manager exits.
 """
 
 import re
@@ -22,6 +22,8 @@ _MODEL_URI = re.compile(r"models:/(?P<name>[^@/]+)(?:@(?P<alias>[^@/]+)|/(?P<ver
 def fetch_folder(source: str, registry: Registry | None) -> Iterator[str]:
     """Download `runs:/<run>/<path>` from `registry` and yield the folder; yield any other `source` unchanged.
 
+    A `source` may also be a Hugging Face id, so the result is a string.
+
     Raises:
         ModelError: the URI is malformed, or names artifacts that do not exist.
     """
@@ -29,7 +31,7 @@ def fetch_folder(source: str, registry: Registry | None) -> Iterator[str]:
         yield source
         return
     if not _RUN_URI.fullmatch(source):
-        raise ModelError(f"{source} does not name artifacts: write runs:/<run>/<path>, as `model upload` prints it")
+        raise ModelError(f"{source} is not a URI of artifacts: write runs:/<run>/<path>, as `model upload` prints it")
     if registry is None:
         raise ModelError(f"{source} is stored in a registry: name the registry with --registry (or TWEETS_REGISTRY)")
     with tempfile.TemporaryDirectory(prefix=f"{MODEL_NAME}-") as scratch:
@@ -64,7 +66,8 @@ def fetch_model(model: str | None, registry: Registry | None) -> Iterator[Path]:
         uri = _MODEL_URI.fullmatch(model)
         if uri is None or uri["name"] != MODEL_NAME:
             raise ModelError(
-                f"--model {model}: write models:/{MODEL_NAME}@{PRODUCTION} or models:/{MODEL_NAME}/<version>"
+                f"--model {model} does not name a version of {MODEL_NAME}: write models:/{MODEL_NAME}@{PRODUCTION} or "
+                f"models:/{MODEL_NAME}/<version>"
             )
         if registry is None:
             raise ModelError(

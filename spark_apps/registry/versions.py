@@ -23,6 +23,7 @@ class Version:
 
     @property
     def has_passed(self) -> bool:
+        """Whether the version passed its gates, even if it was withdrawn later."""
         return PASSED in self.tags
 
     @property

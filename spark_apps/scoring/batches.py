@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 # vector units idle.
 _BATCH_TOKENS = 512
 
-# The number of a text and its token ids.
+# The row of a text in the result, and its token ids.
 TokenisedText = tuple[int, list[int]]
-# The numbers of the texts in a batch, and the inputs of the model.
+# The rows of the texts in a batch, and the inputs of the model, each of shape (texts, length).
 Batch = tuple[list[int], dict[str, NDArray[np.int64]]]
 
 
 def batches(texts: list[TokenisedText]) -> Iterator[Batch]:
-    """Group `texts` into batches of similar length, longest first; yield the numbers of the texts and the model inputs.
+    """Group texts into batches of similar length, longest first; yield their rows and the inputs of the model.
 
-    A batch is padded to its longest text. With texts sorted by length, 2 % of the tokens are padding; with lengths
-    rounded up to fixed sizes it was 15 %.
+    A batch is padded to its longest text. With texts sorted by length, 2 % of the tokens are padding; batches of a few
+    fixed lengths would have 15 %.
     """
     batch: list[TokenisedText] = []
     for text in sorted(texts, key=lambda text: -len(text[1])):
@@ -38,4 +38,4 @@ def _pad(texts: list[TokenisedText]) -> Batch:
     for row, (_, tokens) in enumerate(texts):
         ids[row, : len(tokens)] = tokens
         mask[row, : len(tokens)] = 1
-    return [number for number, _ in texts], {"input_ids": ids, "attention_mask": mask}
+    return [row for row, _ in texts], {"input_ids": ids, "attention_mask": mask}

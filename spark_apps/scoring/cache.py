@@ -28,8 +28,14 @@ class PredictionCache:
     ) -> tuple[Probabilities, list[bool]]:
         """Return the predictions for `texts`, and for each text whether its prediction was reused.
 
-        `score` is called once, with the distinct texts that are not cached. A new `version` empties the cache: within
-        a batch, no stream returns to an earlier version.
+        Args:
+            version: the model of `score`. Another version than in the previous call empties the cache, because streams
+                do not return to an earlier version within a batch.
+            texts: texts to score; a repetition within `texts` is reused, too.
+            score: called at most once, with the distinct texts that are not cached.
+
+        Returns:
+            Probabilities of shape (len(texts), 3), and one boolean for each text.
         """
         if version != self._version:
             self._predictions.clear()

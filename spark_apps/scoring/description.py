@@ -10,10 +10,11 @@ from spark_apps.errors import UserError
 from spark_apps.labels import LABELS
 
 MODEL_FILE, TOKENIZER_FILE, DESCRIPTION_FILE = "model.onnx", "tokenizer.json", "description.json"
-# The same model with float16 weights, beside an int8 model: used where int8 arithmetic gives wrong results.
+# Beside an int8 model, the same model with float16 weights, for processors on which int8 arithmetic overflows.
 FALLBACK_FILE = "fallback.onnx"
-# The word embeddings, two thirds of a compact model: external data of both model files.
+# The word embeddings, two thirds of a compact model: ONNX external data that both model files share.
 EMBEDDINGS_FILE = "embeddings.bin"
+# The text normalisation of `scoring.text.normalise`.
 NORMALISATION = "tweeteval"
 
 
@@ -34,8 +35,15 @@ class ModelVersion:
 class Description:
     """The content of `description.json`.
 
-    `labels` are in the order of the model's outputs. `max_length` is in tokens. `checksums` has the SHA-256 of each
-    model file.
+    Attributes:
+        labels: the labels, in the order of the model's outputs.
+        normalisation: name of the text normalisation; only `NORMALISATION` is supported.
+        max_length: number of tokens to which the scorer truncates a text.
+        base_model: name of the model that was fine-tuned.
+        precision: `fp32`, `fp16` or `int8`.
+        metrics: agreement with torch, and figures on the validation split.
+        provenance: how the model was trained.
+        checksums: SHA-256 of each file but the description, by name; older models omit the tokenizer.
     """
 
     labels: tuple[str, ...]

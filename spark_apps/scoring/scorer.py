@@ -1,8 +1,8 @@
-"""Score tweets with an exported model folder. Needs only ONNX Runtime, tokenizers and numpy."""
+"""Score tweets with an exported model. Needs only ONNX Runtime, tokenizers and numpy."""
 
 import logging
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +20,28 @@ from spark_apps.scoring.text import normalise
 _CUDA = "CUDAExecutionProvider"
 
 _log = logging.getLogger(__name__)
-# Number of texts that are tokenised while the texts before them are scored.
+# A chunk of this many texts is tokenised while the previous chunk is scored.
 _CHUNK_TEXTS = 2048
 
 
 class Scorer:
-    """A loaded and warmed-up model. Not thread-safe: call `score` from one thread at a time."""
+    """A loaded and warmed-up model. Not thread-safe: call `score` from one thread at a time.
+
+    Attributes:
+        description: description of the model.
+        precision: `fp32`, `fp16` or `int8`, as the model runs here: `fp16` if the fallback of an int8 model is in use.
+    """
 
     def __init__(self, folder: Path, threads: int, before_run: Callable[[], None] = lambda: None) -> None:
-        """Load the model in `folder` to run on `threads` cores, or on a GPU; raise `ModelError` if loading fails.
+        """Load the model in `folder`, and warm it up.
 
-        `before_run` is called before each run of the model, on a part of the texts.
+        Args:
+            folder: folder of an exported model.
+            threads: number of cores for the session; a GPU is used if there is one.
+            before_run: called before each run of the session, which scores one batch.
+
+        Raises:
+            ModelError: a file is missing or damaged, or the model cannot be loaded.
         """
         self._before_run = before_run
         self.description = Description.read(folder)
@@ -47,7 +58,7 @@ class Scorer:
             raise ModelError(f"the model in {folder} cannot be loaded ({error}): export the model again") from error
 
     def _load(self, folder: Path, threads: int) -> None:
-        """Open the model and warm it up, so that no tweet waits for the slower first call of a session."""
+        """Open the session and warm it up: the first run of a session is slower, and no tweet should wait for it."""
         has_fallback = FALLBACK_FILE in self.description.checksums
         if has_fallback and _CUDA in onnxruntime.get_available_providers():
             # ONNX Runtime has no CUDA kernels for int8 matrix products and would run each of them on the CPU.
@@ -56,7 +67,7 @@ class Scorer:
                 self.precision = "fp16"
                 self.score(self_check.TEXTS)
                 return
-        # No GPU in use; a GPU build of the library gets here too, if the machine has no GPU.
+        # This line is also reached with a GPU build of ONNX Runtime on a machine without a GPU.
         self._session = open_session(folder / MODEL_FILE, threads)
         if has_fallback:
             self._check_int8(folder, threads)
@@ -64,7 +75,7 @@ class Scorer:
             self.score(self_check.TEXTS)
 
     def _check_int8(self, folder: Path, threads: int) -> None:
-        """Score the check texts of an int8 model; switch to the float model if the probabilities differ."""
+        """Score the check texts with the int8 model; switch to the fallback if the probabilities differ."""
         difference = self_check.difference(folder, self.score)
         if difference:
             _log.warning("using float32 instead of the int8 model in %s on this processor: %s", folder, difference)
@@ -78,26 +89,31 @@ class Scorer:
 
     def score_normalised(self, texts: Sequence[str]) -> Probabilities:
         """Return the probabilities of texts that are already normalised; identical texts are scored once."""
-        unique = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-        scores = np.empty((len(unique), len(LABELS)), np.float32)
-        # Sorted by length in characters, which predicts the number of tokens, so that the texts of a chunk are similar.
-        rows = sorted(unique.items(), key=lambda item: len(item[0]))
-        chunks = [rows[start : start + _CHUNK_TEXTS] for start in range(0, len(rows), _CHUNK_TEXTS)]
-        # Tokenise one chunk while the previous chunk is scored. `map` would tokenise all chunks at once.
-        pending = [self._tokenise_pool.submit(self._tokenise, chunk) for chunk in chunks[:1]]
-        for next_chunk in [*chunks[1:], None]:
-            if not pending:
-                break
-            tokens = pending.pop().result()
-            if next_chunk is not None:
-                pending.append(self._tokenise_pool.submit(self._tokenise, next_chunk))
-            for numbers, inputs in batches(tokens):
-                scores[numbers] = self._run(inputs)
-        return scores[[unique[text] for text in texts]]
+        rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+        probabilities = np.empty((len(rows), len(LABELS)), np.float32)
+        # The length in characters predicts the number of tokens: sorted texts make batches with little padding.
+        by_length = sorted(rows.items(), key=lambda item: len(item[0]))
+        chunks = [by_length[start : start + _CHUNK_TEXTS] for start in range(0, len(by_length), _CHUNK_TEXTS)]
+        for tokenised in self._tokenise_ahead(chunks):
+            for batch_rows, inputs in batches(tokenised):
+                probabilities[batch_rows] = self._run(inputs)
+        return probabilities[[rows[text] for text in texts]]
 
-    def _tokenise(self, rows: list[tuple[str, int]]) -> list[TokenisedText]:
-        encoded = self._tokenizer.encode_batch_fast([text for text, _ in rows])
-        return [(row, encoding.ids) for (_, row), encoding in zip(rows, encoded, strict=True)]
+    def _tokenise_ahead(self, chunks: Sequence[Sequence[tuple[str, int]]]) -> Iterator[list[TokenisedText]]:
+        """Yield each chunk tokenised; the next one is tokenised meanwhile, and no more than that one."""
+        previous: Future[list[TokenisedText]] | None = None
+        for chunk in chunks:
+            future = self._tokenise_pool.submit(self._tokenise, chunk)
+            if previous is not None:
+                yield previous.result()
+            previous = future
+        if previous is not None:
+            yield previous.result()
+
+    def _tokenise(self, chunk: Sequence[tuple[str, int]]) -> list[TokenisedText]:
+        """Tokenise a chunk of texts, each with its row in the result."""
+        encoded = self._tokenizer.encode_batch_fast([text for text, _ in chunk])
+        return [(row, encoding.ids) for (_, row), encoding in zip(chunk, encoded, strict=True)]
 
     def _run(self, inputs: dict[str, NDArray[np.int64]]) -> Probabilities:
         self._before_run()
@@ -108,18 +124,18 @@ class Scorer:
 
 
 def open_session(model: Path | bytes, threads: int) -> onnxruntime.InferenceSession:
-    """Return a session for `model`, a file or a serialised model, on `threads` cores, or on the GPU if there is one."""
+    """Open a session for `model`, a file or a serialised model: on the GPU if there is one, else on `threads` cores."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     # Spinning idle threads would compete with Spark's threads for the cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # ONNX Runtime keeps a memory pattern for each input shape for the life of the session, and shapes vary here.
+    # A session keeps a memory pattern for each input shape, and nearly every batch has a different shape.
     options.enable_mem_pattern = False
     preferred = (_CUDA, "CPUExecutionProvider")
     providers = [name for name in preferred if name in onnxruntime.get_available_providers()]
     if _CUDA in providers:
-        # The CUDA libraries are Python packages, outside the search path of the system.
+        # The CUDA libraries are Python packages, outside the linker's search path.
         onnxruntime.preload_dlls()
     return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=providers)

@@ -1,8 +1,8 @@
-"""Check that an int8 model gives the same probabilities on this processor as where it was exported.
+"""Check that an int8 model gives the same probabilities on this processor as on the one that exported it.
 
-A processor without VNNI adds pairs of 8-bit products in 16 bits. The sums overflow: labels change without any error.
-Therefore a file with the probabilities of 24 texts accompanies the model, and each process that loads the model scores
-the texts again.
+A processor without VNNI adds pairs of 8-bit products in 16 bits. The sums overflow, and labels change without an error.
+The model folder therefore has a check file: 24 texts with the probabilities from the export. Each process that loads
+the model scores these texts again.
 """
 
 import json
@@ -14,9 +14,9 @@ import numpy as np
 from spark_apps.scoring.probabilities import Probabilities
 
 CHECK_FILE = "check.json"
-# Largest accepted difference of a probability. Without overflow only rounding differs: on one processor the composition
-# of a batch changes a probability by less than 0.0001; two processors with VNNI were not compared. On an emulated
-# Haswell, where products overflow, the difference was 0.025.
+# Largest accepted difference of a probability. Without overflow, only rounding differs: on one processor, the
+# composition of a batch changes a probability by less than 0.0001. On an emulated Haswell, where products overflow, the
+# difference is 0.025. The difference between two processors with VNNI has not been measured.
 TOLERANCE = 0.01
 
 # Invented texts: short, long and empty, all three labels, emoji, capitals, other languages.
@@ -59,7 +59,7 @@ def write(folder: Path, score: Callable[[Sequence[str]], Probabilities]) -> None
 
 
 def difference(folder: Path, score: Callable[[Sequence[str]], Probabilities]) -> str:
-    """Return how the results of `score` differ from the check file in `folder`; empty if they are within TOLERANCE."""
+    """Describe how the results of `score` differ from the check file in `folder`; "" if they are within TOLERANCE."""
     stored = json.loads((folder / CHECK_FILE).read_text(encoding="utf-8"))
     expected = np.array(stored["probabilities"], np.float32)
     actual = score(stored["texts"])

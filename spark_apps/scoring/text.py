@@ -9,7 +9,7 @@ import re
 _MENTION = re.compile(r"(?<![\w@])@\w+")
 _LINK = re.compile(r"https?://\S+|www\.\S+", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
-# A model reads a few hundred tokens, which is far less text than this. Normalising more costs time and memory only.
+# Far more text than the tokens that a model reads: a longer text would only cost time and memory.
 _MAX_CHARACTERS = 5_000
 
 

@@ -25,9 +25,9 @@ from spark_apps.scoring.scorer import Scorer
 
 ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
-# Rows per task. With larger tasks a batch would show no progress for minutes, for example in a rescore of large files.
+# Rows per task. Finished tasks count as progress: with larger tasks, a rescore would show none for minutes.
 _TASK_ROWS = 4_000
-# Rows scored at a time. A worker that returns them shows that it makes progress.
+# Rows scored at a time. Rows that a worker returns count as progress, too.
 _PART_ROWS = 1_000
 # The columns that scoring adds, with their Spark SQL types.
 ADDED_COLUMNS = {
@@ -39,18 +39,18 @@ ADDED_COLUMNS = {
     "scored_at": "TIMESTAMP",
     "cached": "BOOLEAN",
 }
-# `load_model` runs beside the streams: one of the two packs the model, the other waits for the archive.
+# `load_model` may run while a stream scores: one of them packs the model, the other waits for the archive.
 _distributing = threading.Lock()
 
 
 def add_sentiment(tweets: DataFrame, model: ModelVersion) -> DataFrame:
     """Score the column `full_text` with `model`; return the rows with ADDED_COLUMNS.
 
-    `cached` tells whether the prediction is that of an earlier, identical text. Identical texts are sent to the same
-    task, so they are scored once. Counting the rows first costs a job, and allows tasks of a limited size.
+    `cached` is true if the prediction is reused from an identical text. Identical texts go to the same task, where they
+    are scored once. Counting the rows first costs a job, but bounds the size of the tasks.
 
-    Each core runs its own session: for short texts, two sessions with one thread have a higher throughput than one
-    session with two threads.
+    Each task runs its own session with `spark.task.cpus` threads, 1 by default: for short texts, two sessions with one
+    thread have a higher throughput than one session with two threads.
     """
     spark = tweets.sparkSession
     archive = _distribute(spark, model)
@@ -65,10 +65,7 @@ def add_sentiment(tweets: DataFrame, model: ModelVersion) -> DataFrame:
 
 
 def worker_functions(spark: SparkSession, model: ModelVersion) -> tuple[ArrowFunction, Callable[[], Scorer]]:
-    """Return the function with which `add_sentiment` scores the column `full_text`, and one that loads the model.
-
-    Both run in a Python worker.
-    """
+    """Return two functions for a Python worker: one scores batches as `add_sentiment` does, one loads the model."""
     archive, threads = _distribute(spark, model), _threads(spark)
     return _scorer(archive, threads), partial(worker.load, archive, threads)
 
@@ -78,6 +75,8 @@ def _threads(spark: SparkSession) -> int:
 
 
 def _scorer(archive: str, threads: int) -> ArrowFunction:
+    """Return the function for `mapInArrow`; it leaves the columns `model` and `model_version` null."""
+
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in _parts(batches):
             texts = [text or "" for text in batch.column("full_text").to_pylist()]
@@ -100,6 +99,7 @@ def _scorer(archive: str, threads: int) -> ArrowFunction:
 
 
 def _parts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Split batches into parts of _PART_ROWS rows."""
     with limits_removed_after():
         for batch in batches:
             for start in range(0, batch.num_rows, _PART_ROWS):
@@ -110,7 +110,7 @@ def load_model(spark: SparkSession, model: ModelVersion) -> set[str]:
     """Start the Python workers and load `model` in each of them, before the first micro-batch needs them.
 
     Returns:
-        The precisions in which the workers score, such as `int8`; see `Scorer.precision`.
+        The `Scorer.precision` of the workers, such as {"int8"}.
     """
     archive = _distribute(spark, model)
     threads = _threads(spark)
@@ -129,9 +129,9 @@ def load_model(spark: SparkSession, model: ModelVersion) -> set[str]:
 def _distribute(spark: SparkSession, model: ModelVersion) -> str:
     """Send the model files to every executor, once per model; return the name of their folder in the workers.
 
-    The name contains a hash of the content, because two registries may both have a version 1.
+    The name contains a hash of the model, because two registries may both have a version 1.
     """
-    # The description has the checksums of the model files, but not of the tokenizer file in every model.
+    # The description has the checksums of the model files; in older models, it has none of the tokenizer file.
     content = b"".join((model.folder / file).read_bytes() for file in (DESCRIPTION_FILE, TOKENIZER_FILE))
     name = f"{model.name}-{hashlib.sha256(content).hexdigest()[:16]}"
     context = spark.sparkContext
@@ -149,5 +149,5 @@ def _distribute(spark: SparkSession, model: ModelVersion) -> str:
 
 @cache
 def _archive_folder() -> tempfile.TemporaryDirectory[str]:
-    """Return the folder of the model archives. Executors fetch from it at their first task, so it exists until exit."""
+    """Return the folder of the model archives, which exists until exit: executors may start and fetch them later."""
     return tempfile.TemporaryDirectory(prefix="tweet-sentiment-packed-")

@@ -1,7 +1,7 @@
 """State that a Python worker keeps between micro-batches: the loaded model and the cached predictions.
 
-Spark pickles the function that it sends to workers. The function imports this module by name, so the module's state
-outlives the task.
+Spark pickles the function of a task, and would pickle state in it, too. State in this module, which the function
+imports by name, outlives the task.
 """
 
 import os
@@ -27,14 +27,20 @@ def _forget() -> None:
     _cache, _scorer = PredictionCache(_CACHED_TEXTS), None
 
 
-# The threads of a scorer end with a fork.
+# A forked child has no copies of the scorer's threads: it must load the model itself.
 os.register_at_fork(after_in_child=_forget)
 
 
 def score(archive: str, threads: int, texts: Sequence[str]) -> tuple[Probabilities, list[bool]]:
-    """Return the probabilities of `texts`, and for each text whether its prediction came from the cache.
+    """Score texts with the model in `archive`.
 
-    `archive` is the name under which Spark distributed the model. The model runs on `threads` cores.
+    Args:
+        archive: name of the model's folder in the workers, from `udf._distribute`.
+        threads: number of cores on which the model runs.
+        texts: texts as in `full_text`, not normalised.
+
+    Returns:
+        The probabilities of `texts`, and for each text whether its prediction is reused from an identical text.
     """
     scorer = load(archive, threads)
     normalised = [normalise(text) for text in texts]
@@ -45,6 +51,6 @@ def load(archive: str, threads: int) -> Scorer:
     """Return the scorer of the model in `archive`; load the model unless this worker has loaded it before."""
     global _scorer
     if _scorer is None or _scorer[0] != archive:
-        # If loading the new model fails, the old model stays.
+        # Assigned only after loading: if the new model fails to load, the worker keeps the old one.
         _scorer = (archive, Scorer(Path(SparkFiles.get(archive)), threads, limit_cpu_time))
     return _scorer[1]

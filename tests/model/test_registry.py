@@ -145,7 +145,7 @@ def test_upload_prints_the_uri_that_evaluate_reads(server: tuple[str, subprocess
     assert re.fullmatch("runs:/[0-9a-f]{32}/tweets", uri)
     metrics = json.loads(model("evaluate", "--data", uri, "--json").stdout)
     assert metrics["data"]["name"] == "tweets" and metrics["data"]["rows"] == 30
-    for wrong, error in ((uri + "s", "cannot be downloaded"), ("runs:/1/../2", "does not name artifacts")):
+    for wrong, error in ((uri + "s", "cannot be downloaded"), ("runs:/1/../2", "is not a URI of artifacts")):
         refused = model("evaluate", "--data", wrong)
         assert refused.exit_code == 2 and error in refused.stderr, refused.stderr
         assert wrong in refused.stderr

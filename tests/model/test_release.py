@@ -82,7 +82,7 @@ def test_a_release_goes_to_production_and_is_rolled_back(data: Path, tmp_path: P
     for words in ("production, staging", "ibm-granite/granite-embedding-30m-english", "agreement_with_torch", "int8"):
         assert words in told, told
     unknown = model("describe", registry, "7")
-    assert unknown.exit_code == 2 and "no version '7'" in unknown.output and "there are: 2, 1" in unknown.output
+    assert unknown.exit_code == 2 and "no version '7'" in unknown.output and "it has 2, 1" in unknown.output
 
 
 def bundled(_: Path) -> Path:
