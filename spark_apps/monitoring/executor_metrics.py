@@ -1,4 +1,4 @@
-"""Reads the executor metrics from Spark's UI in the driver; the UI itself is not reachable from the cluster."""
+"""Reads the metrics of the executors from Spark's UI in the driver, which Prometheus cannot reach itself."""
 
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ def fetch(spark_ui: str | None) -> bytes | None:
     """
     if spark_ui is None:
         return None
-    # The host in the URL is the driver's service, which may not resolve in this pod.
+    # The URL names the driver's service, which may not resolve inside the driver's pod.
     connection = HTTPConnection("127.0.0.1", urlsplit(spark_ui).port, timeout=_TIMEOUT_SECONDS)
     try:
         connection.request("GET", _PAGE)

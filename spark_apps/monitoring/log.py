@@ -1,4 +1,4 @@
-"""Log lines in JSON: one per micro-batch or other unit of work, for the log collector of a cluster."""
+"""Log lines in JSON, one per micro-batch or other event, for the log collector of a cluster."""
 
 import json
 from collections.abc import Mapping
@@ -11,8 +11,9 @@ from spark_apps.streaming.stream import BatchReport
 def batch_line(report: BatchReport) -> str:
     """Return a finished micro-batch as one JSON object.
 
-    The object has one key per count. `seconds` and `lag` are in seconds. For a stream without a model, `cached` and
-    `model_version` are null, and `model_problem` is empty. `lag` is null where unknown.
+    The object has a key for each count of the stream. `seconds` is the duration of the batch. `lag`, also in seconds,
+    is null if it is unknown. For a stream without a model, `cached` and `model_version` are null, and `model_problem`
+    is empty.
     """
     result = report.result
     return event_line(

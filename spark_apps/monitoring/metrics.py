@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from spark_apps.streaming.stream import BatchReport
 
-# Upper bounds of the histogram's buckets.
-_SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300)
+# Upper bounds of the buckets of `batch_seconds`.
+_BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300)
 # Prefix of all metric names.
 _PREFIX = "tweet_sentiment"
 
@@ -16,7 +16,7 @@ class Metrics:
     """The metrics of the streams of one process, labelled by stream."""
 
     def __init__(self, layers: Sequence[str]) -> None:
-        """Register the metrics; the time of the start is labelled by each of `layers`."""
+        """Register the metrics, and set the start time of each of `layers` to now."""
         self.registry = CollectorRegistry()
         self._version: str | None = None
         self._read = self._counter(
@@ -29,7 +29,7 @@ class Metrics:
             f"{_PREFIX}_batch_seconds",
             "Duration of the micro-batches with input rows.",
             ["stream"],
-            buckets=_SECONDS,
+            buckets=_BUCKETS,
             registry=self.registry,
         )
         self._batch = self._gauge("batch", "Id of the last finished micro-batch.")
@@ -64,7 +64,7 @@ class Metrics:
         return Gauge(f"{_PREFIX}_{name}", help_text, ["stream", *labels], registry=self.registry)
 
     def on_batch(self, report: BatchReport) -> None:
-        """Add a finished micro-batch with input rows to the metrics."""
+        """Update the metrics with a finished micro-batch that had input rows."""
         stream, result = report.stream, report.result
         self._read.labels(stream).inc(result.read)
         for kind, count in result.counts.items():
@@ -91,12 +91,12 @@ class Metrics:
         self._batch.labels(stream).set(batch)
 
     def add_stream(self, stream: str, progress_age: Callable[[], float], waiting: Callable[[], float]) -> None:
-        """Register a stream.
+        """Register a stream with two functions, which each scrape calls.
 
         Args:
             stream: name of the stream.
-            progress_age: returns the seconds since the last progress; called at each scrape.
-            waiting: returns the seconds of waiting for a table or a model; called at each scrape.
+            progress_age: returns the seconds since the last progress.
+            waiting: returns the seconds for which the stream has been waiting for a table or a model, else 0.
         """
         self._progress_age.labels(stream).set_function(progress_age)
         self._waiting.labels(stream).set_function(waiting)

@@ -21,7 +21,7 @@ from spark_apps.streaming.stream import BatchReport
 
 @dataclass
 class _Query:
-    """Times are `time.monotonic()`."""
+    """State of a streaming query; times are `time.monotonic()`. `batch` is -1 before the first batch."""
 
     progress_at: float
     batch: int = -1
@@ -31,16 +31,20 @@ class _Query:
 class Progress:
     """The progress of the queries of `layers`; thread-safe.
 
-    A query makes progress when it finishes a batch, when tasks of its running batch finish, when it finds no new data,
-    and while it waits for a table or a model. `Listener`, `on_batch`, `on_wait` and `record` report progress. The
-    monitoring server reads it.
+    A query makes progress when it finishes a batch, when tasks of its running batch make progress, when it finds no new
+    data, and while it waits for a table or a model. `Listener` and the callbacks `on_batch`, `on_wait` and `record`
+    report progress; the monitoring server reads it.
+
+    Attributes:
+        layers: names of the layers in this process.
+        error: the error that ended a query of this process, or else of the previous process; None without an error.
+        spark_ui: URL of Spark's UI; None until Spark has started.
+        metrics: the Prometheus metrics.
     """
 
     def __init__(self, layers: Sequence[str]) -> None:
         self.layers = layers
-        # The error that ended a query: of this process, or of the previous one.
         self.error: str | None = None
-        # URL of Spark's UI; None until Spark has started.
         self.spark_ui: str | None = None
         self.metrics = Metrics(layers)
         self._lock = threading.Lock()
@@ -53,14 +57,14 @@ class Progress:
         self.record(report.stream)
 
     def on_wait(self, stream: str) -> None:
-        """Record that a stream waits for a table or a model: the stream itself is healthy."""
+        """Record that a stream waits for a table or a model, which counts as progress: the stream is healthy."""
         with self._lock:
             query = self._query(stream)
             query.progress_at = time.monotonic()
             query.waiting_since = query.waiting_since or query.progress_at
 
     def record(self, stream: str, batch: int | None = None) -> None:
-        """Record progress of a stream; `batch` is the id of a finished micro-batch."""
+        """Record progress of a stream, and the end of its micro-batch with the id `batch` if given."""
         with self._lock:
             query = self._query(stream)
             query.progress_at, query.waiting_since = time.monotonic(), None
@@ -84,7 +88,7 @@ class Progress:
             return time.monotonic() - self._queries[stream].progress_at
 
     def seconds_since_progress(self) -> float:
-        """Return the seconds since the last progress of the slowest query; before any query, since the start."""
+        """Return the seconds since the last progress of the slowest query; before the first query, since the start."""
         with self._lock:
             times = [query.progress_at for query in self._queries.values()] or [self._started]
         return time.monotonic() - min(times)
@@ -101,11 +105,11 @@ class Progress:
 
 
 class Listener(StreamingQueryListener):
-    """Passes Spark's events of streaming queries to `Progress`."""
+    """Reports Spark's events of streaming queries to `Progress`."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        # Only the events of a start and of a batch contain the query's name.
+        # Names of the queries by run id: the event of an idle query contains only the id.
         self._names: dict[object, str] = {}
 
     def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802 - Spark's name

@@ -21,14 +21,14 @@ def serve(progress: Progress, port: int, stuck_seconds: float) -> Iterator[int]:
 
     Args:
         progress: progress of the queries.
-        port: port to listen on; 0 chooses a free one.
-        stuck_seconds: time without progress of a query after which `/healthz` answers 503.
+        port: port to listen on; 0 for a free port.
+        stuck_seconds: seconds without progress of a query after which `/healthz` returns 503.
 
     Yields:
         The port.
 
     Raises:
-        SettingsError: the port is in use, or the process may not listen on it.
+        SettingsError: the port is in use or not permitted.
     """
 
     class Handler(BaseHTTPRequestHandler):

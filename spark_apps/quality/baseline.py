@@ -1,6 +1,6 @@
-"""Baselines of a model version: the profile of the first hour that the version scored, for each language.
+"""Baselines of a model version: for each language, the profile of the first full window after its release.
 
-A baseline is recorded once, as a tag of the version: a later profile would make data drift look normal.
+A baseline is recorded once, as a tag of the version: a baseline that followed the stream would hide data drift.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,14 +30,21 @@ def record_baselines(
 ) -> dict[str, Profile]:
     """Record a baseline for each language of `window` that has none; return all baselines of the version.
 
-    Nothing is recorded before the version has been in production for a whole window. Moods come in bursts: thousands
-    of tweets of a few minutes do not represent an hour.
+    Nothing is recorded before the version has been in production for a whole window. Moods come in bursts: even
+    thousands of tweets, from a few minutes, do not represent an hour.
+
+    Args:
+        registry: registry that stores the baselines.
+        version: version that scored the tweets.
+        window: profiles of the current window by language.
+        limits: limits with the length of the window.
+        now: time of the check.
     """
     baselines = read_baselines(version)
     moves = version.moves
-    settled = not moves or now - datetime.fromisoformat(moves[0]["at"]) >= limits.window
+    window_is_full = not moves or now - datetime.fromisoformat(moves[0]["at"]) >= limits.window
     for lang, profile in window.items():
-        if settled and lang not in baselines:
+        if window_is_full and lang not in baselines:
             registry.tag(version.version, _BASELINE + lang, str(profile))
             baselines[lang] = profile
     return baselines
@@ -46,7 +53,7 @@ def record_baselines(
 def data_drift(
     window: Mapping[str, Profile], baselines: Mapping[str, Profile], version: str, limit: float
 ) -> Iterator[Check]:
-    """Compare labels and texts of each language in `window` with its baseline."""
+    """Yield a check of each figure of each language in `window` against the language's baseline."""
     for lang, profile in window.items():
         for figure in baselines[lang].counts if lang in baselines else ():
             yield _compare(figure, "drift", lang, profile, baselines[lang], limit, version)
@@ -55,7 +62,9 @@ def data_drift(
 def label_shift(
     baselines: Mapping[str, Profile], version: Version, others: list[Version], limit: float
 ) -> Iterator[Check]:
-    """Compare the labels in the baselines of a version with those of the version before: did the release shift them?
+    """Yield a check for each language of whether the release of `version` shifted the labels.
+
+    The labels in the version's baseline are compared with those in the baseline of the version before it.
 
     Baselines never change, so the check keeps failing until its finding is acknowledged or the version is replaced.
     """
@@ -69,9 +78,9 @@ def label_shift(
 def _compare(
     figure: str, kind: str, lang: str, profile: Profile, baseline: Profile, limit: float, version: str
 ) -> Check:
-    name, share, share_before = largest_change(figure, profile, baseline)
+    bin_, share, share_before = largest_change(figure, profile, baseline)
     says = (
-        f"{name}: {share:.0%} of {profile.tweets:,} tweets, {share_before:.0%} of {baseline.tweets:,} in the baseline"
+        f"{bin_}: {share:.0%} of {profile.tweets:,} tweets, {share_before:.0%} of {baseline.tweets:,} in the baseline"
     )
     index = psi(profile.counts[figure], baseline.counts[figure])
     return at_most(f"{figure} {kind} in {lang}", index, limit, says, lang, version)

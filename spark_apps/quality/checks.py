@@ -5,9 +5,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Check:
-    """One figure and its limit. A check that has not `passed` becomes a finding of the same `name`.
+    """One figure and its limit. A check that has not passed becomes a finding of the same name.
 
-    `lang` is set for a check of one language, `version` for a comparison with the baseline of that model version.
+    Attributes:
+        name: name of the check, such as `freshness of gold`.
+        passed: whether the figure is within the limit.
+        figure: measured figure.
+        limit: limit of the figure; a maximum, or for `throughput` a minimum.
+        says: explains the figure: its unit and its details.
+        lang: language, for a check of one language.
+        version: model version, for a comparison with its baseline.
     """
 
     name: str

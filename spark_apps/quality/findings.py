@@ -35,9 +35,14 @@ class Acknowledgement:
 
 @dataclass(frozen=True)
 class Finding:
-    """A failed check, and `since` when it fails (ISO 8601).
+    """A failed check.
 
-    `version` is the model version of the baseline, for a check against a baseline.
+    Attributes:
+        name: name of the check.
+        since: time of the first of its failures in a row, ISO 8601.
+        says: the figure, its limit and its explanation at the last failure.
+        version: model version of the baseline; None for a check without a baseline.
+        acknowledged: None for an open finding.
     """
 
     name: str
@@ -59,7 +64,7 @@ def unacknowledged(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def read_findings(registry: Registry) -> list[Finding]:
-    """Return all findings of a registry, the oldest first; raise `FindingsError` if a tag was edited."""
+    """Return all findings of a registry, the oldest first; raise `FindingsError` if a tag is not readable."""
     tags = registry.model_tags()
     findings = [
         _parse(key.removeprefix(_FINDING), text, tags) for key, text in tags.items() if key.startswith(_FINDING)
@@ -70,28 +75,38 @@ def read_findings(registry: Registry) -> list[Finding]:
 def _parse(name: str, text: str, tags: dict[str, str]) -> Finding:
     try:
         fields, acknowledgement = json.loads(text), json.loads(tags.get(_ACKNOWLEDGED + name, "{}"))
-        # A person may acknowledge an earlier finding of this name just when that finding is deleted.
-        valid = acknowledgement.pop("since", None) == fields["since"]
-        return Finding(name, **fields, acknowledged=Acknowledgement(**acknowledgement) if valid else None)
+        # The acknowledgement may belong to an earlier finding of this name, deleted while a person acknowledged it.
+        is_valid = acknowledgement.pop("since", None) == fields["since"]
+        return Finding(name, **fields, acknowledged=Acknowledgement(**acknowledgement) if is_valid else None)
     except (ValueError, TypeError, KeyError, AttributeError):
         # Any user of MLflow's UI can edit tags.
         raise FindingsError(
-            f"the tag {_FINDING + name!r} of the registered model, or its acknowledgement, was edited: delete both tags"
+            f"the tag {_FINDING + name!r} or {_ACKNOWLEDGED + name!r} of the registered model is not readable, because "
+            "it was edited: delete both tags"
         ) from None
 
 
 def failed_checks(checks: Iterable[Check], now: datetime) -> list[Finding]:
-    """Return a finding, since `now`, for each check that has not passed."""
-    return [Finding(check.name, _text(now), check.against_limit, check.version) for check in checks if not check.passed]
+    """Return a finding, with `since` set to `now`, for each check that has not passed."""
+    return [Finding(check.name, _iso(now), check.against_limit, check.version) for check in checks if not check.passed]
 
 
 def update_findings(
     registry: Registry, checks: Sequence[Check], production: str | None, now: datetime
 ) -> list[Finding]:
-    """Write the failed checks to the registry as findings, delete the findings that passed; return the rest.
+    """Write failed checks to the registry as findings, and delete the findings of passed checks.
 
-    A finding that was not checked this time, such as a language with too few tweets, stays. It is deleted if it belongs
-    to a baseline of a version that is no longer in production.
+    A finding that was not checked this time, for example of a language with too few tweets, remains. It is deleted if
+    it compares with the baseline of a version that is no longer in production.
+
+    Args:
+        registry: registry that stores the findings.
+        checks: results of this check of the stream.
+        production: version in production, if any.
+        now: time of the check; a finding that exists keeps its earlier time.
+
+    Returns:
+        All findings of the registry.
     """
     before = {finding.name: finding for finding in read_findings(registry)}
     checked = {check.name for check in checks}
@@ -113,7 +128,7 @@ def acknowledge(registry: Registry, names: Sequence[str], by: str, why: str) -> 
     """Acknowledge findings by name; without names, all findings that are not acknowledged. Return them.
 
     Raises:
-        FindingsError: a name is not a finding, or the reason is missing or too long.
+        FindingsError: a finding does not exist or is not readable, or the reason is empty or too long.
     """
     if not why.strip() or len(why) > _MAX_REASON:
         raise FindingsError(
@@ -121,13 +136,15 @@ def acknowledge(registry: Registry, names: Sequence[str], by: str, why: str) -> 
         )
     findings = {finding.name: finding for finding in read_findings(registry)}
     if unknown := [name for name in names if name not in findings]:
-        raise FindingsError(f"{', '.join(unknown)}: no such finding; there are: {', '.join(findings) or 'none'}")
+        known = f"the findings are {', '.join(findings)}" if findings else "there are no findings"
+        raise FindingsError(f"unknown finding {', '.join(unknown)}: {known}")
     chosen = [findings[name] for name in names] or unacknowledged(findings.values())
-    at = _text(datetime.now(UTC))
+    at = _iso(datetime.now(UTC))
     for finding in chosen:
         registry.tag_model(_ACKNOWLEDGED + finding.name, {"by": by, "why": why, "at": at, "since": finding.since})
     return chosen
 
 
-def _text(time: datetime) -> str:
+def _iso(time: datetime) -> str:
+    """Return a time in UTC as ISO 8601."""
     return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

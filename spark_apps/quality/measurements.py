@@ -1,7 +1,7 @@
-"""Figures of a lake over a window of time, read without Spark.
+"""Figures of the rows that the streams wrote in a window of time, read without Spark.
 
-The window is the time at which the streams wrote the rows. DataFusion aggregates the tables, and counts of rows come
-from the batch metadata of the commits, so memory use does not grow with the lake.
+DataFusion aggregates the tables, and counts of rows come from the batch metadata of the commits, so memory use does not
+grow with the lake.
 """
 
 from collections import Counter, deque
@@ -15,15 +15,15 @@ from spark_apps.quality.profile import Profile
 from spark_apps.tables import GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Table
 
 _RESCORED_AT = "rescored_at"
-# A rescore replaces label and version of rows written before: such rows do not show how a version did in the stream.
+# A rescore replaces label and version of older rows: such rows do not show how a version did in the stream.
 _NOT_RESCORED = "CREATE VIEW scored AS SELECT * FROM gold WHERE label IS NOT NULL AND rescored_at IS NULL"
 # Tables created before rescores existed have no column rescored_at.
 _ALL = "CREATE VIEW scored AS SELECT * FROM gold WHERE label IS NOT NULL"
 
 _COUNT = Statement("SELECT count(*) AS tweets FROM gold WHERE scored_at >= $1", "TIMESTAMP WITH TIME ZONE")
 
-# One column for each figure of profile.FIGURES. A value that does not look like a language code counts as `und`
-# (undetermined), because the source controls the column.
+# One column for each histogram in profile.FIGURES. A value that does not look like a language code counts as `und`
+# (undetermined), because the sender of a tweet controls it.
 _PROFILES = Statement(
     r"""
 WITH texts AS (
@@ -56,16 +56,15 @@ FROM texts GROUP BY lang HAVING count(*) >= $3 ORDER BY tweets DESC, lang
 
 
 def waiting_since(lake: str, source: Table, reader: Table, read: str) -> datetime | None:
-    """Return when the oldest row of `source` that `reader` has not read yet was written; None if no row is waiting.
+    """Return when the oldest row of `source` that a layer has not read yet was written; None if no row is waiting.
 
     Args:
         lake: folder or s3a:// URI of the Delta tables.
         source: table that the layer reads.
         reader: table that the layer writes.
-        read: name of the count of rows read in the batch metadata of `reader`.
+        read: name of the count in the batch metadata of `reader` that counts the rows read from `source`.
     """
-    delta = open_table(lake, reader)
-    last = next(batch_commits(delta), None) if delta else None
+    last = next(_commits(lake, reader), None)
     done = last.metadata.totals.get(read, 0) if last else 0
     unread = takewhile(lambda commit: commit.metadata.totals.get("rows", 0) > done, _commits(lake, source))
     oldest = deque(unread, maxlen=1)
@@ -79,7 +78,7 @@ def count_scored(lake: str, since: datetime) -> int:
 
 
 def count_records(lake: str, since: datetime) -> tuple[int, Counter[str]]:
-    """Return the records that Silver accepted from `since` on, duplicates included, and those rejected by reason."""
+    """Return the number of records that Silver accepted from `since` on, duplicates included, and rejects by reason."""
     accepted = sum(
         commit.metadata.counts.get("rows", 0) + commit.metadata.counts.get("duplicates", 0)
         for commit in _commits_since(lake, SILVER_TWEETS, since)
@@ -104,6 +103,7 @@ def profiles(lake: str, since: datetime, version: str, least: int) -> dict[str, 
 
 
 def _commits_since(lake: str, table: Table, since: datetime) -> Iterator[Commit]:
+    """Yield the commits of a table's micro-batches from `since` on, newest first."""
     return takewhile(lambda commit: commit.at >= since, _commits(lake, table))
 
 

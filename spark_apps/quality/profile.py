@@ -1,4 +1,4 @@
-"""Profiles of the tweets of one language, as histograms of labels and text features, and the distance between two."""
+"""Profiles of the tweets of one language: histograms of labels and text features. PSI measures how far two differ."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 from spark_apps.labels import LABELS
 
-# The bins of each histogram.
+# The names of the bins of each histogram.
 FIGURES: Mapping[str, tuple[str, ...]] = {
     "label": LABELS,
     "length": (
@@ -36,12 +36,12 @@ class Profile:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Profile":
-        """Build a profile from a row with a column for each figure."""
+        """Build a profile from a row with the number of tweets and a column for each figure."""
         return cls(row["tweets"], {figure: list(row[figure]) for figure in FIGURES})
 
     @classmethod
     def from_text(cls, text: str) -> "Profile":
-        """Parse the JSON of `str`; leave out figures whose number of bins has changed since."""
+        """Parse the JSON of `str(profile)`; drop a figure if its number of bins has changed since."""
         fields = json.loads(text)
         histograms = {name: fields["counts"].get(name, []) for name in FIGURES}
         counts = {name: histogram for name, histogram in histograms.items() if len(histogram) == len(FIGURES[name])}
@@ -52,8 +52,8 @@ def psi(counts: Sequence[int], baseline: Sequence[int]) -> float:
     """Return the population stability index (PSI) of two histograms: Σ (p - q) ln(p / q) over their shares p and q.
 
     The index is symmetric, and 0 for equal shares. Below 0.1 there is no shift; above 0.25 the population has shifted
-    (Siddiqi, Credit Risk Scorecards, 2006). Each share is at least that of half a tweet in the smaller histogram,
-    because an empty bin would make the index infinite.
+    (Siddiqi, Credit Risk Scorecards, 2006). Shares are raised to that of half a tweet in the smaller histogram, because
+    an empty bin would make the index infinite.
     """
     floor = 0.5 / max(1, min(sum(counts), sum(baseline)))
     shares = zip(_shares(counts), _shares(baseline), strict=True)
@@ -70,6 +70,6 @@ def _shares(counts: Sequence[int]) -> list[float]:
 
 
 def largest_change(figure: str, profile: Profile, baseline: Profile) -> tuple[str, float, float]:
-    """Return the bin of `figure` with the largest change: its name, its share in `profile` and in `baseline`."""
+    """Return the bin of `figure` with the largest change: its name, and its shares in `profile` and `baseline`."""
     shares = zip(FIGURES[figure], _shares(profile.counts[figure]), _shares(baseline.counts[figure]), strict=True)
     return max(shares, key=lambda share: abs(share[1] - share[2]))

@@ -12,7 +12,7 @@ from spark_apps.quality.watch import QualityReport
 
 
 def render(report: QualityReport) -> RenderableType:
-    """Return the figures with their limits, data drift by language, and all findings; times are in UTC."""
+    """Return the output of `quality check`: figures, data drift by language, and all findings; times are in UTC."""
     model = f"version {report.version} is in production" if report.version else "no version to compare with"
     parts: list[RenderableType] = [
         Text(f"{report.lake}, written since {report.since:%Y-%m-%d %H:%M} UTC; {model}"),

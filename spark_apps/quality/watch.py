@@ -15,13 +15,16 @@ from spark_apps.registry.versions import Version
 from spark_apps.settings import PRODUCTION
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, SILVER_TWEETS
 
-# A share of fewer records is not significant: one deletion is a quarter of four records.
+# Below this number of records, the share in quarantine says little: one deletion is a quarter of four records.
 _MIN_RECORDS = 20
 
 
 @dataclass(frozen=True)
 class QualityReport:
-    """Checks of the rows written from `since` on; `version` is in production, None without a registry."""
+    """Checks of the rows written from `since` on, and the findings.
+
+    `version` is the version in production; None without a registry or a version in production.
+    """
 
     lake: str
     since: datetime
@@ -40,13 +43,14 @@ class QualityReport:
 
 
 def check_lake(lake: str, registry: Registry | None, limits: QualityLimits) -> QualityReport:
-    """Measure `lake`; write findings and new baselines to `registry`.
+    """Check the stream of `lake`; write findings and new baselines to `registry`.
 
-    Without a registered version there is no baseline to compare with, and nothing is written.
+    Without a registry, or while it has no version, nothing is compared with a baseline, and nothing is written.
 
     Raises:
         LakeError: the lake has no Bronze table, or a table is not readable.
         RegistryError: the registry does not answer.
+        FindingsError: a finding in the registry is not readable.
     """
     if open_table(lake, BRONZE_TWEETS) is None:
         raise LakeError(f"{BRONZE_TWEETS.path(lake)} does not exist: check --lake, and that Bronze has run")
@@ -69,7 +73,7 @@ def _freshness(lake: str, limits: QualityLimits, now: datetime) -> Iterator[Chec
         ("gold", "tweets", SILVER_TWEETS, GOLD_SENTIMENT, "rows"),
     ):
         since = measurements.waiting_since(lake, source, reader, read)
-        # A row written since the check began has not waited.
+        # A row written after the start of the check has not waited.
         waited = max(0.0, (now - since).total_seconds()) if since else 0.0
         says = f"seconds that the oldest of the {rows} has been waiting for {name}" if since else "none is waiting"
         yield at_most(f"freshness of {name}", waited, limits.freshness_seconds, says)
@@ -98,6 +102,7 @@ def _drift(
     since: datetime,
     now: datetime,
 ) -> Iterator[Check]:
+    """Record new baselines, and compare the window and the baselines of the version in production."""
     window = measurements.profiles(lake, since, version.version, limits.least_tweets)
     baselines = baseline.record_baselines(registry, version, window, limits, now)
     yield from baseline.data_drift(window, baselines, version.version, limits.drift)

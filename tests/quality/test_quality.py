@@ -203,7 +203,7 @@ def test_a_finding_stays_open_until_acknowledged_and_reopens_as_new(lake: Lake, 
     ]
 
     unknown = quality("acknowledge", "throughput", "--why", "so", "--registry", registry)
-    assert unknown.exit_code == 2 and "there are: freshness of gold, quarantine share" in unknown.output
+    assert unknown.exit_code == 2 and "the findings are freshness of gold, quarantine share" in unknown.output
     assert quality("acknowledge", "--why", " ", "--registry", registry).exit_code == 2
     done = quality("acknowledge", names[1], "--why", "a test [in brackets]", "--by", "bob", "--registry", registry)
     assert done.stdout == "acknowledged: quarantine share\n"
