@@ -22,7 +22,10 @@ class Split:
 
 @dataclass(frozen=True)
 class DataVersion:
-    """Identifies the tweets of a split; `sha256` hashes the bytes of the texts file and then of the labels file."""
+    """Identifies the content of a split: name of its folder, split, number of tweets, and SHA-256.
+
+    `sha256` is the hash of the bytes of the texts file followed by those of the labels file.
+    """
 
     name: str
     split: str
@@ -48,7 +51,7 @@ def read_texts(folder: Path, name: str) -> list[str]:
         # Only \n ends a line: a tweet may contain the other separators of str.splitlines().
         texts = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
-        raise DataError(f"{file} is not UTF-8 ({error.reason} at byte {error.start}): convert it") from error
+        raise DataError(f"{file} is not UTF-8 ({error.reason} at byte {error.start}): convert it to UTF-8") from error
     if texts == [""]:
         raise DataError(f"{file} is empty: write one tweet a line")
     return texts
@@ -72,7 +75,7 @@ def read_split(folder: Path, name: str) -> Split:
 
 
 def data_version(folder: Path, name: str) -> DataVersion:
-    """Return name, number of rows and hash of one split; the hash includes the labels file if it exists."""
+    """Return the version of one split; raise `DataError` if its texts file is missing or invalid."""
     texts = read_texts(folder, name)
     digest = hashlib.sha256()
     for file in _files(folder, name):
@@ -82,6 +85,6 @@ def data_version(folder: Path, name: str) -> DataVersion:
 
 
 def write_predictions(file: Path, labels: Sequence[int]) -> None:
-    """Write predicted labels as TweetEval does: 0, 1 or 2, one a line."""
+    """Write predicted labels in the layout of TweetEval: 0, 1 or 2, one a line."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from spark_apps.errors import first_line
 from spark_apps.model.dataset import DataVersion
 from spark_apps.registry.connection import TrackingError, connect, ensure_experiment
 
@@ -23,7 +24,11 @@ _BATCH_METRICS = 1000
 
 
 class MlflowRun:
-    """One MLflow run. As a context manager it ends as FINISHED, FAILED or, after Ctrl-C, KILLED."""
+    """One MLflow run. On exit from the context, it ends as FINISHED, as FAILED or, after Ctrl-C, as KILLED.
+
+    A write that MLflow refuses does not raise, because an outage must not end a training run: the first refusal of an
+    outage is logged as a warning. Metrics are sent again later.
+    """
 
     def __init__(self, uri: str, timeout: float, name: str, run_id: str | None = None) -> None:
         """Resume the run `run_id`, or create a run called `name`.
@@ -46,19 +51,20 @@ class MlflowRun:
         except ModuleNotFoundError:
             raise
         except Exception as error:  # MLflow passes on the exceptions of its stores and of its HTTP library
-            raise TrackingError(f"MLflow at {uri} does not accept a run: {_first_line(error)}") from error
+            raise TrackingError(f"MLflow at {uri} does not accept a run: {_reason(error)}") from error
         self.id = run_id
         self._uri = uri
         self._unsent: list[Any] = []
         self._failing = False
 
     def log_params(self, values: Mapping[str, Any]) -> None:
+        """Log parameters of the run, as text."""
         from mlflow.entities import Param
 
         self._send(params=[Param(name, str(value)) for name, value in values.items()])
 
     def log_datasets(self, versions: Iterable[DataVersion]) -> None:
-        """Log the tweets used as datasets of the run, with number of rows and SHA-256 (the digest is its start)."""
+        """Log splits as datasets of the run, with the number of rows and the SHA-256; its start is the digest."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         inputs = [
@@ -77,7 +83,7 @@ class MlflowRun:
         self._write(lambda: self._client.log_inputs(self.id, inputs))
 
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Log metrics at a step; metrics that MLflow does not accept are sent again with the next ones."""
+        """Log metrics at a step; metrics that MLflow refuses are sent again with the next ones."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -85,7 +91,7 @@ class MlflowRun:
         self._send_metrics()
 
     def log_plots(self, plots: Iterable[tuple[str, "Figure"]]) -> None:
-        """Log each plot as an artifact of its name."""
+        """Log plots, given with their file names, as artifacts."""
         for name, plot in plots:
             self._write(partial(self._client.log_figure, self.id, plot, name))
 
@@ -97,12 +103,12 @@ class MlflowRun:
         """Log the files of `folder` as artifacts; return their URI, `runs:/<run>/<name>`.
 
         Raises:
-            TrackingError: MLflow does not accept the files. Unlike metrics, they are the purpose of the run.
+            TrackingError: MLflow refuses the files. Unlike other writes, an upload is the purpose of its run.
         """
         try:
             self._client.log_artifacts(self.id, str(folder), artifact_path=name)
-        except Exception as error:  # see above
-            raise TrackingError(f"MLflow at {self._uri} does not accept {folder}: {_first_line(error)}") from error
+        except Exception as error:  # see `__init__`
+            raise TrackingError(f"MLflow at {self._uri} does not accept {folder}: {_reason(error)}") from error
         return f"runs:/{self.id}/{name}"
 
     def _send_metrics(self) -> None:
@@ -113,14 +119,14 @@ class MlflowRun:
         return self._write(lambda: self._client.log_batch(self.id, **batch))
 
     def _write(self, write: Callable[[], object]) -> bool:
-        """Run one write and return whether it succeeded; only warn, once per outage, because training must go on."""
+        """Run one write and return whether it succeeded; on failure only log a warning, the first of an outage."""
         try:
             write()
         except ModuleNotFoundError:
             raise
-        except Exception as error:  # see above
+        except Exception as error:  # see `__init__`
             if not self._failing:
-                _log.warning("MLflow at %s does not accept data of the run: %s", self._uri, _first_line(error))
+                _log.warning("MLflow at %s does not accept data of the run: %s", self._uri, _reason(error))
             self._failing = True
             return False
         self._failing = False
@@ -135,5 +141,6 @@ class MlflowRun:
         self._write(lambda: self._client.set_terminated(self.id, status))
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+def _reason(error: Exception) -> str:
+    """Return the start of an error's message: MLflow's errors may contain a whole HTML page."""
+    return first_line(error)[:300]

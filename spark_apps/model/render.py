@@ -53,7 +53,9 @@ def render_evaluation(evaluation: Evaluation) -> RenderableType:
         f"all at once: {evaluation.speed.tweets_per_second:,.1f} tweets/s on {evaluation.speed.threads} {cores}"
     )
     quality = (
-        render_quality(evaluation.quality) if evaluation.quality else Text("the split has no labels, so no quality")
+        render_quality(evaluation.quality)
+        if evaluation.quality
+        else Text("the split has no labels: no quality figures")
     )
     return Group(title, Text(), quality, Text(), speed, rate)
 
@@ -100,7 +102,7 @@ def render_versions(versions: Sequence[Version]) -> RenderableType:
 
 
 def _state(version: Version) -> str:
-    """Return whether the version was refused, withdrawn or passed, and why."""
+    """Return whether the version was refused, was withdrawn or has passed, and why."""
     if REFUSED in version.tags:
         gates = json.loads(version.tags[REFUSED])["gates"]
         return "refused: " + "; ".join(
@@ -130,14 +132,16 @@ def render_version(version: Version, description: Description) -> RenderableType
 
 
 def _stream_speed(evaluation: "VersionEvaluation") -> Text:
+    """Return the line with the latency and the rate of a version in the stream."""
     text = _speed("landing → Gold", evaluation.latency_seconds, "s")
     if evaluation.tweets_per_second is not None:
         text.append(f"; {evaluation.tweets_per_second:,.1f} labelled tweets/s from the first to the last")
     return text
 
 
-def _speed(name: str, cuts: dict[str, float], unit: str) -> Text:
-    percentiles = (f"{cut[1:]}th {value:,.1f}" for cut, value in cuts.items())
+def _speed(name: str, percentiles_by_name: dict[str, float], unit: str) -> Text:
+    """Return the line with percentiles such as {"p50": 1.2}."""
+    percentiles = (f"{cut[1:]}th {value:,.1f}" for cut, value in percentiles_by_name.items())
     return Text(f"{name}: {', '.join(percentiles)} {unit} (percentiles)")
 
 

@@ -212,7 +212,7 @@ def test_wrong_data_bases_and_settings_are_refused(data: Path, base: Path, tmp_p
     assert "MLflow at http://127.0.0.1:9 does not accept a run" in refusal(*good, "--registry", "http://127.0.0.1:9")
     assert train(*good).exit_code == 0
     assert "training run with other settings (seed 7, not 8)" in refusal(*good, "--seed", "8")
-    assert "holds files that no training run wrote" in refusal("--data", data, "--base", base, "--out", base)
+    assert "contains files that are not of a training run" in refusal("--data", data, "--base", base, "--out", base)
 
 
 def test_an_unreachable_hub_is_named(data: Path, tmp_path: Path) -> None:

@@ -19,15 +19,19 @@ from spark_apps.scoring.scorer import Scorer
 
 PERCENTILES = (50, 95, 99)
 # Texts scored at once: enough to batch texts of similar length, few enough for the progress bar to move.
-_CHUNK = 2048
-_WARM_UP = 20
-# Tweets timed one by one, spread evenly over the split: five of them are beyond the 99th percentile.
+_CHUNK_TEXTS = 2048
+_WARM_UP_TWEETS = 20
+# Tweets timed one by one, spread evenly over the split: enough for five of them above the 99th percentile.
 _TIMED_TWEETS = 500
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Percentiles of the milliseconds for one tweet, and tweets per second when the whole split is scored at once."""
+    """Speed of a scorer with `threads` threads.
+
+    `latency_ms` has percentiles of the time for one tweet at a time. `tweets_per_second` is the rate for the whole
+    split.
+    """
 
     latency_ms: dict[str, float]
     tweets_per_second: float
@@ -36,7 +40,15 @@ class Speed:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of a model on one split; `quality` is None for a split without labels."""
+    """Figures of a model on one split.
+
+    Attributes:
+        model: description of the model.
+        data: version of the split.
+        quality: quality of the labels; None for a split without labels.
+        speed: speed of the scorer.
+        probabilities: probabilities of the tweets in the order of the split, shape (n, 3).
+    """
 
     model: Description
     data: DataVersion
@@ -45,7 +57,7 @@ class Evaluation:
     probabilities: Probabilities
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON of `model evaluate`: the figures of `Quality` at the top, the others in groups."""
+        """Return the JSON of `model evaluate --data`: the figures of `Quality` at the top level, the others below."""
         model = {name: getattr(self.model, name) for name in ("base_model", "precision", "sha256")}
         return {
             **(asdict(self.quality) if self.quality else {"tweets": self.data.rows}),
@@ -68,7 +80,7 @@ def evaluate(
         split: name of the split.
         threads: cores of the scorer.
         console: receives progress.
-        labels_required: whether a split without labels is an error.
+        labels_required: whether to raise `DataError` for a split without labels.
 
     Raises:
         DataError: a file of the split is missing or invalid.
@@ -77,7 +89,7 @@ def evaluate(
     texts = read_texts(data, split)
     truth = None
     if labels_required or has_labels(data, split):
-        truth = np.asarray(read_split(data, split).labels)
+        truth = np.asarray(read_split(data, split).labels)  # raises DataError without labels
     scorer = Scorer(folder, threads)
     latency = _latency(scorer, texts)
     start = time.perf_counter()
@@ -96,25 +108,26 @@ def _score(scorer: Scorer, texts: Sequence[str], console: Console | None) -> Pro
     chunks = []
     with Progress(console=console, transient=True, disable=console is None) as progress:
         task = progress.add_task("scoring", total=len(texts))
-        for start in range(0, len(texts), _CHUNK):
-            chunks.append(scorer.score(texts[start : start + _CHUNK]))
+        for start in range(0, len(texts), _CHUNK_TEXTS):
+            chunks.append(scorer.score(texts[start : start + _CHUNK_TEXTS]))
             progress.update(task, completed=start + len(chunks[-1]))
     return np.concatenate(chunks)
 
 
 def _latency(scorer: Scorer, texts: Sequence[str]) -> dict[str, float]:
+    """Return percentiles of the milliseconds for one tweet at a time."""
     rows = np.linspace(0, len(texts) - 1, min(_TIMED_TWEETS, len(texts))).astype(int)
-    for row in rows[:_WARM_UP]:
+    for row in rows[:_WARM_UP_TWEETS]:
         scorer.score([texts[row]])
     milliseconds = np.empty(len(rows))
-    for place, row in enumerate(rows):
+    for number, row in enumerate(rows):
         began = time.perf_counter()
         scorer.score([texts[row]])
-        milliseconds[place] = (time.perf_counter() - began) * 1000
+        milliseconds[number] = (time.perf_counter() - began) * 1000
     return percentiles(milliseconds)
 
 
 def percentiles(values: NDArray[np.floating]) -> dict[str, float]:
-    """Return the 50th, 95th and 99th percentile as {"p50": …}."""
+    """Return the 50th, 95th and 99th percentiles, rounded to three digits, under the keys p50, p95 and p99."""
     cuts = np.percentile(values, PERCENTILES)
     return {f"p{name}": round(float(value), 3) for name, value in zip(PERCENTILES, cuts, strict=True)}

@@ -1,4 +1,7 @@
-"""Quality figures of a sentiment model, in numpy, because the images that score tweets have no scikit-learn."""
+"""Quality figures of a sentiment model, in numpy, because the images that score tweets have no scikit-learn.
+
+Classes are indexes into LABELS.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +22,7 @@ BINS = 15
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """Figures of one class; `tweets` counts its true tweets. A class never predicted or never true has figures of 0."""
+    """Figures of one class. `tweets` is the number of tweets with this true class. Undefined figures are 0."""
 
     precision: float
     recall: float
@@ -29,7 +32,10 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Bin:
-    """The tweets with a confidence (probability of the predicted label) in this bin; shares are 0 to 1."""
+    """One calibration bin: the number of its tweets, their mean confidence and their accuracy, both 0 to 1.
+
+    The confidence of a tweet is the probability of its predicted label.
+    """
 
     tweets: int
     confidence: float
@@ -61,10 +67,10 @@ class Quality:
         predicted = probabilities.argmax(axis=1)
         confidence = probabilities.max(axis=1).astype(np.float64)
         # A bin includes its upper edge: 1.0 belongs to the last bin.
-        place = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-        counts = np.bincount(place, minlength=BINS)
-        sums = np.bincount(place, confidence, minlength=BINS)
-        hits = np.bincount(place, truth == predicted, minlength=BINS)
+        bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+        counts = np.bincount(bins, minlength=BINS)
+        sums = np.bincount(bins, confidence, minlength=BINS)
+        hits = np.bincount(bins, truth == predicted, minlength=BINS)
         return cls.from_counts(confusion(truth, predicted), counts, sums, hits)
 
     @classmethod
@@ -72,14 +78,15 @@ class Quality:
         """Build the figures from counts.
 
         Args:
-            matrix: confusion matrix, true classes in rows.
-            counts: tweets in each calibration bin.
-            confidences: sum of the confidences in each bin.
-            hits: correct labels in each bin.
+            matrix: confusion matrix with true classes in rows, shape (3, 3).
+            counts: tweets in each calibration bin, shape (BINS,).
+            confidences: sum of the confidences in each bin, shape (BINS,).
+            hits: correct labels in each bin, shape (BINS,).
         """
         precision, recall, f1 = _per_class(matrix)
         total = int(matrix.sum())
-        filled = np.maximum(counts, 1)
+        # Without this, the means of an empty bin would divide by zero.
+        divisors = np.maximum(counts, 1)
         classes = {
             label: ClassFigures(float(precision[i]), float(recall[i]), float(f1[i]), int(matrix[i].sum()))
             for i, label in enumerate(LABELS)
@@ -95,7 +102,7 @@ class Quality:
             confusion=matrix.tolist(),
             reliability=[
                 Bin(int(n), float(c), float(a))
-                for n, c, a in zip(counts, confidences / filled, hits / filled, strict=True)
+                for n, c, a in zip(counts, confidences / divisors, hits / divisors, strict=True)
             ],
         )
 
@@ -111,15 +118,15 @@ class Quality:
 
 
 def confusion(truth: Classes, predicted: Classes) -> Counts:
-    """Return the confusion matrix: texts by true class (row) and predicted class (column)."""
+    """Return the confusion matrix: number of texts by true class (row) and predicted class (column)."""
     size = len(LABELS)
     return np.bincount(truth * size + predicted, minlength=size * size).reshape(size, size)
 
 
 def _per_class(matrix: Counts) -> tuple[Floats, Floats, Floats]:
     """Return precision, recall and F1 of each class."""
-    hits, true, named = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
-    return hits / np.maximum(named, 1), hits / np.maximum(true, 1), 2 * hits / np.maximum(true + named, 1)
+    hits, true, predicted = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
+    return hits / np.maximum(predicted, 1), hits / np.maximum(true, 1), 2 * hits / np.maximum(true + predicted, 1)
 
 
 def recalls(truth: Classes, predicted: Classes) -> list[float]:

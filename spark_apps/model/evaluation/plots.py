@@ -13,7 +13,7 @@ _INK, _FAINT, _BLUE, _GAP = "#1f2937", "#9ca3af", "#2563eb", "#f87171"
 
 
 def confusion_matrix(quality: Quality, title: str) -> Figure:
-    """Plot the confusion matrix: each cell has its tweets and its share of the true class; the share sets the shade."""
+    """Plot the confusion matrix: each cell shows its tweets and its share of the true class, which sets the shade."""
     matrix = np.array(quality.confusion)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(5.6, 5.0), dpi=150, layout="constrained")
@@ -35,7 +35,7 @@ def confusion_matrix(quality: Quality, title: str) -> Figure:
 
 
 def reliability(quality: Quality, title: str) -> Figure:
-    """Plot accuracy by confidence bin with the gap to perfect calibration, and below the tweets of each bin."""
+    """Plot the accuracy of each confidence bin and its gap to the confidence; below, the tweets of each bin."""
     figure = Figure(figsize=(5.6, 5.8), dpi=150, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     edges = np.arange(BINS) / BINS

@@ -1,4 +1,4 @@
-"""Evaluates a stream without Spark: gold/sentiment against the labels that came with the tweets."""
+"""Evaluates a stream without Spark: compares gold/sentiment with the labels that came with the tweets."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,7 +23,7 @@ class VersionEvaluation:
     """Figures of one model version in the stream.
 
     `latency_seconds` has approximate percentiles (t-digest) of the time from landing to Gold. `tweets_per_second` is
-    the mean rate between the first and the last tweet scored, or None if all were scored at one instant.
+    the mean rate from the first to the last tweet scored; None if all have the same time.
     """
 
     quality: Quality
@@ -41,7 +41,8 @@ class VersionEvaluation:
 class StreamEvaluation:
     """Figures of all labelled tweets of a lake, together and by the version that scored them.
 
-    `tables` maps each Delta table to the version that was read. `waiting` counts labelled tweets without a score.
+    `tables` maps the name of each Delta table to the version that was read. `waiting` is the number of labelled tweets
+    without a score.
     """
 
     lake: str
@@ -51,7 +52,7 @@ class StreamEvaluation:
     versions: dict[str, VersionEvaluation]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON of `model evaluate --lake`: the figures of all tweets at the top."""
+        """Return the JSON of `model evaluate --lake`: the figures of all tweets at the top level."""
         return {
             **self.total.to_dict(),
             "lake": self.lake,
@@ -61,7 +62,7 @@ class StreamEvaluation:
         }
 
 
-# Both tables have one row a tweet, with the same date.
+# Both tables have one row a tweet, with the same tweet_date: the condition on the date only prunes files.
 _LABELLED = """
     CREATE VIEW labelled AS
     SELECT g.model_version AS version, s.truth AS truth, g.label AS label, CAST(g.score AS DOUBLE) AS score,
@@ -142,7 +143,7 @@ def _open(lake: str) -> LakeQuery:
 
 
 def _figures(counts: list[dict[str, Any]], times: dict[str, Any]) -> VersionEvaluation:
-    """Return the figures of rows of `_COUNTS`, with the speed from one row of `_TIMES`."""
+    """Build the figures from rows of `_COUNTS` and one row of `_TIMES`."""
     matrix = np.zeros((len(LABELS), len(LABELS)), np.int64)
     tweets, confidences, hits = np.zeros(BINS, np.int64), np.zeros(BINS), np.zeros(BINS, np.int64)
     for row in counts:

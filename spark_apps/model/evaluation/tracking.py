@@ -1,4 +1,4 @@
-"""Evaluates a model or a stream and, if a registry is set, logs figures, plots and data versions to an MLflow run."""
+"""Evaluates a model or a stream; with a registry, logs figures, plots and data versions to an MLflow run."""
 
 import os
 from collections.abc import Iterator
@@ -28,9 +28,14 @@ def evaluate_and_log_split(
         data: folder of the split.
         split: name of the split.
         model: folder or URI of the model; None for the bundled model.
-        predictions: file for the predicted labels; with it, the split needs no labels.
-        settings: name the registry, which also receives the MLflow run.
+        predictions: file to which the predicted labels are written; the split then needs no labels.
+        settings: settings with the registry, if any.
         console: receives progress.
+
+    Raises:
+        DataError: a file of the split is missing or invalid.
+        ModelError: the model does not exist or cannot be loaded.
+        TrackingError: MLflow does not answer.
     """
     with _run(settings, "evaluate") as run, fetch_model(model, Registry.from_settings(settings)) as folder:
         threads = os.cpu_count() or 1
@@ -43,7 +48,12 @@ def evaluate_and_log_split(
 
 
 def evaluate_and_log_stream(lake: str, settings: Settings) -> "StreamEvaluation":
-    """Evaluate the stream of `lake`, a folder or s3a:// URI."""
+    """Evaluate the stream of `lake`, a folder or s3a:// URI.
+
+    Raises:
+        StreamEvaluationError: a table is missing or not readable, or no labelled tweet is scored.
+        TrackingError: MLflow does not answer.
+    """
     from spark_apps.model.evaluation.stream_evaluation import evaluate_stream
 
     with _run(settings, "evaluate stream") as run:
@@ -55,7 +65,7 @@ def evaluate_and_log_stream(lake: str, settings: Settings) -> "StreamEvaluation"
 
 @contextmanager
 def _run(settings: Settings, name: str) -> Iterator[MlflowRun | None]:
-    """Open the MLflow run before the evaluation, so that an unreachable registry fails early."""
+    """Open an MLflow run, if there is a registry. Before the evaluation: an unreachable registry then fails early."""
     if settings.registry is None:
         yield None
         return
@@ -64,7 +74,7 @@ def _run(settings: Settings, name: str) -> Iterator[MlflowRun | None]:
 
 
 def _log_evaluation(run: MlflowRun, evaluation: Evaluation, model: str) -> None:
-    """Log the evaluation of one split; `model` is the model as the user named it."""
+    """Log the evaluation of one split; `model` is the folder or URI that the user gave."""
     from spark_apps.model.evaluation.plots import all_plots
 
     data, speed, quality = evaluation.data, evaluation.speed, evaluation.quality
@@ -89,7 +99,7 @@ def _log_evaluation(run: MlflowRun, evaluation: Evaluation, model: str) -> None:
 
 
 def _log_stream(run: MlflowRun, stream: "StreamEvaluation") -> None:
-    """Log the evaluation of a stream; of several versions, each under `version_<number>/`."""
+    """Log the evaluation of a stream; if several versions scored it, also each of them under `version_<number>/`."""
     from spark_apps.model.evaluation.plots import all_plots
 
     run.log_params({"lake": stream.lake} | {f"{name}_version": version for name, version in stream.tables.items()})
@@ -101,6 +111,6 @@ def _log_stream(run: MlflowRun, stream: "StreamEvaluation") -> None:
         if evaluation.tweets_per_second is not None:
             values["tweets_per_second"] = evaluation.tweets_per_second
         run.log_metrics({f"{prefix}{name}": value for name, value in values.items()})
-        title = f"stream, model {prefix[8:-1]}" if prefix else "stream"
+        title = f"stream, model {prefix.removeprefix('version_').rstrip('/')}" if prefix else "stream"
         run.log_plots((f"{prefix}{name}", plot) for name, plot in all_plots(evaluation.quality, title))
     run.log_json("figures.json", stream.to_dict())

@@ -1,6 +1,5 @@
 """A fine-tuned classifier, loaded from a folder or from the Hugging Face Hub."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,9 @@ from spark_apps.model.onnx_export.graph import Shape
 from spark_apps.scoring.description import ModelError
 from spark_apps.scoring.text import normalise
 
+# Maximum number of tokens of a text.
 MAX_LENGTH = 128
-# Model types with the weights of RoBERTa, name for name.
+# Model types that have the same weights, with the same names, as RoBERTa.
 _ROBERTAS = ("roberta", "xlm-roberta")
 
 
@@ -33,17 +33,18 @@ class Classifier:
 
     @property
     def is_roberta(self) -> bool:
-        """Whether graph.py can write the network. Optimum exports the others."""
+        """Whether graph.py can write the network; Optimum exports other networks."""
         config = self.network.config
         return config.model_type in _ROBERTAS and config.hidden_act == "gelu"
 
     @property
     def shape(self) -> Shape:
-        """The dimensions that graph.py needs; RoBERTa only."""
+        """The dimensions that graph.py needs; for RoBERTa only."""
         config = self.network.config
         return Shape(config.num_hidden_layers, config.num_attention_heads, config.layer_norm_eps, config.pad_token_id)
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
+        """Return the weights by their names in the checkpoint."""
         return {name: value.numpy() for name, value in self.network.state_dict().items()}
 
     @torch.inference_mode()
@@ -60,7 +61,7 @@ class Classifier:
                 max_length=self.max_length,
                 return_tensors="pt",
             )
-            # Some tokenizers also return segment ids, which not every network accepts. A tweet is one segment.
+            # Some tokenizers also return segment ids, which not every network accepts and a single text does not need.
             logits = self.network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
             probabilities[rows] = logits.softmax(dim=1).numpy()
         return probabilities[:, [self.labels.index(label) for label in LABELS]]
@@ -89,14 +90,14 @@ def load_classifier(source: str | Path) -> Classifier:
         tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True)
     except (OSError, ValueError) as error:
         raise ModelError(_load_error(source, error)) from error
-    # RoBERTa's position embeddings up to the padding id belong to no token.
+    # RoBERTa's position embeddings up to the padding id are never used.
     longest = getattr(config, "max_position_embeddings", 2 * MAX_LENGTH) - (config.pad_token_id or 0) - 1
     return Classifier(network, tokenizer, labels, min(MAX_LENGTH, longest))
 
 
 def _load_error(source: str | Path, error: Exception) -> str:
     if Path(source).is_dir():
-        return f"cannot load the classifier in {source}: {json.dumps(first_line(error))}"
+        return f"cannot load the classifier in {source} ({first_line(error)}): export a folder from `model train`"
     return (
         f"{source} is not a folder, and the Hugging Face Hub does not provide it: check the name, the network, and "
         "that HF_HUB_OFFLINE is not set; or give the folder of a downloaded checkpoint"

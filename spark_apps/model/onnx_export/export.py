@@ -30,7 +30,7 @@ from spark_apps.scoring.description import (
 from spark_apps.scoring.scorer import Scorer
 from spark_apps.scoring.text import normalise
 
-# The export is refused if it gives torch's label to a quantised share of the texts.
+# Minimum share of the texts to which an export must give torch's label.
 MIN_AGREEMENT = {"fp32": 0.999, "fp16": 0.999, "int8": 0.99}
 # Every n-th text calibrates int8; the rest measure agreement.
 _CALIBRATE_EVERY = 8
@@ -46,14 +46,14 @@ def export(
 ) -> Description:
     """Export the classifier `model` to the folder `out`, and return its description.
 
-    `out` is written as a whole or not at all.
-
     Args:
         model: folder, or model id of the Hugging Face Hub.
+        out: folder of the exported model; it replaces an earlier export, and changes only if the labels agree.
         precision: `fp32`; `fp16`, which halves the file (the session widens the weights and computes in float32); or
             `int8` (RoBERTa only), which is fastest and adds the fp16 file and check.json for the scorer's self-check.
-        texts: texts on which the export and torch must give the same label, and which calibrate int8.
-        provenance: stored in the description.
+        texts: texts on which the labels of the export and of torch are compared; for int8, every 8th text is used for
+            calibration instead.
+        provenance: how the model was trained, for the description.
         threads: threads of the sessions that compare the labels.
 
     Raises:
@@ -67,51 +67,70 @@ def export(
             f"{model} is a {classifier.network.config.model_type}: only RoBERTa and XLM-RoBERTa with gelu can be "
             "exported in int8; use fp16 or fp32"
         )
+    # Metrics and checksums follow once the files exist.
+    blank = Description(
+        labels=classifier.labels,
+        normalisation=NORMALISATION,
+        max_length=classifier.max_length,
+        base_model=str(provenance.get("base_model", Path(model).name)),
+        precision=precision,
+        metrics={},
+        provenance=provenance,
+        checksums={},
+    )
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        partial = Path(scratch) / "model"
-        partial.mkdir()
-        compared = texts if precision != "int8" else [text for n, text in enumerate(texts) if n % _CALIBRATE_EVERY]
-        torch_labels = classifier.probabilities(compared).argmax(axis=1)
-        # Metrics and checksums follow once the files exist.
-        blank = Description(
-            labels=classifier.labels,
-            normalisation=NORMALISATION,
-            max_length=classifier.max_length,
-            base_model=str(provenance.get("base_model", Path(model).name)),
-            precision=precision,
-            metrics={},
-            provenance=provenance,
-            checksums={},
-        )
-        agreements = []
-        for network in _networks(classifier, partial, precision, texts[::_CALIBRATE_EVERY]):
-            _save(network, partial / MODEL_FILE)
-            description = _describe(partial, blank, threads)
-            agreement = float((torch_labels == Scorer(partial, threads).score(compared).argmax(axis=1)).mean())
-            agreements.append(agreement)
-            if agreement >= MIN_AGREEMENT[precision]:
-                break
-        else:
-            raise ModelError(
-                f"the {precision} export gives torch's label to {max(agreements):.2%} of {len(compared):,} texts, "
-                f"less than {MIN_AGREEMENT[precision]:.1%}: nothing was written to {out}"
-            )
-        description.metrics["agreement_with_torch"] = agreement
-        description.write(partial)
-        if (out / DESCRIPTION_FILE).is_file():
-            for name in Description.read(out).files():
-                (out / name).unlink(missing_ok=True)
-        out.mkdir(exist_ok=True)
-        for file in partial.iterdir():
-            file.replace(out / file.name)
+        folder = Path(scratch) / "model"
+        folder.mkdir()
+        description = _write_model(classifier, folder, blank, texts, threads)
+        _replace(folder, out)
     return description
 
 
+def _write_model(
+    classifier: Classifier, folder: Path, blank: Description, texts: Sequence[str], threads: int
+) -> Description:
+    """Write the first candidate network with labels that agree with torch's; return its description.
+
+    Raises:
+        ModelError: no candidate gives torch's label to enough texts.
+    """
+    precision = blank.precision
+    compared = texts if precision != "int8" else [text for n, text in enumerate(texts) if n % _CALIBRATE_EVERY]
+    torch_labels = classifier.probabilities(compared).argmax(axis=1)
+    agreements = []
+    for network in _networks(classifier, folder, precision, texts[::_CALIBRATE_EVERY]):
+        _save(network, folder / MODEL_FILE)
+        description = _describe(folder, blank, threads)
+        labels = Scorer(folder, threads).score(compared).argmax(axis=1)
+        agreements.append(float((torch_labels == labels).mean()))
+        if agreements[-1] >= MIN_AGREEMENT[precision]:
+            description.metrics["agreement_with_torch"] = agreements[-1]
+            description.write(folder)
+            return description
+    raise ModelError(
+        f"the {precision} export gives torch's label to {max(agreements):.2%} of {len(compared):,} texts, "
+        f"less than {MIN_AGREEMENT[precision]:.1%}: nothing was written; try another precision"
+    )
+
+
+def _replace(folder: Path, out: Path) -> None:
+    """Move the files of `folder` to `out`, in place of the files of an earlier export."""
+    if (out / DESCRIPTION_FILE).is_file():
+        for name in Description.read(out).files():
+            (out / name).unlink(missing_ok=True)
+    out.mkdir(exist_ok=True)
+    for file in folder.iterdir():
+        file.replace(out / file.name)
+
+
 def _networks(classifier: Classifier, folder: Path, precision: str, calibration: Sequence[str]) -> Iterator[Any]:
-    """Write the tokenizer and the fallback model to `folder`; yield candidate networks, the fastest first."""
+    """Yield candidate networks, the fastest first.
+
+    Before, write the tokenizer and, for int8, the fallback model to `folder`.
+    """
     with tempfile.TemporaryDirectory() as scratch:
-        # Hub tokenizers may be vocab.json and merges.txt; a fast tokenizer saves itself as one file.
+        # A tokenizer of the Hub may be vocab.json and merges.txt: the fast tokenizer saves itself as one file.
         classifier.tokenizer.save_pretrained(scratch)
         (folder / TOKENIZER_FILE).write_bytes((Path(scratch) / TOKENIZER_FILE).read_bytes())
     if not classifier.is_roberta:
@@ -143,12 +162,12 @@ def _networks(classifier: Classifier, folder: Path, precision: str, calibration:
 
 
 def _describe(folder: Path, blank: Description, threads: int) -> Description:
-    """Write the description of the files in `folder`; for int8 also check.json."""
+    """Write and return the description of the files in `folder`; for int8, also write check.json."""
     files = (MODEL_FILE, TOKENIZER_FILE)
     description = replace(blank, checksums={name: sha256(folder / name) for name in files})
     description.write(folder)
     if blank.precision == "int8":
-        # Without a fallback in the description, the scorer uses int8 and skips the self-check.
+        # The description names no fallback yet: the scorer therefore uses int8, and skips the self-check.
         self_check.write(folder, Scorer(folder, threads).score)
         more = {name: sha256(folder / name) for name in (FALLBACK_FILE, EMBEDDINGS_FILE, self_check.CHECK_FILE)}
         description = replace(description, checksums=description.checksums | more)
@@ -172,14 +191,14 @@ def _store_in_float16(graph: onnx.GraphProto) -> None:
         name = weight.name
         weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.fp16"))
         casts.append(helper.make_node("Cast", [f"{name}.fp16"], [name], to=TensorProto.FLOAT))
-    # Nodes are in topological order: the casts come first.
+    # ONNX requires topological order, so the casts come first.
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
 
 
 def _share_embeddings(graph: onnx.GraphProto, folder: Path) -> None:
-    """Move the word embeddings from `graph` to a file in `folder`, which both networks read."""
+    """Move the word embeddings from `graph` to a file in `folder` that the int8 and the fallback model share."""
     (words,) = (weight for weight in graph.initializer if weight.name == _WORD_EMBEDDINGS)
     (folder / EMBEDDINGS_FILE).write_bytes(words.raw_data)
     onnx.external_data_helper.set_external_data(words, EMBEDDINGS_FILE, offset=0, length=len(words.raw_data))

@@ -1,14 +1,15 @@
 """RoBERTa classifiers as ONNX graphs that compute only what the labels need.
 
-torch's exporter reproduces the Python code. This graph is written from the weights and gives the same result faster:
+torch's exporter reproduces the Python code. This module builds a graph from the weights that gives the same result
+faster:
 
 - Each dense layer is one Gemm over the tokens of all texts, which adds the bias for free.
-- The classifier reads only the first token. The last layer computes keys and values for all tokens and everything else
-  for the first token: with six layers, a sixth less work.
+- The classifier reads only the first token. The last layer computes keys and values for all tokens, but everything else
+  for the first token alone: with six layers, a sixth less work.
 - Two kinds of biases are folded into other weights (`fold_biases`).
 - Padding is at the end of a text, so the position of a token is its column.
-- Fused operators are used where they are faster on a CPU. Attention, SkipLayerNormalization and BiasGelu are slower
-  (figures: `tests/benchmarks/scorer.py`).
+- Fused operators are used where they are faster on a CPU. Attention, SkipLayerNormalization and BiasGelu are not, as
+  `tests/benchmarks/scorer.py` measures.
 
 Weights keep the names and shapes of the checkpoint.
 """
@@ -24,7 +25,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET, IR_VERSION = 20, 10
 MICROSOFT = "com.microsoft"
-# Added to the attention scores of padding: its weight becomes zero, and no score becomes infinite.
+# Added to the attention scores of padding: its weight becomes zero, but no score becomes infinite.
 _MASKED = -10_000.0
 
 Weights = Mapping[str, NDArray[np.float32]]
@@ -32,13 +33,12 @@ Weights = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Shape:
-    """Dimensions and constants of a RoBERTa that cannot be read from its weights."""
+    """Dimensions and constants of a RoBERTa that its weights do not contain."""
 
     layers: int
     heads: int
     norm_epsilon: float
     padding_id: int
-    act: str = "gelu"
 
 
 class Builder:
@@ -49,22 +49,22 @@ class Builder:
         self.weights: dict[str, onnx.TensorProto] = {}
 
     def add(self, kind: str, inputs: Sequence[str], name: str, domain: str = "", **attributes: Any) -> str:
-        """Add a node with one output; the name of the output is the name of the node. Return it."""
+        """Add a node with one output, and return `name`, which names both the node and its output."""
         self.nodes.append(helper.make_node(kind, inputs, [name], name=name, domain=domain, **attributes))
         return name
 
     def constant(self, name: str, value: NDArray[Any] | np.generic) -> str:
-        """Add a weight or a constant, once, and return its name."""
+        """Add a weight or a constant, unless the graph has one of this name, and return its name."""
         if name not in self.weights:
             self.weights[name] = numpy_helper.from_array(np.asarray(value), name)
         return name
 
 
 class Dense(Protocol):
-    """Adds the dense layer `name` over rows (n, in); returns the name of its output (n, out)."""
+    """Adds the dense layer `name` to a graph: `rows` of shape (n, in) → the output, shape (n, out), named `name`."""
 
     def __call__(self, graph: Builder, rows: str, name: str, addend: str = "") -> str:
-        """Add `addend` (n, out) to the product if given, otherwise the layer's bias if it has one."""
+        """Add the layer and return `name`. `addend`, shape (n, out), takes the place of the layer's bias if given."""
 
 
 def float_dense(weights: Weights) -> Dense:
@@ -82,12 +82,12 @@ def float_dense(weights: Weights) -> Dense:
 
 
 def fold_biases(weights: Weights, layers: int) -> Weights:
-    """Return weights of the same function without biases of keys and of layers before a residual sum.
+    """Return weights that compute the same function without two kinds of biases.
 
-    - A bias of the keys adds the same value to every score of a token: softmax cancels it.
-    - The bias of a layer before a residual sum moves into the shift of the norm that produces the residual; the other
-      layers that read the norm subtract it. The residual then takes the bias's place as third operand of the Gemm, and
-      the sum is free.
+    - The bias of the keys adds the same value to all scores of a token: softmax cancels it.
+    - The bias of a layer before a residual sum moves into the shift of the norm that produces the residual, and the
+      other layers that read this norm subtract it. The residual can then take the place of the bias as third operand of
+      the Gemm, which makes the sum free.
     """
     folded = dict(weights)
 
@@ -111,7 +111,7 @@ def fold_biases(weights: Weights, layers: int) -> Weights:
 class Network:
     """Writes the graph layer by layer.
 
-    Rows are tokens of shape (length * texts, width), ordered by position: the first tokens of all texts come first.
+    Rows have the shape (length * texts, width). They are ordered by position: the first tokens of all texts come first.
     """
 
     def __init__(self, weights: Weights, shape: Shape, dense: Dense) -> None:
@@ -154,7 +154,7 @@ class Network:
             for kind in ("word", "position", "token_type")
         )
         ids = graph.add("Transpose", ["input_ids"], f"{name}.ids", perm=[1, 0])
-        word_rows = graph.add("Gather", [words, ids], f"{name}.found")
+        word_rows = graph.add("Gather", [words, ids], f"{name}.word_rows")
         graph.add("Shape", ["input_ids"], "shape")
         graph.add("Slice", ["shape", self._ints(0), self._ints(1)], "texts")
         length = graph.add("Slice", ["shape", self._ints(1), self._ints(2)], "length")
@@ -171,6 +171,7 @@ class Network:
         return self._norm(rows, f"{name}.LayerNorm")
 
     def _mask(self) -> str:
+        """Return the mask that is added to the attention scores: 0 for tokens, _MASKED for padding."""
         graph = self._graph
         real = graph.add("Cast", ["attention_mask"], "mask.real", to=TensorProto.FLOAT)
         padded = graph.add("Sub", [real, graph.constant("one", np.float32(1))], "mask.padded")
@@ -178,6 +179,7 @@ class Network:
         return graph.add("Unsqueeze", [scaled, self._ints(1, 2)], "mask")
 
     def _layer(self, number: int, rows: str, mask: str, *, first_only: bool) -> str:
+        """Return the output of a layer for all rows, or with `first_only` for the first token of each text."""
         graph, name = self._graph, f"roberta.encoder.layer.{number}"
         query_rows = self._first(rows) if first_only else rows
         context = self._attention(f"{name}.attention", query_rows, rows, mask)

@@ -23,7 +23,7 @@ def optimum_export(network: Any) -> onnx.ModelProto:
     """
     kind = network.config.model_type
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # torch warns about values that tracing may freeze, and about deprecations; the export compares labels anyway.
+        # torch warns about deprecations, and about values that tracing may freeze: `export` compares the labels anyway.
         warnings.simplefilter("ignore")
         try:
             onnx_export_from_model(network, folder, task="text-classification", do_validation=False)

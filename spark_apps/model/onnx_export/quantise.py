@@ -1,7 +1,7 @@
-"""Quantise a RoBERTa to int8 without losing its labels.
+"""Quantise a RoBERTa to int8 and keep its labels.
 
-Plain dynamic int8 keeps 90 % of the labels. A few outlier channels, mostly in the feed-forward blocks, are up to a
-hundred times larger than the others; one channel can hold 97 % of the energy. Therefore
+Plain dynamic int8 keeps only 90 % of the labels. A few outlier channels, mostly in the feed-forward blocks, have values
+up to a hundred times larger than the others; one channel can hold 97 % of the energy. Therefore
 
 - outlier channels of the feed-forward blocks are multiplied in float32, as a product of a few columns;
 - the other channels are smoothed: a factor moves from the channel of the activations to the row of the weights;
@@ -27,15 +27,15 @@ Floats = NDArray[np.float32]
 _LARGEST = 127
 # Number of outlier channels per feed-forward layer.
 _OUTLIERS = 16
-# Smoothing exponents: how much of the spread of the activations moves to the weights, before attention and elsewhere.
+# Smoothing exponents, 0 to 1: how much of the spread of the activations moves to the weights.
 _SMOOTHING_ATTENTION, _SMOOTHING = 0.8, 0.5
 _FEED_FORWARD = re.compile(r"layer\.(\d+)\.(intermediate|output)\.dense$")
-_SELF = re.compile(r"(.*\.self)\.(query|key|value)$")
+_QUERY_KEY_VALUE = re.compile(r"(.*\.self)\.(query|key|value)$")
 
 
 @dataclass(frozen=True)
 class Range:
-    """Per channel of a dense layer's input: the largest absolute value, and the sum of squares."""
+    """Largest absolute value and sum of squares of each channel of a dense layer's input, each of shape (in,)."""
 
     largest: Floats
     energy: Floats
@@ -44,7 +44,15 @@ class Range:
 def int8_model(
     weights: Weights, shape: Shape, labels: int, ranges: dict[str, Range], float_blocks: int
 ) -> onnx.ModelProto:
-    """Return the int8 network for the given `ranges`; the first `float_blocks` feed-forward blocks stay in float32."""
+    """Return the int8 network.
+
+    Args:
+        weights: weights from `fold_biases`.
+        shape: dimensions of the network.
+        labels: number of outputs.
+        ranges: result of `activation_ranges`.
+        float_blocks: number of feed-forward blocks, from the first, that stay in float32.
+    """
     in_float, in_int8 = float_dense(weights), _Int8(weights, ranges)
 
     def dense(graph: Builder, rows: str, name: str, addend: str = "") -> str:
@@ -70,7 +78,7 @@ def activation_ranges(network: onnx.ModelProto, calibration: Sequence[Batch]) ->
     for _, batch in calibration:
         real = batch["attention_mask"].reshape(-1).astype(bool)
         for name, values in zip(names, session.run(names, batch), strict=True):
-            # The last layer has one row per text and no padding.
+            # The last layer has one row per text, and none of them is padding.
             rows = values[real] if len(values) == len(real) else values
             largest[name] = np.maximum(largest.get(name, np.float32(0)), np.abs(rows).max(axis=0))
             squares[name] = squares.get(name, np.float32(0)) + np.square(rows).sum(axis=0)
@@ -100,9 +108,11 @@ class _Int8:
         if not addend and f"{name}.bias" in self._weights:
             addend = graph.constant(f"{name}.bias", self._weights[f"{name}.bias"])
         if len(outliers):
-            columns = graph.add("Gather", [rows, graph.constant(f"{name}.odd", outliers)], f"{name}.columns", axis=1)
-            part = graph.constant(f"{name}.weight.odd", weight[outliers])
-            addend = graph.add("Gemm", [columns, part, addend], f"{name}.beside")
+            columns = graph.add(
+                "Gather", [rows, graph.constant(f"{name}.outliers", outliers)], f"{name}.columns", axis=1
+            )
+            part = graph.constant(f"{name}.weight.outliers", weight[outliers])
+            addend = graph.add("Gemm", [columns, part, addend], f"{name}.in_float")
         if not addend:
             return graph.add("Mul", [product, f"{rows}.largest"], name)
         return graph.add("Add", [graph.add("Mul", [product, f"{rows}.largest"], f"{name}.scaled"), addend], name)
@@ -113,9 +123,9 @@ class _Int8:
             return
         graph.constant("int8.step", np.float32(1 / _LARGEST))
         graph.constant("int8.zero", np.uint8(128))
-        smoothed = graph.add("Mul", [rows, graph.constant(f"{rows}.factors", factors)], f"{rows}.evened")
+        smoothed = graph.add("Mul", [rows, graph.constant(f"{rows}.factors", factors)], f"{rows}.smoothed")
         last = graph.constant("last_axis", np.array([-1], np.int64))
-        row_max = graph.add("ReduceMax", [graph.add("Abs", [smoothed], f"{rows}.abs"), last], f"{rows}.found")
+        row_max = graph.add("ReduceMax", [graph.add("Abs", [smoothed], f"{rows}.abs"), last], f"{rows}.row_max")
         # A row of zeros must not be divided by zero.
         least = graph.constant("least", np.float32(1e-9))
         largest = graph.add("Max", [row_max, least], f"{rows}.largest")
@@ -123,7 +133,7 @@ class _Int8:
         graph.add("QuantizeLinear", [unit, "int8.step", "int8.zero"], f"{rows}.int8")
 
     def _outliers(self, name: str) -> NDArray[np.int64]:
-        """Return the channels that are multiplied in float32, in ascending order."""
+        """Return the channels of the layer's input that are multiplied in float32, in ascending order."""
         if not _FEED_FORWARD.search(name):
             return np.array([], np.int64)
         return np.sort(np.argsort(-self._ranges[name].energy)[:_OUTLIERS]).astype(np.int64)
@@ -131,7 +141,7 @@ class _Int8:
     def _smoothing_factors(self, name: str) -> Floats:
         """Return the factor per channel by which activations are divided and rows of the weights multiplied."""
         # Query, key and value read the same rows, so they share the factors.
-        attention = _SELF.match(name)
+        attention = _QUERY_KEY_VALUE.match(name)
         names = [f"{attention.group(1)}.{part}" for part in ("query", "key", "value")] if attention else [name]
         weights = np.max([np.abs(self._weights[f"{each}.weight"]).max(axis=0) for each in names], axis=0)
         smoothing = _SMOOTHING_ATTENTION if attention else _SMOOTHING

@@ -21,7 +21,7 @@ from spark_apps.model.release.smoke_set import SMOKE_TWEETS
 from spark_apps.quality.findings import Finding
 from spark_apps.settings import load_from_environment
 
-# A version that is exactly as good as production is refused by chance in one of twenty releases.
+# By chance, a version that is as good as production is refused in one of twenty releases.
 _CONFIDENCE = 0.95
 _RESAMPLES = 2_000
 
@@ -50,7 +50,15 @@ def load_limits() -> GateLimits:
 
 @dataclass(frozen=True)
 class GateResult:
-    """The result of one gate: the figure, its limit, whether the version passes, and an explanation."""
+    """The result of one gate.
+
+    Attributes:
+        name: name of the gate.
+        passed: whether the version passes.
+        figure: measured figure.
+        limit: limit of the figure; a maximum for `latency` and `quality`, else a minimum.
+        says: explains the figure.
+    """
 
     name: str
     passed: bool
@@ -71,63 +79,57 @@ def quality_gates(evaluation: Evaluation, limits: GateLimits) -> list[GateResult
     weakest, figures = min(quality.classes.items(), key=lambda item: item[1].recall)
     precision = evaluation.model.precision
     agreement = float(evaluation.model.metrics.get("agreement_with_torch", 0))
-    lowest = limits.agreement_int8 if precision == "int8" else limits.agreement
+    least_agreement = limits.agreement_int8 if precision == "int8" else limits.agreement
+    agreed = f"labels equal to torch's, measured at the {precision} export"
     latency = evaluation.speed.latency_ms["p95"]
     return [
         _at_least("macro recall", quality.macro_recall, limits.macro_recall, f"on {quality.tweets:,} tweets"),
         _at_least("class recall", figures.recall, limits.class_recall, f"the weakest class is {weakest}"),
-        _at_least("agreement", agreement, lowest, f"labels equal to torch's, measured at the {precision} export"),
-        GateResult(
-            "latency",
-            latency <= limits.latency_ms,
-            latency,
-            limits.latency_ms,
-            "ms for one tweet, 95th percentile",
-        ),
+        _at_least("agreement", agreement, least_agreement, agreed),
+        _at_most("latency", latency, limits.latency_ms, "ms for one tweet, 95th percentile"),
     ]
 
 
 def comparison_gate(truth: Classes, candidate: Classes, production: Classes | None, version: str | None) -> GateResult:
     """Return the gate on macro recall relative to production.
 
-    The candidate must not be worse than production by more than sampling noise. Both label the same tweets, so the
-    noise is that of the difference: a paired bootstrap resamples the tweets 2,000 times, and the candidate is refused
-    if 95 % of the resamples favour production.
+    The candidate must not be worse than production by more than sampling noise. Both label the same tweets, so a paired
+    bootstrap with 2,000 resamples estimates the noise of the difference. The candidate is refused if 95 % of the
+    resamples favour production.
 
     Args:
         truth: true classes, shape (n,).
         candidate: classes that the new version predicts, shape (n,).
         production: classes that the version in production predicts, shape (n,); None without such a version.
-        version: the version in production.
+        version: number of the version in production, or None.
     """
     recall = macro_recall(truth, candidate)
     if production is None or version is None:
-        return GateResult("comparison", True, recall, 0.0, "no version is in production to compare with")
-    recall_production = macro_recall(truth, production)
+        return _at_least("comparison", recall, 0.0, "no version is in production to compare with")
+    production_recall = macro_recall(truth, production)
     noise = _noise(truth, candidate, production)
-    return GateResult(
-        "comparison",
-        recall - recall_production >= -noise,
-        recall,
-        recall_production - noise,
-        f"version {version}, in production, has {recall_production:.4f}; the sampling noise is {noise:.4f}",
-    )
+    says = f"version {version}, in production, has {production_recall:.4f}; the sampling noise is {noise:.4f}"
+    return _at_least("comparison", recall, production_recall - noise, says)
 
 
 def _noise(truth: Classes, candidate: Classes, production: Classes) -> float:
     """Return how far the 95th percentile of the resampled differences in macro recall lies above their mean."""
     draws = np.random.default_rng(0).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), _RESAMPLES)
+    # A resample counts how often each tweet is drawn: the difference in the recall of a class is a weighted mean.
     differences = np.zeros(_RESAMPLES)
     for label in range(len(LABELS)):
-        here = truth == label
-        if here.any():
-            gained = (candidate == label)[here].astype(float) - (production == label)[here]
-            differences += draws[:, here] @ gained / np.maximum(draws[:, here].sum(axis=1), 1) / len(LABELS)
+        of_class = truth == label
+        if of_class.any():
+            gained = (candidate == label)[of_class].astype(float) - (production == label)[of_class]
+            differences += draws[:, of_class] @ gained / np.maximum(draws[:, of_class].sum(axis=1), 1) / len(LABELS)
     return float(np.quantile(differences, _CONFIDENCE) - differences.mean())
 
 
 def smoke_gate(folder: Path, limits: GateLimits) -> GateResult:
-    """Return the gate on the smoke set: tweets with an obvious label, scored in a separate process without torch."""
+    """Return the gate on the smoke set: tweets with an obvious label, scored in a separate process without torch.
+
+    If the model cannot be loaded, the gate refuses the version whatever the limit, and the figure is 0.
+    """
     process = subprocess.run(  # noqa: S603 - the command is constant
         [sys.executable, "-m", "spark_apps.model.release.smoke_set", str(folder)],
         capture_output=True,
@@ -153,11 +155,15 @@ def smoke_gate(folder: Path, limits: GateLimits) -> GateResult:
 
 
 def findings_gate(unacknowledged: Sequence[Finding]) -> GateResult:
-    """Return the gate on findings: while the stream is abnormal, the effect of a release cannot be measured."""
+    """Return the gate on open findings: while the stream is abnormal, the effect of a release cannot be measured."""
     findings = "; ".join(map(str, unacknowledged))
     says = f"{findings}: investigate, then run tweet-sentiment quality acknowledge" if findings else "no open findings"
-    return GateResult("quality", not unacknowledged, float(len(unacknowledged)), 0.0, says)
+    return _at_most("quality", float(len(unacknowledged)), 0.0, says)
 
 
 def _at_least(name: str, figure: float, limit: float, says: str) -> GateResult:
     return GateResult(name, figure >= limit, figure, limit, says)
+
+
+def _at_most(name: str, figure: float, limit: float, says: str) -> GateResult:
+    return GateResult(name, figure <= limit, figure, limit, says)

@@ -27,7 +27,14 @@ from spark_apps.scoring.scorer import Scorer
 
 @dataclass(frozen=True)
 class Release:
-    """The result of a release: the new version, and the versions in production before and after it, or None."""
+    """The result of a release.
+
+    Attributes:
+        version: the new version.
+        before: version in production before the release, or None.
+        production: version in production after the release, or None.
+        gates: results of the gates.
+    """
 
     version: str
     before: str | None
@@ -49,8 +56,8 @@ def release(
 ) -> Release:
     """Register the model in `folder`, and put it in production if it passes every gate.
 
-    The gates judge the files downloaded from the registry, as Gold loads them. A refused version stays in staging with
-    the figures of the gates in a tag, and production does not change.
+    The gates judge the files as Gold loads them, downloaded from the registry. A refused version remains in staging,
+    with the figures of the gates that refused it in a tag, and production does not change.
 
     Args:
         registry: registry of the versions.
@@ -64,6 +71,7 @@ def release(
 
     Raises:
         DataError: the split is missing or invalid; nothing is registered.
+        ModelError: a file in `folder` is missing or damaged; nothing is registered.
         RegistryError: the registry does not answer.
     """
     read_split(data, split)  # Fails before a version is registered.
@@ -72,8 +80,7 @@ def release(
     console.print(f"version {version} is registered and in staging")
     gates = _run_gates(registry, version, before, data, split, limits, console)
     registry.log_gates(version, {f"gate_{gate.name.replace(' ', '_')}": gate.figure for gate in gates}, _report(gates))
-    refused = [gate for gate in gates if not gate.passed]
-    if refused:
+    if refused := [gate for gate in gates if not gate.passed]:
         registry.tag(version, REFUSED, {"by": by, "why": why, "gates": _report(refused)})
         return Release(version, before, _production(registry), gates)
     return Release(version, before, registry.promote(version, by, why), gates)
@@ -82,10 +89,11 @@ def release(
 def _run_gates(
     registry: Registry, version: str, before: str | None, data: Path, split: str, limits: GateLimits, console: Console
 ) -> list[GateResult]:
+    """Return the results of all gates, or of the smoke gate alone if the model cannot be loaded."""
     threads = os.cpu_count() or 1
     with fetch_version(registry, version) as files:
         smoke = smoke_gate(files, limits)
-        if not smoke.figure:  # The model cannot be loaded.
+        if not smoke.figure and not smoke.passed:  # the model cannot be loaded, or labels every tweet wrongly
             return [smoke]
         evaluation = evaluate(files, data, split, threads, console)
     truth = np.asarray(read_split(data, split).labels)
@@ -100,12 +108,12 @@ def _run_gates(
 
 
 def rollback(registry: Registry, to: str | None, by: str, why: str) -> tuple[str, str]:
-    """Move production back to the passed version before it, or to the version `to`.
+    """Move production to the version `to`, or back to the next lower version that passed and is not withdrawn.
 
-    Running streams use the version from their next micro-batch on.
+    Running streams use that version from their next micro-batch on.
 
     Returns:
-        The version in production before and after.
+        The versions in production before and after.
 
     Raises:
         RegistryError: there is no such version, or it has not passed the gates.
@@ -127,6 +135,7 @@ def rollback(registry: Registry, to: str | None, by: str, why: str) -> tuple[str
 
 
 def _production(registry: Registry) -> str | None:
+    """Return the version in production; None if there is none yet."""
     try:
         return registry.production()
     except NoProductionError:
@@ -134,4 +143,5 @@ def _production(registry: Registry) -> str | None:
 
 
 def _report(gates: list[GateResult]) -> dict[str, Any]:
+    """Return the results of gates as JSON for the registry."""
     return {gate.name: {"figure": gate.figure, "limit": gate.limit, "passed": gate.passed} for gate in gates}

@@ -25,7 +25,7 @@ SMOKE_TWEETS = (
     ("The council will publish the report on Thursday", "neutral"),
     ("Does anyone know what time the library opens on Sunday?", "neutral"),
 )
-# Importing one of these fails in this process: the image of the streams does not contain them.
+# main() makes the import of these fail, because the image of the streams does not contain them.
 _BLOCKED = ("torch", "transformers", "optimum", "sklearn")
 
 

@@ -1,4 +1,4 @@
-"""The RoBERTa that training starts from: an encoder, or a classifier. A head with our labels is kept."""
+"""The RoBERTa that training starts from: an encoder, or a classifier. A head for the labels in LABELS is kept."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +15,15 @@ from spark_apps.labels import LABELS, sentiment_labels
 from spark_apps.scoring.description import ModelError
 
 _HUB_SECONDS = 10
+_ID2LABEL = dict(enumerate(LABELS))
+_LABEL2ID = {label: output for output, label in enumerate(LABELS)}
 
 
 @dataclass(frozen=True)
 class Base:
     """A checkpoint that is ready for training, with three outputs in the order of LABELS.
 
-    `head` tells the user what happened to the checkpoint's own head.
+    `head` describes the checkpoint and what happened to its own head, for the user.
     """
 
     model: Any
@@ -51,24 +53,23 @@ def load_base(base: str) -> Base:
             )
         model, head = _classifier(source, config)
     except (OSError, ValueError, TypeError, SafetensorError) as error:
-        reason = first_line(error)
         raise ModelError(
-            f"cannot train from {base}: {reason}; give config.json, weights and tokenizer of a RoBERTa"
+            f"cannot train from {base}: {first_line(error)}; give a checkpoint of a RoBERTa with config.json, weights "
+            "and tokenizer"
         ) from error
-    model.config.id2label = dict(enumerate(LABELS))
-    model.config.label2id = {label: output for output, label in enumerate(LABELS)}
+    model.config.id2label, model.config.label2id = dict(_ID2LABEL), dict(_LABEL2ID)
     return Base(model, tokenizer, head)
 
 
 def _locate(base: str) -> str:
-    """Return the folder or model id that transformers can load."""
+    """Return the folder or model id from which transformers can load `base`."""
     folder = Path(base).expanduser()
     if folder.is_dir():
         return str(folder)
     if base.startswith((".", "/", "~")) or base.count("/") > 1:
         raise ModelError(f"--base {base}: the folder does not exist")
     try:
-        # One request with a timeout: transformers itself would retry for half a minute per file.
+        # Check with one request and a timeout: transformers itself would retry for half a minute per file.
         HfApi().model_info(base, timeout=_HUB_SECONDS)
     except RepositoryNotFoundError:
         raise ModelError(
@@ -87,12 +88,8 @@ def _locate(base: str) -> str:
 
 
 def _classifier(source: str, config: Any) -> tuple[Any, str]:
-    """Load the weights with three outputs; return the model and what happened to its head."""
-    config_of_labels = {
-        "num_labels": len(LABELS),
-        "id2label": dict(enumerate(LABELS)),
-        "label2id": {label: output for output, label in enumerate(LABELS)},
-    }
+    """Load the weights with three outputs; return the model and the description of its head."""
+    config_of_labels = {"num_labels": len(LABELS), "id2label": dict(_ID2LABEL), "label2id": dict(_LABEL2ID)}
     architectures = config.architectures or []
     if not any(name.endswith("ForSequenceClassification") for name in architectures):
         model = AutoModelForSequenceClassification.from_pretrained(source, dtype=torch.float32, **config_of_labels)
@@ -109,6 +106,7 @@ def _classifier(source: str, config: Any) -> tuple[Any, str]:
         model.config.problem_type = None
         return model, f"a classifier with other labels ({names}), which gets a new head"
     model = AutoModelForSequenceClassification.from_pretrained(source, dtype=torch.float32)
+    # Reorder the outputs to the order of LABELS.
     last = model.classifier.out_proj
     outputs = [labels.index(label) for label in LABELS]
     with torch.no_grad():

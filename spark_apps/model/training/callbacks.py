@@ -1,4 +1,4 @@
-"""Trainer callbacks that report: progress in the terminal, curves in MLflow."""
+"""The callback of the Trainer that reports progress in the terminal and curves to MLflow."""
 
 import time
 from typing import Any
@@ -9,7 +9,7 @@ from transformers import TrainerCallback
 
 from spark_apps.model.mlflow_run import MlflowRun
 
-# Without a terminal, a line replaces the progress bar at this interval.
+# Without a terminal, a line at this interval replaces the progress bar.
 _LINE_SECONDS = 30.0
 
 
@@ -51,7 +51,7 @@ class ProgressCallback(TrainerCallback):
         step, steps = state.global_step, state.max_steps
         curves: dict[str, float] = {}
         if "loss" in logs:
-            # Learning rates decay from the head to the embeddings: report the rate of the head, which is the setting.
+            # Learning rates decay from the head to the embeddings: report the rate of the head, which the user sets.
             curves = {"loss": logs["loss"], "learning_rate": max(lr_scheduler.get_last_lr())}
             self._bar.update(self._task, loss=f"{logs['loss']:.3f}")
             if not self._console.is_terminal and time.monotonic() - self._last_line > _LINE_SECONDS:

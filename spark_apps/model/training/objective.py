@@ -14,10 +14,10 @@ Loss = Callable[..., torch.Tensor]
 
 
 def balanced_loss(recipe: Recipe, labels: Sequence[int]) -> Loss:
-    """Return the cross entropy for the Trainer, with classes weighted by their inverse share of `labels`."""
+    """Return the Trainer's cross entropy; the weight of a class is its share of `labels` to the power of -`balance`."""
     shares = np.bincount(labels, minlength=len(LABELS)) / len(labels)
     weights = torch.tensor(shares**-recipe.balance, dtype=torch.float32)
-    # Keep the mean weight of a text at 1 for every balance, so that learning rates stay comparable.
+    # The mean weight of a text is 1 for every balance, so that the same learning rates fit.
     weights /= (weights * torch.tensor(shares, dtype=torch.float32)).sum()
 
     def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:  # noqa: ARG001
@@ -29,7 +29,7 @@ def balanced_loss(recipe: Recipe, labels: Sequence[int]) -> Loss:
 
 
 def optimiser(recipe: Recipe, model: Any) -> torch.optim.Optimizer:
-    """Return AdamW with learning rates that decay from the head to the embeddings."""
+    """Return AdamW with learning rates that decay layer by layer, from the head down to the embeddings."""
     head = model.config.num_hidden_layers + 1
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, weights in model.named_parameters():

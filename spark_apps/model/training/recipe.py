@@ -1,4 +1,4 @@
-"""Hyperparameters of fine-tuning. Without torch, because the command line shows their defaults."""
+"""Hyperparameters of fine-tuning. This module does not import torch, because the command line shows their defaults."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,17 @@ class Recipe:
     """Hyperparameters of one training run.
 
     Attributes:
-        learning_rate: rate of the head. It is multiplied by `layer_decay` for each layer below.
+        epochs: passes over the train split.
+        batch_size: tweets per step.
+        learning_rate: peak learning rate of the head.
+        layer_decay: factor of the learning rate from each layer to the layer below it.
         warmup: share of the steps in which the learning rate rises linearly.
         balance: exponent of the inverse class shares that weight the loss. 0 weights all texts equally, which favours
             accuracy; 1 weights all classes equally, which favours macro recall.
         average: decay per step of the moving average of the weights. The average becomes the model.
-        bf16: multiply matrices in bfloat16. 1.5 times faster on processors with AVX512_BF16 or AMX, slower on others. A
-            GPU that supports bfloat16 uses it regardless.
+        seed: seed of the initial weights and of the order of the tweets.
+        bf16: whether to train in bfloat16: 1.5 times faster on processors with AVX512_BF16 or AMX, slower on others. A
+            GPU that supports bfloat16 always uses it.
     """
 
     epochs: float = 3

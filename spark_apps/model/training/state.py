@@ -1,4 +1,4 @@
-"""State that an interrupted training run needs to continue as if uninterrupted: averages, random state, settings."""
+"""State with which an interrupted training run continues as if uninterrupted: averages, random state, settings."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ class TrainingError(UserError):
 
 
 def last_complete(checkpoints: Path) -> Path | None:
-    """Return the newest complete checkpoint; delete checkpoints that an interruption left incomplete."""
+    """Return the newest complete checkpoint, if any; delete newer ones, which an interruption left incomplete."""
     folders = sorted(checkpoints.glob("checkpoint-*"), key=lambda folder: -int(folder.name.rpartition("-")[2]))
     for folder in folders:
         if (folder / _AVERAGE_FILE).is_file():
@@ -31,11 +31,13 @@ def last_complete(checkpoints: Path) -> Path | None:
 class WeightAverage(TrainerCallback):
     """Keeps the moving average of the weights, and torch's random state at the start of the epoch.
 
-    Both are saved last, in one file next to each checkpoint: a checkpoint with this file is complete. The Trainer
-    shuffles an epoch at its start: without the random state, a run that continues in mid-epoch would reorder it.
+    Both are saved in a file of each checkpoint. The file is written last, so a checkpoint with this file is complete.
+    The Trainer shuffles the tweets at the start of an epoch: without the random state, a run that resumes within an
+    epoch would continue with another order.
     """
 
     def __init__(self, decay: float, resumed: Path | None) -> None:
+        """Average with `decay` per step; continue the average of the checkpoint `resumed`, if given."""
         self.weights: dict[str, torch.Tensor] = {}
         self._decay = decay
         self._resumed = resumed
@@ -57,7 +59,7 @@ class WeightAverage(TrainerCallback):
 
     @torch.no_grad()
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:  # noqa: ARG002
-        # The first steps count less: they are far from the final weights.
+        # A lower decay at the start soon forgets the first weights, which are far from the final ones.
         decay = min(self._decay, (1 + state.global_step) / (10 + state.global_step))
         for name, weights in model.named_parameters():
             self.weights[name].lerp_(weights.detach(), 1 - decay)
@@ -70,13 +72,17 @@ class WeightAverage(TrainerCallback):
 
 
 class TrainingState:
-    """The file `training.json` in the output folder: settings, MLflow run and, at the end, metrics."""
+    """The file `training.json` in the output folder: settings, ids of MLflow runs and, at the end, figures."""
 
     def __init__(self, out: Path, settings: dict[str, Any]) -> None:
-        """Open the run in `out`, or prepare a new one.
+        """Read the state of the run in `out`, or prepare the state of a new run.
+
+        Args:
+            out: output folder of the run.
+            settings: settings that must be equal for the run to continue.
 
         Raises:
-            TrainingError: `out` holds other files, or a run with other settings.
+            TrainingError: `out` contains other files, or a run with other settings.
         """
         self._file = out / _STATE_FILE
         if self._file.is_file():
@@ -84,26 +90,27 @@ class TrainingState:
             _check_same_settings(out, self._fields["settings"], settings)
             return
         if out.is_file() or (out.is_dir() and any(out.iterdir())):
-            raise TrainingError(f"--out {out} holds files that no training run wrote: give a new folder")
+            raise TrainingError(f"--out {out} contains files that are not of a training run: give a new folder")
         self._fields = {"settings": settings}
 
     def begin(self) -> None:
-        """Save the settings, which reserves the folder for this run."""
+        """Save the settings: from then on, the folder belongs to this run."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._write()
 
     @property
     def figures(self) -> dict[str, Any] | None:
-        """Metrics of a finished run, else None."""
+        """Figures of a finished run, else None."""
         figures: dict[str, Any] | None = self._fields.get("figures")
         return figures
 
     def end(self, figures: dict[str, Any]) -> None:
+        """Save the figures: the run is finished."""
         self._fields["figures"] = figures
         self._write()
 
     def run_id(self, registry: str) -> str | None:
-        """Return the id of the MLflow run in `registry`, or None."""
+        """Return the id of this run's MLflow run in `registry`, or None."""
         run_id: str | None = self._fields.get("runs", {}).get(registry)
         return run_id
 
@@ -118,9 +125,10 @@ class TrainingState:
 
 
 def _check_same_settings(out: Path, saved: dict[str, Any], given: dict[str, Any]) -> None:
+    """Raise `TrainingError`, with all differences, unless the settings are equal."""
     changed = [f"{name} {saved.get(name)}, not {given[name]}" for name in given if saved.get(name) != given[name]]
     if changed:
         raise TrainingError(
-            f"--out {out} holds a training run with other settings ({'; '.join(changed)}): "
+            f"--out {out} contains a training run with other settings ({'; '.join(changed)}): "
             "give a new folder, or the same settings"
         )

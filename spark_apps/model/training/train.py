@@ -27,11 +27,13 @@ MAX_LENGTH = 128
 SPLITS = ("train", "val")
 _EVALUATIONS_PER_EPOCH = 2
 _CHECKPOINTS_PER_EPOCH = 6
-# Enough for MLflow to accept a plot, and shorter than the time between two points of a curve.
+# Timeout of MLflow: long enough to upload a plot, and shorter than the time between two points of a curve.
 _TRACKING_SECONDS = 20
 
 
 class _Tweets(torch.utils.data.Dataset):  # type: ignore[type-arg]
+    """The normalised and tokenised tweets of a split, without padding."""
+
     def __init__(self, split: Split, tokenizer: Any) -> None:
         texts = [normalise(text) for text in split.texts]
         self.input_ids = tokenizer(texts, truncation=True, max_length=MAX_LENGTH)["input_ids"]
@@ -50,18 +52,20 @@ def train(
 ) -> dict[str, Any]:
     """Fine-tune `base` on the train split of `data`; write model and tokenizer to `out`.
 
-    A second call with the same `out` continues an interrupted run from its last checkpoint, and ends with the same
-    weights as an uninterrupted run: bit for bit on a CPU with the same number of threads (CUDA sums in no fixed order).
-    For a finished run it returns the saved metrics.
+    A second call with the same `out` continues an interrupted run from its last checkpoint. The weights are then the
+    same as without the interruption: bit for bit on a CPU with the same number of threads, but not on a GPU, where the
+    order of sums varies. For a finished run, the call returns the saved figures.
 
     Args:
         data: folder with the splits `train` and `val` in TweetEval's layout.
         base: folder or Hugging Face id of a RoBERTa.
         out: folder of this run.
-        registry: URI of the MLflow server that logs the run; None logs nothing.
+        recipe: hyperparameters.
+        registry: URI of the MLflow server to which the run is logged; None logs nothing.
+        console: receives progress; stderr by default.
 
     Returns:
-        Metrics of the averaged weights on the validation split, and the macro recall without averaging.
+        Figures of the averaged weights on the validation split, and the macro recall without averaging.
 
     Raises:
         DataError, ModelError, TrainingError: `data`, `base` or `out` cannot be used.
@@ -73,10 +77,10 @@ def train(
     versions = [data_version(data, name) for name in SPLITS]
     missing = set(range(3)) - set(splits["train"].labels)
     if missing:
-        raise DataError(f"{data}: no tweet of the train split has the label {min(missing)}; training needs all three")
+        raise DataError(f"{data}: no tweet of the train split has the label {min(missing)}: add tweets with this label")
     state = TrainingState(out, _settings(base, versions, recipe))
     if state.figures:
-        console.print(f"{out} holds this training run, already finished: nothing to do")
+        console.print(f"the training run in {out} is already finished: nothing to do")
         return state.figures
     set_seed(recipe.seed)
     start = load_base(base)
@@ -99,6 +103,7 @@ def _settings(base: str, versions: Sequence[DataVersion], recipe: Recipe) -> dic
 def _open_run(
     registry: str, state: TrainingState, versions: Sequence[DataVersion], recipe: Recipe, base: str
 ) -> MlflowRun:
+    """Resume the MLflow run of an interrupted training run, or create an MLflow run with parameters and datasets."""
     known = state.run_id(registry)
     run = MlflowRun(registry, _TRACKING_SECONDS, "train", known)
     if run.id != known:
@@ -113,6 +118,7 @@ def _fit(
     start: Base, splits: Mapping[str, Split], out: Path, recipe: Recipe, state: TrainingState, run: MlflowRun | None,
     console: Console,
 ) -> dict[str, Any]:  # fmt: skip
+    """Train from the last checkpoint, if any; save the averaged weights, log and return the figures."""
     began = time.monotonic()
     checkpoints = out / "checkpoints"
     last = last_complete(checkpoints)
@@ -129,7 +135,7 @@ def _fit(
         optimizers=(optimiser(recipe, start.model), None),
         callbacks=[average, progress],
     )
-    # PrinterCallback writes to stdout, which is reserved for results.
+    # PrinterCallback writes to stdout, which commands reserve for their result.
     trainer.remove_callback(PrinterCallback)
     try:
         trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -163,14 +169,14 @@ def _arguments(checkpoints: Path, recipe: Recipe, tweets: int) -> TrainingArgume
         per_device_eval_batch_size=64,
         warmup_ratio=recipe.warmup,
         lr_scheduler_type="linear",
-        group_by_length=True,  # short texts waste time on padding, not on attention
+        group_by_length=True,  # batches of texts of similar length have little padding
         use_cpu=not torch.cuda.is_available(),
         bf16=recipe.bf16 or (torch.cuda.is_available() and torch.cuda.is_bf16_supported()),
         eval_strategy="steps",
         eval_steps=max(1, steps // _EVALUATIONS_PER_EPOCH),
         save_strategy="steps",
         save_steps=max(1, steps // _CHECKPOINTS_PER_EPOCH),
-        save_total_limit=2,  # keep the previous checkpoint until the new one is complete
+        save_total_limit=2,  # the previous checkpoint remains until the new one is complete
         logging_steps=min(50, max(1, steps // 10)),
         report_to=[],
         seed=recipe.seed,
@@ -186,6 +192,7 @@ def _metrics(prediction: EvalPrediction) -> dict[str, float]:
 
 
 def _evaluate(trainer: Trainer, tweets: _Tweets) -> Quality:
+    """Return the quality of the trainer's current weights on `tweets`."""
     prediction = trainer.predict(tweets)  # type: ignore[arg-type]
     logits = torch.from_numpy(np.asarray(prediction.predictions, np.float32))
     return Quality.of(np.asarray(prediction.label_ids), torch.softmax(logits, dim=1).numpy())
