@@ -123,7 +123,7 @@ def ensure_jars(s3: bool) -> str:
     """Download missing jars.
 
     Args:
-        s3: whether the jars of S3A are needed besides those of Delta.
+        s3: whether S3A is needed, too.
 
     Returns:
         The class path of the jars.
