@@ -31,6 +31,7 @@ from spark_apps.session import make_session
 from spark_apps.settings import Settings
 from spark_apps.signals import set_on_signal
 from spark_apps.streaming.runner import StreamRunner
+from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import TABLES, Table
 
 _log = logging.getLogger(__name__)
@@ -126,7 +127,11 @@ def _outdated(lake: str) -> list[Table]:
 
 def _run_readers(spark: SparkSession, settings: Settings, stop: Event) -> None:
     """Let Gold's streams, which read the rewritten tables, process all rows."""
-    runner = StreamRunner(spark, str(settings.lake), lambda batch: _log.info("%s", batch), stop)
+
+    def log(batch: BatchReport) -> None:
+        _log.info("%s", batch)
+
+    runner = StreamRunner(spark, str(settings.lake), log, stop, retention=settings.retention_seconds)
     runner.run(gold.streams(spark, settings), None)
     _raise_if_stopped(stop)
 

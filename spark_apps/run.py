@@ -85,7 +85,9 @@ def run(
             spark.streams.addListener(Listener(progress))
             progress.spark_ui = spark.sparkContext.uiWebUrl
         before = _totals(lake)
-        runner = StreamRunner(spark, lake, report_batch, stop, progress.on_wait, progress.record)
+        runner = StreamRunner(
+            spark, lake, report_batch, stop, progress.on_wait, progress.record, settings.retention_seconds
+        )
         with set_on_signal(runner.stopping):
             streams = [stream for layer in chosen for stream in _APPS[layer](spark, settings)]
             if settings.monitor_port is not None:

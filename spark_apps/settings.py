@@ -66,7 +66,7 @@ Interval = Annotated[str, AfterValidator(_interval)]
 class Settings(BaseSettings):
     """The settings of all commands. Each field is also read from the environment: `lake` from TWEETS_LAKE."""
 
-    model_config = SettingsConfigDict(env_prefix="TWEETS_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="TWEETS_", env_ignore_empty=True, extra="ignore")
 
     landing: Uri | None = Field(None, description="folder or s3a://bucket/prefix with the landed JSON files")
     lake: Uri | None = Field(None, description="folder or s3a://bucket/prefix of the Delta tables")
@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     )
     monitor_port: int | None = Field(None, ge=0, le=65535, description="port of /healthz, /progress and /metrics")
     stuck_seconds: float = Field(300, gt=0, description="seconds without progress of a stream until /healthz fails")
+    retention_hours: float = Field(
+        48, ge=0.1, description="how long replaced files and old versions of a table are kept, in hours"
+    )
     memory: str = Field("2g", pattern=r"^\d+[mg]$", description="heap of local Spark, such as 2g")
     cores: int | None = Field(None, ge=1, description="number of cores of local Spark; all by default")
 
@@ -105,6 +108,10 @@ class Settings(BaseSettings):
                 f"TWEETS_LANDING_QUEUE is set, but landing {self.landing} is not on S3: unset one of the two"
             )
         return self
+
+    @property
+    def retention_seconds(self) -> float:
+        return self.retention_hours * 3600
 
     def require(self, *names: str) -> tuple[str, ...]:
         """Return the values of required settings.

@@ -169,6 +169,22 @@ def names(folder: str) -> list[str]:
     return [item["Key"].rpartition("/")[2] for page in pages for item in page.get("Contents", ())]
 
 
+def size(folder: str) -> int:
+    """Return the size of all files in a folder and its subfolders in bytes; 0 if the folder does not exist."""
+    if not is_s3(folder):
+        return sum(_file_size(Path(root, name)) for root, _, names in os.walk(local_path(folder)) for name in names)
+    bucket, prefix = bucket_and_prefix(folder)
+    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return sum(item["Size"] for page in pages for item in page.get("Contents", ()))
+
+
+def _file_size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # removed meanwhile
+        return 0
+
+
 def delete(uri: str) -> None:
     """Delete a file; do nothing if the file does not exist."""
     if not is_s3(uri):

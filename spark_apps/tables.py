@@ -42,8 +42,9 @@ class Table:
         partition: date column of the partitions; None for a table without partitions.
         order: column by which a write sorts its rows. Each file then has a narrow range of it, and queries skip files
             by the statistics in the log. None for a table with partitions.
-        merged: whether the table is written by MERGEs. Deletion vectors then mark the replaced rows: without them, a
-            MERGE would rewrite each file that contains one of its rows.
+        merged: whether the table is written by MERGEs. A MERGE rewrites the files that contain its rows: such a table
+            has small files.
+        reader: name of the stream that reads the table. What it has not read yet is not cleaned up.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Table:
     partition: str | None = None
     order: str | None = None
     merged: bool = False
+    reader: str | None = None
 
     @property
     def column_names(self) -> list[str]:
@@ -61,6 +63,11 @@ class Table:
     def data_columns(self) -> tuple[Column, ...]:
         """The columns without the dates that the streams derive from a timestamp of the row."""
         return tuple(column for column in self.columns if column.type != "DATE" or column.json_path)
+
+    @property
+    def file_bytes(self) -> int:
+        """The size of a compacted file. Smaller files have the tweets of fewer days; many of them slow down queries."""
+        return (4 if self.merged else 32) << 20
 
     def path(self, lake: str) -> str:
         return f"{lake.rstrip('/')}/{self.name}"
@@ -103,6 +110,7 @@ BRONZE_TWEETS = Table(
         _INGEST_DATE,
     ),
     partition="ingest_date",
+    reader="silver",
 )
 
 SILVER_TWEETS = Table(
@@ -122,6 +130,7 @@ SILVER_TWEETS = Table(
         _TWEET_DATE,
     ),
     order="timestamp",
+    reader="gold",
 )
 
 QUARANTINE = Table(
@@ -162,6 +171,7 @@ GOLD_SENTIMENT = Table(
         _TWEET_DATE,
     ),
     order="timestamp",
+    reader="gold-aggregates",
 )
 
 GOLD_TRENDS = Table(

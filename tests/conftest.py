@@ -112,7 +112,8 @@ class Pipeline:
     def run_once(self, *streams: Stream) -> list[BatchReport]:
         """Run `streams`, by default those of all layers, over all input, as `run --once` does."""
         reports: list[BatchReport] = []
-        StreamRunner(self.spark, self.lake, reports.append).run(streams or self.streams(), None)
+        runner = StreamRunner(self.spark, self.lake, reports.append, retention=self.settings.retention_seconds)
+        runner.run(streams or self.streams(), None)
         return reports
 
 

@@ -75,7 +75,7 @@ def test_neighbouring_ranges_are_joined(number: int) -> None:
 
 @pytest.fixture
 def by_day(pipeline: Pipeline) -> Pipeline:
-    """A pipeline with a lake of an earlier version: a partition per day, and no deletion vectors."""
+    """A pipeline with a lake of an earlier version: a partition per day."""
     for table in TABLES:
         earlier = replace(table, partition="tweet_date", order=None, merged=False)
         delta_tables.create_or_evolve(pipeline.spark, pipeline.lake, earlier)
@@ -127,7 +127,7 @@ def test_relayout_rewrites_the_tables_and_the_streams_continue(
     expected += land(by_day, 300, 40)
     by_day.run_once()
     check(by_day.spark, by_day.lake, expected)
-    # The new files have no statistics but those of tables.py, and the MERGEs use deletion vectors.
+    # The new files have the statistics of the columns in tables.py, and no others.
     actions = pa.table(open_existing_table(by_day.lake, SILVER_TWEETS).get_add_actions(flatten=True))
     assert actions["max.tweet_date"].null_count == 0
     trends = read_status(by_day.lake).tables[GOLD_TRENDS.name]

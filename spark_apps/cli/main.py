@@ -223,12 +223,16 @@ def follow(
 
 @app.command(epilog="Example: tweet-sentiment tables --lake ./lake --json")
 def tables(lake: Lake = None, as_json: AsJson = False) -> None:
-    """Show the tables of a lake: rows, lag, files, size, version, newest row, last write, and quarantine by reason."""
+    """Show the tables of a lake, and the quarantine by reason.
+
+    For each table: rows, rows that its layer has still to read, files and their size, size with replaced files and the
+    log, oldest and current version, newest row, and last write.
+    """
     with report_errors():
         from spark_apps.lake.status import read_status, render
 
         (location,) = load(lake=lake).require("lake")
-        status = read_status(location)
+        status = read_status(location, with_storage=True)
     if as_json:
         print(json.dumps(status.to_dict(), ensure_ascii=False, default=lambda time: time.isoformat()))
         return

@@ -123,9 +123,9 @@ def rescore(
     model = _production_model(settings)
     if open_table(lake, GOLD_SENTIMENT) is None:
         raise LakeError(f"{GOLD_SENTIMENT.path(lake)} does not exist yet: run the streams over this lake first")
-    delta_tables.create_or_evolve(spark, lake, GOLD_SENTIMENT)
+    delta_tables.create_or_evolve(spark, lake, GOLD_SENTIMENT, settings.retention_seconds)
     writer = _writer(lake, GOLD_SENTIMENT)
-    _aggregate_new_rows(spark, lake, stop)
+    _aggregate_new_rows(spark, lake, settings.retention_seconds, stop)
     parts = plan_parts(delta_tables.read(spark, lake, GOLD_SENTIMENT, writer.current_version()), model, since)
     _log.info("%s parts to be scored with version %s", len(parts), model.version)
     # This file exists while the aggregates do not match the labels: from the first part until they are rebuilt.
@@ -155,12 +155,13 @@ def _writer(lake: str, table: Table) -> TableWriter:
     return TableWriter(lake, table, _QUERY, f"{_QUERY}:{uuid.uuid4().hex}")
 
 
-def _aggregate_new_rows(spark: SparkSession, lake: str, stop: Event) -> None:
+def _aggregate_new_rows(spark: SparkSession, lake: str, retention: float, stop: Event) -> None:
     """Let the stream of the aggregates process the rows that it has not read yet.
 
     Otherwise these rows would be counted twice: when the aggregates are rebuilt, and by the stream afterwards.
     """
-    StreamRunner(spark, lake, lambda batch: _log.info("%s", batch), stop).run([aggregates(spark, lake)], None)
+    runner = StreamRunner(spark, lake, lambda batch: _log.info("%s", batch), stop, retention=retention)
+    runner.run([aggregates(spark, lake)], None)
 
 
 def _rewrite(

@@ -1,6 +1,7 @@
 """Creates, evolves and reads the Delta tables of the lake."""
 
 import json
+from collections.abc import Mapping
 
 import deltalake
 from delta.tables import DeltaTable
@@ -14,11 +15,13 @@ from spark_apps.lake.commits import LakeError, open_existing_table, open_table
 from spark_apps.lake.hadoop_fs import file_system
 from spark_apps.tables import SCHEMA_VERSION, SCHEMA_VERSION_PROPERTY, Column, Table
 
-_PROPERTIES = {
-    SCHEMA_VERSION_PROPERTY: str(SCHEMA_VERSION),
-    # Micro-batches write small files. Delta compacts them after a commit, in the driver that writes the table.
-    "delta.autoOptimize.autoCompact": "true",
-}
+# Micro-batches write small files. Delta compacts them after a commit, in the driver that writes the table.
+_AUTO_COMPACT = {"delta.autoOptimize.autoCompact": "true"}
+# How long replaced files and old versions of a table are kept by default.
+RETENTION_SECONDS = 48 * 3600.0
+# A checkpoint of the log lists all files that were replaced within the retention. With one checkpoint for 10 commits,
+# Delta's default, the checkpoints of a busy table outgrow its data.
+_CHECKPOINT_INTERVAL = 50
 # Columns in the conditions of queries. Statistics of long texts would cost more than they prune.
 _STATISTICS_COLUMNS = {"id", "timestamp", "minute", "mention", "scored_at", "ingested_at", "tweet_date", "reason"}
 
@@ -28,13 +31,14 @@ def sql_name(path: str) -> str:
     return f"delta.`{path.replace('`', '``')}`"
 
 
-def create_or_evolve(spark: SparkSession, lake: str, table: Table) -> None:
-    """Create a table, or add the columns that an older version of the program did not write.
+def create_or_evolve(spark: SparkSession, lake: str, table: Table, retention: float = RETENTION_SECONDS) -> None:
+    """Create a table, or add the columns and properties that an older version of the program did not write.
 
     Args:
         spark: session that writes the lake.
         lake: folder or s3a:// URI of the Delta tables.
         table: table to create or evolve.
+        retention: seconds for which replaced files and old versions of the table are kept.
 
     Raises:
         LakeError: the lake is not writable, or the existing table has a newer schema or other column types.
@@ -43,9 +47,9 @@ def create_or_evolve(spark: SparkSession, lake: str, table: Table) -> None:
     try:
         if not DeltaTable.isDeltaTable(spark, path):
             _remove_incomplete_log(spark, path)
-            _create(spark, path, table)
+            _create(spark, path, table, retention)
         else:
-            _evolve(spark, lake, table)
+            _evolve(spark, lake, table, retention)
     except (Py4JJavaError, AnalysisException) as error:
         cause = first_line(getattr(error, "java_exception", None) or error)
         raise LakeError(
@@ -53,23 +57,33 @@ def create_or_evolve(spark: SparkSession, lake: str, table: Table) -> None:
         ) from error
 
 
-def _create(spark: SparkSession, path: str, table: Table) -> None:
+def _create(spark: SparkSession, path: str, table: Table, retention: float) -> None:
     builder = DeltaTable.createIfNotExists(spark).location(path).comment(table.comment)
     if table.partition:
         builder = builder.partitionedBy(table.partition)
     for column in table.columns:
         builder = builder.addColumn(column.name, column.type, comment=column.comment)
-    for key, value in properties(table).items():
+    for key, value in {**layout_properties(table), **_AUTO_COMPACT, **_evolving_properties(retention)}.items():
         builder = builder.property(key, value)
     builder.execute()
 
 
-def properties(table: Table) -> dict[str, str]:
-    """Return the Delta properties of a new table."""
+def layout_properties(table: Table) -> dict[str, str]:
+    """Return the Delta properties that belong to the layout of a table."""
     indexed = [name for name in table.column_names if name in _STATISTICS_COLUMNS and name != table.partition]
-    return _PROPERTIES | {
-        "delta.dataSkippingStatsColumns": ",".join(indexed),
-        "delta.enableDeletionVectors": str(table.merged).lower(),
+    return {"delta.dataSkippingStatsColumns": ",".join(indexed)}
+
+
+def _evolving_properties(retention: float) -> dict[str, str]:
+    """Return the Delta properties that existing tables get, too."""
+    return {
+        SCHEMA_VERSION_PROPERTY: str(SCHEMA_VERSION),
+        # With deletion vectors, a MERGE into a table of this size takes longer.
+        "delta.enableDeletionVectors": "false",
+        "delta.checkpointInterval": str(_CHECKPOINT_INTERVAL),
+        "delta.deletedFileRetentionDuration": f"interval {retention:.0f} seconds",
+        # `cleanup.py` removes old entries: it keeps the entry of the last batch.
+        "delta.enableExpiredLogCleanup": "false",
     }
 
 
@@ -103,12 +117,12 @@ def why_not_readable(lake: str, table: Table) -> str | None:
     delta = open_table(lake, table)
     if delta is None:
         return f"{path} does not exist yet"
-    missing, _ = _missing_columns(path, delta, table)
+    missing = _missing_columns(path, delta, table)
     return f"{path} has no column {', '.join(column.name for column in missing)} yet" if missing else None
 
 
-def _missing_columns(path: str, delta: deltalake.DeltaTable, table: Table) -> tuple[list[Column], int]:
-    """Return the columns that the table at `path` lacks, and its schema version; raise if the schema does not fit.
+def _missing_columns(path: str, delta: deltalake.DeltaTable, table: Table) -> list[Column]:
+    """Return the columns that the table at `path` lacks; raise if its schema does not fit.
 
     The schema is read without Spark: `DESCRIBE DETAIL` takes more than a second for each table.
     """
@@ -130,17 +144,24 @@ def _missing_columns(path: str, delta: deltalake.DeltaTable, table: Table) -> tu
             f"{path} has other column types than tables.py ({'; '.join(changed)}): add a column with a new name for "
             "the new type, or rebuild the table in another lake"
         )
-    return [column for column in table.columns if column.name not in types], schema_version
+    return [column for column in table.columns if column.name not in types]
 
 
-def _evolve(spark: SparkSession, lake: str, table: Table) -> None:
-    path = table.path(lake)
-    missing, schema_version = _missing_columns(path, open_existing_table(lake, table), table)
+def _evolve(spark: SparkSession, lake: str, table: Table, retention: float) -> None:
+    path, delta = table.path(lake), open_existing_table(lake, table)
+    missing = _missing_columns(path, delta, table)
     if missing:
         columns = ", ".join(f"`{column.name}` {column.type} COMMENT '{_escaped(column.comment)}'" for column in missing)
         spark.sql(f"ALTER TABLE {sql_name(path)} ADD COLUMNS ({columns})")
-    if schema_version < SCHEMA_VERSION:
-        spark.sql(f"ALTER TABLE {sql_name(path)} SET TBLPROPERTIES ('{SCHEMA_VERSION_PROPERTY}' = '{SCHEMA_VERSION}')")
+    set_properties(spark, delta, path, _evolving_properties(retention))
+
+
+def set_properties(spark: SparkSession, delta: deltalake.DeltaTable, path: str, properties: Mapping[str, str]) -> None:
+    """Set the Delta properties of a table that have other values."""
+    current = delta.metadata().configuration
+    changed = [f"'{key}' = '{value}'" for key, value in properties.items() if current.get(key) != value]
+    if changed:
+        spark.sql(f"ALTER TABLE {sql_name(path)} SET TBLPROPERTIES ({', '.join(changed)})")
 
 
 def _escaped(text: str) -> str:

@@ -9,8 +9,6 @@ from spark_apps.lake.writer import TableWriter
 from spark_apps.tables import Table
 
 _STATISTICS = "delta.dataSkippingStatsColumns"
-# Delta compacts smaller files with any others, and their ranges become wide.
-_FILE_BYTES = 32_000_000
 
 
 def is_current(delta: deltalake.DeltaTable, table: Table) -> bool:
@@ -39,11 +37,11 @@ def rewrite(spark: SparkSession, writer: TableWriter, size: int) -> None:
     table = writer.table
     if open_existing_table(writer.lake, table).metadata().partition_columns != _partitions(table):
         rows = delta_tables.read(spark, writer.lake, table, writer.current_version())
-        if table.order:
-            rows = rows.repartitionByRange(size // _FILE_BYTES + 1, table.order)
+        if table.order and not table.merged:
+            rows = rows.repartitionByRange(size // table.file_bytes + 1, table.order)
         writer.replace(rows, 0, relayout=True)
-    properties = ", ".join(f"'{key}' = '{value}'" for key, value in delta_tables.properties(table).items())
-    spark.sql(f"ALTER TABLE {delta_tables.sql_name(table.path(writer.lake))} SET TBLPROPERTIES ({properties})")
+    delta = open_existing_table(writer.lake, table)
+    delta_tables.set_properties(spark, delta, table.path(writer.lake), delta_tables.layout_properties(table))
 
 
 def _partitions(table: Table) -> list[str]:

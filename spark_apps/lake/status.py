@@ -1,17 +1,15 @@
 """The status of a lake, read without Spark: rows, sizes and versions of its tables, and the lag between layers."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 from rich.table import Table as RichTable
 
 from spark_apps import storage
 from spark_apps.lake.commits import LakeError, batch_commits, open_table
-from spark_apps.lake.query import LakeQuery, Statement
 from spark_apps.tables import (
     BRONZE_TWEETS,
     GOLD_MENTIONS,
@@ -24,7 +22,6 @@ from spark_apps.tables import (
     Table,
 )
 
-_COUNT = Statement("SELECT count(*) AS rows FROM counted")
 # The column with the time of a row: each column has statistics in the table's log, or partitions the table.
 _TIME_COLUMNS = {
     BRONZE_TWEETS.name: "ingested_at",
@@ -61,6 +58,8 @@ class TableStatus:
         newest: time of the newest row, UTC.
         last_batch: micro-batch that wrote last.
         totals: sum of the counts of all micro-batches.
+        stored_bytes: size of all files of the table, with replaced files and the log; only if it was asked for.
+        oldest_version: oldest version in the log; only if it was asked for.
     """
 
     name: str
@@ -73,6 +72,8 @@ class TableStatus:
     newest: datetime | None = None
     last_batch: LastBatch | None = None
     totals: dict[str, int] = field(default_factory=dict)
+    stored_bytes: int | None = None
+    oldest_version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,17 +110,21 @@ class LakeStatus:
         }
 
 
-def read_status(lake: str, missing_ok: bool = False) -> LakeStatus:
+def read_status(lake: str, missing_ok: bool = False, with_storage: bool = False) -> LakeStatus:
     """Read the status of all tables of a lake.
 
     Args:
         lake: folder or s3a:// URI of the Delta tables.
         missing_ok: whether a lake that does not exist yet is an empty lake instead of an error.
+        with_storage: whether to list all files of the tables, for their size and the oldest version.
 
     Raises:
         LakeError: the lake does not exist, or a table is not readable.
     """
-    status = LakeStatus(lake, {table.name: _table_status(lake, table) for table in TABLES})
+    tables = {table.name: _table_status(lake, table) for table in TABLES}
+    if with_storage:
+        tables = {name: _with_storage(lake, table) for name, table in tables.items()}
+    status = LakeStatus(lake, tables)
     if not missing_ok and not any(table.exists for table in status.tables.values()):
         _check_exists(lake)
     return status
@@ -147,7 +152,7 @@ def _table_status(lake: str, table: Table) -> TableStatus:
     return TableStatus(
         name=table.name,
         exists=True,
-        rows=_rows(delta, files, table.path(lake)),
+        rows=_sum(files, "num_records"),
         files=files.num_rows,
         bytes=_sum(files, "size_bytes"),
         version=delta.version(),
@@ -158,12 +163,13 @@ def _table_status(lake: str, table: Table) -> TableStatus:
     )
 
 
-def _rows(delta: DeltaTable, files: pa.Table, path: str) -> int:
-    if "deletionVectors" not in (delta.protocol().reader_features or ()):
-        return _sum(files, "num_records")
-    # The statistics in the log include the rows that a deletion vector marks.
-    (counted,) = LakeQuery({"counted": delta}, [path]).rows(_COUNT)
-    return int(counted["rows"])
+def _with_storage(lake: str, status: TableStatus) -> TableStatus:
+    if not status.exists:
+        return status
+    path = f"{lake.rstrip('/')}/{status.name}"
+    versions = (name.partition(".") for name in storage.names(f"{path}/_delta_log"))
+    oldest = min((int(stem) for stem, _, suffix in versions if stem.isdecimal() and suffix == "json"), default=None)
+    return replace(status, stored_bytes=storage.size(path), oldest_version=oldest)
 
 
 def _sum(files: pa.Table, column: str) -> int:
@@ -190,7 +196,7 @@ def render(status: LakeStatus) -> RichTable:
         box=None,
         padding=(0, 1, 0, 0),
     )
-    for name in ("table", "rows", "lag", "files", "size", "version", "newest", "written"):
+    for name in ("table", "rows", "lag", "files", "size", "stored", "oldest", "version", "newest", "written"):
         view.add_column(name, justify="left" if name == "table" else "right", no_wrap=True)
     lag_names = {SILVER_TWEETS.name: "silver", GOLD_SENTIMENT.name: "gold", GOLD_TRENDS.name: "aggregates"}
     for table in status.tables.values():
@@ -203,6 +209,8 @@ def render(status: LakeStatus) -> RichTable:
             f"{status.lag[lag_names[table.name]]:,}" if table.name in lag_names else "",
             f"{table.files:,}",
             _size(table.bytes),
+            _size(table.stored_bytes) if table.stored_bytes is not None else "",
+            f"{table.oldest_version:,}" if table.oldest_version is not None else "",
             f"{table.version:,}",
             _time(table.newest),
             _time(table.last_batch.at if table.last_batch else None),

@@ -11,7 +11,10 @@ from spark_apps.tables import Table
 
 # A stream that reads the table takes at least one file per micro-batch: this bounds the time of such a batch.
 _ROWS_PER_FILE = 4_000
+# Rows of a merged table are small: about 4 MB.
+_ROWS_PER_MERGED_FILE = 150_000
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+_COMPACTED_BYTES = "spark.databricks.delta.autoCompact.maxFileSize"
 
 
 class TableWriter:
@@ -112,6 +115,7 @@ class TableWriter:
         metadata = self._metadata(batch, counts)
         # A MERGE takes its metadata from the session only, where the next write would find it too.
         session.conf.set(_USER_METADATA, str(metadata))
+        session.conf.set(_COMPACTED_BYTES, self.table.file_bytes)
         try:
             merge.execute()
         finally:
@@ -131,7 +135,11 @@ class TableWriter:
             LakeError: another process has written the table.
         """
         metadata = self._metadata(batch, {})
+        if self.table.merged:
+            rows = rows.repartitionByRange(str(self.table.order))
         writer = self._ordered(rows).write.format("delta").mode("overwrite")
+        if self.table.merged:
+            writer = writer.option("maxRecordsPerFile", _ROWS_PER_MERGED_FILE)
         if where is not None:
             writer = writer.option("replaceWhere", where)
         if relayout:

@@ -14,6 +14,7 @@ from spark_apps.lake.writer import TableWriter
 from spark_apps.streaming import checkpoint
 from spark_apps.streaming.recovery import recover_checkpoint
 from spark_apps.streaming.stream import Batch, BatchReport, BatchResult, Process, Stream
+from spark_apps.streaming.upkeep import Upkeep
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class BatchProcessor:
         stream: Stream,
         on_batch: Callable[[BatchReport], None],
         ending: threading.Event,
+        retention: float,
     ) -> None:
         """Open the tables that the stream writes, and read what its checkpoint says about the next batch.
 
@@ -37,6 +39,7 @@ class BatchProcessor:
             stream: stream to process; its tables must exist.
             on_batch: called after each micro-batch with input rows.
             ending: set before the query is stopped, which interrupts the running batch.
+            retention: seconds for which replaced files and old versions of a table are kept.
 
         Raises:
             LakeError: the checkpoint does not fit to the tables, or a table is not readable.
@@ -47,6 +50,7 @@ class BatchProcessor:
         # The tables of a batch share one read of its offset.
         offset = lru_cache(maxsize=1)(partial(checkpoint.read_offset, spark, lake, stream.name))
         self._writers = {table.name: TableWriter(lake, table, stream.name, app_id, offset) for table in stream.writes}
+        self._upkeep = Upkeep(spark, lake, stream, app_id, retention)
         self._poison_batch, self._poison = checkpoint.read_poison(spark, lake, stream.name)
         self._spark = spark
         self._lake = lake
@@ -67,6 +71,8 @@ class BatchProcessor:
         if any(result.counts.values()):
             lag = None if result.landed is None else time.time() - result.landed
             self._on_batch(BatchReport(self._stream, batch_id, time.monotonic() - began, lag, result))
+            if not self._ending.is_set():
+                self._upkeep.run(batch_id)
 
     def _run(self, process: Process, batch: Batch) -> BatchResult:
         try:

@@ -1,8 +1,8 @@
-"""Files of a stream beside Spark's checkpoint: its identity, its poison rows, and the error that ended the stream."""
+"""Files of a stream beside Spark's checkpoint: its identity, its poison rows, its upkeep, and its last error."""
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from spark_apps import storage
 from spark_apps.lake import delta_tables, hadoop_fs
+from spark_apps.lake.cleanup import Position
 from spark_apps.lake.commits import LakeError
 from spark_apps.streaming.poison import PoisonRow
 from spark_apps.tables import Table
@@ -107,6 +108,19 @@ def last_planned_batch(lake: str, stream: str) -> int:
     return max((int(name) for name in names if name.isdecimal()), default=-1)
 
 
+def read_position(spark: SparkSession, lake: str, stream: str) -> Position | None:
+    """Return the position of a stream in the table that it reads; None if it has not begun."""
+    last = last_planned_batch(lake, stream)
+    if last < 0:
+        return None
+    # The first batch has no batch before it, but its end has the version at which it began.
+    start, end = (
+        int(read_offset(spark, lake, stream, batch)["reservoirVersion"]) for batch in (max(last - 1, 0), last)
+    )
+    is_processed = str(last) in storage.names(f"{location(lake, stream)}/commits")
+    return Position(end if is_processed else start, start)
+
+
 def add_batch(spark: SparkSession, lake: str, stream: str, batch: int, offset: Any, is_processed: bool) -> None:
     """Add a batch to a stream's checkpoint, as Spark does.
 
@@ -146,6 +160,20 @@ def read_poison(spark: SparkSession, lake: str, stream: str) -> tuple[int, tuple
 
 def _poison_file(lake: str, stream: str) -> str:
     return f"{location(lake, stream)}/poison.json"
+
+
+def save_upkeep(spark: SparkSession, lake: str, stream: str, cleaned_at: Mapping[str, float]) -> None:
+    """Save when each table of a stream was cleaned, in Unix seconds."""
+    hadoop_fs.write_text(spark, _upkeep_file(lake, stream), json.dumps(cleaned_at))
+
+
+def read_upkeep(spark: SparkSession, lake: str, stream: str) -> dict[str, float]:
+    """Return when each table of a stream was cleaned; empty if none was."""
+    return json.loads(hadoop_fs.read_text(spark, _upkeep_file(lake, stream)) or "{}")  # type: ignore[no-any-return]
+
+
+def _upkeep_file(lake: str, stream: str) -> str:
+    return f"{location(lake, stream)}/upkeep.json"
 
 
 def save_error(spark: SparkSession, lake: str, stream: str, error: str) -> str:

@@ -58,7 +58,13 @@ class QueryGroup:
     """The queries of some streams, from their start to their end."""
 
     def __init__(
-        self, spark: SparkSession, lake: str, streams: Sequence[Stream], callbacks: Callbacks, stop: threading.Event
+        self,
+        spark: SparkSession,
+        lake: str,
+        streams: Sequence[Stream],
+        callbacks: Callbacks,
+        stop: threading.Event,
+        retention: float,
     ) -> None:
         """Create a group.
 
@@ -68,12 +74,14 @@ class QueryGroup:
             streams: streams, in the order in which tweets pass through them; their tables must exist.
             callbacks: functions to call.
             stop: event that ends the queries.
+            retention: seconds for which replaced files and old versions of a table are kept.
         """
         self._spark = spark
         self._lake = lake
         self._streams = streams
         self._callbacks = callbacks
         self._stop = stop
+        self._retention = retention
         # Set by a stop and by a failure of one query: the batches that wait for their turn are abandoned.
         self._ending = threading.Event()
         immediate = {stream.name for stream in streams if not seconds(stream.trigger)}
@@ -107,7 +115,8 @@ class QueryGroup:
                 raise StreamError(checkpoint.save_error(self._spark, self._lake, name, str(error))) from error
 
     def _start(self, stream: Stream, trigger: str | None) -> StreamingQuery:
-        processor = BatchProcessor(self._spark, self._lake, stream, self._callbacks.on_batch, self._ending)
+        on_batch = self._callbacks.on_batch
+        processor = BatchProcessor(self._spark, self._lake, stream, on_batch, self._ending, self._retention)
         self._processors[stream.name] = processor
         checkpoint.remove_temporary_offsets(self._spark, self._lake, stream.name)
 

@@ -31,6 +31,7 @@ class StreamRunner:
         stop: threading.Event | None = None,
         on_wait: Callable[[str], None] = lambda _: None,
         on_task: Callable[[str], None] = lambda _: None,
+        retention: float = delta_tables.RETENTION_SECONDS,
     ) -> None:
         """Create a runner.
 
@@ -41,11 +42,13 @@ class StreamRunner:
             stop: see `stopping`; a new event by default.
             on_wait: see `Callbacks`.
             on_task: see `Callbacks`.
+            retention: seconds for which replaced files and old versions of a table are kept.
         """
         self._spark = spark
         self._lake = lake
         self._callbacks = Callbacks(on_batch, on_wait, on_task)
         self._stop = stop or threading.Event()
+        self._retention = retention
 
     @property
     def stopping(self) -> threading.Event:
@@ -85,7 +88,7 @@ class StreamRunner:
         for table in written.values():
             if self._stop.is_set():
                 return
-            delta_tables.create_or_evolve(self._spark, self._lake, table)
+            delta_tables.create_or_evolve(self._spark, self._lake, table, self._retention)
         for stream in streams:
             for table in stream.reads:
                 if table.name not in written and not self._wait_for(table, stream.name, once=trigger is None):
@@ -102,7 +105,7 @@ class StreamRunner:
             self._run_queries(streams, [trigger, *(stream.trigger for stream in streams[1:])])
 
     def _run_queries(self, streams: Sequence[Stream], triggers: Sequence[str | None]) -> None:
-        QueryGroup(self._spark, self._lake, streams, self._callbacks, self._stop).run(triggers)
+        QueryGroup(self._spark, self._lake, streams, self._callbacks, self._stop, self._retention).run(triggers)
 
     def _wait_for(self, table: Table, stream: str, once: bool) -> bool:
         """Wait until a table that another process writes is readable; return False if a stop ends the wait."""

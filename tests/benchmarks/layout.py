@@ -29,6 +29,7 @@ TODAY = datetime(2026, 6, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 HISTORY_DAYS, HISTORY_TWEETS = 60, 200_000
 LIVE_BATCHES, LIVE_TWEETS = 16, 1_000
+ACCOUNTS = 5_000
 REPLAY_DAYS, REPLAY_TWEETS, REPLAYS = 3_650, 20_000, 2
 # Fewer than Delta's 50: the live batches include compactions.
 COMPACTED_FILES = 10
@@ -40,12 +41,13 @@ STATISTICS = ("id", "timestamp", "minute", "mention", "scored_at", "ingested_at"
 class Layout:
     """How tables are divided into files.
 
-    `clause` ends the CREATE TABLE. `deletion_vectors` applies to the tables with MERGEs, `month` adds a column with the
-    first day of the month, and `sort` sorts the rows of a batch.
+    `clause` ends the CREATE TABLE. `deletion_vectors` and `merged_mb`, the size of a compacted file, apply to tables with
+    MERGEs. `month` adds a column with the first day of the month, and `sort` sorts the rows of a batch.
     """
 
     clause: str = ""
     deletion_vectors: bool = False
+    merged_mb: int = 32
     month: bool = False
     sort: bool = True
 
@@ -54,7 +56,7 @@ LAYOUTS = {
     "a partition per day": Layout("PARTITIONED BY (tweet_date)", sort=False),
     "a partition per month": Layout("PARTITIONED BY (month)", month=True),
     "liquid clustering by day": Layout("CLUSTER BY (tweet_date)"),
-    "no partitions": Layout(),
+    "no partitions": Layout(merged_mb=4),
     "no partitions, deletion vectors": Layout(deletion_vectors=True),
 }
 
@@ -66,7 +68,7 @@ def layout() -> Result:
         spark.conf.set("spark.databricks.delta.autoCompact.minNumFiles", COMPACTED_FILES)
         try:
             # The first run compiles the plans of the others.
-            _measure(Lake(spark, f"{folder}/warm-up", Layout(deletion_vectors=True)))
+            _measure(Lake(spark, f"{folder}/warm-up", Layout()))
             figures = {
                 name: _measure(Lake(spark, f"{folder}/{number}", candidate))
                 for number, (name, candidate) in enumerate(LAYOUTS.items())
@@ -115,7 +117,7 @@ class Lake:
             "timestamp": F.timestamp_millis(milliseconds),
             "lang": _one_of(random, "en", "es", "ja", "de"),
             "full_text": F.concat(F.lit("a tweet with some words and "), F.sha2(F.col("n").cast("string"), 256)),
-            "mentions": F.array(F.concat(F.lit("account"), F.pmod(random, F.lit(5000)).cast("string"))),
+            "mentions": F.array(F.concat(F.lit("account"), F.pmod(random, F.lit(ACCOUNTS)).cast("string"))),
             "label": _one_of(F.shiftright(random, 8), "negative", "neutral", "positive"),
             "tweet_date": F.to_date(F.timestamp_millis(milliseconds)),
         }
@@ -164,7 +166,9 @@ class Lake:
         }
         target = DeltaTable.forPath(self.spark, table.path(self.path)).alias("t")
         merge = target.merge(self._with_month(rows).alias("s"), condition).whenMatchedUpdate(set=counts)
+        self.spark.conf.set("spark.databricks.delta.autoCompact.maxFileSize", self.layout.merged_mb << 20)
         merge.whenNotMatchedInsertAll().execute()
+        self.spark.conf.set("spark.databricks.delta.autoCompact.maxFileSize", 32 << 20)
 
     def read(self, table: Table) -> DataFrame:
         return self.spark.read.format("delta").load(table.path(self.path))

@@ -173,6 +173,7 @@ http://mlflow.{{ .Release.Namespace }}:5000
 {{- define "tweets.driverEnv" -}}
 {{ include "tweets.env" . }}
 - {name: TWEETS_TRIGGER, value: {{ .Values.streams.trigger | quote }}}
+- {name: TWEETS_RETENTION_HOURS, value: {{ .Values.streams.retentionHours | quote }}}
 - {name: TWEETS_MONITOR_PORT, value: "8090"}
 - {name: TWEETS_STUCK_SECONDS, value: {{ .Values.streams.stuckSeconds | quote }}}
 {{- end }}

@@ -14,14 +14,15 @@ locals {
     bronze = {
       namespace = var.namespaces.streams
       landing   = "read"
-      read      = []
-      write     = concat(["lake/bronze"], local.checkpoints["bronze"])
-      logs      = []
+      # The position of the stream that reads Bronze's table: Bronze keeps the files that it has not read.
+      read  = ["lake/checkpoints/silver"]
+      write = concat(["lake/bronze"], local.checkpoints["bronze"])
+      logs  = []
     }
     silver = {
       namespace = var.namespaces.streams
       landing   = "none"
-      read      = ["lake/bronze"]
+      read      = ["lake/bronze", "lake/checkpoints/gold"]
       write     = concat(["lake/silver"], local.checkpoints["silver"])
       logs      = []
     }
@@ -29,8 +30,11 @@ locals {
       namespace = var.namespaces.streams
       landing   = "none"
       read      = ["lake/silver"]
-      write     = concat(["lake/gold"], local.checkpoints["gold"], local.checkpoints["gold-aggregates"])
-      logs      = []
+      # rescore.json exists while a rescore is unfinished.
+      write = concat(
+        ["lake/gold", "lake/checkpoints/rescore.json"], local.checkpoints["gold"], local.checkpoints["gold-aggregates"]
+      )
+      logs = []
     }
     # Shows Gold, traces a single tweet through Silver, and counts the rows of every table from the Delta logs.
     dashboard = {

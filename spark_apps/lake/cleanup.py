@@ -1,0 +1,99 @@
+"""Removes the data files and log entries of a table that no reader needs any more."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+
+from spark_apps.lake.commits import batch_commits, open_existing_table
+from spark_apps.lake.delta_tables import sql_name
+from spark_apps.lake.hadoop_fs import file_system
+from spark_apps.tables import Table
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Position:
+    """The position of a stream in the table that it reads.
+
+    Attributes:
+        next_version: first version with rows that the stream has still to read.
+        log_version: first version whose log entry Spark needs at a restart: it plans the last batch again.
+    """
+
+    next_version: int
+    log_version: int
+
+
+def clean(
+    spark: SparkSession,
+    lake: str,
+    table: Table,
+    query_batch: tuple[str, int],
+    retention: float,
+    position: Callable[[], Position | None],
+) -> bool:
+    """Remove files that have not belonged to a table for the retention, and older log entries.
+
+    Nothing is removed while the stream that reads the table has older commits to read: it may be stopped for any time.
+
+    Args:
+        spark: session of the driver that writes the table.
+        lake: folder or s3a:// URI of the Delta tables.
+        table: table to clean.
+        query_batch: identity of the query that writes the table, and the batch that it has just processed.
+        retention: retention in seconds; the properties of the table have the same.
+        position: returns the position of the stream that reads the table; None without such a stream.
+
+    Returns:
+        False if the batch has not written the table: clean it after the next one.
+
+    Raises:
+        LakeError: the table is not readable.
+    """
+    delta, path = open_existing_table(lake, table), table.path(lake)
+    created = (delta.metadata().created_time or 0) / 1000
+    if time.time() - created < retention:
+        return True  # nothing is old enough
+    newest = next(batch_commits(delta), None)
+    if newest is None or (newest.metadata.app, newest.metadata.batch) != query_batch:
+        return False  # the entry of the last batch has the totals of the table: no older entry may be the last one
+    reader = position()
+    if reader is not None and _age(spark, delta, path, reader.next_version) > retention:
+        _log.warning("%s keeps all files and versions: its reader has stopped at version %d", path, reader.next_version)
+        return True
+    spark.sql(f"VACUUM {sql_name(path)}")
+    kept = max(retention, time.time() - newest.at.timestamp())
+    if reader is not None:
+        kept = max(kept, _age(spark, delta, path, reader.log_version))
+    _remove_log_entries(spark, path, kept)
+    return True
+
+
+def _age(spark: SparkSession, delta: DeltaTable, path: str, version: int) -> float:
+    """Return the seconds since a version was committed: 0 for the next version, infinity without a log entry."""
+    if version > delta.version():
+        return 0.0
+    fs, entry = file_system(spark, f"{path}/_delta_log/{version:020}.json")
+    if not fs.exists(entry):
+        return float("inf")
+    return time.time() - float(fs.getFileStatus(entry).getModificationTime()) / 1000
+
+
+def _remove_log_entries(spark: SparkSession, path: str, retention: float) -> None:
+    """Remove log entries that are older than `retention` seconds, up to the last checkpoint of the log.
+
+    Delta would do so by itself after each checkpoint, also when the entry of the last batch is one of them.
+    """
+    jvm = spark._jvm
+    none = jvm.scala.Option.empty()  # type: ignore[union-attr]
+    log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)  # type: ignore[union-attr]
+    # From a Python int, Py4J makes a java.lang.Integer: no Option[Long].
+    long = jvm.java.util.OptionalLong.of(int(retention * 1000))  # type: ignore[union-attr]
+    milliseconds = jvm.scala.jdk.javaapi.OptionConverters.toScala(long)  # type: ignore[union-attr]
+    minute = jvm.org.apache.spark.sql.delta.TruncationGranularity.MINUTE()  # type: ignore[union-attr]
+    log.cleanUpExpiredLogs(log.update(False, none, none), none, milliseconds, minute)

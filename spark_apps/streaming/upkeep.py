@@ -1,0 +1,64 @@
+"""Keeps the size of the tables bounded: cleans the tables of a stream between its batches."""
+
+import logging
+import time
+
+from pyspark.sql import SparkSession
+
+from spark_apps.errors import first_line
+from spark_apps.lake import cleanup
+from spark_apps.streaming import checkpoint
+from spark_apps.streaming.stream import Stream
+from spark_apps.tables import Table
+
+_log = logging.getLogger(__name__)
+_MAX_INTERVAL_SECONDS = 3600.0
+# A table is cleaned so many times within the retention.
+_TIMES = 8
+
+
+class Upkeep:
+    """Cleans the tables of a stream, in the driver that writes them: no other process may write them."""
+
+    def __init__(self, spark: SparkSession, lake: str, stream: Stream, app_id: str, retention: float) -> None:
+        """Read when the tables were cleaned.
+
+        Args:
+            spark: session that runs the stream.
+            lake: folder or s3a:// URI of the Delta tables and checkpoints.
+            stream: stream that writes the tables.
+            app_id: name of the query and id of its checkpoint.
+            retention: seconds for which replaced files and old versions of a table are kept.
+        """
+        self._spark = spark
+        self._lake = lake
+        self._stream = stream
+        self._app_id = app_id
+        self._retention = retention
+        self._interval = min(_MAX_INTERVAL_SECONDS, retention / _TIMES)
+        self._cleaned_at = checkpoint.read_upkeep(spark, lake, stream.name)
+
+    def run(self, batch: int) -> None:
+        """Clean the tables that are due, after the stream has processed `batch`.
+
+        A table that cannot be cleaned is tried again later, as one that is clean.
+        """
+        due = [table for table in self._stream.writes if self._is_due(table)]
+        cleaned = [table for table in due if self._clean(table, batch)]
+        if cleaned:
+            self._cleaned_at |= {table.name: time.time() for table in cleaned}
+            checkpoint.save_upkeep(self._spark, self._lake, self._stream.name, self._cleaned_at)
+
+    def _is_due(self, table: Table) -> bool:
+        return time.time() - self._cleaned_at.get(table.name, 0.0) > self._interval
+
+    def _clean(self, table: Table, batch: int) -> bool:
+        def position() -> cleanup.Position | None:
+            return checkpoint.read_position(self._spark, self._lake, table.reader) if table.reader else None
+
+        try:
+            query_batch = (self._app_id, batch)
+            return cleanup.clean(self._spark, self._lake, table, query_batch, self._retention, position)
+        except Exception as error:
+            _log.warning("%s was not cleaned: %s", table.path(self._lake), first_line(error))
+            return True

@@ -1,0 +1,153 @@
+"""The streams clean their tables: nothing old stays, and nothing is removed that a stream or a total still needs."""
+
+import logging
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+
+from spark_apps.demo.generator import Generator, Mix
+from spark_apps.demo.malformed import Expected
+from spark_apps.lake import cleanup, delta_tables
+from spark_apps.lake.commits import open_existing_table
+from spark_apps.lake.status import read_status
+from spark_apps.tables import BRONZE_TWEETS, GOLD_MENTIONS, SILVER_TWEETS, TABLES, Table
+from tests.conftest import Pipeline
+from tests.exactness import check
+
+RETENTION_SECONDS = 20.0
+
+
+class Aging:
+    """A pipeline with a short retention, and a checkpoint of each log every other commit."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self.expected = Expected()
+        self.cleaned: tuple[Table, ...] = ()
+        pipeline.settings.retention_hours = RETENTION_SECONDS / 3600
+        self._generator = Generator(6, mix=Mix(duplicates=0.1, malformed=0.3))
+
+    def run(self, *layers: str) -> None:
+        """Land two files and run some layers."""
+        for file in self._generator.files(40, 20):
+            self.pipeline.land(file.name, file.data)
+            self.expected += file.expected
+        self.pipeline.run_once(*self.pipeline.streams(*layers))
+
+    def run_after_retention(self, cleaned: tuple[Table, ...], *layers: str) -> None:
+        """Run some layers, and clean some tables, when all files are older than the retention."""
+        for table in TABLES:
+            for file in Path(table.path(self.pipeline.lake)).rglob("*"):
+                # The log entries of later versions are younger.
+                version = int(file.name[:20]) if file.name[:20].isdecimal() else 0
+                modified_at = time.time() - 6000 + 120 * version
+                os.utime(file, (modified_at, modified_at))
+        time.sleep(RETENTION_SECONDS)
+        self.cleaned = cleaned
+        self.run(*layers)
+        self.cleaned = ()
+
+    def check(self) -> None:
+        check(self.pipeline.spark, self.pipeline.lake, self.expected)
+
+
+@pytest.fixture
+def aging(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Aging:
+    monkeypatch.setattr(delta_tables, "_CHECKPOINT_INTERVAL", 2)
+    aging, clean = Aging(pipeline), cleanup.clean
+
+    def clean_some(spark: SparkSession, lake: str, table: Table, *arguments: Any) -> bool:
+        return table in aging.cleaned and clean(spark, lake, table, *arguments)  # VACUUM takes seconds
+
+    monkeypatch.setattr(cleanup, "clean", clean_some)
+    return aging
+
+
+def replaced_files(pipeline: Pipeline, table: Table) -> set[str]:
+    """Return the data files of a table that its current version does not have."""
+    root = Path(table.path(pipeline.lake))
+    current = pa.table(open_existing_table(pipeline.lake, table).get_add_actions())["path"].to_pylist()
+    return {str(file.relative_to(root)) for file in root.rglob("*.parquet") if "_delta_log" not in file.parts} - {
+        *current
+    }
+
+
+def oldest_version(pipeline: Pipeline, table: Table) -> int:
+    return min(int(file.stem) for file in Path(table.path(pipeline.lake), "_delta_log").glob("*.json"))
+
+
+def test_replaced_files_and_old_versions_are_removed(aging: Aging) -> None:
+    pipeline = aging.pipeline
+    for _ in range(2):
+        aging.run()
+    for table in TABLES:
+        # As a kill leaves it: no version has this file.
+        file = next(Path(table.path(pipeline.lake)).rglob("part-*.parquet"))
+        shutil.copy(file, file.with_name("part-of-a-killed-batch.parquet"))
+    replaced_rows = replaced_files(pipeline, GOLD_MENTIONS)
+    aging.run_after_retention(TABLES)
+    for table in TABLES:
+        assert not list(Path(table.path(pipeline.lake)).rglob("*killed*")), table.name
+        assert oldest_version(pipeline, table) >= 1, table.name
+    assert len(replaced_rows) > 1 and not replaced_rows & replaced_files(pipeline, GOLD_MENTIONS)
+    aging.check()
+
+    # The totals, the positions of the streams and the identities of their batches are in the log entries that are left.
+    shutil.rmtree(Path(pipeline.lake, "checkpoints"))
+    aging.run()
+    aging.check()
+
+
+def test_a_stream_that_is_held_loses_no_input(aging: Aging, caplog: pytest.LogCaptureFixture) -> None:
+    """Its input stays for longer than the retention; once the stream has read it, it is cleaned."""
+    pipeline = aging.pipeline
+    aging.run("bronze", "silver")
+    aging.run("bronze")
+    aging.run("bronze")
+    pipeline.spark.sql(f"OPTIMIZE {delta_tables.sql_name(BRONZE_TWEETS.path(pipeline.lake))}")
+    replaced = replaced_files(pipeline, BRONZE_TWEETS)
+    with caplog.at_level(logging.WARNING):
+        aging.run_after_retention((BRONZE_TWEETS,), "bronze")
+    assert "bronze/tweets keeps all files and versions: its reader has stopped at version" in caplog.text
+    assert len(replaced) > 1 and replaced <= replaced_files(pipeline, BRONZE_TWEETS)
+
+    aging.run("bronze", "silver")
+    aging.run_after_retention((BRONZE_TWEETS,), "bronze")
+    assert not replaced & replaced_files(pipeline, BRONZE_TWEETS)
+    aging.run("bronze", "silver")
+    assert read_status(pipeline.lake).tables[SILVER_TWEETS.name].rows == aging.expected.tweets
+    assert read_status(pipeline.lake).lag["silver"] == 0
+
+
+def test_a_table_that_cannot_be_cleaned_does_not_stop_its_stream(
+    aging: Aging, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> bool:
+        raise OSError("no space")
+
+    monkeypatch.setattr(cleanup, "clean", refuse)
+    aging.run("bronze", "silver")
+    assert read_status(aging.pipeline.lake).tables[SILVER_TWEETS.name].rows == aging.expected.tweets
+    assert "bronze/tweets was not cleaned: no space" in caplog.text
+
+
+def test_a_table_is_cleaned_at_intervals(aging: Aging, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An eighth of the retention, at most an hour: also when the stream has been restarted."""
+    cleaned: list[str] = []
+
+    def record(_spark: object, _lake: str, table: Table, *_: object) -> bool:
+        cleaned.append(table.name)
+        return table is not SILVER_TWEETS
+
+    monkeypatch.setattr(cleanup, "clean", record)
+    aging.pipeline.settings.retention_hours = 48
+    aging.run("bronze", "silver")
+    aging.run("bronze", "silver")
+    # A batch that has not written the table leaves the cleaning to the next one.
+    assert sorted(cleaned) == ["bronze/tweets", "silver/quarantine", "silver/tweets", "silver/tweets"]
