@@ -34,8 +34,8 @@ _SPARK_CONF = {
     "spark.sql.warehouse.dir": tempfile.gettempdir(),
     # With the default of 50 tasks, reading a table's log takes most of the time of a small micro-batch.
     "spark.databricks.delta.snapshotPartitions": "2",
-    # `Table.file_bytes` of most tables; Delta compacts files below half of it. With the default of 128 MB, the few files
-    # of a table without partitions would each have the tweets of many days.
+    # `Table.file_bytes` of most tables: Delta compacts files below half of it. With the default of 128 MB, the few
+    # files of a table without partitions would each have the tweets of many days.
     "spark.databricks.delta.autoCompact.maxFileSize": str(32 * 2**20),
     # VACUUM lists the files of a table in so many tasks. With the default of 10,000, it takes two minutes.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",

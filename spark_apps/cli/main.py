@@ -226,7 +226,7 @@ def tables(lake: Lake = None, as_json: AsJson = False) -> None:
     """Show the tables of a lake, and the quarantine by reason.
 
     For each table: rows, rows that its layer has still to read, files and their size, size with replaced files and the
-    log, oldest and current version, newest row, and last write.
+    log, newest row, and last write. --json has the versions, too.
     """
     with report_errors():
         from spark_apps.lake.status import read_status, render

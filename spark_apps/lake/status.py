@@ -196,7 +196,7 @@ def render(status: LakeStatus) -> RichTable:
         box=None,
         padding=(0, 1, 0, 0),
     )
-    for name in ("table", "rows", "lag", "files", "size", "stored", "oldest", "version", "newest", "written"):
+    for name in ("table", "rows", "lag", "files", "size", "stored", "newest", "written"):
         view.add_column(name, justify="left" if name == "table" else "right", no_wrap=True)
     lag_names = {SILVER_TWEETS.name: "silver", GOLD_SENTIMENT.name: "gold", GOLD_TRENDS.name: "aggregates"}
     for table in status.tables.values():
@@ -210,8 +210,6 @@ def render(status: LakeStatus) -> RichTable:
             f"{table.files:,}",
             _size(table.bytes),
             _size(table.stored_bytes) if table.stored_bytes is not None else "",
-            f"{table.oldest_version:,}" if table.oldest_version is not None else "",
-            f"{table.version:,}",
             _time(table.newest),
             _time(table.last_batch.at if table.last_batch else None),
         )
