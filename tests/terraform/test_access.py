@@ -45,7 +45,13 @@ TABLE: list[tuple[Operation, str, str, set[str]]] = [
     (WRITE, "lake", "lake/checkpoints/gold/commits/1", {"gold"}),
     (DELETE, "lake", "lake/checkpoints/gold-aggregates/offsets/1", {"gold"}),
     (WRITE, "lake", "lake/checkpoints/gold-other/offsets/1", set()),
-    (READ, "lake", "lake/checkpoints/gold/offsets/1", {"gold"}),
+    # A layer keeps the files that the next one has not read.
+    (READ, "lake", "lake/checkpoints/silver/offsets/1", {"bronze", "silver"}),
+    (LIST, "lake", "lake/checkpoints/silver/commits/", {"bronze", "silver"}),
+    (READ, "lake", "lake/checkpoints/gold/offsets/1", {"silver", "gold"}),
+    (WRITE, "lake", "lake/checkpoints/rescore.json", {"gold"}),
+    (DELETE, "lake", "lake/checkpoints/rescore.json", {"gold"}),
+    (READ, "lake", "lake/checkpoints/rescore.json", {"gold"}),
     # S3A checks whether the parent folders exist before it creates a folder below them.
     (READ, "lake", "lake", LAKE),
     (READ, "lake", "lake/checkpoints", {"bronze", "silver", "gold"}),
