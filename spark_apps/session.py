@@ -37,6 +37,7 @@ _SPARK_CONF = {
     # `Table.file_bytes` of most tables: Delta compacts files below half of it. With the default of 128 MB, the few
     # files of a table without partitions would each have the tweets of many days.
     "spark.databricks.delta.autoCompact.maxFileSize": str(32 * 2**20),
+    "spark.databricks.delta.vacuum.parallelDelete.enabled": "true",
     # VACUUM lists the files of a table in so many tasks. With the default of 10,000, it takes two minutes.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
     # The default local file system doubles the number of files by checksum files, and fails on a colon in a name.

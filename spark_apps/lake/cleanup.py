@@ -35,7 +35,7 @@ def clean(
     table: Table,
     query_batch: tuple[str, int],
     retention: float,
-    position: Callable[[], Position | None],
+    reader: Callable[[], Position | None] | None,
 ) -> bool:
     """Remove files that have not belonged to a table for the retention, and older log entries.
 
@@ -47,7 +47,7 @@ def clean(
         table: table to clean.
         query_batch: identity of the query that writes the table, and the batch that it has just processed.
         retention: retention in seconds; the properties of the table have the same.
-        position: returns the position of the stream that reads the table; None without such a stream.
+        reader: returns the position of the stream that reads the table, None without one; None if no stream reads it.
 
     Returns:
         False if the batch has not written the table: clean it after the next one.
@@ -62,15 +62,21 @@ def clean(
     newest = next(batch_commits(delta), None)
     if newest is None or (newest.metadata.app, newest.metadata.batch) != query_batch:
         return False  # the entry of the last batch has the totals of the table: no older entry may be the last one
-    reader = position()
-    if reader is not None and _age(spark, delta, path, reader.next_version) > retention:
-        _log.warning("%s keeps all files and versions: its reader has stopped at version %d", path, reader.next_version)
-        return True
-    spark.sql(f"VACUUM {sql_name(path)}")
-    kept = max(retention, time.time() - newest.at.timestamp())
+    log_retention = max(retention, time.time() - newest.at.timestamp())
     if reader is not None:
-        kept = max(kept, _age(spark, delta, path, reader.log_version))
-    _remove_log_entries(spark, path, kept)
+        position = reader()
+        if position is None:
+            _log.warning("%s keeps all files and versions: the stream %s has no checkpoint", path, table.reader)
+            return True
+        if _age(spark, delta, path, position.next_version) > retention:
+            _log.warning(
+                "%s keeps all files and versions: the stream %s has stopped before version %d",
+                path, table.reader, position.next_version,
+            )  # fmt: skip
+            return True
+        log_retention = max(log_retention, _age(spark, delta, path, position.log_version))
+    spark.sql(f"VACUUM {sql_name(path)}")
+    _remove_log_entries(spark, path, log_retention)
     return True
 
 

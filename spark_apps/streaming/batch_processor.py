@@ -57,8 +57,8 @@ class BatchProcessor:
         self._stream = stream.name
         self._on_batch = on_batch
         self._ending = ending
-        # Whether the rows that end their task are being looked for: no task finishes meanwhile.
-        self.is_isolating = False
+        # Whether it works without tasks that make progress: it looks for rows that end their task, or cleans tables.
+        self.is_silent = False
 
     def process(self, process: Process, rows: DataFrame, batch_id: int) -> None:
         """Process a micro-batch, unless it was committed before a kill."""
@@ -71,8 +71,16 @@ class BatchProcessor:
         if any(result.counts.values()):
             lag = None if result.landed is None else time.time() - result.landed
             self._on_batch(BatchReport(self._stream, batch_id, time.monotonic() - began, lag, result))
-            if not self._ending.is_set():
-                self._upkeep.run(batch_id)
+            self._clean(batch_id)
+
+    def _clean(self, batch_id: int) -> None:
+        if self._ending.is_set():
+            return
+        self.is_silent = True
+        try:
+            self._upkeep.run(batch_id)
+        finally:
+            self.is_silent = False
 
     def _run(self, process: Process, batch: Batch) -> BatchResult:
         try:
@@ -93,7 +101,7 @@ class BatchProcessor:
         if process.find_poison is None or self._ending.is_set():
             return None
         _log.warning("stream %s batch %d: a task has failed; reading its rows one by one", self._stream, batch.id)
-        self.is_isolating = True
+        self.is_silent = True
         try:
             known = {row.key for row in batch.poison}
             found = [row for row in process.find_poison(batch) if row.key not in known]
@@ -102,7 +110,7 @@ class BatchProcessor:
             _log.warning("stream %s: the rows cannot be read one by one: %s", self._stream, other)
             raise error from other
         finally:
-            self.is_isolating = False
+            self.is_silent = False
         for row in found:
             _log.error("stream %s batch %d: %s is left out: %s", self._stream, batch.id, row.key, row.cause)
         if not found:

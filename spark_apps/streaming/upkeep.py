@@ -2,6 +2,7 @@
 
 import logging
 import time
+from functools import partial
 
 from pyspark.sql import SparkSession
 
@@ -53,12 +54,11 @@ class Upkeep:
         return time.time() - self._cleaned_at.get(table.name, 0.0) > self._interval
 
     def _clean(self, table: Table, batch: int) -> bool:
-        def position() -> cleanup.Position | None:
-            return checkpoint.read_position(self._spark, self._lake, table.reader) if table.reader else None
-
         try:
             query_batch = (self._app_id, batch)
-            return cleanup.clean(self._spark, self._lake, table, query_batch, self._retention, position)
+            read_position = partial(checkpoint.read_position, self._spark, self._lake, table.reader)
+            reader = read_position if table.reader else None
+            return cleanup.clean(self._spark, self._lake, table, query_batch, self._retention, reader)
         except Exception as error:
             _log.warning("%s was not cleaned: %s", table.path(self._lake), first_line(error))
             return True

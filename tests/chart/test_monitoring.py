@@ -66,7 +66,9 @@ def test_invalid_limits_are_refused(setting: str) -> None:
 def test_queries_are_valid_promql_and_select_the_streams_namespace() -> None:
     for query in queries():
         metrics = query.selectors()
-        assert metrics and all(name.startswith(("tweet_sentiment_", "metrics_executor_", "kubelet_volume_stats_")) for name in metrics), query
+        assert metrics and all(
+            name.startswith(("tweet_sentiment_", "metrics_executor_", "kubelet_volume_stats_")) for name in metrics
+        ), query
         assert all("namespace" in labels for labels in metrics.values()), query
 
 

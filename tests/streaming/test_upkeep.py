@@ -114,7 +114,7 @@ def test_a_stream_that_is_held_loses_no_input(aging: Aging, caplog: pytest.LogCa
     replaced = replaced_files(pipeline, BRONZE_TWEETS)
     with caplog.at_level(logging.WARNING):
         aging.run_after_retention((BRONZE_TWEETS,), "bronze")
-    assert "bronze/tweets keeps all files and versions: its reader has stopped at version" in caplog.text
+    assert "bronze/tweets keeps all files and versions: the stream silver has stopped before version" in caplog.text
     assert len(replaced) > 1 and replaced <= replaced_files(pipeline, BRONZE_TWEETS)
 
     aging.run("bronze", "silver")
