@@ -56,8 +56,7 @@ class Upkeep:
     def _clean(self, table: Table, batch: int) -> bool:
         try:
             query_batch = (self._app_id, batch)
-            read_position = partial(checkpoint.read_position, self._spark, self._lake, table.reader)
-            reader = read_position if table.reader else None
+            reader = partial(checkpoint.read_position, self._spark, self._lake, table.reader) if table.reader else None
             return cleanup.clean(self._spark, self._lake, table, query_batch, self._retention, reader)
         except Exception as error:
             _log.warning("%s was not cleaned: %s", table.path(self._lake), first_line(error))
