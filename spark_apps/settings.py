@@ -149,7 +149,7 @@ def check_files(files: Iterable[Path]) -> None:
         SettingsError: one or more of them do not; the message names all of them.
     """
     if missing := [file for file in files if not file.is_file()]:
-        raise SettingsError("\n".join(f"{file} is no file: check the path" for file in missing))
+        raise SettingsError("\n".join(f"{file} is not a file: check the path" for file in missing))
 
 
 def load_from_environment(kind: type[Kind]) -> Kind:

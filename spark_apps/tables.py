@@ -78,7 +78,7 @@ def ddl(columns: Iterable[Column]) -> str:
     return ", ".join(f"`{column.name}` {column.type}" for column in columns)
 
 
-_LANDED = Column("landed_at", "TIMESTAMP", "when the file with the tweet landed (modification time of the file)")
+_LANDED = Column("landed_at", "TIMESTAMP", "when the file with the tweet landed")
 _INGESTED = Column("ingested_at", "TIMESTAMP", "when Bronze read the document")
 _INGEST_DATE = Column("ingest_date", "DATE", "UTC date of ingested_at")
 _TWEET_DATE = Column("tweet_date", "DATE", "UTC date of timestamp")

@@ -45,7 +45,7 @@ def test_mistakes_get_one_clear_sentence(tmp_path: Path) -> None:
     assert "--once and --trigger contradict each other" in refused("run", "--once", "--trigger", "5 seconds")
     assert "overlap" in refused("run", "--landing", lake, "--lake", lake)
     assert "--trigger" in refused("run", "--trigger", "now and then")
-    assert "absent.json is no file" in refused("replay", "absent.json", "--landing", landing)
+    assert "absent.json is not a file" in refused("replay", "absent.json", "--landing", landing)
     assert "--lake (or TWEETS_LAKE) is missing" in refused("tables")
     assert "registry (or TWEETS_REGISTRY) is missing" in refused("model", "list")
     assert "--lake (or TWEETS_LAKE) is missing" in refused("quality", "check")

@@ -146,8 +146,8 @@ def test_mistakes_end_with_exit_code_2(tmp_path: Path, formats: Path) -> None:
     post = write(tmp_path / "post.json", json.dumps(TOOT))
     formats.write_text("mastodon: {marks: []}")
     for arguments, message in (
-        ([tmp_path / "none.json"], "none.json is no file: check the path"),
-        ([post, tmp_path], "is no file"),
+        ([tmp_path / "none.json"], "none.json is not a file: check the path"),
+        ([post, tmp_path], "is not a file"),
         ([post, "--formats", formats], "mastodon.marks: is empty: write at least one path"),
         ([post, "--formats", tmp_path / "none.yaml"], "none.yaml is not readable"),
     ):

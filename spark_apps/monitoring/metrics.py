@@ -22,7 +22,9 @@ class Metrics:
         self._read = self._counter(
             "read", "Input rows: files (Bronze), documents (Silver), tweets (Gold and its aggregates)."
         )
-        self._rows = self._counter("rows", "Output by kind: rows written, duplicates, records in quarantine.", "kind")
+        self._rows = self._counter(
+            "rows", "Output by kind, such as rows written, duplicates, and tweets without a label.", "kind"
+        )
         self._quarantined = self._counter("quarantined", "Quarantined records by reason.", "reason")
         self._cache_hits = self._counter("cache_hits", "Tweets labelled from the cache of scored texts.")
         self._seconds = Histogram(

@@ -49,5 +49,5 @@ def test_an_unreadable_file_lands_unchanged(tmp_path: Path) -> None:
 
 
 def test_all_missing_files_are_named_together(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"(?s)one\.json is no file.*two\.json is no file"):
+    with pytest.raises(SettingsError, match=r"(?s)one\.json is not a file.*two\.json is not a file"):
         replay([tmp_path / "one.json", tmp_path / "two.json"], str(tmp_path), None, lambda *_: None, Event())
