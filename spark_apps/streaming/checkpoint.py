@@ -9,6 +9,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from spark_apps import storage
+from spark_apps.errors import first_line
 from spark_apps.lake import delta_tables, hadoop_fs
 from spark_apps.lake.cleanup import Position
 from spark_apps.lake.commits import LakeError
@@ -177,10 +178,17 @@ def _upkeep_file(lake: str, stream: str) -> str:
 
 
 def save_error(spark: SparkSession, lake: str, stream: str, error: str) -> str:
-    """Write the error that ended a stream to the lake; return a message with its cause and the file."""
+    """Write the error that ended a stream to the lake; return a message with its cause and the file.
+
+    The lake may be full or out of reach: then the message says that the error was not saved.
+    """
     file = _error_file(lake, stream)
     record = {"stream": stream, "time": datetime.now(UTC).isoformat(), "error": error.strip()}
-    hadoop_fs.write_text(spark, file, json.dumps(record, ensure_ascii=False))
+    try:
+        hadoop_fs.write_text(spark, file, json.dumps(record, ensure_ascii=False))
+    except Exception as other:
+        cause = first_line(getattr(other, "java_exception", None) or other)
+        return f"stream {stream} failed: {_cause(error)} (the error was not saved to {file}: {cause})"
     return f"stream {stream} failed: {_cause(error)} (full error: {file})"
 
 

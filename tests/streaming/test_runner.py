@@ -1,8 +1,10 @@
 """Queries that run together end together."""
 
+import shutil
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame
@@ -26,6 +28,20 @@ def test_no_query_is_left_when_a_later_one_cannot_start(pipeline: Pipeline) -> N
             [first, replace(second, source=no_source)], "0 seconds"
         )
     assert not pipeline.spark.streams.active
+
+
+def test_a_failure_is_named_when_the_lake_is_full(pipeline: Pipeline) -> None:
+    (stream,) = pipeline.streams("bronze")
+    pipeline.land("1.json", "{}")
+
+    def fail(_: Batch) -> BatchResult:
+        # Nothing can be written any more, the error neither.
+        shutil.rmtree(pipeline.lake)
+        Path(pipeline.lake).touch()
+        raise RuntimeError("No space left on device")
+
+    with pytest.raises(StreamError, match=r"stream bronze failed: .*No space left.*the error was not saved to"):
+        pipeline.run_once(replace(stream, prepare=always_ready(fail)))
 
 
 def test_an_interrupted_batch_is_not_isolated(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
