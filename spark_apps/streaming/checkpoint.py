@@ -169,8 +169,11 @@ def save_upkeep(spark: SparkSession, lake: str, stream: str, cleaned_at: Mapping
 
 
 def read_upkeep(spark: SparkSession, lake: str, stream: str) -> dict[str, float]:
-    """Return when each table of a stream was cleaned; empty if none was."""
-    return json.loads(hadoop_fs.read_text(spark, _upkeep_file(lake, stream)) or "{}")  # type: ignore[no-any-return]
+    """Return when each table of a stream was cleaned; empty if none was, and after a kill that cut off the file."""
+    try:
+        return dict(json.loads(hadoop_fs.read_text(spark, _upkeep_file(lake, stream)) or "{}"))
+    except ValueError:
+        return {}
 
 
 def _upkeep_file(lake: str, stream: str) -> str:

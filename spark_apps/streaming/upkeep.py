@@ -48,7 +48,10 @@ class Upkeep:
         cleaned = [table for table in due if self._clean(table, batch)]
         if cleaned:
             self._cleaned_at |= {table.name: time.time() for table in cleaned}
-            checkpoint.save_upkeep(self._spark, self._lake, self._stream.name, self._cleaned_at)
+            try:
+                checkpoint.save_upkeep(self._spark, self._lake, self._stream.name, self._cleaned_at)
+            except Exception as error:
+                _log.warning("stream %s: the time of the cleaning was not saved: %s", self._stream.name, error)
 
     def _is_due(self, table: Table) -> bool:
         return time.time() - self._cleaned_at.get(table.name, 0.0) > self._interval

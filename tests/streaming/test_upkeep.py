@@ -16,6 +16,7 @@ from spark_apps.demo.malformed import Expected
 from spark_apps.lake import cleanup, delta_tables
 from spark_apps.lake.commits import open_existing_table
 from spark_apps.lake.status import read_status
+from spark_apps.streaming import checkpoint
 from spark_apps.tables import BRONZE_TWEETS, GOLD_MENTIONS, SILVER_TWEETS, TABLES, Table
 from tests.conftest import Pipeline
 from tests.exactness import check
@@ -132,6 +133,10 @@ def test_a_table_that_cannot_be_cleaned_does_not_stop_its_stream(
         raise OSError("no space")
 
     monkeypatch.setattr(cleanup, "clean", refuse)
+    aging.run("bronze", "silver")
+    # As a kill leaves it.
+    Path(aging.pipeline.lake, "checkpoints", "silver", "upkeep.json").write_text('{"silver/tw')
+    monkeypatch.setattr(checkpoint, "save_upkeep", refuse)
     aging.run("bronze", "silver")
     assert read_status(aging.pipeline.lake).tables[SILVER_TWEETS.name].rows == aging.expected.tweets
     assert "bronze/tweets was not cleaned: no space" in caplog.text
