@@ -91,7 +91,7 @@ def _age(spark: SparkSession, delta: DeltaTable, path: str, version: int) -> flo
 
 
 def _remove_log_entries(spark: SparkSession, path: str, retention: float) -> None:
-    """Remove log entries that are older than `retention` seconds, up to the last checkpoint of the log.
+    """Remove log entries before the newest checkpoint of the log that is older than `retention` seconds.
 
     Delta would do so by itself after each checkpoint, also when the entry of the last batch is one of them.
     """
