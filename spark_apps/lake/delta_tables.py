@@ -15,8 +15,6 @@ from spark_apps.lake.commits import LakeError, open_existing_table, open_table
 from spark_apps.lake.hadoop_fs import file_system
 from spark_apps.tables import SCHEMA_VERSION, SCHEMA_VERSION_PROPERTY, Column, Table
 
-# Micro-batches write small files. Delta compacts them after a commit, in the driver that writes the table.
-_AUTO_COMPACT = {"delta.autoOptimize.autoCompact": "true"}
 # How long replaced files and old versions of a table are kept by default.
 RETENTION_SECONDS = 48 * 3600.0
 # A checkpoint of the log lists all files that were replaced within the retention. With one checkpoint for 10 commits,
@@ -63,7 +61,7 @@ def _create(spark: SparkSession, path: str, table: Table, retention: float) -> N
         builder = builder.partitionedBy(table.partition)
     for column in table.columns:
         builder = builder.addColumn(column.name, column.type, comment=column.comment)
-    for key, value in {**layout_properties(table), **_AUTO_COMPACT, **_evolving_properties(retention)}.items():
+    for key, value in {**layout_properties(table), **_evolving_properties(retention)}.items():
         builder = builder.property(key, value)
     builder.execute()
 
@@ -78,6 +76,8 @@ def _evolving_properties(retention: float) -> dict[str, str]:
     """Return the Delta properties that existing tables get, too."""
     return {
         SCHEMA_VERSION_PROPERTY: str(SCHEMA_VERSION),
+        # Micro-batches write small files. Delta compacts them after a commit, in the driver that writes the table.
+        "delta.autoOptimize.autoCompact": "true",
         # With deletion vectors, a MERGE into a table of this size takes longer.
         "delta.enableDeletionVectors": "false",
         "delta.checkpointInterval": str(_CHECKPOINT_INTERVAL),

@@ -50,7 +50,7 @@ class BatchProcessor:
         # The tables of a batch share one read of its offset.
         offset = lru_cache(maxsize=1)(partial(checkpoint.read_offset, spark, lake, stream.name))
         self._writers = {table.name: TableWriter(lake, table, stream.name, app_id, offset) for table in stream.writes}
-        self._upkeep = Upkeep(spark, lake, stream, app_id, retention)
+        self._upkeep = Upkeep(spark, lake, stream, self._writers, app_id, retention)
         self._poison_batch, self._poison = checkpoint.read_poison(spark, lake, stream.name)
         self._spark = spark
         self._lake = lake

@@ -2,12 +2,14 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from functools import partial
 
 from pyspark.sql import SparkSession
 
 from spark_apps.errors import first_line
 from spark_apps.lake import cleanup
+from spark_apps.lake.writer import TableWriter
 from spark_apps.streaming import checkpoint
 from spark_apps.streaming.stream import Stream
 from spark_apps.tables import Table
@@ -21,19 +23,29 @@ _TIMES = 8
 class Upkeep:
     """Cleans the tables of a stream, in the driver that writes them: no other process may write them."""
 
-    def __init__(self, spark: SparkSession, lake: str, stream: Stream, app_id: str, retention: float) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        lake: str,
+        stream: Stream,
+        writers: Mapping[str, TableWriter],
+        app_id: str,
+        retention: float,
+    ) -> None:
         """Read when the tables were cleaned.
 
         Args:
             spark: session that runs the stream.
             lake: folder or s3a:// URI of the Delta tables and checkpoints.
             stream: stream that writes the tables.
+            writers: writers of the tables, by the name of the table.
             app_id: name of the query and id of its checkpoint.
             retention: seconds for which replaced files and old versions of a table are kept.
         """
         self._spark = spark
         self._lake = lake
         self._stream = stream
+        self._writers = writers
         self._app_id = app_id
         self._retention = retention
         self._interval = min(_MAX_INTERVAL_SECONDS, retention / _TIMES)
@@ -44,7 +56,9 @@ class Upkeep:
 
         A table that cannot be cleaned is tried again later, as one that is clean.
         """
-        due = [table for table in self._stream.writes if self._is_due(table)]
+        # A table that the batch has not written waits: `clean` would open it in vain.
+        written = [table for table in self._stream.writes if self._writers[table.name].is_committed(batch)]
+        due = [table for table in written if self._is_due(table)]
         cleaned = [table for table in due if self._clean(table, batch)]
         if cleaned:
             self._cleaned_at |= {table.name: time.time() for table in cleaned}
