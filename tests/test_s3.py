@@ -67,7 +67,8 @@ def test_all_layers_run_on_s3() -> None:
 def test_bronze_reads_the_messages_of_a_queue() -> None:
     """A repeated message is read once, a lost one is left to the reconciliation, and a foreign one stays."""
     sqs = boto3.client("sqs")
-    queue = sqs.create_queue(QueueName="landing")["QueueUrl"]
+    # Longer than the test: after it, SQS shows a message that was received and not deleted as a visible one again.
+    queue = sqs.create_queue(QueueName="landing", Attributes={"VisibilityTimeout": "3600"})["QueueUrl"]
     event = {
         "eventName": "ObjectCreated:Put",
         "eventTime": "2026-11-28T10:00:00.000Z",
