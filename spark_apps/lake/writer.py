@@ -1,12 +1,14 @@
 """Writes the tables of the lake: each micro-batch is one commit, and a replayed batch is recognised by its metadata."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from delta.tables import DeltaMergeBuilder
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_apps.lake.commits import BatchMetadata, LakeError, batch_commits, open_existing_table
+from spark_apps.lake.commits import BatchMetadata, Commit, LakeError, batch_commits, open_existing_table
+from spark_apps.lake.transaction import ConflictError, Transaction, execute_merge
 from spark_apps.tables import Table
 
 # A stream that reads the table takes at least one file per micro-batch: this bounds the time of such a batch.
@@ -20,11 +22,10 @@ _COMPACTED_BYTES = "spark.databricks.delta.autoCompact.maxFileSize"
 class TableWriter:
     """Writes one table for one streaming query, each micro-batch exactly once.
 
-    A committed batch is recognised by the batch metadata in its commit, not by Delta's own transaction identifiers
-    (`txnAppId`, `txnVersion`). To look those up, Delta rebuilds the state of the table in a Spark job before every
-    write: a third of a small batch's time. The metadata is committed just as atomically, and a writer reads it only
-    once, when the stream starts. No other process may write the table from then on: a foreign batch is detected
-    before the next commit and ends the stream with an error.
+    A committed batch is recognised by the batch metadata in its commit. A writer reads the metadata only once, when the
+    stream starts, because only one process at a time writes a table. The commits themselves enforce this: a commit
+    fails if another process has committed to the table since this writer last read the log. The writer then ends with
+    an error, and nothing is written.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class TableWriter:
         # Read at the first use: for a query without any commit, the search reads the whole log.
         self._last_batch: int | None = None
         self._version = self._delta.version()
+        # The version of Delta's transaction identifier in the next commit: above the one of each commit before.
+        self._next_transaction = _transaction_after(newest)
         # The batch that this writer has committed after `_version`, if any.
         self._own_batch: int | None = None
 
@@ -87,16 +90,7 @@ class TableWriter:
         """
         if self.is_committed(batch) or not any(counts.values()):
             return
-        metadata = self._metadata(batch, counts)
-        (
-            self._ordered(rows)
-            .write.format("delta")
-            .mode("append")
-            .option("maxRecordsPerFile", _ROWS_PER_FILE)
-            .option("userMetadata", str(metadata))
-            .save(self.table.path(self.lake))
-        )
-        self._remember(metadata)
+        self._write(rows, batch, counts, "Append", {"maxRecordsPerFile": str(_ROWS_PER_FILE)})
 
     def merge(self, merge: DeltaMergeBuilder, session: SparkSession, batch: int, counts: Mapping[str, int]) -> None:
         """Execute a MERGE in one commit; do nothing if the batch is already committed or all counts are zero.
@@ -117,7 +111,8 @@ class TableWriter:
         session.conf.set(_USER_METADATA, str(metadata))
         session.conf.set(_COMPACTED_BYTES, self.table.file_bytes)
         try:
-            merge.execute()
+            with self._naming_other_writers():
+                execute_merge(merge, session, self._next_transaction)
         finally:
             session.conf.unset(_USER_METADATA)
         self._remember(metadata)
@@ -134,20 +129,40 @@ class TableWriter:
         Raises:
             LakeError: another process has written the table.
         """
-        metadata = self._metadata(batch, {})
+        options = {"overwriteSchema": "true"} if relayout else {}
+        if where is not None:
+            options["replaceWhere"] = where
         if self.table.merged:
             rows = rows.repartitionByRange(str(self.table.order))
-        writer = self._ordered(rows).write.format("delta").mode("overwrite")
-        if self.table.merged:
-            writer = writer.option("maxRecordsPerFile", _ROWS_PER_MERGED_FILE)
-        if where is not None:
-            writer = writer.option("replaceWhere", where)
-        if relayout:
-            writer = writer.option("overwriteSchema", "true").partitionBy(*filter(None, [self.table.partition]))
-        writer.option("userMetadata", str(metadata)).save(self.table.path(self.lake))
+            options["maxRecordsPerFile"] = str(_ROWS_PER_MERGED_FILE)
+        partition = [self.table.partition] if relayout and self.table.partition else []
+        self._write(rows, batch, {}, "Overwrite", options, partition)
+
+    def _write(
+        self,
+        rows: DataFrame,
+        batch: int,
+        counts: Mapping[str, int],
+        mode: str,
+        options: Mapping[str, str],
+        partition: Sequence[str] = (),
+    ) -> None:
+        # The transaction begins before the check: a commit of another writer is either checked, or refuses this one.
+        transaction = Transaction(rows.sparkSession, self.table.path(self.lake))
+        metadata = self._metadata(batch, counts)
+        options = {**options, "userMetadata": str(metadata)}
+        with self._naming_other_writers():
+            transaction.write(self._ordered(rows), mode, options, self._next_transaction, partition)
         self._remember(metadata)
-        # If another process appended since `current_version`, this commit has removed its rows: fail now.
-        self._check_only_writer()
+
+    @contextmanager
+    def _naming_other_writers(self) -> Iterator[None]:
+        """Replace the error of a refused commit by one that names the commit of the other writer."""
+        try:
+            yield
+        except ConflictError:
+            self._check_only_writer()
+            raise
 
     def _ordered(self, rows: DataFrame) -> DataFrame:
         """Return the columns of the table, sorted so that each file has a narrow range of the table's `order`."""
@@ -172,7 +187,13 @@ class TableWriter:
                 f"{other.metadata.batch} of {other.metadata.query}) while this process ran: stop one of the two, "
                 "because only one process at a time may write a table"
             )
+        if new:
+            self._next_transaction = _transaction_after(new[0])
         self._version, self._own_batch = self._delta.version(), None
 
     def _remember(self, metadata: BatchMetadata) -> None:
         self._totals, self._last_batch, self._own_batch = metadata.totals, metadata.batch, metadata.batch
+
+
+def _transaction_after(commit: Commit | None) -> int:
+    return 0 if commit is None else commit.version + 1
