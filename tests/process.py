@@ -77,6 +77,16 @@ class Running:
         self._process.send_signal(signal.SIGINT)
         return self._process.wait(seconds)
 
+    def has_exited(self) -> bool:
+        return self._process.poll() is not None
+
+    def pause(self) -> None:
+        """Stop the process and all its children until `resume`, as a suspended virtual machine does."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.killpg(self._process.pid, signal.SIGCONT)
+
     def kill(self) -> None:
         """Kill the process and all its children at once, as a power failure does."""
         if self._process.poll() is None:

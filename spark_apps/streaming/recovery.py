@@ -9,6 +9,7 @@ from itertools import islice
 
 from pyspark.sql import SparkSession
 
+from spark_apps import storage
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import BatchMetadata, LakeError, batch_commits, open_existing_table
 from spark_apps.streaming import checkpoint
@@ -33,7 +34,10 @@ def recover_checkpoint(spark: SparkSession, lake: str, stream: Stream) -> None:
     last_planned = checkpoint.last_planned_batch(lake, stream.name)
     if identity is None and last_planned >= 0:
         return  # the checkpoint of another program, which `ensure_identity` refuses
-    if identity is not None and (last.app != f"{stream.name}:{identity}" or last_planned >= last.batch):
+    if identity is not None and last.app != f"{stream.name}:{identity}":
+        return
+    if identity is not None and last_planned >= last.batch:
+        _restore_offset(spark, lake, stream, last)
         return
     _check_offset(lake, stream, last)
     # Batches without input have no commit: the batch before the last one ends where the last one begins.
@@ -48,6 +52,20 @@ def recover_checkpoint(spark: SparkSession, lake: str, stream: Stream) -> None:
     checkpoint.add_batch(spark, lake, stream.name, last.batch, last.offset, is_processed)
     checkpoint.write_identity(spark, lake, stream.name, last.app.partition(":")[2], stream.reads + stream.writes)
     _log.warning("the checkpoint of %s was behind its tables: recovered it at batch %d", stream.name, last.batch)
+
+
+def _restore_offset(spark: SparkSession, lake: str, stream: Stream, last: BatchMetadata) -> None:
+    """Give the last committed batch the offset in its commit.
+
+    Another driver, which ran at the same time and whose commit was refused, can have planned the batch with another
+    offset: Spark's log of offsets does not refuse the second one of two.
+    """
+    planned = checkpoint.read_offset(spark, lake, stream.name, last.batch)
+    if planned in (None, last.offset) or last.offset is None:  # Spark keeps the last 100 batches
+        return
+    is_processed = str(last.batch) in storage.names(f"{checkpoint.location(lake, stream.name)}/commits")
+    checkpoint.add_batch(spark, lake, stream.name, last.batch, last.offset, is_processed)
+    _log.warning("the checkpoint of %s had another offset for batch %d: replaced it", stream.name, last.batch)
 
 
 def _newest_batches(lake: str, table: Table, query: str) -> list[BatchMetadata]:

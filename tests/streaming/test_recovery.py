@@ -11,6 +11,7 @@ from spark_apps.gold import app as gold
 from spark_apps.lake.commits import LakeError
 from spark_apps.silver import app as silver
 from spark_apps.streaming.query_group import StreamError
+from spark_apps.tables import BRONZE_TWEETS, SILVER_TWEETS
 from tests.conftest import Pipeline
 from tests.exactness import check
 from tests.lakes import flat_tweet
@@ -73,6 +74,22 @@ def test_a_batch_that_some_tables_have_is_completed_without_its_checkpoint(
         shutil.rmtree(checkpoint(pipeline, stream))
         pipeline.run_once()
         check(pipeline.spark, pipeline.lake, expected)
+
+
+def test_an_offset_of_another_driver_is_replaced_by_the_committed_one(pipeline: Pipeline) -> None:
+    """The commit of the other driver was refused, after its plan had replaced the one of the batch."""
+    layers = pipeline.streams("bronze", "silver")
+    for number in range(3):
+        pipeline.land(f"{number}.json", flat_tweet(number + 1))
+        pipeline.run_once(*layers)
+        for stream in ("bronze", "silver") if number else ():
+            offsets = checkpoint(pipeline, stream) / "offsets"
+            (offsets / str(number)).write_text((offsets / str(number - 1)).read_text())
+    # Of the last batch, the other driver has also removed that it is processed.
+    (checkpoint(pipeline, "silver") / "commits" / "2").unlink()
+    pipeline.run_once(*layers)
+    assert sorted(row["id"] for row in pipeline.rows(SILVER_TWEETS)) == ["1", "2", "3"]
+    assert len(pipeline.rows(BRONZE_TWEETS)) == 3
 
 
 def test_a_stream_without_a_position_is_refused(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
