@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from spark_apps.cli.options import AsJson, By, Data, RegistryUri, Why, console, report_errors
-from spark_apps.registry.client import BUNDLED, Registry, RegistryError
+from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.registry.model_uri import fetch_folders, fetch_version
+from spark_apps.registry.requests import RegistryError
 from spark_apps.settings import MODEL_NAME, PRODUCTION, load
 
 if TYPE_CHECKING:

@@ -32,7 +32,8 @@ class ProductionVersion:
         threading.Thread(target=self._request, daemon=True).start()
 
     def _request(self) -> None:
-        from spark_apps.registry.client import Registry, RegistryError
+        from spark_apps.registry.client import Registry
+        from spark_apps.registry.requests import RegistryError
 
         try:
             self.version = Registry(self._registry, self._timeout).production()

@@ -10,36 +10,25 @@ of two concurrent releases the higher version wins, whichever finishes last.
 
 import getpass
 import json
-import os
 import tempfile
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from spark_apps.errors import first_line
-from spark_apps.registry.connection import connect, ensure_experiment
+from spark_apps.registry.connection import ensure_experiment
 from spark_apps.registry.log_model import log_model
+from spark_apps.registry.requests import RegistryError, Requests
 from spark_apps.registry.versions import MOVED, PASSED, STAGING, WITHDRAWN, Version
-from spark_apps.scoring.description import DESCRIPTION_FILE, Description, ModelError
+from spark_apps.scoring.description import DESCRIPTION_FILE, Description
 from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings
 
 BUNDLED = Path(__file__).parents[2] / "models" / MODEL_NAME
 
 # Timeout of a download in multiples of the registry timeout: a model has 60 MB, other answers have a few bytes.
 _DOWNLOAD_TIMEOUT_FACTOR = 24
-# The first request also imports MLflow, which takes seconds.
-_IMPORT_SECONDS = 30
 # MLflow's error codes for a missing alias and for a missing model.
 _NOT_FOUND = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}
-
-T = TypeVar("T")
-
-
-class RegistryError(ModelError):
-    """The registry does not answer, refuses a request, or does not have the version."""
 
 
 class NoProductionError(RegistryError):
@@ -56,13 +45,8 @@ class Registry:
             uri: URI of an MLflow server, or sqlite:///….
             timeout: seconds after which a request fails; the first request and downloads may take longer.
         """
-        os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
         self.uri = uri
-        self._timeout = timeout
-        self._client: Any = None
-        # Requests run in a thread, so that the timeout also ends the wait for a lock of SQLite.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="registry")
-        self._pending: Future[Any] | None = None
+        self._requests = Requests(uri, timeout)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Registry | None":
@@ -83,7 +67,9 @@ class Registry:
             RegistryError: the registry does not answer.
         """
         try:
-            return str(self._request(lambda client: client.get_model_version_by_alias(MODEL_NAME, PRODUCTION).version))
+            return str(
+                self._requests.run(lambda client: client.get_model_version_by_alias(MODEL_NAME, PRODUCTION).version)
+            )
         except RegistryError as error:
             if getattr(error.__cause__, "error_code", "") not in _NOT_FOUND:
                 raise
@@ -94,9 +80,9 @@ class Registry:
 
     def versions(self) -> list[Version]:
         """Return all versions, newest first."""
-        versions = self._request(lambda client: client.search_model_versions(f"name='{MODEL_NAME}'"))
+        versions = self._requests.run(lambda client: client.search_model_versions(f"name='{MODEL_NAME}'"))
         aliases: dict[str, str] = (
-            self._request(lambda client: client.get_registered_model(MODEL_NAME)).aliases if versions else {}
+            self._requests.run(lambda client: client.get_registered_model(MODEL_NAME)).aliases if versions else {}
         )
         return [
             Version(
@@ -120,25 +106,25 @@ class Registry:
 
     def set_alias(self, alias: str, version: str) -> None:
         """Point `alias` at `version`."""
-        self._request(lambda client: client.set_registered_model_alias(MODEL_NAME, alias, version))
+        self._requests.run(lambda client: client.set_registered_model_alias(MODEL_NAME, alias, version))
 
     def tag(self, version: str, key: str, value: object) -> None:
         """Set a tag of `version`; a value that is not a string is written as JSON."""
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        self._request(lambda client: client.set_model_version_tag(MODEL_NAME, version, key, text))
+        self._requests.run(lambda client: client.set_model_version_tag(MODEL_NAME, version, key, text))
 
     def model_tags(self) -> dict[str, str]:
         """Return the tags of the registered model, which belong to no version."""
-        return dict(self._request(lambda client: client.get_registered_model(MODEL_NAME)).tags)
+        return dict(self._requests.run(lambda client: client.get_registered_model(MODEL_NAME)).tags)
 
     def tag_model(self, key: str, value: object) -> None:
         """Set a tag of the registered model; the value is written as JSON."""
         text = json.dumps(value, ensure_ascii=False)
-        self._request(lambda client: client.set_registered_model_tag(MODEL_NAME, key, text))
+        self._requests.run(lambda client: client.set_registered_model_tag(MODEL_NAME, key, text))
 
     def untag_model(self, key: str) -> None:
         """Delete a tag of the registered model."""
-        self._request(lambda client: client.delete_registered_model_tag(MODEL_NAME, key))
+        self._requests.run(lambda client: client.delete_registered_model_tag(MODEL_NAME, key))
 
     def promote(self, version: str, by: str, why: str) -> str:
         """Tag `version` as passed and move `production`; return the version that is in production then.
@@ -157,7 +143,7 @@ class Registry:
             if int(version.version) > int(target) and version.may_be_production:
                 self.tag(version.version, WITHDRAWN, {"at": _now(), "by": by, "why": why})
         if WITHDRAWN in self.version(target).tags:
-            self._request(lambda client: client.delete_model_version_tag(MODEL_NAME, target, WITHDRAWN))
+            self._requests.run(lambda client: client.delete_model_version_tag(MODEL_NAME, target, WITHDRAWN))
         return self._move_production(by, why)
 
     def _move_production(self, by: str, why: str) -> str:
@@ -185,7 +171,7 @@ class Registry:
                 client.log_metric(run, name, figure)
             client.log_dict(run, report, "gates.json")
 
-        self._request(write)
+        self._requests.run(write)
 
     def download(self, version: str, folder: Path) -> Path:
         """Download the files of `version` to `folder`, and verify their checksums; do nothing if `folder` exists.
@@ -199,7 +185,9 @@ class Registry:
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                files = Path(self._request(lambda _: self._download_model(version, scratch), _DOWNLOAD_TIMEOUT_FACTOR))
+                files = Path(
+                    self._requests.run(lambda _: self._download_model(version, scratch), _DOWNLOAD_TIMEOUT_FACTOR)
+                )
                 Description.read(files).check_model(files)
                 files.rename(folder)
         return folder
@@ -218,7 +206,7 @@ class Registry:
             RegistryError: the artifacts do not exist or are not a folder, or the registry does not answer.
         """
         try:
-            path = Path(self._request(lambda _: _download(uri, folder), _DOWNLOAD_TIMEOUT_FACTOR))
+            path = Path(self._requests.run(lambda _: _download(uri, folder), _DOWNLOAD_TIMEOUT_FACTOR))
         except RegistryError as error:
             raise RegistryError(f"{uri} cannot be downloaded: {error}") from error
         if not path.is_dir():
@@ -236,14 +224,14 @@ class Registry:
         """
         description = Description.read(folder)
         description.check_model(folder)
-        experiment = self._request(ensure_experiment)
+        experiment = self._requests.run(ensure_experiment)
         try:
             # In this thread, without a timeout: the upload of a model takes longer than a request.
             version = log_model(experiment, description, folder)
         except ModuleNotFoundError:
             raise
-        except Exception as error:  # see `_request`
-            raise self._error(error) from error
+        except Exception as error:  # see `Requests.run`
+            raise self._requests.failure(error) from error
         self.tag(version, "sha256", description.sha256)
         self.set_alias(STAGING, version)
         return version
@@ -254,43 +242,6 @@ class Registry:
             return self.production()
         except NoProductionError:
             return self.promote(self.register(folder), getpass.getuser(), "the first version")
-
-    def _request(self, call: Callable[[Any], T], timeout_factor: int = 1) -> T:
-        """Run `call` with the MLflow client in the thread, and return its result.
-
-        Args:
-            call: the request.
-            timeout_factor: the timeout of this request, in multiples of the registry timeout.
-
-        Raises:
-            RegistryError: the request fails or times out, or a request that timed out before is still running.
-        """
-        if self._pending is not None and not self._pending.done():
-            raise RegistryError(f"a previous request to the registry {self.uri} is still pending: try again later")
-        future = self._thread.submit(self._run, call)
-        self._pending = future
-        seconds = self._timeout * timeout_factor
-        try:
-            return future.result(seconds + (_IMPORT_SECONDS if self._client is None else 0))
-        except FutureTimeoutError:
-            raise RegistryError(f"the registry {self.uri} did not answer within {seconds:g} s") from None
-        except (ModelError, ModuleNotFoundError):
-            raise
-        except Exception as error:  # MLflow passes on the exceptions of its stores and of its HTTP library
-            raise self._error(error) from error
-
-    def _error(self, error: Exception) -> RegistryError:
-        return RegistryError(f"the registry {self.uri} failed: {first_line(error)[:300]}")
-
-    def _run(self, call: Callable[[Any], T]) -> T:
-        if self._client is None:
-            import mlflow
-
-            # Some functions of MLflow ignore the client and use the global URIs.
-            mlflow.set_tracking_uri(self.uri)
-            mlflow.set_registry_uri(self.uri)
-            self._client = connect(self.uri, self._timeout)
-        return call(self._client)
 
 
 def _download(uri: str, folder: Path) -> str:

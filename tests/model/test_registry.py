@@ -17,7 +17,8 @@ from typer.testing import CliRunner, Result
 
 from spark_apps.cli.main import app
 from spark_apps.gold.production_model import ProductionModel, open_model
-from spark_apps.registry.client import BUNDLED, NoProductionError, Registry, RegistryError
+from spark_apps.registry.client import BUNDLED, NoProductionError, Registry
+from spark_apps.registry.requests import RegistryError
 from spark_apps.scoring.description import DESCRIPTION_FILE, MODEL_FILE, Description, ModelError
 from spark_apps.settings import MODEL_NAME, Settings
 from tests.model.folders import write_data

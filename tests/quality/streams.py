@@ -93,7 +93,7 @@ def release(uri: str, ago: timedelta = timedelta(hours=2)) -> str:
         return str(client.create_model_version(MODEL_NAME, "s3://nowhere/model").version)
 
     with patch("spark_apps.registry.client._now", lambda: at.isoformat().replace("+00:00", "Z")):
-        return registry.promote(registry._request(create), "ann", "")
+        return registry.promote(registry._requests.run(create), "ann", "")
 
 
 def quality(command: str, *arguments: str | Path, **env: str) -> Result:

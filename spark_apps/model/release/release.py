@@ -19,8 +19,9 @@ from spark_apps.model.release.gates import (
     smoke_gate,
 )
 from spark_apps.quality.findings import read_findings, unacknowledged
-from spark_apps.registry.client import NoProductionError, Registry, RegistryError
+from spark_apps.registry.client import NoProductionError, Registry
 from spark_apps.registry.model_uri import fetch_version
+from spark_apps.registry.requests import RegistryError
 from spark_apps.registry.versions import REFUSED
 from spark_apps.scoring.scorer import Scorer
 
