@@ -22,6 +22,10 @@ Landing = Annotated[
 ]
 Lake = Annotated[str | None, typer.Option(help="Folder or s3a://bucket/prefix of the Delta tables. [TWEETS_LAKE]")]
 RegistryUri = Annotated[str | None, typer.Option(help="URI of the MLflow registry. [TWEETS_REGISTRY]")]
+ModelRegistry = Annotated[
+    str | None, typer.Option(help="URI of the MLflow registry; without it, the bundled model scores. [TWEETS_REGISTRY]")
+]
+Rate = Annotated[float, typer.Option(min=0.1, max=1000, help="Tweets per second; three times as many in a burst.")]
 Data = Annotated[str, typer.Option(help=DATA_HELP)]
 By = Annotated[str | None, typer.Option(help="User to record; by default the current user.")]
 Why = Annotated[str, typer.Option(help="Reason to record.")]

@@ -1,0 +1,122 @@
+"""The commands that run or show the streams of a lake: run, rescore, relayout and tables."""
+
+import json
+from datetime import date
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from spark_apps.cli.options import AsJson, Lake, Landing, ModelRegistry, console, fail, report_errors
+from spark_apps.settings import LAYERS, load
+from spark_apps.tables import REASONS
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Example: tweet-sentiment run --landing ./landing --lake ./lake --once --json",
+)
+def run(
+    layers: Annotated[
+        list[str] | None, typer.Argument(help="Layers to run: bronze, silver, gold. All by default.")
+    ] = None,
+    landing: Landing = None,
+    lake: Lake = None,
+    registry: ModelRegistry = None,
+    once: Annotated[bool, typer.Option("--once", help="Process all available input, then exit.")] = False,
+    trigger: Annotated[
+        str | None, typer.Option(help="Interval between micro-batches, by default '60 seconds'. [TWEETS_TRIGGER]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the streams of one, two or all three layers until Ctrl-C; with --once, until all input is processed.
+
+    Exit codes: 0 done or stopped, 1 a stream failed, 2 wrong settings or a missing requirement.
+    """
+    if unknown := sorted(set(layers or []) - set(LAYERS)):
+        fail(f"unknown layer {', '.join(unknown)}: the layers are {', '.join(LAYERS)}")
+    if once and trigger:
+        fail("--once and --trigger contradict each other: --once waits for no interval; omit one of them")
+    with report_errors():
+        settings = load(landing=landing, lake=lake, registry=registry, trigger=trigger)
+        from spark_apps.run import run as run_streams
+
+        result = run_streams(layers or [], settings, once, lambda report: console.print(str(report)))
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))
+    else:
+        quarantined = sum(result["quarantine"].values())
+        console.print(
+            f"Bronze: {result['bronze']:,} documents; Silver: {result['documents']:,} documents read, "
+            f"{result['silver']:,} new tweets, {result['duplicates']:,} duplicates, {quarantined:,} in quarantine; "
+            f"Gold: {result['gold']:,} tweets scored; in {result['seconds']} s"
+        )
+
+
+@app.command(epilog="Example: tweet-sentiment rescore --lake ./lake --since 2026-01-31")
+def rescore(
+    lake: Lake = None,
+    registry: ModelRegistry = None,
+    since: Annotated[
+        str | None, typer.Option(help="First day to score, such as 2026-01-31; all days by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score the tweets in Gold again with the model in production, and update the aggregates. Stop Gold first.
+
+    After Ctrl-C or a kill, the same command continues where the rescore stopped.
+    Exit codes: 0 done, 1 stopped early or no model in production, 2 wrong settings or a missing requirement.
+    """
+    try:
+        first = date.fromisoformat(since) if since else None
+    except ValueError:
+        fail(f"--since {since} is not a date: write a day such as 2026-01-31")
+    with report_errors():
+        settings = load(lake=lake, registry=registry)
+        from spark_apps.gold.rescore import run as run_rescore
+
+        done = run_rescore(settings, first, lambda part: console.print(str(part)))
+    if as_json:
+        print(json.dumps(vars(done)))
+    else:
+        console.print(f"{done.tweets:,} tweets are labelled by version {done.model_version}, in {done.seconds} s")
+
+
+@app.command(epilog="Example: tweet-sentiment relayout --lake ./lake")
+def relayout(lake: Lake = None, registry: ModelRegistry = None, as_json: AsJson = False) -> None:
+    """Rewrite the tables that an earlier version created with a partition per day. Stop the streams first.
+
+    Gold labels the waiting tweets first. After Ctrl-C or a kill, the same command continues.
+    Exit codes: 0 done or nothing to do, 1 stopped early, 2 wrong settings or a missing requirement.
+    """
+    with report_errors():
+        settings = load(lake=lake, registry=registry)
+        from spark_apps.relayout import run as run_relayout
+
+        reports = run_relayout(settings, lambda report: console.print(str(report)))
+    if as_json:
+        print(json.dumps({"tables": [vars(report) for report in reports]}))
+    else:
+        console.print(f"{len(reports)} tables rewritten" if reports else "all tables have the current layout")
+
+
+@app.command(epilog="Example: tweet-sentiment tables --lake ./lake --json")
+def tables(lake: Lake = None, as_json: AsJson = False) -> None:
+    """Show the tables of a lake, and the quarantine by reason.
+
+    For each table: rows, rows that its layer has still to read, files and their size, size with replaced files and the
+    log, newest row, and last write. --json has the versions, too.
+    """
+    with report_errors():
+        from spark_apps.lake.status import read_status, render
+
+        (location,) = load(lake=lake).require("lake")
+        status = read_status(location, with_storage=True)
+    if as_json:
+        print(json.dumps(status.to_dict(), ensure_ascii=False, default=lambda time: time.isoformat()))
+        return
+    output = Console(highlight=False)
+    output.print(render(status))
+    for reason, count in status.quarantine.items():
+        output.print(f"quarantine: {count:,} × {reason}, {REASONS.get(reason, 'a reason of another version')}")
