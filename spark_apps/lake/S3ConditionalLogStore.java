@@ -8,6 +8,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.util.Arrays;
 import java.util.Iterator;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
@@ -29,6 +31,7 @@ public class S3ConditionalLogStore extends S3SingleDriverLogStore {
     private static final int CONFLICT = 409;
     private static final int ATTEMPTS = 10;
     private static final long PAUSE_MILLIS = 200;
+    private static final Set<String> CHECKED_BUCKETS = ConcurrentHashMap.newKeySet();
 
     public S3ConditionalLogStore(Configuration conf) {
         super(conf);
@@ -44,7 +47,10 @@ public class S3ConditionalLogStore extends S3SingleDriverLogStore {
         while (actions.hasNext()) {
             lines.append((String) actions.next()).append('\n');
         }
-        create(path.getFileSystem(conf), path, lines.toString().getBytes(StandardCharsets.UTF_8));
+        FileSystem fs = path.getFileSystem(conf);
+        byte[] content = lines.toString().getBytes(StandardCharsets.UTF_8);
+        create(fs, path, content);
+        checkSupport(fs, path, content);
     }
 
     private static void create(FileSystem fs, Path path, byte[] content) throws IOException {
@@ -90,6 +96,27 @@ public class S3ConditionalLogStore extends S3SingleDriverLogStore {
         stream.write(content);
         // Not in a finally block: closing the stream after an error would create an incomplete file.
         stream.close();
+    }
+
+    /**
+     * Once for each bucket, repeats a request that S3 must refuse: a service that ignores If-None-Match accepts it, and
+     * stores the same content again.
+     */
+    private static void checkSupport(FileSystem fs, Path path, byte[] content) throws IOException {
+        String bucket = fs.getUri().getAuthority();
+        if (CHECKED_BUCKETS.contains(bucket)) {
+            return;
+        }
+        try {
+            put(fs, path, content);
+        } catch (RemoteFileChangedException e) {
+            CHECKED_BUCKETS.add(bucket);
+            return;
+        } catch (IOException e) {
+            return; // The commit has succeeded: the next one repeats the check.
+        }
+        throw new IOException("the S3 service of bucket " + bucket + " ignores If-None-Match, so that a second writer"
+            + " would overwrite commits: use a service with conditional writes");
     }
 
     private static boolean hasContent(FileSystem fs, Path path, byte[] content) throws IOException {

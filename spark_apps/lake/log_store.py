@@ -54,7 +54,8 @@ def _compile(work: Path, dependencies: Sequence[Path], java: str) -> Path:
     spark = Path(pyspark.__path__[0]) / "jars"
     class_path = os.pathsep.join(str(jar) for folder in (spark, *dependencies) for jar in sorted(folder.glob("*.jar")))
     classes = work / "classes"
-    command = [java, "-cp", f"{spark}/*", _COMPILER, "-g", "-d", classes, "-classpath", class_path, _SOURCE]
+    options = ["-g", "-d", str(classes), "-classpath", class_path]
+    command = [java, "-cp", f"{spark}/*", _COMPILER, *options, str(_SOURCE)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         reason = next(iter(done.stderr.splitlines()), "no error message")
