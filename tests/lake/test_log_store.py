@@ -50,7 +50,10 @@ class Driver:
         return self.result()
 
     def stop(self) -> None:
-        self._process.communicate()
+        try:
+            self._process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +92,7 @@ def test_a_delayed_commit_does_not_overwrite_the_commit_of_another_driver(
     one.run("append", "s3a://lake/delayed", 0, 1)
     with server.hold(commit("delayed", 1)) as arrived:
         one.start("append", "s3a://lake/delayed", 1, 1)
-        assert arrived.wait(60)
+        assert arrived.wait(300)
         assert two.run("append", "s3a://lake/delayed", 2, 1) == "done"
     assert one.result() == "done"
     assert two.run("ids", "s3a://lake/delayed") == "0 1 2"
