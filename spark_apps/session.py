@@ -1,4 +1,4 @@
-"""Creates the SparkSession, and downloads the jars that it needs."""
+"""Creates the SparkSession, and downloads or compiles the jars that it needs."""
 
 import os
 import re
@@ -12,6 +12,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from spark_apps.errors import UserError
+from spark_apps.lake.log_store import LOG_STORE_CLASS, ensure_log_store
 from spark_apps.settings import Settings, SettingsError
 from spark_apps.storage import S3_ENDPOINT_ENV, is_s3
 
@@ -66,18 +67,24 @@ class JavaError(UserError):
     """Java is missing, or Spark does not support its version."""
 
 
+def _java() -> str | None:
+    """Return the path of the java command that Spark runs."""
+    home = os.environ.get("JAVA_HOME")
+    return str(Path(home) / "bin" / "java") if home else shutil.which("java")
+
+
 def check_java() -> None:
     """Check the version of Java, because Spark's own error is fifty lines long.
 
     Raises:
         JavaError: Java is missing, or is not version 17 or 21.
     """
-    home = os.environ.get("JAVA_HOME")
-    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    java = _java()
     remedy = (
         "install a Java 17 or 21 runtime (Debian: apt install openjdk-17-jre-headless; macOS: brew install openjdk@17)"
     )
     if java is None or not Path(java).exists():
+        home = os.environ.get("JAVA_HOME")
         reason = f"JAVA_HOME is {home}, which has no bin/java" if home else "no java is on the PATH"
         raise JavaError(f"Spark needs Java, and {reason}: {remedy}, or set JAVA_HOME to such a runtime")
     output = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603
@@ -123,16 +130,16 @@ def _download(folder: Path, package: str, excludes: str) -> None:
 
 
 def ensure_jars(s3: bool) -> str:
-    """Download missing jars.
+    """Download or compile missing jars.
 
     Args:
-        s3: whether S3A is needed, too.
+        s3: whether S3A and the log store for S3 are needed, too.
 
     Returns:
         The class path of the jars.
 
     Raises:
-        SettingsError: Maven Central is not reachable.
+        SettingsError: Maven Central is not reachable, or the log store does not compile.
     """
     JARS.mkdir(parents=True, exist_ok=True)
     wanted = [("delta", _DELTA_PACKAGE, _DELTA_EXCLUDES)] + ([("s3", _S3A_PACKAGE, _S3A_EXCLUDES)] if s3 else [])
@@ -142,6 +149,8 @@ def ensure_jars(s3: bool) -> str:
         if not folder.is_dir():
             _download(folder, package, excludes)
         folders.append(folder)
+    if s3:
+        folders.append(ensure_log_store(JARS, folders, _java() or "java"))
     return os.pathsep.join(f"{folder}/*" for folder in folders)
 
 
@@ -156,12 +165,12 @@ def make_session(settings: Settings) -> SparkSession:
     uris = [uri for uri in (settings.landing, settings.lake) if uri]
     # By default, workers run the python3 on the PATH.
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    s3 = any(is_s3(uri) for uri in uris)
     builder = SparkSession.builder
     # spark-submit sets the first variable, the entry point of the project's image the second.
     is_submitted = not os.environ.keys().isdisjoint({"PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS"})
     if not is_submitted:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-        s3 = any(is_s3(uri) for uri in uris)
         builder = (
             builder.master(f"local[{settings.cores or '*'}]")
             .appName("tweet-sentiment")
@@ -175,6 +184,8 @@ def make_session(settings: Settings) -> SparkSession:
         )
     for key, value in _SPARK_CONF.items():
         builder = builder.config(key, value)
+    if s3:
+        builder = builder.config("spark.delta.logStore.s3a.impl", LOG_STORE_CLASS)
     endpoint = os.environ.get(S3_ENDPOINT_ENV)
     if endpoint:
         builder = builder.config("spark.hadoop.fs.s3a.endpoint", endpoint).config(
@@ -184,7 +195,7 @@ def make_session(settings: Settings) -> SparkSession:
 
 
 def _set_up() -> None:
-    """Download the jars, so that later starts need no network; `--s3` adds the jars of S3A."""
+    """Download and compile the jars, so that later starts need no network; `--s3` adds the jars for S3."""
     try:
         check_java()
         ensure_jars("--s3" in sys.argv)

@@ -36,6 +36,7 @@ LONGEST = [
     "monitoring/test_scrape.py",
     "test_s3.py",
     "model/test_release.py",
+    "lake/test_log_store.py",
     "test_cli.py",
     "test_table_checks.py",
     "test_readme.py",

@@ -1,0 +1,129 @@
+"""moto's S3 as a server that records, delays and fails requests, and decides one conditional write at a time."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+_ERRORS = {409: "ConditionalRequestConflict", 500: "InternalError"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that has ended.
+
+    Attributes:
+        key: key of the object; empty for a request about a bucket.
+        query: query string.
+        status: HTTP status from moto, which differs from the client's after `fail`; None if moto got no request.
+    """
+
+    method: str
+    key: str
+    query: str
+    status: int | None
+
+    @property
+    def is_write(self) -> bool:
+        """Whether the request has created or replaced an object."""
+        completes_upload = self.method == "POST" and "uploadId" in self.query
+        return self.status == 200 and (completes_upload or (self.method == "PUT" and "uploadId" not in self.query))
+
+
+@dataclass
+class _Fault:
+    """What happens to the next PUT of a key, after `released` is set."""
+
+    key: str
+    status: int | None = None
+    is_stored: bool = True
+    arrived: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+
+
+class S3Server:
+    """A server on a free port of this machine, with the bucket `lake`.
+
+    The process of the server must not read from it with deltalake, which holds the interpreter's lock.
+
+    Attributes:
+        requests: the requests that have ended.
+        ignores_conditions: whether the server ignores If-None-Match, as some S3 services do.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.ignores_conditions = False
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._faults: list[_Fault] = []
+        self._writing = threading.Lock()
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self._server = make_server("127.0.0.1", 0, self._handle, threaded=True)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.environment = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._server.port}",
+            "AWS_ACCESS_KEY_ID": "id",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": "us-east-1",
+        }
+        self.create_bucket("lake")
+
+    def create_bucket(self, name: str) -> None:
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            aws_access_key_id="id",
+            aws_secret_access_key="secret",
+            region_name="us-east-1",
+        )
+        client.create_bucket(Bucket=name)
+
+    def stop(self) -> None:
+        self._server.shutdown()
+
+    @contextmanager
+    def hold(self, key: str) -> Iterator[threading.Event]:
+        """Delay the next PUT of `key` until the end of the context; the event is set when the request arrives."""
+        fault = _Fault(key)
+        self._faults.append(fault)
+        try:
+            yield fault.arrived
+        finally:
+            fault.released.set()
+
+    def fail(self, key: str, status: int, *, is_stored: bool) -> None:
+        """Answer the next PUT of `key` with the error `status` (409 or 500), and store the object or not."""
+        fault = _Fault(key, status, is_stored)
+        fault.released.set()
+        self._faults.append(fault)
+
+    def _handle(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        method, key = environ["REQUEST_METHOD"], environ["PATH_INFO"].lstrip("/").partition("/")[2]
+        fault = next((fault for fault in self._faults if method == "PUT" and fault.key == key), None)
+        if fault:
+            self._faults.remove(fault)
+            fault.arrived.set()
+            fault.released.wait()
+        response = self._call_moto(environ) if fault is None or fault.is_stored else None
+        self.requests.append(Request(method, key, environ["QUERY_STRING"], int(response[0][:3]) if response else None))
+        if fault and fault.status:
+            error = f"<Error><Code>{_ERRORS[fault.status]}</Code></Error>"
+            response = f"{fault.status} Error", [("Content-Type", "application/xml")], [error.encode()]
+        assert response
+        start_response(*response[:2])
+        return response[2]
+
+    def _call_moto(self, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], list[bytes]]:
+        if self.ignores_conditions:
+            environ.pop("HTTP_IF_NONE_MATCH", None)
+        response: list[Any] = []
+        # moto looks for the object before it stores one: of two requests at once, both could find none.
+        with self._writing:
+            body = list(self._moto(environ, lambda *arguments: response.extend(arguments)))
+        return response[0], response[1], body
