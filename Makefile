@@ -110,7 +110,8 @@ clean: ## remove the demo's data and everything that was installed
 	@touch $@
 
 # A class-data sharing archive: the demo's JVM maps Spark's classes instead of loading and verifying them.
-.jars/.archive: .venv/.run
+# It belongs to a class path, which names the compiled log stores.
+.jars/.archive: .venv/.run $(wildcard spark_apps/lake/*.java)
 	@echo "creating a class archive that shortens each start of the demo (200 MB, about a minute, first run only)"
 	@$(RUN) python -m spark_apps.demo.jvm
 	@touch $@

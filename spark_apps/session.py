@@ -12,7 +12,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from spark_apps.errors import UserError
-from spark_apps.lake.log_store import LOG_STORE_CLASS, ensure_log_store
+from spark_apps.lake import log_store
 from spark_apps.settings import Settings, SettingsError
 from spark_apps.storage import S3_ENDPOINT_ENV, is_s3
 
@@ -139,7 +139,7 @@ def ensure_jars(s3: bool) -> str:
         The class path of the jars.
 
     Raises:
-        SettingsError: Maven Central is not reachable, or the log store does not compile.
+        SettingsError: Maven Central is not reachable, or a log store does not compile.
     """
     JARS.mkdir(parents=True, exist_ok=True)
     wanted = [("delta", _DELTA_PACKAGE, _DELTA_EXCLUDES)] + ([("s3", _S3A_PACKAGE, _S3A_EXCLUDES)] if s3 else [])
@@ -149,8 +149,8 @@ def ensure_jars(s3: bool) -> str:
         if not folder.is_dir():
             _download(folder, package, excludes)
         folders.append(folder)
-    if s3:
-        folders.append(ensure_log_store(JARS, folders, _java() or "java"))
+    log_stores = [(log_store.LOCAL, folders[:1])] + ([(log_store.S3, folders)] if s3 else [])
+    folders += [log_store.ensure_log_store(name, JARS, needed, _java() or "java") for name, needed in log_stores]
     return os.pathsep.join(f"{folder}/*" for folder in folders)
 
 
@@ -165,12 +165,12 @@ def make_session(settings: Settings) -> SparkSession:
     uris = [uri for uri in (settings.landing, settings.lake) if uri]
     # By default, workers run the python3 on the PATH.
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    s3 = any(is_s3(uri) for uri in uris)
     builder = SparkSession.builder
     # spark-submit sets the first variable, the entry point of the project's image the second.
     is_submitted = not os.environ.keys().isdisjoint({"PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS"})
     if not is_submitted:
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        s3 = any(is_s3(uri) for uri in uris)
         builder = (
             builder.master(f"local[{settings.cores or '*'}]")
             .appName("tweet-sentiment")
@@ -182,10 +182,8 @@ def make_session(settings: Settings) -> SparkSession:
             .config("spark.ui.enabled", "false")
             .config("spark.sql.shuffle.partitions", settings.cores or os.cpu_count() or 1)
         )
-    for key, value in _SPARK_CONF.items():
+    for key, value in (_SPARK_CONF | log_store.SPARK_CONF).items():
         builder = builder.config(key, value)
-    if s3:
-        builder = builder.config("spark.delta.logStore.s3a.impl", LOG_STORE_CLASS)
     endpoint = os.environ.get(S3_ENDPOINT_ENV)
     if endpoint:
         builder = builder.config("spark.hadoop.fs.s3a.endpoint", endpoint).config(

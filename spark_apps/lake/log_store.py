@@ -1,4 +1,4 @@
-"""Compiles the Delta log store for S3: Delta's own log store does not create commits atomically.
+"""Compiles the Delta log stores for folders and S3: Delta's own ones do not create commits atomically.
 
 Janino, the compiler of Spark's generated code, is part of pyspark: set-up needs no JDK.
 """
@@ -15,18 +15,25 @@ import pyspark
 
 from spark_apps.settings import SettingsError
 
-LOG_STORE_CLASS = "tweet_sentiment.S3ConditionalLogStore"
-_SOURCE = Path(__file__).with_name("S3ConditionalLogStore.java")
-_JAR = "s3-conditional-log-store.jar"
+_PACKAGE = "tweet_sentiment"
+LOCAL = "LocalLogStore"
+S3 = "S3ConditionalLogStore"
+# The log store for each scheme of a URI.
+SPARK_CONF = {
+    "spark.delta.logStore.file.impl": f"{_PACKAGE}.{LOCAL}",
+    "spark.delta.logStore.s3a.impl": f"{_PACKAGE}.{S3}",
+}
+_SOURCES = Path(__file__).parent
 _COMPILER = "org.codehaus.commons.compiler.samples.CompilerDemo"  # Janino's command line, despite the name
 
 
-def ensure_log_store(jars: Path, dependencies: Sequence[Path], java: str) -> Path:
-    """Compile the log store, unless the jar of this source and these dependencies exists.
+def ensure_log_store(name: str, jars: Path, dependencies: Sequence[Path], java: str) -> Path:
+    """Compile a log store, unless the jar of its source and its dependencies exists.
 
     Args:
+        name: LOCAL or S3.
         jars: folder of all jars.
-        dependencies: the folders in it with the jars of Delta and S3A.
+        dependencies: the folders in it with the jars that the log store needs.
         java: path of the java command.
 
     Returns:
@@ -35,13 +42,14 @@ def ensure_log_store(jars: Path, dependencies: Sequence[Path], java: str) -> Pat
     Raises:
         SettingsError: the source does not compile, or `jars` is not writable.
     """
-    inputs = _SOURCE.read_bytes() + " ".join(folder.name for folder in dependencies).encode()
-    folder = jars / f"log-store-{hashlib.sha256(inputs).hexdigest()[:12]}"
-    jar = folder / _JAR
+    source = _SOURCES / f"{name}.java"
+    inputs = source.read_bytes() + " ".join(folder.name for folder in dependencies).encode()
+    folder = jars / f"{name}-{hashlib.sha256(inputs).hexdigest()[:12]}"
+    jar = folder / f"{name}.jar"
     if not jar.exists():
         try:
-            with tempfile.TemporaryDirectory(prefix="log-store-", suffix=".partial", dir=jars) as work:
-                partial = _compile(Path(work), dependencies, java)
+            with tempfile.TemporaryDirectory(prefix=name, suffix=".partial", dir=jars) as work:
+                partial = _compile(source, Path(work), dependencies, java)
                 folder.mkdir(exist_ok=True)
                 # Atomic: another process may compile the same source, or already use the jar.
                 partial.replace(jar)
@@ -50,17 +58,17 @@ def ensure_log_store(jars: Path, dependencies: Sequence[Path], java: str) -> Pat
     return folder
 
 
-def _compile(work: Path, dependencies: Sequence[Path], java: str) -> Path:
+def _compile(source: Path, work: Path, dependencies: Sequence[Path], java: str) -> Path:
     spark = Path(pyspark.__path__[0]) / "jars"
     class_path = os.pathsep.join(str(jar) for folder in (spark, *dependencies) for jar in sorted(folder.glob("*.jar")))
     classes = work / "classes"
     options = ["-g", "-d", str(classes), "-classpath", class_path]
-    command = [java, "-cp", f"{spark}/*", _COMPILER, *options, str(_SOURCE)]
+    command = [java, "-cp", f"{spark}/*", _COMPILER, *options, str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         reason = next(iter(done.stderr.splitlines()), "no error message")
-        raise SettingsError(f"cannot compile {_SOURCE} ({reason}): delete {work.parent}, and repeat the set-up")
-    jar = work / _JAR
+        raise SettingsError(f"cannot compile {source} ({reason}): delete {work.parent}, and repeat the set-up")
+    jar = work / f"{source.stem}.jar"
     with zipfile.ZipFile(jar, "w") as archive:
         for file in classes.rglob("*.class"):
             archive.write(file, file.relative_to(classes))
