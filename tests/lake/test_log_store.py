@@ -106,9 +106,7 @@ def test_a_file_in_a_folder_is_created_by_one_of_two_writers(spark: SparkSession
             lines.add(content)
             together.wait(60)
             try:
-                store.write(
-                    jvm.org.apache.hadoop.fs.Path(f"file:{tmp_path}/{number}.json"), lines.iterator(), False, conf
-                )
+                store.write(path, lines.iterator(), False, conf)
             except Py4JJavaError as error:
                 assert "FileAlreadyExistsException" in str(error.java_exception)
             else:
