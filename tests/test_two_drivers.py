@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -88,7 +89,8 @@ def take_over(
         driver = successor
         if driver.has_exited():
             driver = lake.start_driver(number)
-        print(f"takeover {number} of {len(pauses)}: {lake.expected.documents:,} documents landed", flush=True)
+        errors = [line for line in outputs[-1].splitlines() if line.startswith("error:")]
+        print(f"takeover {number} of {len(pauses)}: {lake.expected.documents:,} documents landed; {errors}", flush=True)
     driver.kill()
     done = command("run", "--landing", lake.landing, "--lake", lake.path, "--once", "--json")
     assert done.exit_code == 0, done.output
@@ -100,7 +102,8 @@ def test_a_driver_that_was_replaced_while_it_was_stopped_writes_nothing(
     spark: SparkSession, command: Callable[..., Result], tmp_path: Path
 ) -> None:
     (output,) = take_over(spark, command, tmp_path / "home", [1.0], seed=1)
-    assert "was written by another process" in output
+    # Spark itself notices if both drivers plan the same batch at the same time.
+    assert re.search("was written by another process|CONCURRENT_STREAM_LOG_UPDATE", output), output
 
 
 @pytest.mark.chaos
