@@ -24,12 +24,17 @@ _DOCUMENT = ("raw", "raw_bytes", "problem", "detail", *_KEY, "source_modified_at
 
 
 def parse_records(documents: DataFrame, silver_tweets: Table, formats: Sequence[TweetFormat] = ()) -> DataFrame:
-    """Parse rows of BRONZE_TWEETS into records, one row per record: a tweet if `reason` is null, else a reject.
+    """Parse documents into records, one row per record: a tweet if `reason` is null, else a reject.
 
-    A row has the columns of `silver_tweets` and QUARANTINE, and three more: `position` of the document in its file,
-    `record`, the index of the record in its document from 0, and `copy`, which numbers the tweets with the same id
-    from 1 in the order in which they landed. A tweet with a `copy` above 1 is a duplicate within `documents`.
-    `formats` are the formats that a user has declared.
+    Args:
+        documents: rows of BRONZE_TWEETS.
+        silver_tweets: SILVER_TWEETS, with the columns to fill.
+        formats: formats that a user has declared.
+
+    Returns:
+        Rows with the columns of `silver_tweets` and QUARANTINE, and three more: `position` of the document in its
+        file, `record`, the index of the record in its document from 0, and `copy`, which numbers the tweets with the
+        same id from 1 in the order in which they landed. A tweet with a `copy` above 1 is a duplicate.
     """
     rows = documents.select(*_DOCUMENT).mapInArrow(_reader(silver_tweets, formats), ddl(_parsed_columns(silver_tweets)))
     for column in silver_tweets.columns:
@@ -47,12 +52,12 @@ def parse_records(documents: DataFrame, silver_tweets: Table, formats: Sequence[
 def find_poison_documents(
     documents: DataFrame, silver_tweets: Table, formats: Sequence[TweetFormat] = ()
 ) -> list[PoisonRow]:
-    """Return the rows of BRONZE_TWEETS that end a task of `parse_records`."""
+    """Return the rows of BRONZE_TWEETS that end the task of `parse_records` that reads them."""
     return find_poison_rows(documents.select(*_DOCUMENT), _KEY, _reader(silver_tweets, formats))
 
 
 def reject_poison(documents: DataFrame, poison: Sequence[PoisonRow]) -> DataFrame:
-    """Return rows of BRONZE_TWEETS in which poison documents have a problem, so that they are not parsed."""
+    """Return the rows of BRONZE_TWEETS with a `problem` for each poison document, so that it is not parsed."""
     if not poison:
         return documents
     causes = to_frame(documents.sparkSession, poison, "source_file STRING, position BIGINT")
@@ -76,7 +81,7 @@ def rejects(records: DataFrame) -> DataFrame:
 
 
 def _parsed_columns(silver_tweets: Table) -> list[Column]:
-    """Return the columns that the Python workers fill; a column copied from JSON is text until it is cast."""
+    """Return the columns that the Python workers fill. A column with a `json_path` is a string until Spark casts it."""
     tweet = [replace(column, type="STRING") if column.json_path else column for column in silver_tweets.data_columns]
     names = {column.name for column in tweet}
     reject = [column for column in QUARANTINE.data_columns if column.name not in names]
@@ -84,7 +89,7 @@ def _parsed_columns(silver_tweets: Table) -> list[Column]:
 
 
 def _reader(silver_tweets: Table, formats: Sequence[TweetFormat]) -> ArrowFunction:
-    """Return the function that reads the documents in a Python worker; its rows have `_parsed_columns`."""
+    """Return the function with which a Python worker turns documents into rows of `_parsed_columns`."""
     schema = arrow_schema(_parsed_columns(silver_tweets))
     paths = {column.name: column.json_path for column in silver_tweets.columns if column.json_path}
 
@@ -101,7 +106,7 @@ def _reader(silver_tweets: Table, formats: Sequence[TweetFormat]) -> ArrowFuncti
 def _rows(
     document: dict[str, Any], paths: Mapping[str, str], formats: Sequence[TweetFormat]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the rows of one document; columns that a row lacks are null."""
+    """Yield the rows of one document, without the columns that are null."""
     limit_cpu_time()
     origin = {
         "source_file": document["source_file"],

@@ -40,16 +40,15 @@ class InvalidTweet(Exception):  # noqa: N818 - names the condition, as StopItera
         self.detail = detail
 
 
-# Not frozen: there is one for each tweet, and the constructor of a frozen class takes 2% of Silver's time.
+# Not frozen: Silver makes one object for each tweet, and the constructor of a frozen class takes 2% of its time.
 @dataclass(slots=True)
 class RawFields:
     """The fields of a tweet as they are in its JSON object, before validation.
 
     Attributes:
-        mentions: None if the object lists no mentions apart from the text.
+        mentions: list of the mentioned accounts; None if the object has no list, and mentions are only in the text.
         truth: None if the format has no labels.
-        identity: None if the tweet must have an id. Otherwise the values from which its id is derived; if empty, the
-            id is derived from time, user and text.
+        identity: values from which the id is derived: time, user and text if empty. None if the tweet must have an id.
         has_time_in_id: whether a missing time is derived from the id.
     """
 
@@ -79,12 +78,12 @@ _USER_NAMES = ("id_str", "id", "screen_name", "userName", "username", "name")
 _MENTION = re.compile(r"(?<![\w@])[@＠](\w{1,30})")
 _ID = re.compile(r"\d{1,20}")
 _MAX_LANG_CHARACTERS = 35
-# Ids have 20 digits, names 15 characters (20 in the first years), and a tweet mentions 50 accounts at most.
+# Twitter allows 20 digits in an id, 15 characters in a name (20 in the first years), and 50 mentions in a tweet.
 _MAX_NAME_CHARACTERS = 100
 _MAX_MENTIONS = 100
 # The first tweet was posted on 21 March 2006.
 _FIRST_TWEET = datetime(2006, 3, 21, tzinfo=UTC)
-# For clocks that are wrong, and for times that lack their zone.
+# Tolerates wrong clocks, and local times without a zone.
 _MAX_FUTURE = timedelta(days=1)
 # Four times the length of the longest possible tweet. A longer text would take the memory of the processes that score
 # or display it.
@@ -92,9 +91,16 @@ _MAX_TEXT_CHARACTERS = 100_000
 
 
 def validate(json: Json, format_: str, raw: RawFields, read_at: datetime) -> Tweet:
-    """Return the tweet with the fields `raw` of the object `json`, which was read at the time `read_at`.
+    """Return the tweet with the fields `raw`. Other malformed fields than id, text and time become None, `und` or [].
 
-    Raises `InvalidTweet` if id, text or time is missing or malformed. Other malformed fields become null, `und` or [].
+    Args:
+        json: JSON object of the tweet.
+        format_: name of its format.
+        raw: its fields.
+        read_at: when the tweet was read.
+
+    Raises:
+        InvalidTweet: id, text or time is missing or malformed.
     """
     user = _user(raw.user)
     id_ = _id(raw.id) if raw.identity is None else _derive_id(format_, raw.identity or [raw.time, user, raw.text])
@@ -113,7 +119,7 @@ def validate(json: Json, format_: str, raw: RawFields, read_at: datetime) -> Twe
 
 
 def supplied_label(json: Json) -> str | None:
-    """Return the label in the first of `_LABEL_FIELDS` that a tweet has; None if there is none, or it is unknown."""
+    """Return the label in the first field of `_LABEL_FIELDS` that a tweet has; None without a known label."""
     for name in _LABEL_FIELDS:
         if isinstance(json.get(name), str | int):
             return _LABELS.get(str(json[name]).strip().lower())
@@ -123,7 +129,7 @@ def supplied_label(json: Json) -> str | None:
 def _id(value: Any) -> str:
     if value is None or value == "":
         raise InvalidTweet("missing_id")
-    # A float below 2**53 is exact; above, the id has lost digits.
+    # A float below 2**53 is exact. A larger one may have lost digits of the id.
     if isinstance(value, float) and math.isfinite(value) and value.is_integer() and abs(value) < 2**53:
         value = int(value)
     digits = str(value).strip() if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
@@ -135,7 +141,7 @@ def _id(value: Any) -> str:
 
 
 def _derive_id(format_: str, identity: list[Any]) -> str:
-    """Return an id for a tweet that has none: a hash of the values that tell it from other tweets of its format."""
+    """Return an id for a tweet without one: a hash of the values that identify the tweet within its format."""
     return f"{format_}-{hashlib.sha256(compact_json(identity).encode()).hexdigest()[:24]}"
 
 
