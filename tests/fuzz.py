@@ -56,7 +56,7 @@ def files(documents: int, seed: int) -> Iterator[FuzzFile]:
 
 
 def _document(random: Random, generator: Generator) -> bytes:
-    draft = generator._new_draft()
+    draft = generator.new_draft()
     value: Any = random.choice(list(ONE.values()))(draft)
     for _ in range(random.choice([0, 1, 1, 2, 5])):
         value = _damaged_value(random, value)

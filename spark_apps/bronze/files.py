@@ -16,14 +16,14 @@ import pyarrow as pa
 
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 4096
-# Such as a gzip file in a tar archive that was compressed.
+# Maximum number of compressions and archives around a file, such as a gzip file in a compressed tar archive.
 _MAX_LAYERS = 3
-# JSON of tweets shrinks to between a fifth and a twentieth. A file that expands more repeats the same bytes.
+# Compressed tweets expand 5 to 20 times. A file that expands much more repeats the same bytes.
 _MAX_RATIO = 200
-# A file that expands to less may have any ratio.
+# A file that expands to at most this size may have any ratio.
 _FREE_BYTES = 4 << 20
 _GZIP, _BZIP2, _XZ, _ZSTD, _ZIP = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
-# The byte order mark, or the first character of JSON. UTF-32 comes first: its mark begins like that of UTF-16.
+# The byte order mark, or the first character of JSON. UTF-32 comes first: its mark begins like the mark of UTF-16.
 _ENCODINGS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -42,7 +42,7 @@ _DAMAGE = (
 
 
 class DamagedFile(Exception):  # noqa: N818 - names the condition, as StopIteration does
-    """A file cannot be read to its end; `problem` is one of REASONS in tables.py."""
+    """Reading a file failed before its end; `problem` is one of REASONS in tables.py."""
 
     def __init__(self, problem: str, detail: str) -> None:
         super().__init__(detail)
@@ -57,8 +57,8 @@ class File:
     Attributes:
         member: path in the archive; "" for the landed file itself.
         head: first bytes of the content.
-        chunks: the content with `head`, decompressed, and as UTF-8 if it was UTF-16 or UTF-32. To iterate it may raise
-            `DamagedFile`.
+        chunks: the whole content including `head`, decompressed, and converted to UTF-8 from UTF-16 or UTF-32. The
+            iteration may raise `DamagedFile`.
     """
 
     member: str
@@ -69,12 +69,12 @@ class File:
 def open_files(stream: IO[bytes]) -> Iterator[File]:
     """Yield the files in a landed file: the members of an archive, or the file itself.
 
-    Compressions, archives and encodings are recognised by their first bytes, up to three of them in each other. The
-    chunks of a file must be read before the next file.
+    Compressions, archives and encodings are recognised by their first bytes. Up to three compressions and archives may
+    be nested. Read the chunks of a file before the next file.
 
     Raises:
         DamagedFile: the content is damaged, truncated or encrypted, or expands to more than 200 times its size.
-        Exception: `stream` raised it.
+        Exception: the exception that `stream` raised.
     """
     source = _Source(stream)
     opened = _unpack(io.BufferedReader(source, _CHUNK_BYTES), "", source, 0)
@@ -94,7 +94,7 @@ def open_files(stream: IO[bytes]) -> Iterator[File]:
 
 
 class _Source(io.RawIOBase):
-    """The landed file: it remembers its own error, which is not damage, and counts the bytes that were read."""
+    """The landed file. Remembers an error of the storage, which is not damage, and counts the bytes that were read."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -216,7 +216,7 @@ def _reads(read: Callable[[int], bytes]) -> Iterator[bytes]:
 
 
 def _inflate(content: io.BufferedReader) -> Iterator[bytes]:
-    """Decompress gzip of one or more members; unlike `gzip`, up to the very byte of the damage."""
+    """Decompress gzip of one or more members; unlike the module `gzip`, return all bytes before the damage."""
     inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
     for chunk in _reads(content.read1):
         data = chunk
@@ -273,8 +273,8 @@ def _encoding(head: bytes) -> str | None:
         return None
     text = head.decode(encoding, "replace")
     has_mark = text[:1] not in {"{", "["}
-    # A mark may also begin binary content. A bracket and a NUL may begin UTF-8 with a stray NUL; in JSON, an ASCII
-    # character follows a bracket.
+    # Binary content may begin like a mark, and UTF-8 may begin with a bracket and a stray NUL. In JSON, an ASCII
+    # character follows the first bracket.
     is_json = bool({"{", "["} & set(text)) if has_mark else text[:2].isascii()
     return encoding if is_json else None
 

@@ -1,7 +1,7 @@
 """The streaming source of Bronze: the documents of new files in the landing.
 
-Spark's own file source lists the whole landing for each batch and remembers every file for ever. This source remembers
-the last files only, and its work depends on what is new. docs/decisions/0012 compares the two.
+Spark's file source lists the whole landing for each batch and remembers every file forever. This source remembers only
+recent files, and its work depends only on the new files (docs/decisions/0012-landing-source.md).
 """
 
 import heapq
@@ -27,10 +27,10 @@ from spark_apps.landing.taken import TakenFiles
 from spark_apps.tables import BRONZE_TWEETS, ddl
 
 FORMAT = "landing"
-# A task reads at most so much. More tasks show progress earlier, fewer write fewer files.
+# Limits of a task. With more tasks, progress is visible earlier; with fewer tasks, the table has fewer files.
 _TASK_FILES = 100
 _TASK_BYTES = 64 << 20
-# To open a file takes as long as to read so much.
+# Opening a file takes about as long as reading this many bytes.
 _FILE_BYTES = 64 << 10
 
 
@@ -42,10 +42,10 @@ class Options:
         landing: folder or s3a:// URI.
         log: folder of the write-ahead log, in the checkpoint.
         queue: URL of the SQS queue with S3's notifications; empty to list the landing.
-        max_files: number of files in a batch.
-        max_bytes: sum of their sizes, unless a single file is larger.
+        max_files: maximum number of files in a batch.
+        max_bytes: maximum sum of their sizes; a larger file is a batch of its own.
         max_document_bytes: larger documents become rows with the problem `too_large`.
-        parallelism: number of tasks of a batch, if its files suffice.
+        parallelism: number of tasks of a batch that has enough files.
     """
 
     landing: str
@@ -87,15 +87,15 @@ class LandingReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     """Plans the batches in a process beside the driver, and reads their files in tasks.
 
     An offset is `{"batch": number of an entry in the log}`. The planner writes the entry before Spark writes the
-    offset: after a kill in between, the next process returns the same number. A checkpoint of Spark's file source has
-    offsets `{"logOffset": number}`.
+    offset: after a kill in between, the next process returns the same number. In a checkpoint of Spark's file source,
+    an offset is `{"logOffset": number}`.
     """
 
     def __init__(self, options: Options, schema: pa.Schema) -> None:
         self._options = options
         self._schema = schema
         self._until: float | None = None
-        # Only the process beside the driver has one.
+        # Only the process beside the driver makes a planner.
         self._planner: LandingPlanner | None = None
 
     def initialOffset(self) -> dict[str, int]:  # noqa: N802 - Spark's name
@@ -134,7 +134,7 @@ class LandingReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             first = LandingState(reconciled_at=time.time())
         number = start.get("batch", 0)
         if number and not log.has(number):
-            # The checkpoint was recovered without its log: the reconciliation finds what landed until now.
+            # The checkpoint was recovered without its log: a reconciliation finds the files that landed until now.
             first = LandingState(TakenFiles(time.time()))
         elif "logOffset" in start and not log.has(1):
             first = _spark_file_log(options.log).adopt(start["logOffset"], listing, log)
@@ -154,7 +154,7 @@ def _spark_file_log(log: str) -> SparkFileLog:
 
 
 def split(files: Sequence[LandedFile], parallelism: int) -> list[list[LandedFile]]:
-    """Split files into `parallelism` parts of about the same size, or more if these were too large for a task."""
+    """Split files into `parallelism` parts of about the same size; into more if the parts are too large for a task."""
     size = sum(file.size for file in files)
     parts = max(min(parallelism, len(files)), -(-len(files) // _TASK_FILES), -(-size // _TASK_BYTES))
     heap: list[tuple[int, int, list[LandedFile]]] = [(0, part, []) for part in range(min(parts, len(files)))]

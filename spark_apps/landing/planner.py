@@ -1,4 +1,4 @@
-"""Plans the batches of a landing: which files belong to each, written to the log before Spark learns of the batch."""
+"""Plans the batches of a landing, and writes the files of each batch to the log before Spark starts the batch."""
 
 import time
 from collections import deque
@@ -11,11 +11,11 @@ _RECONCILE_SECONDS = 24 * 3600.0
 
 
 class LandingPlanner:
-    """Plans one batch after the other.
+    """Plans one batch after the other, of new files and of missed files.
 
-    Besides new files, batches have the files that a reconciliation has found: files that landed, and are not in
-    Bronze, because a message was lost or a file appeared long after its time. The planner asks for one each day, with
-    a batch without files; Bronze answers with a list.
+    A file is missed if its message was lost, or if it appeared long after its landing time. Once a day the planner
+    requests a reconciliation with a batch without files: Bronze compares the landing with its table, and answers with
+    the list of missed files.
     """
 
     def __init__(self, log: LandingLog, discovery: Discovery, start: int, first: LandingState) -> None:
@@ -24,8 +24,8 @@ class LandingPlanner:
         Args:
             log: write-ahead log.
             discovery: finds new files.
-            start: number of the last entry that is in Spark's checkpoint; the log may have another one.
-            first: state of a landing without a log.
+            start: number of the last entry that is in Spark's checkpoint; the log may have one entry more.
+            first: initial state if there is no log.
         """
         self._log = log
         self._discovery = discovery
@@ -40,12 +40,12 @@ class LandingPlanner:
         """Return the number of the next batch, or `start` if there is nothing to read.
 
         Args:
-            start: number of the batch before.
-            max_files: number of files in a batch.
-            max_bytes: sum of their sizes, unless a single file is larger.
-            until: read no file that lands later, in Unix seconds; None reads all.
+            start: number of the previous batch.
+            max_files: maximum number of files in a batch.
+            max_bytes: maximum sum of their sizes; a larger file is a batch of its own.
+            until: ignore files that land after this time, in Unix seconds; None for no limit.
         """
-        if start < self._number:  # it was planned, but Spark has not started it
+        if start < self._number:  # the next batch is planned, but Spark has not started it
             return self._number
         files = self._take(max_files, max_bytes, until)
         if files or self._request_reconciliation():
@@ -81,7 +81,7 @@ class LandingPlanner:
         if name != self._state.missed:
             self._state.missed, self._state.missed_done = name, 0
             if len(files) < MAX_MISSED:
-                # All other files that landed until then are in Bronze: a message about one is a late repetition.
+                # All other files that landed before that time are in Bronze: a message about one of them is repeated.
                 self._state.taken.shrink(before)
             else:
                 self._state.reconciled_at = 0.0
@@ -90,7 +90,7 @@ class LandingPlanner:
         self._missed.extend(files[self._state.missed_done :])
 
     def _request_reconciliation(self) -> bool:
-        """Request a reconciliation if one is due; while new files wait, they would be taken for missed ones."""
+        """Request a reconciliation if it is due and no new files wait, because they would count as missed."""
         now = time.time()
         if now - self._state.reconciled_at < _RECONCILE_SECONDS or self._awaited or not self._discovery.is_idle():
             return False
