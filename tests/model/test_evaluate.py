@@ -19,7 +19,7 @@ from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.scoring.description import Description
 from spark_apps.scoring.scorer import Scorer
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
-from tests.lakes import gold, put
+from tests.lakes import gold_rows, put
 from tests.model.folders import write_data
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -158,7 +158,7 @@ def test_an_unreachable_registry_is_reported_before_the_evaluation(data: Path) -
 @pytest.fixture
 def stream(tmp_path: Path) -> tuple[Path, pd.DataFrame]:
     """A lake of 400 tweets scored by two versions; 300 of them came with a label. 20 more tweets wait for a score."""
-    frame = gold(420, timedelta(minutes=30))
+    frame = gold_rows(420, timedelta(minutes=30))
     random = np.random.default_rng(3)
     weights = random.random((420, 3)) + 0.05
     frame[list(LABELS)] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -200,7 +200,7 @@ def test_metrics_of_the_stream(stream: tuple[Path, pd.DataFrame], registry: str)
 
 
 def test_a_stream_without_labels_is_an_error(tmp_path: Path) -> None:
-    frame = gold(10, timedelta(minutes=1))
+    frame = gold_rows(10, timedelta(minutes=1))
     put(tmp_path, SILVER_TWEETS, frame)
     assert f"{tmp_path}/gold/sentiment does not exist yet" in refusal("--lake", tmp_path)
     put(tmp_path, GOLD_SENTIMENT, frame)

@@ -42,7 +42,7 @@ class Lake:
     ) -> None:
         """Write tweets of one language to the tables of all layers; they were scored `ago` before now."""
         self._seed += 1
-        rows = lakes.gold(tweets, timedelta(minutes=1), self._seed)
+        rows = lakes.gold_rows(tweets, timedelta(minutes=1), self._seed)
         labels = np.random.default_rng(self._seed).choice(3, tweets, p=list(shares))
         at = datetime.now(UTC) - ago
         rows = rows.assign(lang=lang, label=lakes.LABELS[labels], model_version=version, full_text=text, scored_at=at)
