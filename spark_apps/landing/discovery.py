@@ -24,7 +24,7 @@ class Discovery(Protocol):
         """Return a new file; None if no file is new, or if the next new file is too large.
 
         Args:
-            taken: files that recent batches have. The caller adds the returned file.
+            taken: files of recent batches. The caller adds the returned file.
             max_bytes: maximum size of the file.
             until: ignore files that land after this time, in Unix seconds; None for no limit.
 

@@ -24,10 +24,10 @@ class LandingState:
     """State of the planner after a batch.
 
     Attributes:
-        taken: files that recent batches have.
+        taken: files of recent batches.
         reconciled_at: when the landing was last compared with Bronze, in Unix seconds.
         missed: name of the last list of missed files.
-        missed_done: number of files of that list that batches have.
+        missed_done: number of files of that list that are in batches.
     """
 
     taken: TakenFiles = field(default_factory=TakenFiles)

@@ -81,7 +81,7 @@ class LandingPlanner:
         if name != self._state.missed:
             self._state.missed, self._state.missed_done = name, 0
             if len(files) < MAX_MISSED:
-                # All other files that landed before that time are in Bronze: a message about one of them is repeated.
+                # All other files from before that time are in Bronze: a message about such a file is a repetition.
                 self._state.taken.shrink(before)
             else:
                 self._state.reconciled_at = 0.0

@@ -11,7 +11,7 @@ _MAX_FILES = 100_000
 
 
 class TakenFiles:
-    """The files that recent batches have, at most 100,000.
+    """The files of recent batches, at most 100,000.
 
     Attributes:
         cutoff: time in Unix seconds. All files with an earlier landing time were taken: put into a batch. Such a file

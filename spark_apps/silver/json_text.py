@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _LITERALS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
-# What is left behind the error in a text that was truncated within a number or an escape sequence.
+# The rest of a text, from the position of the error, if the text ends within a number or an escape sequence.
 _CUT_TOKEN = re.compile(r"[.eE][+-]?|\\u?[0-9a-fA-F]{0,4}")
 # Comments and a comma after the last element, which JavaScript allows; and strings, in which both are text. A string or
 # a comment that does not end matches up to the end of the text: otherwise a text of quotes would take quadratic time.

@@ -17,7 +17,7 @@ _LIST_ENVELOPES = (
     "modules", "statuses", "results", "tweet_create_events", "users", "lists", "direct_messages", "dm_events",
 )  # fmt: skip
 _RESPONSE_FIELDS = {"data", "errors", "meta", *_LIST_ENVELOPES}
-# Fields of responses that never contain a tweet: not to search them saves time.
+# Fields of responses that never contain a tweet. They are skipped, to save time.
 _METADATA_FIELDS = {"meta", "errors", "matching_rules", "search_metadata"}
 _DIRECT_MESSAGE_ENVELOPES = {
     "direct_message", "direct_message_events", "message_create", "dm_conversation_id", "recipient_id",
