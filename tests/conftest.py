@@ -1,4 +1,4 @@
-"""Fixtures: one Spark session per worker, a pipeline per test. Also the order of the test files."""
+"""Shared fixtures: a Spark session per test worker and a pipeline per test. Also the order of the test files."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -23,8 +23,8 @@ from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import BatchReport, Stream
 from spark_apps.tables import Table
 
-# The slowest test files, the slowest first. An idle worker takes the next file: with the short files at the end, all
-# workers finish at about the same time.
+# The slowest files, slowest first. An idle worker takes the next file: with the fast files at the end, all workers
+# finish at about the same time.
 LONGEST = [
     "gold/test_rescore.py",
     "test_layout.py",
@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     with pytest.MonkeyPatch.context() as patch:
-        # Unlike the demo, use both compilers: this JVM runs hundreds of batches.
+        # Unlike the demo, keep both JIT compilers: this JVM runs hundreds of batches.
         archive = f" -XX:SharedArchiveFile={jvm.ARCHIVE}" if jvm.ARCHIVE.exists() else ""
         patch.setenv("SPARK_SUBMIT_OPTS", f"-XX:+UseSerialGC -Xlog:disable{archive}")
         session = make_session(Settings(cores=2))
@@ -73,8 +73,8 @@ def spark() -> Iterator[SparkSession]:
 
 @pytest.fixture
 def command(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Run `tweet-sentiment` in this process, on its Spark session: a JVM takes longer to start than most commands."""
-    # The command uses the session of the tests, and must not stop it.
+    """Run `tweet-sentiment` in this process with the tests' Spark session, because a new JVM takes seconds to start."""
+    # The command must not stop the session of the tests.
     monkeypatch.setattr(SparkSession, "stop", lambda _: None)
 
     def run(*arguments: str | Path, **env: str) -> Result:

@@ -63,11 +63,11 @@ def test_a_batch_reports_progress_only_when_tasks_end(
         pipeline.spark.range(20, numPartitions=20).mapInArrow(wait, "id LONG").collect()
         return BatchResult({}, 0)
 
-    runner = StreamRunner(
+    running = StreamRunner(
         pipeline.spark, pipeline.lake, lambda _: None, stop, on_task=lambda _: reports.append(time.monotonic())
     )
-    thread = threading.Thread(target=runner.run, args=([replace(stream, prepare=always_ready(slow))], "0 seconds"))
-    thread.start()
+    run = threading.Thread(target=running.run, args=([replace(stream, prepare=always_ready(slow))], "0 seconds"))
+    run.start()
     try:
         assert began.wait(60)
         if tasks_end:
@@ -78,7 +78,7 @@ def test_a_batch_reports_progress_only_when_tasks_end(
             assert len(reports) <= 2
     finally:
         stop.set()
-        thread.join(60)
+        run.join(60)
 
 
 def test_a_batch_may_span_hundreds_of_days(pipeline: Pipeline) -> None:

@@ -74,7 +74,7 @@ def test_a_checkpoint_of_other_tables_is_refused(filled: Pipeline, tmp_path: Pat
     Path(filled.lake, "silver", "tweets").rename(tmp_path / "moved")
     with pytest.raises(LakeError, match=r"checkpoints/silver belongs to other tables .*silver/tweets recreated"):
         filled.run_once(*filled.streams(*LAYERS))
-    # The error is stored in the lake, where it can be read after the process has ended.
+    # The lake keeps the reason for the time after the process.
     error = last_error(filled.spark, filled.lake, ["bronze", "silver"])
     assert error and "bronze: " in error and "belongs to other tables" in error
 

@@ -33,7 +33,7 @@ class Document:
 
     `raw` is the text, with invalid UTF-8 replaced. `raw_bytes` are the original bytes if `raw` does not reproduce them
     exactly. `problem` is a quarantine reason for a document that could not be read, and `detail` explains the problem.
-    `member` is the path of the document's file in a landed archive; "" if the landed file is not an archive.
+    `member` is the path of its file in a landed archive, "" if the landed file is not an archive.
     """
 
     raw: str | None
@@ -50,7 +50,7 @@ class _Line:
 
 
 def read_documents(stream: IO[bytes], name: str, limit: int) -> Iterator[Document]:
-    """Yield the documents of a landed file. A file without content yields one document with a problem.
+    """Yield the documents of a landed file, at least one: for a file of blank lines, one with a problem.
 
     A document is one line, or several lines if its JSON spans them. Compressed files and archives are opened by their
     first bytes; `name` only decides how unreadable content is reported. A document longer than `limit` bytes becomes a

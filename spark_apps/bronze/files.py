@@ -18,12 +18,12 @@ _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 4096
 # Maximum number of compressions and archives around a file, such as a gzip file in a compressed tar archive.
 _MAX_LAYERS = 3
-# Compressed tweets expand 5 to 20 times. A file that expands much more repeats the same bytes.
+# JSON of tweets shrinks to between a fifth and a twentieth. A file that expands more repeats the same bytes.
 _MAX_RATIO = 200
-# A file that expands to at most this size may have any ratio.
+# A file that expands to less may have any ratio.
 _FREE_BYTES = 4 << 20
 _GZIP, _BZIP2, _XZ, _ZSTD, _ZIP = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
-# The byte order mark, or the first character of JSON. UTF-32 comes first: its mark begins like the mark of UTF-16.
+# The byte order mark, or the first character of JSON. UTF-32 comes first: its mark begins like that of UTF-16.
 _ENCODINGS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -42,7 +42,7 @@ _DAMAGE = (
 
 
 class DamagedFile(Exception):  # noqa: N818 - names the condition, as StopIteration does
-    """Reading a file failed before its end; `problem` is one of REASONS in tables.py."""
+    """A file cannot be read to its end; `problem` is one of REASONS in tables.py."""
 
     def __init__(self, problem: str, detail: str) -> None:
         super().__init__(detail)
@@ -57,8 +57,8 @@ class File:
     Attributes:
         member: path in the archive; "" for the landed file itself.
         head: first bytes of the content.
-        chunks: the whole content including `head`, decompressed, and converted to UTF-8 from UTF-16 or UTF-32. The
-            iteration may raise `DamagedFile`.
+        chunks: the content with `head`, decompressed, and as UTF-8 if it was UTF-16 or UTF-32. To iterate it may raise
+            `DamagedFile`.
     """
 
     member: str
@@ -74,7 +74,7 @@ def open_files(stream: IO[bytes]) -> Iterator[File]:
 
     Raises:
         DamagedFile: the content is damaged, truncated or encrypted, or expands to more than 200 times its size.
-        Exception: the exception that `stream` raised.
+        Exception: `stream` raised it.
     """
     source = _Source(stream)
     opened = _unpack(io.BufferedReader(source, _CHUNK_BYTES), "", source, 0)
@@ -94,7 +94,7 @@ def open_files(stream: IO[bytes]) -> Iterator[File]:
 
 
 class _Source(io.RawIOBase):
-    """The landed file. Remembers an error of the storage, which is not damage, and counts the bytes that were read."""
+    """The landed file: it remembers its own error, which is not damage, and counts the bytes that were read."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -216,7 +216,7 @@ def _reads(read: Callable[[int], bytes]) -> Iterator[bytes]:
 
 
 def _inflate(content: io.BufferedReader) -> Iterator[bytes]:
-    """Decompress gzip of one or more members; unlike the module `gzip`, return all bytes before the damage."""
+    """Decompress gzip of one or more members; unlike `gzip`, up to the very byte of the damage."""
     inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
     for chunk in _reads(content.read1):
         data = chunk

@@ -18,17 +18,14 @@ _FILE = "file"
 
 
 def find_poison_files(spark: SparkSession, files: Sequence[LandedFile], max_document_bytes: int) -> list[PoisonRow]:
-    """Return the files that end the task that reads them, for the argument `poison` of `read_batch`."""
+    """Return the files that end a task of `read_files`; the key of a row is an entry for `read_batch`."""
     return find_poison_rows(_to_frame(spark, files), [_FILE], _reader(max_document_bytes))
 
 
 def read_batch(
     spark: SparkSession, files: Sequence[LandedFile], poison: Sequence[PoisonRow], max_document_bytes: int
 ) -> DataFrame:
-    """Read files into rows of BRONZE_TWEETS, without its partition column.
-
-    A poison file is not opened: it becomes one row with the problem `internal_error`.
-    """
+    """Read files into rows of BRONZE_TWEETS, without its partition column; a poison file is one `internal_error`."""
     causes = {row.key[0]: f"reading the file ended its task: {row.cause}" for row in poison}
     marked = [
         replace(file, problem="internal_error", version=causes[_to_json(file)]) if _to_json(file) in causes else file

@@ -15,7 +15,7 @@ from spark_apps.storage import open_binary
 # A record batch is sent to Spark when it reaches either limit: this bounds the memory of a Python worker.
 _BATCH_ROWS = 2_000
 _BATCH_BYTES = 16 << 20
-_DETAILS = {"hidden": "the name of the file or of a folder begins with a dot: rename it to have the file read"}
+_DETAILS = {"hidden": "the name, or that of a folder, begins with a dot: rename it to have the file read"}
 
 
 def read_files(files: Iterable[LandedFile], schema: pa.Schema, max_document_bytes: int) -> Iterator[pa.RecordBatch]:
@@ -42,7 +42,7 @@ def read_files(files: Iterable[LandedFile], schema: pa.Schema, max_document_byte
 def _rows(file: LandedFile, max_document_bytes: int) -> Iterator[dict[str, Any]]:
     limit_cpu_time()
     ingested_at = datetime.now(UTC)
-    # The name of a file may be invalid UTF-8.
+    # The name of a file may not be valid UTF-8.
     uri = file.uri.encode("utf-8", "replace").decode()
     # Each file of an archive counts its documents from 0.
     for member, documents in groupby(_documents(file, max_document_bytes), lambda document: document.member):

@@ -27,7 +27,7 @@ from spark_apps.landing.taken import TakenFiles
 from spark_apps.tables import BRONZE_TWEETS, ddl
 
 FORMAT = "landing"
-# Limits of a task. With more tasks, progress is visible earlier; with fewer tasks, the table has fewer files.
+# A task reads at most so much. More tasks show progress earlier, fewer write fewer files.
 _TASK_FILES = 100
 _TASK_BYTES = 64 << 20
 # Opening a file takes about as long as reading this many bytes.
@@ -42,10 +42,10 @@ class Options:
         landing: folder or s3a:// URI.
         log: folder of the write-ahead log, in the checkpoint.
         queue: URL of the SQS queue with S3's notifications; empty to list the landing.
-        max_files: maximum number of files in a batch.
-        max_bytes: maximum sum of their sizes; a larger file is a batch of its own.
+        max_files: number of files in a batch.
+        max_bytes: sum of their sizes, unless a single file is larger.
         max_document_bytes: larger documents become rows with the problem `too_large`.
-        parallelism: number of tasks of a batch that has enough files.
+        parallelism: number of tasks of a batch, if its files suffice.
     """
 
     landing: str
@@ -87,8 +87,8 @@ class LandingReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     """Plans the batches in a process beside the driver, and reads their files in tasks.
 
     An offset is `{"batch": number of an entry in the log}`. The planner writes the entry before Spark writes the
-    offset: after a kill in between, the next process returns the same number. In a checkpoint of Spark's file source,
-    an offset is `{"logOffset": number}`.
+    offset: after a kill in between, the next process returns the same number. A checkpoint of Spark's file source has
+    offsets `{"logOffset": number}`.
     """
 
     def __init__(self, options: Options, schema: pa.Schema) -> None:
@@ -154,7 +154,7 @@ def _spark_file_log(log: str) -> SparkFileLog:
 
 
 def split(files: Sequence[LandedFile], parallelism: int) -> list[list[LandedFile]]:
-    """Split files into `parallelism` parts of about the same size; into more if the parts are too large for a task."""
+    """Split files into `parallelism` parts of about the same size, or more if these were too large for a task."""
     size = sum(file.size for file in files)
     parts = max(min(parallelism, len(files)), -(-len(files) // _TASK_FILES), -(-size // _TASK_BYTES))
     heap: list[tuple[int, int, list[LandedFile]]] = [(0, part, []) for part in range(min(parts, len(files)))]

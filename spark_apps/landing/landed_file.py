@@ -19,9 +19,8 @@ class LandedFile:
         landed_at: when the file landed, in Unix seconds.
         uri: `file:` path, not escaped, or s3a:// URI.
         size: size in bytes.
-        version: changes with the content of the file: the entity tag on S3, the modification time in a folder. With the
-            problem `unreadable` or `internal_error`, it is the error.
-        problem: quarantine reason of a file that Bronze does not open; empty for all other files.
+        version: changes with the content of the file: the entity tag on S3, the modification time in a folder.
+        problem: quarantine reason of a file that Bronze does not open; empty for all others.
     """
 
     landed_at: float

@@ -13,9 +13,9 @@ _RECONCILE_SECONDS = 24 * 3600.0
 class LandingPlanner:
     """Plans one batch after the other, of new files and of missed files.
 
-    A file is missed if its message was lost, or if it appeared long after its landing time. Once a day the planner
-    requests a reconciliation with a batch without files: Bronze compares the landing with its table, and answers with
-    the list of missed files.
+    Besides new files, batches have the files that a reconciliation has found: files that landed, and are not in
+    Bronze, because a message was lost or a file appeared long after its time. The planner asks for one each day, with
+    a batch without files; Bronze answers with a list.
     """
 
     def __init__(self, log: LandingLog, discovery: Discovery, start: int, first: LandingState) -> None:
@@ -24,8 +24,8 @@ class LandingPlanner:
         Args:
             log: write-ahead log.
             discovery: finds new files.
-            start: number of the last entry that is in Spark's checkpoint; the log may have one entry more.
-            first: initial state if there is no log.
+            start: number of the last entry that is in Spark's checkpoint; the log may have another one.
+            first: state of a landing without a log.
         """
         self._log = log
         self._discovery = discovery
@@ -40,10 +40,10 @@ class LandingPlanner:
         """Return the number of the next batch, or `start` if there is nothing to read.
 
         Args:
-            start: number of the previous batch.
-            max_files: maximum number of files in a batch.
-            max_bytes: maximum sum of their sizes; a larger file is a batch of its own.
-            until: ignore files that land after this time, in Unix seconds; None for no limit.
+            start: number of the batch before.
+            max_files: number of files in a batch.
+            max_bytes: sum of their sizes, unless a single file is larger.
+            until: read no file that lands later, in Unix seconds; None reads all.
         """
         if start < self._number:  # the next batch is planned, but Spark has not started it
             return self._number

@@ -24,17 +24,12 @@ _DOCUMENT = ("raw", "raw_bytes", "problem", "detail", *_KEY, "source_modified_at
 
 
 def parse_records(documents: DataFrame, silver_tweets: Table, formats: Sequence[TweetFormat] = ()) -> DataFrame:
-    """Parse documents into records, one row per record: a tweet if `reason` is null, else a reject.
+    """Parse rows of BRONZE_TWEETS into records, one row per record: a tweet if `reason` is null, else a reject.
 
-    Args:
-        documents: rows of BRONZE_TWEETS.
-        silver_tweets: SILVER_TWEETS, with the columns to fill.
-        formats: formats that a user has declared.
-
-    Returns:
-        Rows with the columns of `silver_tweets` and QUARANTINE, and three more: `position` of the document in its
-        file, `record`, the index of the record in its document from 0, and `copy`, which numbers the tweets with the
-        same id from 1 in the order in which they landed. A tweet with a `copy` above 1 is a duplicate.
+    A row has the columns of `silver_tweets` and QUARANTINE, and three more: `position` of the document in its file,
+    `record`, the index of the record in its document from 0, and `copy`, which numbers the tweets with the same id
+    from 1 in the order in which they landed. A tweet with a `copy` above 1 is a duplicate within `documents`.
+    `formats` are the formats that a user has declared.
     """
     rows = documents.select(*_DOCUMENT).mapInArrow(_reader(silver_tweets, formats), ddl(_parsed_columns(silver_tweets)))
     for column in silver_tweets.columns:
@@ -52,7 +47,7 @@ def parse_records(documents: DataFrame, silver_tweets: Table, formats: Sequence[
 def find_poison_documents(
     documents: DataFrame, silver_tweets: Table, formats: Sequence[TweetFormat] = ()
 ) -> list[PoisonRow]:
-    """Return the rows of BRONZE_TWEETS that end the task of `parse_records` that reads them."""
+    """Return the rows of BRONZE_TWEETS that end a task of `parse_records`."""
     return find_poison_rows(documents.select(*_DOCUMENT), _KEY, _reader(silver_tweets, formats))
 
 
@@ -89,7 +84,7 @@ def _parsed_columns(silver_tweets: Table) -> list[Column]:
 
 
 def _reader(silver_tweets: Table, formats: Sequence[TweetFormat]) -> ArrowFunction:
-    """Return the function with which a Python worker turns documents into rows of `_parsed_columns`."""
+    """Return the function that reads the documents in a Python worker; its rows have `_parsed_columns`."""
     schema = arrow_schema(_parsed_columns(silver_tweets))
     paths = {column.name: column.json_path for column in silver_tweets.columns if column.json_path}
 

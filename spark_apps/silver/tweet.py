@@ -78,7 +78,7 @@ _USER_NAMES = ("id_str", "id", "screen_name", "userName", "username", "name")
 _MENTION = re.compile(r"(?<![\w@])[@＠](\w{1,30})")
 _ID = re.compile(r"\d{1,20}")
 _MAX_LANG_CHARACTERS = 35
-# Twitter allows 20 digits in an id, 15 characters in a name (20 in the first years), and 50 mentions in a tweet.
+# Ids have 20 digits, names 15 characters (20 in the first years), and a tweet mentions 50 accounts at most.
 _MAX_NAME_CHARACTERS = 100
 _MAX_MENTIONS = 100
 # The first tweet was posted on 21 March 2006.
@@ -91,16 +91,9 @@ _MAX_TEXT_CHARACTERS = 100_000
 
 
 def validate(json: Json, format_: str, raw: RawFields, read_at: datetime) -> Tweet:
-    """Return the tweet with the fields `raw`. Other malformed fields than id, text and time become None, `und` or [].
+    """Return the tweet with the fields `raw` of the object `json`, which was read at the time `read_at`.
 
-    Args:
-        json: JSON object of the tweet.
-        format_: name of its format.
-        raw: its fields.
-        read_at: when the tweet was read.
-
-    Raises:
-        InvalidTweet: id, text or time is missing or malformed.
+    Raises `InvalidTweet` if id, text or time is missing or malformed. Other malformed fields become null, `und` or [].
     """
     user = _user(raw.user)
     id_ = _id(raw.id) if raw.identity is None else _derive_id(format_, raw.identity or [raw.time, user, raw.text])
