@@ -1,4 +1,4 @@
-"""Shared fixtures: one Spark session for each worker, a pipeline for each test, and the order of the test files."""
+"""Shared fixtures: a Spark session per test worker and a pipeline per test. Also the order of the test files."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -23,8 +23,8 @@ from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import BatchReport, Stream
 from spark_apps.tables import Table
 
-# The files that take longest, longest first. A worker takes the next file when it is idle: with the short files at
-# the end, all workers finish at about the same time.
+# The slowest files, slowest first. An idle worker takes the next file: with the fast files at the end, all workers
+# finish at about the same time.
 LONGEST = [
     "gold/test_rescore.py",
     "test_layout.py",
@@ -48,10 +48,11 @@ LONGEST = [
     "dashboard/test_app.py",
     "test_imports.py",
     "model/test_evaluate.py",
-    "quality/test_quality.py",
+    "quality/test_drift.py",
+    "quality/test_findings.py",
     "bronze/test_documents.py",
     "scoring/test_self_check.py",
-    "silver/test_records.py",
+    "silver/test_hostile_input.py",
 ]
 
 
@@ -63,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     with pytest.MonkeyPatch.context() as patch:
-        # With both compilers, unlike the demo: this JVM runs hundreds of batches.
+        # Unlike the demo, keep both JIT compilers: this JVM runs hundreds of batches.
         archive = f" -XX:SharedArchiveFile={jvm.ARCHIVE}" if jvm.ARCHIVE.exists() else ""
         patch.setenv("SPARK_SUBMIT_OPTS", f"-XX:+UseSerialGC -Xlog:disable{archive}")
         session = make_session(Settings(cores=2))
@@ -73,8 +74,8 @@ def spark() -> Iterator[SparkSession]:
 
 @pytest.fixture
 def command(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Run `tweet-sentiment` in this process, on its Spark session: a JVM takes longer to start than most commands."""
-    # The command gets the session of the tests, and must leave it running.
+    """Run `tweet-sentiment` in this process with the tests' Spark session, because a new JVM takes seconds to start."""
+    # The command must not stop the session of the tests.
     monkeypatch.setattr(SparkSession, "stop", lambda _: None)
 
     def run(*arguments: str | Path, **env: str) -> Result:
@@ -111,7 +112,7 @@ class Pipeline:
         return delta_tables.read(self.spark, self.lake, table).collect()
 
     def run_once(self, *streams: Stream) -> list[BatchReport]:
-        """Run `streams`, by default those of all layers, over all input, as `run --once` does."""
+        """Process all input with `streams`, by default the streams of all layers, like `run --once`."""
         reports: list[BatchReport] = []
         runner = StreamRunner(self.spark, self.lake, reports.append, retention=self.settings.retention_seconds)
         runner.run(streams or self.streams(), None)
@@ -129,7 +130,7 @@ def open_pipeline(spark: SparkSession, folder: Path, lake: Path | None = None) -
     if lake is not None:
         shutil.copytree(lake, folder / "lake")
     yield Pipeline(spark, Settings(landing=str(folder / "landing"), lake=str(folder / "lake")))
-    # Delta keeps the state of each table for an hour: a run of the tests opens a hundred lakes, a stream opens one.
+    # Delta caches the state of each table for an hour, and the tests open a hundred lakes.
     spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()  # type: ignore[union-attr]
     spark.catalog.clearCache()
 

@@ -1,4 +1,4 @@
-"""The exactly-once guarantees of a lake, which hold after any failure of the streams."""
+"""Checks the exactly-once guarantees of a lake, which hold after any failure of the streams."""
 
 from collections import Counter
 

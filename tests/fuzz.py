@@ -1,4 +1,4 @@
-"""Generates files with damaged, deep, large and strangely encoded documents, and a canary behind each hundred.
+"""Generates files of damaged, deep, large and oddly encoded documents; each hundred is followed by a canary.
 
 Run as a program, it reads 100,000 documents like Bronze and Silver: python -m tests.fuzz --documents 100000 --seed 7
 """
@@ -34,7 +34,7 @@ _TIMES = ["2099-01-01T00:00:00Z", "", 0, 10**30, -1, 1e300, "28/11/2022 10:11", 
 
 @dataclass(frozen=True)
 class FuzzFile:
-    """A file of damaged documents; `canary` is the id of the one sound tweet, on its last line."""
+    """A file of damaged documents. The last line is a valid tweet, the canary; `canary` is its id."""
 
     name: str
     data: bytes
@@ -46,17 +46,18 @@ def files(documents: int, seed: int) -> Iterator[FuzzFile]:
     random = Random(seed)
     generator = Generator(seed)
     for number in range(-(-documents // DOCUMENTS_PER_FILE)):
-        lines = [_document(random, generator) for _ in range(min(DOCUMENTS_PER_FILE, documents))]
+        count = min(DOCUMENTS_PER_FILE, documents - number * DOCUMENTS_PER_FILE)
+        lines = [_document(random, generator) for _ in range(count)]
         id_ = str(10**18 + seed * 10**9 + number)
         canary = {"id": id_, "full_text": f"a canary, number {number}", "timestamp": "2026-01-01T00:00:00Z"}
         data = b"\n".join([*lines, dumps(canary)]) + random.choice([b"", b"\n", b"\r\n\n"])
-        # A large file that shrinks much would be taken for a bomb, and its end with the canary rejected.
+        # Bronze would reject the end of a large compressed file, with the canary, as a decompression bomb.
         compress = random.choice(_COMPRESSIONS) if len(data) < _MAX_COMPRESSED else bytes
         yield FuzzFile(f"fuzz/{seed}-{number}.json", compress(data), id_)
 
 
 def _document(random: Random, generator: Generator) -> bytes:
-    draft = generator._new_draft()
+    draft = generator.new_draft()
     value: Any = random.choice(list(ONE.values()))(draft)
     for _ in range(random.choice([0, 1, 1, 2, 5])):
         value = _damaged_value(random, value)
@@ -73,7 +74,7 @@ def _value(random: Random) -> Any:
 
 
 def _damaged_value(random: Random, value: Any) -> Any:
-    """Replace a field, or wrap the value."""
+    """Replace or drop fields, or wrap the value."""
     match random.randrange(7):
         case 0 if isinstance(value, dict) and value:
             return value | {random.choice(list(value)): _value(random)}
@@ -129,7 +130,7 @@ def _encoded(random: Random, data: bytes) -> bytes:
 
 @dataclass
 class Result:
-    """What became of the files: records by reason ("tweet" for tweets), lost canaries, and seconds of the slowest."""
+    """Records by reason ("tweet" for tweets), files that lost a canary, and CPU seconds of the slowest file."""
 
     records: Counter[str] = field(default_factory=Counter)
     documents: int = 0
@@ -137,7 +138,7 @@ class Result:
     slowest: float = 0.0
 
     def read(self, file: FuzzFile) -> None:
-        """Read a file like Bronze and Silver do."""
+        """Read a file like Bronze and Silver."""
         began = time.process_time()
         ids = set()
         for document in read_documents(io.BytesIO(file.data), file.name, LIMIT):
@@ -145,9 +146,9 @@ class Result:
             if document.problem:
                 self.records[document.problem] += 1
                 continue
-            found = list(read_records(document.raw or "", datetime.now(UTC), document.raw_bytes))
-            assert found, "each document has a record"
-            for record in found:
+            records = list(read_records(document.raw or "", datetime.now(UTC), document.raw_bytes))
+            assert records, "each document has a record"
+            for record in records:
                 self.records[record.reason if isinstance(record, Rejected) else "tweet"] += 1
                 if not isinstance(record, Rejected):
                     ids.add(record.id)
@@ -158,7 +159,7 @@ class Result:
     def check(self) -> None:
         assert not self.lost, f"canaries lost in {self.lost}"
         assert self.records.keys() <= REASONS.keys() | {"tweet"}
-        assert self.records["internal_error"] == 0, "Silver has a fault"
+        assert self.records["internal_error"] == 0, "a document raises an exception in Silver"
 
 
 def main(

@@ -1,4 +1,4 @@
-"""Tweets to land, and lakes that are filled without Spark, for tests of their readers."""
+"""Tweets to land, and lakes that are written without Spark, for tests of programs that read them."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ def flat_tweet(number: int, **fields: object) -> str:
 
 
 def put(lake: Path, table: Table, frame: pd.DataFrame, **totals: int) -> None:
-    """Append `frame` in one commit whose batch metadata has the counts `totals`, like the streams."""
+    """Append `frame` in one commit like the streams; the batch metadata has the counts `totals`."""
     columns = {
         column.name: pa.array(frame[column.name], _TYPES[column.type], from_pandas=True)
         if column.name in frame
@@ -56,7 +56,7 @@ def put(lake: Path, table: Table, frame: pd.DataFrame, **totals: int) -> None:
     )
 
 
-def gold(rows: int, span: timedelta, seed: int = 1) -> pd.DataFrame:
+def gold_rows(rows: int, span: timedelta, seed: int = 1) -> pd.DataFrame:
     """Return random rows of gold/sentiment with timestamps in the last `span`."""
     random = np.random.default_rng(seed)
     now = datetime.now(UTC)
@@ -88,7 +88,7 @@ def gold(rows: int, span: timedelta, seed: int = 1) -> pd.DataFrame:
 
 def fill(lake: Path, rows: int, span: timedelta) -> pd.DataFrame:
     """Write all tables that the dashboard reads, with tweets of the last `span`; return the rows of gold/sentiment."""
-    frame = gold(rows, span)
+    frame = gold_rows(rows, span)
     put(lake, GOLD_SENTIMENT, frame, rows=rows)
     frame["minute"] = frame["timestamp"].dt.floor("min")
     trends = frame.groupby(["minute", "lang", "label", "tweet_date"], as_index=False).agg(

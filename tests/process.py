@@ -1,4 +1,4 @@
-"""The command `tweet-sentiment` as a process, in a process group of its own that a test can kill as a whole."""
+"""Runs `tweet-sentiment` as a process in its own process group, which a test can kill as a whole."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from pathlib import Path
 from spark_apps.demo import jvm
 
 COMMAND = [sys.executable, "-m", "spark_apps.cli.entry"]
-# The options of the demo: in a JVM that lives for a minute, the second compiler costs more than it saves.
+# The JVM options of the demo: in the first minute, the second compiler takes more time than it saves.
 ENVIRONMENT = {"SPARK_SUBMIT_OPTS": jvm.options()}
 
 

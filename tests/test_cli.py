@@ -1,4 +1,4 @@
-"""The command as a user types it: help with examples, one clear sentence for each mistake, exit codes."""
+"""The command line: help with examples, one sentence for each mistake, and exit codes."""
 
 import json
 import os
@@ -33,12 +33,12 @@ def refused(*arguments: str, **env: str) -> str:
     """Run a command that must end with exit code 2; return its stderr on one line."""
     result = CliRunner().invoke(app, [*arguments], env=env)
     assert result.exit_code == 2, result.output
-    # Any exception but this one is a traceback in a terminal.
+    # Any other exception would print a traceback.
     assert isinstance(result.exception, SystemExit), result.exception
     return " ".join(result.stderr.split())
 
 
-def test_mistakes_get_one_clear_sentence(tmp_path: Path) -> None:
+def test_each_mistake_is_explained_in_one_sentence(tmp_path: Path) -> None:
     lake, landing = str(tmp_path / "lake"), str(tmp_path / "absent")
     assert "landing (or TWEETS_LANDING) is missing" in refused("run", "--lake", lake)
     assert "unknown layer brass: the layers are bronze, silver, gold" in refused("run", "brass")
@@ -110,12 +110,12 @@ def test_replay_run_tables_and_evaluate(command: Callable[..., Result], tmp_path
     assert status["lag"] == {"silver": 0, "gold": 0, "aggregates": 0}
     assert status["quarantine"] == dict(file.expected.quarantine)
     metrics = json.loads(command("model", "evaluate", "--lake", lake, "--json").stdout)
-    # The sentiment of a generated tweet with a label is obvious: a lower accuracy means a wrong join of the labels.
+    # The sentiment of labelled generated tweets is obvious: a lower accuracy would mean a wrong join of the labels.
     assert metrics["tweets"] > 10 and metrics["waiting"] == 0 and metrics["accuracy"] > 0.7
     readable = command("tables", "--lake", lake, COLUMNS="80")
     assert "gold/sentiment" in readable.output and "…" not in readable.output.partition("quarantine:")[0]
 
-    # A single layer, as on a cluster, without new input.
+    # A single layer without new input, as on a cluster.
     again = command("run", "silver", "--lake", lake, "--once", "--json")
     assert again.exit_code == 0, again.output
     result = json.loads(again.stdout.splitlines()[-1])
@@ -144,7 +144,7 @@ def test_the_first_model_is_registered_once(tmp_path: Path) -> None:
         assert done.stdout.splitlines()[-1] == "tweet-sentiment version 1 is in production"
 
 
-def test_tables_of_a_lake_that_does_not_exist_are_an_error(tmp_path: Path) -> None:
+def test_tables_of_a_missing_lake_are_an_error(tmp_path: Path) -> None:
     lake = str(tmp_path / "none")
     assert f"lake {lake} does not exist: check --lake, or start the streams" in refused("tables", "--lake", lake)
 
@@ -159,7 +159,7 @@ def test_ctrl_c_during_the_imports_prints_no_traceback() -> None:
     command = [sys.executable, "-X", "importtime", "-m", "spark_apps.cli.entry", "tables", "--lake", "/absent"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as importing:
         assert importing.stderr is not None
-        for line in importing.stderr:  # a line for each import that has finished
+        for line in importing.stderr:  # one line for each finished import
             if "typer" in line:
                 break
         importing.send_signal(signal.SIGINT)

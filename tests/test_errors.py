@@ -1,3 +1,5 @@
+"""The one-line texts of errors in messages."""
+
 import pytest
 
 from spark_apps.errors import first_line
@@ -13,5 +15,5 @@ from spark_apps.errors import first_line
         ("a text", "a text"),
     ],
 )
-def test_the_first_line_of_an_error_is_never_missing(error: object, line: str) -> None:
+def test_the_first_line_of_an_error_is_never_empty(error: object, line: str) -> None:
     assert first_line(error) == line

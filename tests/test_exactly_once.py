@@ -9,7 +9,7 @@ import pytest
 
 from spark_apps import tables
 from spark_apps.demo.generator import Generator, Mix
-from spark_apps.demo.malformed import Expected, LandedFile
+from spark_apps.demo.malformed import Expected, GeneratedFile
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import LakeError
 from spark_apps.lake.status import read_status
@@ -26,7 +26,7 @@ from tests.waiting import until
 MIX = Mix(duplicates=0.1, late=0.1, malformed=0.05)
 
 
-def land(pipeline: Pipeline, files: list[LandedFile], prefix: str = "") -> Expected:
+def land(pipeline: Pipeline, files: list[GeneratedFile], prefix: str = "") -> Expected:
     total = Expected()
     for file in files:
         pipeline.land(prefix + file.name, file.data)

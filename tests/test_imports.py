@@ -1,4 +1,4 @@
-"""The packages that each process loads at run time; imports inside functions are free."""
+"""The packages that each process loads when it starts; functions may import more when they run."""
 
 import subprocess
 import sys
@@ -42,7 +42,7 @@ for layer in {sorted(layers)}:
     importlib.import_module(f"spark_apps.{{layer}}.app")
     modules = [name for name in sys.modules if name.split(".")[0] == "spark_apps"]
     print(layer, *modules)
-    for name in modules:  # the next layer starts without them; Spark stays loaded
+    for name in modules:  # unload the modules of this layer; Spark stays loaded
         del sys.modules[name]
 """
     lines = [line.split() for line in run_python(code)]

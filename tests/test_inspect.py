@@ -1,9 +1,7 @@
-"""`tweet-sentiment inspect`: what the streams would make of local files."""
+"""`tweet-sentiment inspect` reads local files like the streams, and explains rejects."""
 
 import gzip
-import io
 import json
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from spark_apps.cli.main import app
 from spark_apps.demo.generator import Generator, Mix
+from spark_apps.demo.malformed import tar
 from tests.lakes import flat_tweet
 
 TOOT = {
@@ -47,7 +46,7 @@ def write(file: Path, *lines: str) -> Path:
     return file
 
 
-def test_counts_are_those_of_the_streams(tmp_path: Path) -> None:
+def test_counts_equal_the_counts_of_the_streams(tmp_path: Path) -> None:
     (file,) = Generator(4, mix=Mix(malformed=0.05, duplicates=0.1)).files(400)
     path = tmp_path / "recorded.json"
     path.write_bytes(file.data)
@@ -86,7 +85,7 @@ def test_a_reject_is_explained(tmp_path: Path) -> None:
     assert inspect(path, "--limit", "0").stdout.count(", record ") == 0
 
 
-def test_an_object_without_a_format_lists_what_it_lacks(tmp_path: Path, formats: Path) -> None:
+def test_an_object_in_no_format_is_shown_with_the_fields_that_it_lacks(tmp_path: Path, formats: Path) -> None:
     lacking = {name: value for name, value in TOOT.items() if name != "spoiler_text"}
     path = write(tmp_path / "post.json", json.dumps({"status": lacking}))
     result = inspect(path, "--formats", formats)
@@ -108,11 +107,7 @@ def test_compressed_files_and_archives_are_read(tmp_path: Path) -> None:
     packed = tmp_path / "packed.json.gz"
     packed.write_bytes(gzip.compress(flat_tweet(1).encode()))
     archive = tmp_path / "archive.tar"
-    with tarfile.open(archive, "w") as tar:
-        for name, text in (("a.json", flat_tweet(2)), ("b.json", flat_tweet(3) + "no json\n")):
-            info = tarfile.TarInfo(name)
-            info.size = len(text)
-            tar.addfile(info, io.BytesIO(text.encode()))
+    archive.write_bytes(tar({"a.json": flat_tweet(2).encode(), "b.json": flat_tweet(3).encode() + b"no json\n"}))
     first, second = inspected(packed, archive)
     assert (first["documents"], first["tweets"]) == (1, {"flat": 1})
     assert (second["documents"], second["tweets"], second["rejects"]) == (3, {"flat": 2}, {"not_json": 1})
@@ -131,7 +126,7 @@ def test_a_damaged_and_a_too_large_document_are_rejects(tmp_path: Path) -> None:
     assert result.exit_code == 1
 
 
-def test_output_has_no_control_characters_and_no_markup(tmp_path: Path) -> None:
+def test_the_output_shows_control_characters_and_markup_as_text(tmp_path: Path) -> None:
     text = "[bold]b[/] [/x] :smile: \x1b[31m \x07 \u202e \x9b \r\n \ud800"
     path = write(tmp_path / "[red]\x1b.json", flat_tweet(1, full_text=text, user_id="\x1b]0;x"), '{"\x1b": "\x9b"}')
     for arguments in ([], ["--json"]):
@@ -142,7 +137,7 @@ def test_output_has_no_control_characters_and_no_markup(tmp_path: Path) -> None:
     assert "[red]\\x1b.json: 2 documents" in output
 
 
-def test_mistakes_end_with_exit_code_2(tmp_path: Path, formats: Path) -> None:
+def test_wrong_arguments_end_with_exit_code_2(tmp_path: Path, formats: Path) -> None:
     post = write(tmp_path / "post.json", json.dumps(TOOT))
     formats.write_text("mastodon: {marks: []}")
     for arguments, message in (

@@ -1,4 +1,4 @@
-"""Large input: a large document is processed in parts, and a long batch reports its progress."""
+"""Large input is processed in parts, a long batch reports its progress, and a batch may span hundreds of days."""
 
 import json
 import threading
@@ -33,7 +33,7 @@ def test_a_large_document_is_scored_in_parts(pipeline: Pipeline, monkeypatch: py
     ]
     pipeline.land("timeline.json", json.dumps(tweets))
     pipeline.run_once()
-    # A Gold batch takes at least one file. It reads the files of the write, before a later compaction.
+    # A Gold batch reads whole files: several files allow several batches. Gold reads them before the compaction.
     silver = open_table(pipeline.lake, SILVER_TWEETS)
     assert silver is not None
     (written,) = [commit for commit in silver.history() if commit["operation"] == "WRITE"]
@@ -43,9 +43,9 @@ def test_a_large_document_is_scored_in_parts(pipeline: Pipeline, monkeypatch: py
     assert read_status(pipeline.lake).tables[GOLD_SENTIMENT.name].totals["rows"] == TWEETS
 
 
-@pytest.mark.parametrize(("task_seconds", "progress"), [(0.5, True), (20, False)])
+@pytest.mark.parametrize(("task_seconds", "tasks_end"), [(0.5, True), (20, False)])
 def test_a_batch_reports_progress_only_when_tasks_end(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, task_seconds: float, progress: bool
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, task_seconds: float, tasks_end: bool
 ) -> None:
     monkeypatch.setattr(query_group, "_TASK_POLL_SECONDS", 0.5)
     monkeypatch.setattr(query_group, "_STOP_SECONDS", 1)
@@ -70,10 +70,10 @@ def test_a_batch_reports_progress_only_when_tasks_end(
     run.start()
     try:
         assert began.wait(60)
-        if progress:
+        if tasks_end:
             until(lambda: len(reports) >= 4, 120, "four reports of progress")
         else:
-            # Six polls. The start of the stage is reported once, and so are the rows that the workers got.
+            # Six polls without progress, except for the start of the stage and the rows that the workers received.
             time.sleep(3)
             assert len(reports) <= 2
     finally:
@@ -81,7 +81,7 @@ def test_a_batch_reports_progress_only_when_tasks_end(
         run.join(60)
 
 
-def test_a_batch_over_hundreds_of_days_takes_no_longer_for_each_of_them(pipeline: Pipeline) -> None:
+def test_a_batch_may_span_hundreds_of_days(pipeline: Pipeline) -> None:
     """With a condition for each day, Spark failed to compile the look-up of existing ids."""
     first = datetime(2020, 1, 1, tzinfo=UTC)
     tweets = [

@@ -15,7 +15,7 @@ from tests.lakes import flat_tweet
 IDS = [7, 10, 9, 100, 99, 2**63, 2**64 - 1, 1_050_118_621_198_921_728]
 DAYS = ["2009-01-01", "2026-01-01", "2026-01-02"]
 OTHER_IDS = {"first": 11, "positive": 21, "negative": 22, "between rejects": 31}
-# Blank texts are rejected, the other texts are scored.
+# Silver rejects the blank texts, Gold scores the other texts.
 UNUSUAL_TEXTS = {41: "", 42: "  ", 43: "x" * 20_000, 44: "\x00", 45: "plain"}
 
 
@@ -42,13 +42,13 @@ def filled(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield pipeline
 
 
-def test_within_a_batch_the_first_landed_duplicate_is_kept(filled: Pipeline) -> None:
+def test_the_first_landed_copy_of_a_tweet_is_kept(filled: Pipeline) -> None:
     (row,) = [row for row in filled.rows(SILVER_TWEETS) if row["id"] == str(OTHER_IDS["first"])]
     assert row["full_text"] == "first"
     assert row["timestamp"] == datetime(2026, 1, 1, tzinfo=UTC).astimezone().replace(tzinfo=None)
 
 
-def test_duplicates_are_found_by_ids_of_any_length_and_day(filled: Pipeline) -> None:
+def test_duplicates_are_found_whatever_their_id_length_and_day(filled: Pipeline) -> None:
     expected = [*IDS, 8, *OTHER_IDS.values(), *(id_ for id_, text in UNUSUAL_TEXTS.items() if text.strip())]
     assert sorted(int(row["id"]) for row in filled.rows(SILVER_TWEETS)) == sorted(expected)
     assert read_status(filled.lake).tables[SILVER_TWEETS.name].totals["duplicates"] == len(IDS) + 1

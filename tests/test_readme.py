@@ -1,4 +1,4 @@
-"""The examples of the documentation: bash blocks run as typed, every other command is checked against the CLI."""
+"""The examples of the documentation: bash blocks are run, and all other commands are checked against the CLI."""
 
 import os
 import re
@@ -37,12 +37,9 @@ EXAMPLES = sorted(
         if line.startswith("tweet-sentiment ")
     }
 )
-# Blocks of make targets are tested by the suites that these targets run.
+# Without blocks of make targets, which other tests run.
 SCRIPTS = [
-    pytest.param(text, id=f"{page.name}-{number}")
-    for page in PAGES
-    for number, (language, text) in enumerate(blocks(page))
-    if language == "bash" and not text.startswith("make ")
+    text for page in PAGES for language, text in blocks(page) if language == "bash" and not text.startswith("make ")
 ]
 
 
@@ -56,7 +53,7 @@ def test_examples_use_existing_commands_and_options(line: str) -> None:
     assert {word for word in words if word.startswith("--")} <= known
 
 
-def test_no_example_needs_uv() -> None:
+def test_no_example_uses_uv() -> None:
     assert [page.name for page in PAGES if re.search(r"^uv |`uv run", page.read_text(), re.MULTILINE)] == []
 
 
@@ -80,14 +77,14 @@ def test_links_lead_to_existing_files_and_headings(page: Path) -> None:
             assert heading in anchors, f"{target}#{heading}"
 
 
-def test_scripts_run_as_typed_without_uv(tmp_path: Path) -> None:
-    """Run the bash blocks in one folder, in their order, with a PATH that has the system's programs only."""
+def test_bash_blocks_run_as_typed(tmp_path: Path) -> None:
+    """Run the bash blocks in one folder, in their order, with only the system's programs on the PATH."""
     (file,) = Generator(1).files(50)
     (tmp_path / "landing").mkdir()
     (tmp_path / "landing" / file.name).write_bytes(file.data)
     (tmp_path / ".venv").symlink_to(sys.prefix)
     assert len(SCRIPTS) >= 2
-    script = "\n".join(["set -euo pipefail", "source .venv/bin/activate", *(str(block.values[0]) for block in SCRIPTS)])
+    script = "\n".join(["set -euo pipefail", "source .venv/bin/activate", *SCRIPTS])
     env = ENVIRONMENT | {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)} | _java()
     done = run_command(["bash", "-c", script], env, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

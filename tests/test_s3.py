@@ -1,4 +1,4 @@
-"""Landing and lake on S3 against a moto server: AWS's default credential chain and a custom endpoint."""
+"""Landing and lake on S3: a moto server, with AWS's default credential chain and a custom endpoint."""
 
 import json
 import logging
@@ -24,8 +24,8 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
-    chain = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
-    for name, value in {**chain, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": endpoint}.items():
+    credentials = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
+    for name, value in {**credentials, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": endpoint}.items():
         monkeypatch.setenv(name, value)
     boto3.client("s3").create_bucket(Bucket="tweets")
     yield endpoint
@@ -58,16 +58,16 @@ def test_all_layers_run_on_s3() -> None:
         total.duplicates,
         total.tweets,
     )
-    # In a process of its own: deltalake holds the interpreter's lock while it reads, and this process runs the server.
+    # In a separate process: deltalake holds the interpreter's lock while it reads, and this process runs the server.
     status = process.run("tables", "--lake", "s3a://tweets/lake", "--json")
     assert json.loads(status.stdout)["tables"]["gold/sentiment"]["rows"] == total.tweets, status.stderr
 
 
 @pytest.mark.usefixtures("s3")
 def test_bronze_reads_the_messages_of_a_queue() -> None:
-    """A repeated message is read once, a lost one is left to the reconciliation, and a foreign one stays."""
+    """The file of a repeated message is read once, a file without a message is not, and a foreign message stays."""
     sqs = boto3.client("sqs")
-    # Longer than the test: after it, SQS shows a message that was received and not deleted as a visible one again.
+    # Longer than the test: after this time, SQS delivers a message again that was received and not deleted.
     queue = sqs.create_queue(QueueName="landing", Attributes={"VisibilityTimeout": "3600"})["QueueUrl"]
     event = {
         "eventName": "ObjectCreated:Put",
@@ -78,7 +78,7 @@ def test_bronze_reads_the_messages_of_a_queue() -> None:
         boto3.client("s3").put_object(Bucket="tweets", Key=f"landing/{name}.json", Body=b'{"id": 1}')
     for body in (json.dumps({"Records": [event]}), json.dumps({"Records": [event]}), "hello"):
         sqs.send_message(QueueUrl=queue, MessageBody=body)
-    # moto keeps the objects of other tests.
+    # Folders of this test alone: moto keeps the objects of other tests.
     where = ["--landing", "s3a://tweets/landing", "--lake", "s3a://tweets/queue"]
     done = process.run("run", "bronze", *where, "--once", "--json", env={"TWEETS_LANDING_QUEUE": queue})
     assert done.returncode == 0, done.stderr
@@ -117,7 +117,7 @@ def test_an_object_that_s3_refuses_is_named(monkeypatch: pytest.MonkeyPatch, cod
 
 
 def _with_code(init: Callable[..., None], code: str) -> Callable[..., None]:
-    """Give each error of S3 the code `code`: moto does not refuse requests."""
+    """Return an `__init__` that gives each error of S3 the code `code`, because moto does not refuse requests."""
 
     def patched(self: ClientError, response: dict[str, Any], operation: str) -> None:
         init(self, response | {"Error": {"Code": code, "Message": "refused"}}, operation)

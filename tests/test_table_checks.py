@@ -1,4 +1,4 @@
-"""Which tables the streams evolve, and which tables and checkpoints they refuse."""
+"""The streams add columns to their tables, and refuse tables and checkpoints that are not theirs."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,7 +24,7 @@ LAYERS = ("bronze", "silver")
 
 @pytest.fixture(scope="module")
 def one_tweet(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a lake whose Bronze and Silver hold one tweet."""
+    """Return the folder of a lake with one tweet in Bronze and Silver."""
     with open_pipeline(spark, tmp_path_factory.mktemp("one-tweet")) as pipeline:
         pipeline.land("1.json", flat_tweet(1, stats={"likes": 5}))
         pipeline.run_once(*pipeline.streams(*LAYERS))
@@ -33,12 +33,14 @@ def one_tweet(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def filled(spark: SparkSession, tmp_path: Path, one_tweet: Path) -> Iterator[Pipeline]:
-    """A pipeline with a copy of the lake that holds one tweet."""
+    """Yield a pipeline with a copy of the lake with one tweet."""
     with open_pipeline(spark, tmp_path, one_tweet) as pipeline:
         yield pipeline
 
 
-def test_an_entry_in_the_schema_makes_a_field_a_column(filled: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_field_of_the_json_becomes_a_column_when_the_schema_has_it(
+    filled: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         # The same as an edit of tables.py.
         likes = Column("likes", "BIGINT", "number of likes", json_path="stats.likes")
@@ -87,9 +89,8 @@ def test_a_second_writer_of_a_table_stops_with_an_error(filled: Pipeline) -> Non
     DeltaTable.forPath(filled.spark, SILVER_TWEETS.path(filled.lake)).optimize().executeCompaction()
     first.append(row, 3, {"rows": 1})
     first.append(row, 3, {"rows": 1})
-    assert TableWriter(filled.lake, SILVER_TWEETS, "silver", "silver:one").is_committed(3) and not second.is_committed(
-        0
-    )
+    assert TableWriter(filled.lake, SILVER_TWEETS, "silver", "silver:one").is_committed(3)
+    assert not second.is_committed(0)
     with pytest.raises(LakeError, match=r"silver/tweets was written by another process \(version \d+: batch 3 of"):
         second.append(row, 1, {"rows": 1})
     assert delta_tables.read(filled.spark, filled.lake, SILVER_TWEETS).count() == 1 + 3

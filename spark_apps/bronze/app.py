@@ -68,7 +68,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
 
 
 def _reconcile(spark: SparkSession, lake: str, landing: str, log: LandingLog) -> int:
-    """Answer the request of the source, if there is one: list the files that it has missed. Return their number."""
+    """Write the list of files that the source has missed, if the source has requested it; return their number."""
     request = log.requested_reconciliation()
     if request is None:
         return 0

@@ -10,16 +10,16 @@ from typing import IO
 from spark_apps.bronze.files import DamagedFile, File, open_files
 
 _BOM = b"\xef\xbb\xbf"
-# Blank lines in a row: a megabyte of them is one match.
+# Consecutive blank lines: one match, even for a megabyte of blank lines.
 _BLANK_LINES = re.compile(rb"\n(?:[ \t\r\v\f]*+\n)++")
-# What can come before JSON: a byte order mark, a record separator (RFC 7464), and the assignment in X's archives.
+# May precede JSON: a byte order mark, a record separator (RFC 7464), and the assignment in X's archives.
 _BEFORE_JSON = re.compile(
     rb"(?:\xef\xbb\xbf)?[\s\x1e]*(?:(?:(?:var|let|const)\s+)?[A-Za-z_$][\w.$]{0,100}\s*=\s*(?=[\[{]))?"
 )
-# A length-delimited stream has the number of bytes on a line before each tweet.
+# In a length-delimited stream, the line before each tweet is its number of bytes.
 _LENGTH = re.compile(rb"\s*\d{1,9}\s*")
-# After so many lines in a row that cannot start a JSON object or array, such as the lines of a CSV file, the next ones
-# are joined to documents of this size.
+# After this many consecutive lines that cannot start a JSON object or array, such as the lines of a CSV file, the next
+# lines are joined to documents of `_JOINED_BYTES`.
 _SINGLE_LINES = 100
 _JOINED_BYTES = 64 << 10
 # Control characters that occur in text.
@@ -123,7 +123,7 @@ def _line(data: bytes, size: int, limit: int) -> Iterator[_Line]:
 
 
 def _without_lengths(lines: Iterator[_Line]) -> Iterator[_Line]:
-    """Drop each line that is the length of the object on the next line, give or take the line end."""
+    """Drop each line that is the length of the object on the next line, with or without the line end."""
     held = None
     for line in lines:
         if held is not None and not (line.data[:1] == b"{" and abs(int(held.data) - line.size) <= 2):
@@ -155,8 +155,8 @@ def _documents(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
 def _join_lines(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
     """Join the lines of pretty-printed documents.
 
-    A line continues a document if it is indented or starts with a closing bracket. A line over the limit, which has no
-    data, continues a document that is open: the document is too large then.
+    A line continues an open document if it is indented or starts with a closing bracket. A line over the limit, which
+    has no data, continues it too, and makes the document too large.
     """
     document: list[bytes] = []
     size = single_lines = 0
@@ -185,13 +185,13 @@ def _is_unclosed(line: bytes) -> bool:
 
 
 def _can_start(line: bytes) -> bool:
-    """Return whether a line, which is empty if it is too long, may start a JSON object or array."""
+    """Return whether a line may start a JSON object or array: always for a line that is too long, and thus empty."""
     start = _json_start(line)
     return line[start : start + 1] in (b"{", b"[", b"")
 
 
 def _json_start(line: bytes) -> int:
-    """Return the position of the first character that is not before JSON."""
+    """Return the position after everything that may precede JSON."""
     return _BEFORE_JSON.match(line).end()  # type: ignore[union-attr]  # the pattern also matches the empty string
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 4096
-# Such as a gzip file in a tar archive that was compressed.
+# Maximum number of compressions and archives around a file, such as a gzip file in a compressed tar archive.
 _MAX_LAYERS = 3
 # JSON of tweets shrinks to between a fifth and a twentieth. A file that expands more repeats the same bytes.
 _MAX_RATIO = 200
@@ -69,8 +69,8 @@ class File:
 def open_files(stream: IO[bytes]) -> Iterator[File]:
     """Yield the files in a landed file: the members of an archive, or the file itself.
 
-    Compressions, archives and encodings are recognised by their first bytes, up to three of them in each other. The
-    chunks of a file must be read before the next file.
+    Compressions, archives and encodings are recognised by their first bytes. Up to three compressions and archives may
+    be nested. Read the chunks of a file before the next file.
 
     Raises:
         DamagedFile: the content is damaged, truncated or encrypted, or expands to more than 200 times its size.
@@ -273,8 +273,8 @@ def _encoding(head: bytes) -> str | None:
         return None
     text = head.decode(encoding, "replace")
     has_mark = text[:1] not in {"{", "["}
-    # A mark may also begin binary content. A bracket and a NUL may begin UTF-8 with a stray NUL; in JSON, an ASCII
-    # character follows a bracket.
+    # Binary content may begin like a mark, and UTF-8 may begin with a bracket and a stray NUL. In JSON, an ASCII
+    # character follows the first bracket.
     is_json = bool({"{", "["} & set(text)) if has_mark else text[:2].isascii()
     return encoding if is_json else None
 

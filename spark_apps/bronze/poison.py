@@ -1,4 +1,4 @@
-"""Find the landed files that end the task which reads them, and read a batch without these."""
+"""Find the landed files that end the task that reads them, and read a batch without these files."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -27,7 +27,7 @@ def find_missed_files(spark: SparkSession, lake: str, landing: str, before: floa
         spark: session that lists the landing and reads Bronze, both in tasks.
         lake: folder or s3a:// URI of the Delta tables.
         landing: folder or s3a:// URI of the landed files.
-        before: time in Unix seconds. The source may still find a file that landed later.
+        before: time in Unix seconds. Later files are excluded, because the source may still find them.
 
     Returns:
         At most `MAX_MISSED` files.
@@ -50,5 +50,5 @@ def _lister(landing: str, before: float) -> Callable[[Iterator[pa.RecordBatch]],
 
 
 def _is_text(uri: str) -> bool:
-    """Return whether a name is valid UTF-8; Bronze replaces what is not, and such a name cannot be compared."""
+    """Return whether a name is valid UTF-8. Bronze replaces invalid bytes, so other names cannot be compared."""
     return not any("\ud800" <= character <= "\udfff" for character in uri)

@@ -1,7 +1,7 @@
 """The streaming source of Bronze: the documents of new files in the landing.
 
-Spark's own file source lists the whole landing for each batch and remembers every file for ever. This source remembers
-the last files only, and its work depends on what is new. docs/decisions/0012 compares the two.
+Spark's file source lists the whole landing for each batch and remembers every file forever. This source remembers only
+recent files, and its work depends only on the new files (docs/decisions/0012-landing-source.md).
 """
 
 import heapq
@@ -30,7 +30,7 @@ FORMAT = "landing"
 # A task reads at most so much. More tasks show progress earlier, fewer write fewer files.
 _TASK_FILES = 100
 _TASK_BYTES = 64 << 20
-# To open a file takes as long as to read so much.
+# Opening a file takes about as long as reading this many bytes.
 _FILE_BYTES = 64 << 10
 
 
@@ -95,7 +95,7 @@ class LandingReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         self._options = options
         self._schema = schema
         self._until: float | None = None
-        # Only the process beside the driver has one.
+        # Only the process beside the driver makes a planner.
         self._planner: LandingPlanner | None = None
 
     def initialOffset(self) -> dict[str, int]:  # noqa: N802 - Spark's name
@@ -134,7 +134,7 @@ class LandingReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             first = LandingState(reconciled_at=time.time())
         number = start.get("batch", 0)
         if number and not log.has(number):
-            # The checkpoint was recovered without its log: the reconciliation finds what landed until now.
+            # The checkpoint was recovered without its log: a reconciliation finds the files that landed until now.
             first = LandingState(TakenFiles(time.time()))
         elif "logOffset" in start and not log.has(1):
             first = _spark_file_log(options.log).adopt(start["logOffset"], listing, log)

@@ -12,7 +12,7 @@ from random import Random
 
 from spark_apps import snowflake
 from spark_apps.demo import malformed, texts
-from spark_apps.demo.malformed import Expected, LandedFile, dumps
+from spark_apps.demo.malformed import Expected, GeneratedFile, dumps
 from spark_apps.demo.shapes import MANY, ONE, SHAPES, Draft
 
 _USERS = 3_000
@@ -20,7 +20,7 @@ _USERS = 3_000
 _RECENT = 400
 _BURST_EVERY_SECONDS = 90
 _BURST_SECONDS = (15, 40)
-# Shares of the moods outside of bursts.
+# Shares of the sentiment labels outside of bursts.
 _MOODS = {"negative": 0.27, "neutral": 0.43, "positive": 0.30}
 _LANGUAGE_WEIGHTS = (80, 5, 5, 5, 5)
 # Every n-th file is compressed with gzip.
@@ -72,14 +72,14 @@ class Generator:
         self._recent: deque[tuple[Draft, str]] = deque(maxlen=_RECENT)
         self._burst: _Burst | None = None
 
-    def files(self, tweets: int, per_file: int = 1000) -> Iterator[LandedFile]:
-        """Yield files with `tweets` records in total, duplicates included; malformed lines come on top."""
+    def files(self, tweets: int, per_file: int = 1000) -> Iterator[GeneratedFile]:
+        """Yield files with `tweets` records in total, including duplicates; malformed lines are not counted."""
         while tweets > 0:
             count = min(per_file, tweets)
             yield self._file(count, count / self._mix.rate)
             tweets -= count
 
-    def tick(self, seconds: float) -> LandedFile:
+    def tick(self, seconds: float) -> GeneratedFile:
         """Return the file with the next `seconds` of the stream."""
         factor = self._mix.burst_factor if self._burst else 1
         self._backlog += self._mix.rate * seconds * factor * self._random.uniform(0.7, 1.3)
@@ -87,66 +87,11 @@ class Generator:
         self._backlog -= count
         return self._file(count, seconds)
 
-    def malformed_files(self) -> list[LandedFile]:
+    def malformed_files(self) -> list[GeneratedFile]:
         """Return one malformed or unusual file of each kind."""
-        return list(malformed.files(self._new_draft))
+        return list(malformed.files(self.new_draft))
 
-    def _file(self, tweets: int, seconds: float) -> LandedFile:
-        lines: list[bytes] = []
-        expected = Expected()
-        began, left = self._now, tweets
-        while left > 0:
-            draw = self._random.random()
-            if draw < self._mix.malformed:
-                line, expectation = malformed.line(self._malformed_lines % malformed.KINDS, self._new_draft())
-                self._malformed_lines += 1
-            elif draw < self._mix.malformed + self._mix.duplicates and self._recent:
-                line, expectation = self._duplicate()
-                left -= 1
-            else:
-                line, expectation, taken = self._document(left)
-                left -= taken
-            lines.append(line)
-            expected += expectation
-            self._now = began + timedelta(seconds=seconds * (1 - left / tweets))
-        self._now = began + timedelta(seconds=seconds)
-        data = b"".join(line + b"\n" for line in lines)
-        self._files += 1
-        name = f"tweets-{self._prefix}-{self._files:06}.json"
-        if self._files % _GZIP_EVERY == 0:
-            return LandedFile(f"{name}.gz", gzip.compress(data, 1), expected)
-        return LandedFile(name, data, expected)
-
-    def _document(self, most: int) -> tuple[bytes, Expected, int]:
-        """Return a document of new tweets, at most `most`, with its expected result and its number of tweets."""
-        shape = self._random.choice(SHAPES)
-        if shape in MANY:
-            tweets = [self._draft() for _ in range(min(self._random.randint(2, 6), most))]
-            for tweet in tweets:
-                self._recent.append((tweet, "v1.1"))
-            return dumps(MANY[shape](tweets)), Expected(1, len(tweets)), len(tweets)
-        # The other shapes have no field for the original of a retweet.
-        tweet = self._draft() if shape in {"v1.1", "v2", "activity"} else self._new_draft()
-        self._recent.append((tweet, shape))
-        return dumps(ONE[shape](tweet)), Expected(1, 1), 1
-
-    def _duplicate(self) -> tuple[bytes, Expected]:
-        tweet, shape = self._random.choice(self._recent)
-        return dumps(ONE[shape](tweet)), Expected(1, 0, 1)
-
-    def _draft(self) -> Draft:
-        """Return a new tweet, which may be a retweet of a recent one."""
-        tweet = self._new_draft()
-        # Five of six tweets come in a shape that can contain a retweet: 1.2 makes up for the sixth.
-        if self._recent and self._random.random() < min(1.0, self._mix.retweets * 1.2):
-            source = self._random.choice(self._recent)[0]
-            source = source.original or source
-            return replace(
-                tweet, text=source.text, mood=source.mood, lang=source.lang, mentions=source.mentions, original=source
-            )
-        return tweet
-
-    def _new_draft(self) -> Draft:
+    def new_draft(self) -> Draft:
         """Return a new tweet that is not a retweet."""
         random = self._random
         burst = self._current_burst()
@@ -171,8 +116,68 @@ class Generator:
             mood=mood,
         )
 
+    def _file(self, tweets: int, seconds: float) -> GeneratedFile:
+        lines: list[bytes] = []
+        expected = Expected()
+        began, left = self._now, tweets
+        while left > 0:
+            draw = self._random.random()
+            if draw < self._mix.malformed:
+                line, expectation = malformed.line(self._malformed_lines % malformed.KINDS, self.new_draft())
+                self._malformed_lines += 1
+            elif draw < self._mix.malformed + self._mix.duplicates and self._recent:
+                line, expectation = self._duplicate()
+                left -= 1
+            else:
+                line, expectation, taken = self._document(left)
+                left -= taken
+            lines.append(line)
+            expected += expectation
+            self._now = began + timedelta(seconds=seconds * (1 - left / tweets))
+        self._now = began + timedelta(seconds=seconds)
+        data = b"".join(line + b"\n" for line in lines)
+        self._files += 1
+        name = f"tweets-{self._prefix}-{self._files:06}.json"
+        if self._files % _GZIP_EVERY == 0:
+            return GeneratedFile(f"{name}.gz", gzip.compress(data, 1), expected)
+        return GeneratedFile(name, data, expected)
+
+    def _document(self, limit: int) -> tuple[bytes, Expected, int]:
+        """Return a document of at most `limit` new tweets, its expected result, and the number of tweets."""
+        shape = self._random.choice(SHAPES)
+        if shape in MANY:
+            tweets = [self._draft_or_retweet() for _ in range(min(self._random.randint(2, 6), limit))]
+            for tweet in tweets:
+                self._recent.append((tweet, "v1.1"))
+            return dumps(MANY[shape](tweets)), Expected(1, len(tweets)), len(tweets)
+        # The other shapes have no field for the original of a retweet.
+        tweet = self._draft_or_retweet() if shape in {"v1.1", "v2", "activity"} else self.new_draft()
+        self._recent.append((tweet, shape))
+        return dumps(ONE[shape](tweet)), Expected(1, 1), 1
+
+    def _duplicate(self) -> tuple[bytes, Expected]:
+        tweet, shape = self._random.choice(self._recent)
+        return dumps(ONE[shape](tweet)), Expected(1, 0, 1)
+
+    def _draft_or_retweet(self) -> Draft:
+        """Return a new tweet, which may be a retweet of a recent one."""
+        tweet = self.new_draft()
+        # On average, this method makes five of six tweets: the factor 1.2 compensates for the sixth, never a retweet.
+        if self._recent and self._random.random() < min(1.0, self._mix.retweets * 1.2):
+            recent = self._random.choice(self._recent)[0]
+            original = recent.original or recent
+            return replace(
+                tweet,
+                text=original.text,
+                mood=original.mood,
+                lang=original.lang,
+                mentions=original.mentions,
+                original=original,
+            )
+        return tweet
+
     def _current_burst(self) -> _Burst | None:
-        """Return the current burst, if any; without one, start a burst at random."""
+        """Return the current burst; without one, start a burst at random, or return None."""
         if self._burst and self._now > self._burst.until:
             self._burst = None
         chance = 1 / (_BURST_EVERY_SECONDS * self._mix.rate)

@@ -42,8 +42,8 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class LandedFile:
-    """A file to land: its name, its content, and its expected result."""
+class GeneratedFile:
+    """A file to land, and its expected result."""
 
     name: str
     data: bytes
@@ -68,8 +68,8 @@ def _json(value: Any) -> Callable[[Draft], bytes]:
 
 
 def _cut(tweet: Draft) -> bytes:
-    whole = json.dumps(shapes.flat(tweet)).encode()
-    return whole[: 20 + tweet.id % (len(whole) - 40)]
+    line = json.dumps(shapes.flat(tweet)).encode()
+    return line[: 20 + tweet.id % (len(line) - 40)]
 
 
 def _invalid_utf8(tweet: Draft) -> bytes:
@@ -77,7 +77,7 @@ def _invalid_utf8(tweet: Draft) -> bytes:
 
 
 def tar(members: dict[str, bytes]) -> bytes:
-    """Return a tar archive of files by name."""
+    """Return a tar archive of files, given by name and content."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
         for name, content in members.items():
@@ -94,7 +94,7 @@ def _raw(data: bytes) -> Callable[[Draft], bytes]:
 _USER = {"id": 7, "id_str": "7", "name": "Ann", "screen_name": "ann", "followers_count": 3}
 _MESSAGE = {"direct_message": {"id": 5, "text": "hello", "sender": _USER, "recipient": _USER}}
 
-# Quarantine reason, and a function that makes such a line from a tweet.
+# Quarantine reasons, each with a function that makes a line from a tweet; Silver rejects the line for this reason.
 _REJECTED: tuple[tuple[str, Callable[[Draft], bytes]], ...] = (
     ("not_json", _raw(b"<html>502 Bad Gateway</html>")),
     ("cut_off", _cut),
@@ -156,18 +156,18 @@ def line(kind: int, tweet: Draft) -> tuple[bytes, Expected]:
     return _RECOVERED[kind - len(_REJECTED)](tweet)
 
 
-def files(draft: Callable[[], Draft]) -> Iterator[LandedFile]:
+def files(draft: Callable[[], Draft]) -> Iterator[GeneratedFile]:
     """Yield one malformed or unusual file of each kind; `draft` returns a new tweet."""
 
     def lines(count: int) -> bytes:
         return b"".join(dumps(shapes.v1(draft())) + b"\n" for _ in range(count))
 
-    def file(name: str, data: bytes, tweets: int, documents: int | None = None, *reasons: str) -> LandedFile:
-        # By default, each tweet is a document.
+    def file(name: str, data: bytes, tweets: int, documents: int | None = None, *reasons: str) -> GeneratedFile:
+        # By default, each tweet is a document of its own.
         expected = Expected(tweets if documents is None else documents, tweets, 0, Counter(reasons))
-        return LandedFile(f"trouble/{name}", data, expected)
+        return GeneratedFile(f"trouble/{name}", data, expected)
 
-    zipped = gzip.compress(lines(500))
+    compressed = gzip.compress(lines(500))
     yield file("empty.json", b"", 0, 1, "empty_file")
     yield file("blank.json", b"\n  \n\r\n", 0, 1, "empty_file")
     yield file("binary.json", bytes(range(256)) * 9, 0, 1, "binary")
@@ -177,7 +177,7 @@ def files(draft: Callable[[], Draft]) -> Iterator[LandedFile]:
     yield file("gzip without its name.json", gzip.compress(lines(2)), 2)
     yield file("stream.json.bz2", bz2.compress(lines(2)), 2)
     yield file("archive.tar", tar({"1.json": lines(2), "2.json.gz": gzip.compress(lines(1))}), 3)
-    yield file("damaged.json.gz", zipped[:12] + b"\xff\xff\xff" + zipped[15:], 0, 1, "bad_gzip")
+    yield file("damaged.json.gz", compressed[:12] + b"\xff\xff\xff" + compressed[15:], 0, 1, "bad_gzip")
     yield file("mark.json", b"\xef\xbb\xbf" + lines(2), 2)
     yield file("windows.json", lines(2).replace(b"\n", b"\r\n"), 2)
     yield file("printed.json", json.dumps(shapes.v1(draft()), indent=2).encode(), 1)

@@ -8,6 +8,7 @@ from typing import Any
 Json = dict[str, Any]
 
 _SENTIMENT = {"negative": 0, "neutral": 2, "positive": 4}
+# Maximum length of a text before 2017. v1.1 tweets are truncated at half of it, so that many are truncated.
 _LIMIT = 140
 
 
@@ -38,7 +39,7 @@ def _iso(time: datetime) -> str:
 
 
 def v1(tweet: Draft) -> Json:
-    """API v1.1: a long text is cut off, with the full text in extended_tweet; a retweet contains its original."""
+    """API v1.1: a long text is truncated, with the full text in extended_tweet; a retweet contains its original."""
     mentions = [{"screen_name": name, "indices": [0, len(name) + 1]} for name in tweet.mentions]
     value: Json = {
         "created_at": _v1_time(tweet.time),
@@ -142,7 +143,7 @@ def course(tweet: Draft) -> Json:
     """The shape of course material: no id, a time with a zone name, the label as a number."""
     return {
         "date": tweet.time.strftime("%a %b %d %H:%M:%S UTC %Y"),
-        # Silver derives the id from date, user and text: the number in `user` keeps the ids of equal tweets apart.
+        # Silver derives the id from date, user and text: the number in `user` makes the ids of equal texts different.
         "user": f"{tweet.user}_{tweet.id}",
         "text": tweet.text,
         "sentiment": _SENTIMENT[tweet.mood],

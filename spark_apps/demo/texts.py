@@ -81,10 +81,10 @@ LANGUAGES = ("en", *_OTHERS)
 
 
 def write(random: Random, mood: str, lang: str, mention: str) -> str:
-    """Return a text of `mood` (a label) in `lang` (one of LANGUAGES) that mentions the account `mention`."""
+    """Return a text with the sentiment label `mood`, in `lang` of LANGUAGES, that mentions an account of TOPICS."""
     phrase = random.choice(_ENGLISH[mood] if lang == "en" else _OTHERS[lang][mood])
     text = phrase.format(at=f"@{mention}", thing=random.choice(TOPICS[mention]))
     if lang == "en":
         text = random.choice(_LEADS) + text
-    # The number makes nearly all texts different, as people's texts are.
+    # With the number, nearly all texts are different, like the texts of people.
     return f"{text} {random.choice(_SIGNS[mood])} {random.randrange(10_000)}".replace("  ", " ")

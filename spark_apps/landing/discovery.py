@@ -1,4 +1,4 @@
-"""Finds new files of a landing by listing it; `queue.py` finds them by messages."""
+"""Finds the new files of a landing in a listing; `queue.py` finds them by messages."""
 
 import time
 from collections import deque
@@ -9,11 +9,11 @@ from spark_apps.landing.landed_file import LandedFile
 from spark_apps.landing.listing import Listing
 from spark_apps.landing.taken import TakenFiles
 
-# A file may appear so long after its time: clocks differ, and an upload in parts has the time of its beginning.
+# A file may appear this long after its landing time: clocks differ, and a multipart upload has the time of its start.
 OVERLAP_SECONDS = 3600.0
-# A file that changes after it was taken may still be growing.
+# A changed file is read again once it has not changed for this long: until then, it may still be growing.
 _QUIET_SECONDS = 60.0
-# Files that one listing keeps: the oldest ones, if there are more.
+# A listing keeps at most this many new files, the oldest.
 _MAX_FOUND = 50_000
 
 
@@ -21,22 +21,22 @@ class Discovery(Protocol):
     """Finds the new files of a landing."""
 
     def next_file(self, taken: TakenFiles, max_bytes: float, until: float | None) -> LandedFile | None:
-        """Return a new file; None if there is none at this moment, or if the next one is too large.
+        """Return a new file; None if no file is new, or if the next new file is too large.
 
         Args:
-            taken: files that were taken lately. The caller adds the returned file.
-            max_bytes: return no larger file.
-            until: ignore files that land later, in Unix seconds; None ignores none.
+            taken: files of recent batches. The caller adds the returned file.
+            max_bytes: maximum size of the file.
+            until: ignore files that land after this time, in Unix seconds; None for no limit.
 
         Raises:
             OSError: the landing is not readable.
         """
 
     def is_idle(self) -> bool:
-        """Return whether the discovery has caught up: the last search found nothing."""
+        """Return whether the last search found no new file."""
 
     def acknowledge(self) -> None:
-        """Note that all returned files are in the log: a restart takes them from there."""
+        """Note that all returned files are in the log, from which a restart reads them."""
 
 
 class ListDiscovery:
@@ -45,13 +45,13 @@ class ListDiscovery:
     def __init__(self, listing: Listing) -> None:
         self._listing = listing
         self._found: deque[LandedFile] = deque()
-        # All files that landed until then were found by the last listing; 0 if it found more than it keeps.
+        # The last listing found all files that landed until this time; 0 if it found more files than it keeps.
         self._complete_until = 0.0
         self._idle = False
 
     def next_file(self, taken: TakenFiles, max_bytes: float, until: float | None) -> LandedFile | None:
         if not self._found:
-            # All files that were found are in `taken` now.
+            # All files of the last listing are in `taken` now.
             taken.shrink(self._complete_until)
             if until is None or not self._complete_until:
                 self._list(taken)

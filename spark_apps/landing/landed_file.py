@@ -1,8 +1,8 @@
-"""A file that has landed, and the names that are no landed files."""
+"""A landed file, and the names of files that Bronze does not read."""
 
 from dataclasses import dataclass
 
-# A program that writes a file under a hidden name renames it within this time. A file that keeps the name is reported.
+# A file that is written under a hidden name must be renamed within this time. After it, the file is reported.
 _RENAMED_WITHIN_SECONDS = 600.0
 # Files and folders that Spark, Hadoop, Delta, Kubernetes and operating systems leave beside data.
 _MARKERS = (
@@ -31,11 +31,11 @@ class LandedFile:
 
 
 def name_problem(path: str, landed_at: float, now: float) -> str | None:
-    """Return whether a file is read, by its path in the landing.
+    """Decide by its path in the landing whether Bronze reads a file.
 
     Returns:
-        "" for a file that is read, "hidden" for one that is reported, None for one that is ignored: a marker of
-        another program, or a hidden file that may still get its final name.
+        "" for a file to read, "hidden" for a file to report, and None for a file to ignore: a marker of another
+        program, or a hidden file that may still get its final name.
     """
     parts = path.split("/")
     if parts[-1].endswith(".crc") or any(part.startswith(_MARKERS) for part in parts):

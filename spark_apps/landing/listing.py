@@ -1,4 +1,4 @@
-"""Lists the files of a landing in a folder or on S3, in memory that does not grow with their number."""
+"""Lists the files of a landing in a folder or on S3. The memory does not grow with the number of files."""
 
 import os
 import stat
@@ -10,7 +10,7 @@ from typing import Protocol
 from spark_apps import storage
 from spark_apps.landing.landed_file import LandedFile, name_problem
 
-# A change of a file leaves its folder as it is: all folders are read again at this interval.
+# A change in a file does not change the modification time of its folder: all folders are read again at this interval.
 _FULL_LISTING_SECONDS = 3600.0
 
 
@@ -18,14 +18,14 @@ class Listing(Protocol):
     """Lists a landing again and again."""
 
     def files(self, after: float) -> Iterator[LandedFile]:
-        """Yield the files that have landed since `after` (Unix seconds), in any order, and maybe earlier ones.
+        """Yield at least the files that have landed after `after` (Unix seconds), in any order.
 
         Raises:
             OSError: the landing is not readable.
         """
 
     def forget(self) -> None:
-        """Read all folders at the next call of `files`: not all files of the last one were used."""
+        """Read all folders at the next call of `files`, because not all files of the last call were used."""
 
 
 def open_listing(landing: str) -> Listing:
@@ -34,7 +34,7 @@ def open_listing(landing: str) -> Listing:
 
 
 class Prefix:
-    """Lists the objects under a prefix on S3: 1,000 objects a request."""
+    """Lists the objects under a prefix on S3, with one request for 1,000 objects."""
 
     def __init__(self, landing: str) -> None:
         self._bucket, self._prefix = storage.bucket_and_prefix(landing)
@@ -72,7 +72,7 @@ class Folder:
     costs the same after years.
 
     A file landed when its inode last changed: a rename keeps the modification time of a file, which may be years old.
-    A directory that was moved into the landing keeps the inodes of its files, too: they landed with the directory.
+    A directory that is moved into the landing does not change the inodes of its files: they land with the directory.
     """
 
     def __init__(self, landing: str) -> None:

@@ -9,10 +9,9 @@ from spark_apps import storage
 from spark_apps.landing.landed_file import LandedFile
 from spark_apps.landing.taken import TakenFiles
 
-# Each entry with such a number, and the first one, has all files that were taken lately: a start reads at most so many
-# entries.
+# Each n-th entry, and the first entry, has all files of recent batches: a start reads at most n entries.
 _SNAPSHOT_INTERVAL = 100
-# Files in one list of missed files. If more were missed, another reconciliation follows.
+# Maximum length of the list of missed files. If more files were missed, another reconciliation follows.
 MAX_MISSED = 50_000
 
 
@@ -22,13 +21,13 @@ class LandingLogError(Exception):
 
 @dataclass
 class LandingState:
-    """What has been read of a landing.
+    """State of the planner after a batch.
 
     Attributes:
-        taken: files that were taken lately.
+        taken: files of recent batches.
         reconciled_at: when the landing was last compared with Bronze, in Unix seconds.
         missed: name of the last list of missed files.
-        missed_done: number of files of that list that were taken.
+        missed_done: number of files of that list that are in batches.
     """
 
     taken: TakenFiles = field(default_factory=TakenFiles)
@@ -56,8 +55,8 @@ class LandingLog:
         entry = self._read(str(number))
         if entry is None:
             raise LandingLogError(
-                f"{self.folder}/{number}.json is missing, which lists the files of a batch: delete the checkpoint of "
-                "Bronze, which continues where its table ends"
+                f"{self.folder}/{number}.json is missing; it lists the files of a batch: delete the checkpoint of "
+                "Bronze, and Bronze continues where its table ends"
             )
         return _files(entry)
 
@@ -86,7 +85,7 @@ class LandingLog:
         state = LandingState()
         for number in range(max(1, _snapshot(end)), end + 1):
             entry = self._read(str(number))
-            if entry is None:  # a recovered checkpoint has none of the entries before
+            if entry is None:  # a recovered checkpoint lacks the earlier entries
                 continue
             if "taken" in entry:
                 state.taken = TakenFiles(0.0, map(tuple, entry["taken"]))
@@ -115,17 +114,17 @@ class LandingLog:
         self._write("reconciliation", {"name": name, "before": before})
 
     def requested_reconciliation(self) -> tuple[str, float] | None:
-        """Return the arguments of the request that `write_missed` has not answered yet; None if there is none."""
+        """Return the arguments of the last request; None if `write_missed` has answered it."""
         request = self._read("reconciliation")
         return None if request is None else (request["name"], request["before"])
 
     def write_missed(self, name: str, before: float, files: Sequence[LandedFile]) -> None:
-        """Answer a request with the list of missed files, which replaces the list before."""
+        """Answer a request with the list of missed files, which replaces the previous list."""
         self._write("missed", {"name": name, "before": before, "files": _to_json(files)})
         storage.delete(f"{self.folder}/reconciliation.json")
 
     def missed(self) -> tuple[str, float, list[LandedFile]]:
-        """Return the arguments of the last `write_missed`; "" as the name if there is none yet."""
+        """Return the arguments of the last `write_missed`; before the first, the name is ""."""
         entry = self._read("missed")
         return ("", 0.0, []) if entry is None else (entry["name"], entry["before"], _files(entry))
 

@@ -1,4 +1,4 @@
-"""Plans the batches of a landing: which files belong to each, written to the log before Spark learns of the batch."""
+"""Plans the batches of a landing, and writes the files of each batch to the log before Spark starts the batch."""
 
 import time
 from collections import deque
@@ -11,7 +11,7 @@ _RECONCILE_SECONDS = 24 * 3600.0
 
 
 class LandingPlanner:
-    """Plans one batch after the other.
+    """Plans one batch after the other, of new files and of missed files.
 
     Besides new files, batches have the files that a reconciliation has found: files that landed, and are not in
     Bronze, because a message was lost or a file appeared long after its time. The planner asks for one each day, with
@@ -45,7 +45,7 @@ class LandingPlanner:
             max_bytes: sum of their sizes, unless a single file is larger.
             until: read no file that lands later, in Unix seconds; None reads all.
         """
-        if start < self._number:  # it was planned, but Spark has not started it
+        if start < self._number:  # the next batch is planned, but Spark has not started it
             return self._number
         files = self._take(max_files, max_bytes, until)
         if files or self._request_reconciliation():
@@ -81,7 +81,7 @@ class LandingPlanner:
         if name != self._state.missed:
             self._state.missed, self._state.missed_done = name, 0
             if len(files) < MAX_MISSED:
-                # All other files that landed until then are in Bronze: a message about one is a late repetition.
+                # All other files from before that time are in Bronze: a message about such a file is a repetition.
                 self._state.taken.shrink(before)
             else:
                 self._state.reconciled_at = 0.0
@@ -90,7 +90,7 @@ class LandingPlanner:
         self._missed.extend(files[self._state.missed_done :])
 
     def _request_reconciliation(self) -> bool:
-        """Request a reconciliation if one is due; while new files wait, they would be taken for missed ones."""
+        """Request a reconciliation if it is due and no new files wait, because they would count as missed."""
         now = time.time()
         if now - self._state.reconciled_at < _RECONCILE_SECONDS or self._awaited or not self._discovery.is_idle():
             return False

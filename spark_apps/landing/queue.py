@@ -1,4 +1,4 @@
-"""Finds new files of a landing by the messages that S3 sends to an SQS queue: no request lists the landing."""
+"""Finds the new files of a landing by the messages that S3 sends to an SQS queue, without listing the landing."""
 
 import json
 import logging
@@ -14,27 +14,27 @@ from spark_apps.landing.landed_file import LandedFile, name_problem
 from spark_apps.landing.taken import TakenFiles
 
 _log = logging.getLogger(__name__)
-# SQS accepts no more in one request.
+# Maximum number of messages in a request to SQS.
 _MESSAGES = 10
-# A search ends after so many requests without a new file.
+# Maximum number of requests in a search for a new file.
 _REQUESTS = 100
 
 
 class QueueDiscovery:
     """Receives S3's notifications, directly or through EventBridge or SNS.
 
-    A message is deleted once its files are in the log. Until then SQS sends it again, as it does with some messages
-    anyway: `TakenFiles` recognises them. A message about anything but the landing stays in the queue, which moves it
-    to its dead-letter queue.
+    A message is deleted once its files are in the log. Until then, and sometimes after, SQS delivers it again:
+    `TakenFiles` recognises repeated files. A message that is not about the landing stays in the queue, and SQS moves it
+    to the dead-letter queue.
     """
 
     def __init__(self, url: str, landing: str) -> None:
         self._url = url
         self._bucket, self._prefix = storage.bucket_and_prefix(landing)
         self._sqs = storage.client("sqs")
-        # Each file, and the receipt of its message if it is the last one in it.
+        # Files with the receipt of their message; only the last file of a message has the receipt, the others have "".
         self._found: deque[tuple[LandedFile, str]] = deque()
-        # The receipts of messages whose files were all returned, or are not new.
+        # Receipts of messages without waiting files: each of their files was returned, or is not new.
         self._receipts: list[str] = []
         self._idle = False
 
@@ -66,7 +66,7 @@ class QueueDiscovery:
         self._receipts = []
 
     def _receive(self, until: float | None) -> bool:
-        """Receive up to ten messages; return False if there is none."""
+        """Receive up to ten messages; return whether the queue had any."""
         answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=_MESSAGES, WaitTimeSeconds=0)
         messages = answer.get("Messages", [])
         self._idle = not messages
@@ -87,7 +87,7 @@ class QueueDiscovery:
         return bool(messages)
 
     def _files(self, body: str) -> Iterator[LandedFile]:
-        """Yield the files of a message; raise an error if it is not a notification of S3."""
+        """Yield the files of a message; raise an error if the message is not an S3 event notification."""
         message = json.loads(body)
         if message.get("Type") == "Notification":
             message = json.loads(message["Message"])
@@ -110,7 +110,7 @@ class QueueDiscovery:
             raise ValueError("a file outside of the landing")
         if key.endswith("/"):
             return
-        # No later message follows about a hidden object: report it at once.
+        # Report a hidden object at once: no later message is about it.
         problem = name_problem(key.removeprefix(self._prefix), landed_at, float("inf"))
         if problem is not None:
             uri = f"s3a://{bucket}/{key}"

@@ -1,4 +1,4 @@
-"""Reads the log of Spark's own file source, which Bronze used before version 0.2: its checkpoints stay valid."""
+"""Reads the log of Spark's file source. Bronze used that source before version 0.2, and such checkpoints stay valid."""
 
 import json
 import time
@@ -21,7 +21,7 @@ class SparkFileLog:
         self._folder = f"{checkpoint}/sources/0"
 
     def files(self, after: int, end: int) -> list[LandedFile]:
-        """Return the files of the batches `after` + 1 to `end`, in the numbers of the file source."""
+        """Return the files of the batches `after` + 1 to `end`, as the file source numbers them."""
         return [
             LandedFile(entry["timestamp"] / 1000, _uri(entry), 0, "")
             for entry in self._entries()
@@ -31,7 +31,7 @@ class SparkFileLog:
     def adopt(self, end: int, listing: Listing, log: LandingLog) -> LandingState:
         """Return the state of a landing that the file source has read up to its batch `end`.
 
-        Files that it has not read go to the list of missed files if they are too old for the discovery of new files.
+        A file that the source has not read, and that is too old to be discovered as new, becomes a missed file.
         """
         read = {_uri(entry) for entry in self._entries() if entry["batchId"] <= end}
         cutoff = time.time() - OVERLAP_SECONDS
@@ -46,7 +46,7 @@ class SparkFileLog:
         return LandingState(taken, time.time())
 
     def _entries(self) -> Iterator[dict[str, Any]]:
-        """Yield each entry once: a compact file repeats all entries before it."""
+        """Yield each entry once: a compact file repeats all earlier entries."""
         names = storage.names(self._folder)
         compact = max((int(name.removesuffix(".compact")) for name in names if name.endswith(".compact")), default=-1)
         later = sorted(int(name) for name in names if name.isdecimal() and int(name) > compact)

@@ -1,4 +1,4 @@
-"""Remembers the files that were taken lately, in bounded memory: the next listing or queue message repeats them."""
+"""Remembers the files of recent batches, in bounded memory: the next listing or queue message repeats them."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -11,24 +11,24 @@ _MAX_FILES = 100_000
 
 
 class TakenFiles:
-    """The last 100,000 files that were taken, at most, and the time up to which the landing is finished.
+    """The files of recent batches, at most 100,000.
 
     Attributes:
-        cutoff: files that landed until then, in Unix seconds, were taken. One that appears later with an earlier time
-            is left to the reconciliation.
+        cutoff: time in Unix seconds. All files with an earlier landing time were taken: put into a batch. Such a file
+            that appears later is left to the reconciliation.
     """
 
     def __init__(self, cutoff: float = 0.0, files: Iterable[tuple[int, int, float]] = ()) -> None:
         self.cutoff = cutoff
-        # In the order of taking, which is about the order of landing.
+        # In the order of the batches, which is about the order of landing.
         self._files = {uri: (version, landed_at) for uri, version, landed_at in files}
 
     def is_new(self, file: LandedFile, quiet_seconds: float = 0.0) -> bool:
-        """Return whether a file is to be taken.
+        """Return whether a file, or this version of the file, has not been taken.
 
         Args:
             file: a landed file.
-            quiet_seconds: another version of a file that was taken is new if the file has not changed for so long.
+            quiet_seconds: how long a changed file must have been unchanged to be new.
         """
         if file.landed_at <= self.cutoff:
             return False
@@ -36,17 +36,17 @@ class TakenFiles:
         if taken is None:
             return True
         version, landed_at = taken
-        # A message about an older version may come after that about a newer one.
+        # The message about an older version may come after the message about a newer version.
         return version != _version(file) and landed_at <= file.landed_at < time.time() - quiet_seconds
 
     def add(self, file: LandedFile) -> None:
-        """Add a file that was taken."""
+        """Add a file of a batch."""
         uri = _hash(file.uri)
         self._files.pop(uri, None)
         self._files[uri] = (_version(file), file.landed_at)
 
     def shrink(self, cutoff: float) -> None:
-        """Raise the cutoff, as far as necessary above `cutoff`, and drop the files that landed before it."""
+        """Raise the cutoff to `cutoff`, or higher if there are too many files, and drop the files before the cutoff."""
         self.cutoff = max(self.cutoff, cutoff)
         while self._files:
             oldest = next(iter(self._files))
@@ -57,12 +57,12 @@ class TakenFiles:
             del self._files[oldest]
 
     def drop_oldest(self) -> None:
-        """Drop the files above the limit, and keep the cutoff."""
+        """Drop the oldest files over the limit, without raising the cutoff."""
         for uri in list(islice(self._files, max(0, len(self._files) - _MAX_FILES))):
             del self._files[uri]
 
     def __iter__(self) -> Iterator[tuple[int, int, float]]:
-        """Yield the files as the constructor takes them."""
+        """Yield the files in the form that the constructor expects."""
         return ((uri, version, landed_at) for uri, (version, landed_at) in self._files.items())
 
 

@@ -1,15 +1,17 @@
-"""Normalise tweet text before tokenisation; training and scoring use the same function."""
+"""The limits and the normalisation of a text before a model reads it: the same in training, export and scoring."""
 
 import html
 import re
 
+# Training and export truncate a text to this number of tokens.
+MAX_TOKENS = 128
 # TweetEval (Barbieri et al., 2020) replaces every account by @user and every link by http, so that the model
 # learns nothing about individual accounts. A mention does not follow a word character or @, which excludes e-mail
 # addresses.
 _MENTION = re.compile(r"(?<![\w@])@\w+")
 _LINK = re.compile(r"https?://\S+|www\.\S+", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
-# Far more text than the tokens that a model reads: a longer text would only cost time and memory.
+# Far more than `MAX_TOKENS` tokens: a longer text would only cost time and memory.
 _MAX_CHARACTERS = 5_000
 
 

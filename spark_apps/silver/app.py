@@ -21,7 +21,7 @@ from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest
 from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, SILVER_TWEETS
 
-# Size of the files of bronze/tweets that one batch reads.
+# Limit on the total size of the files of bronze/tweets that a batch reads.
 _MAX_BRONZE_BYTES = "16m"
 
 
@@ -69,9 +69,9 @@ def _write(records: DataFrame, batch: Batch, lake: str) -> BatchResult:
 
 
 def _count(records: DataFrame) -> Sequence[Row]:
-    """Count the records per reason, day and length of the id, with the range of ids and the latest landing time."""
+    """Count the records per reason, tweet date and length of the id; add the range of ids and the last landing time."""
     return (
-        records.groupBy("reason", "tweet_date", F.length("id").alias("digits"))
+        records.groupBy("reason", "tweet_date", F.length("id").alias("id_length"))
         .agg(
             F.count("*").alias("records"),
             F.count_if(F.col("record") == 0).alias("documents"),
@@ -87,8 +87,8 @@ def _count(records: DataFrame) -> Sequence[Row]:
 def _existing_ids(new: DataFrame, accepted: Sequence[Row], lake: str) -> list[str]:
     """Return the ids of `new` that silver/tweets already contains, on any day.
 
-    Ids of one day and length are close together. The filter on their ranges therefore lets Delta skip nearly all files
-    by the statistics in its log. The ranges are of strings, compared as strings, because the statistics are too.
+    Ids of one day and length are close together. With a filter on their ranges, Delta skips nearly all files by the
+    statistics in its log. The bounds are strings, because the statistics compare ids as strings.
     """
     if not accepted:
         return []

@@ -1,4 +1,4 @@
-"""Explain why an object is not a tweet: the formats that come nearest, and the fields that it lacks for them."""
+"""Explain why an object is not a tweet: the formats that it matches best, and the fields that it lacks."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from spark_apps.silver.tweet_reader import TweetFormat, get
 
 _MAX_OBJECTS = 200
 _MAX_FORMATS = 3
-# Marks of the formats that share fields: one field of each group.
-_SHARED_NAMES = "v1.1, v2, flat or course"
+# The formats without marks of their own: a tweet has one field of each group.
+_SHARED_NAME = "v1.1, v2, flat or course"
 _SHARED_GROUPS = [sorted(TEXT_FIELDS), sorted(TWEET_FIELDS)]
 
 
 @dataclass(frozen=True, slots=True)
 class NearFormat:
-    """A format that an object does not have.
+    """A format that an object matches in part.
 
     Attributes:
         name: name of the format.
         path: path of the object in its record; "" for the record itself.
         present: marks of the format that the object has.
-        missing: marks that it lacks; alternatives are joined by "or".
-        excluded_by: fields of the object that a tweet in a built-in format does not have.
+        missing: marks that the object lacks; alternatives are joined by "or".
+        excluded_by: fields of the object that no tweet in a built-in format has.
     """
 
     name: str
@@ -36,16 +36,17 @@ class NearFormat:
 
 
 def near_formats(record: Any, declared: Sequence[TweetFormat]) -> list[NearFormat]:
-    """Return the formats that come nearest to a record, the nearest first; each has a mark that the record has.
+    """Return the formats that match an object in a record best, at most three, the best first.
 
     Args:
-        record: JSON value that contains no tweet. Objects at any depth are compared, up to the 200 nearest to its top.
+        record: JSON value that contains no tweet. Its first 200 objects are compared, level by level.
         declared: formats that a user has declared.
     """
-    found = [near for path, value in islice(_objects(record), _MAX_OBJECTS) for near in _compare(value, path, declared)]
-    found.sort(key=lambda near: (len(near.missing) + len(near.excluded_by), -len(near.present)))
+    objects = islice(_objects(record), _MAX_OBJECTS)
+    candidates = [near for path, value in objects for near in _compare(value, path, declared)]
+    candidates.sort(key=lambda near: (len(near.missing) + len(near.excluded_by), -len(near.present)))
     nearest: dict[str, NearFormat] = {}
-    for near in found:
+    for near in candidates:
         nearest.setdefault(near.name, near)
     return list(nearest.values())[:_MAX_FORMATS]
 
@@ -72,12 +73,13 @@ def _compare(value: Json, path: str, declared: Sequence[TweetFormat]) -> Iterato
             groups = [[mark] for mark in map(".".join, format_.marks)]
             groups += [[".".join(mark) for mark in format_.any_mark]] if format_.any_mark else []
             yield from _near(format_.name, path, value, groups, [] if format_ in declared else excluded_by)
-    yield from _near(_SHARED_NAMES, path, value, _SHARED_GROUPS, excluded_by)
+    yield from _near(_SHARED_NAME, path, value, _SHARED_GROUPS, excluded_by)
 
 
 def _near(
     name: str, path: str, value: Json, groups: Sequence[Sequence[str]], excluded_by: list[str]
 ) -> Iterator[NearFormat]:
+    """Yield the format if the object has a mark; a tweet has at least one mark of each group."""
     present = [mark for group in groups for mark in group if get(value, mark.split(".")) is not None]
     if present:
         missing = [" or ".join(group) for group in groups if not set(group) & set(present)]

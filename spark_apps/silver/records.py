@@ -9,38 +9,41 @@ from spark_apps.silver.json_text import (
     Rejected,
     TooDeep,
     compact_json,
-    decode,
+    decode_utf8,
     json_values,
     replace_lone_surrogates,
+    too_many_values,
 )
-from spark_apps.silver.search import NO_TWEETS, Candidate, find_candidates, reject
+from spark_apps.silver.search import UNRECOGNISED, Candidate, TooManyValues, TweetFinder, reject
 from spark_apps.silver.tweet import InvalidTweet, Json, Tweet
 from spark_apps.silver.tweet_reader import TweetFormat, get, parse_tweet
 
 __all__ = ["Rejected", "Tweet", "field_text", "read_records"]
 
-# A document of numbers would have a million rejects a megabyte.
+# A megabyte of empty objects would have half a million rejects.
 _MAX_REJECTS = 1_000
-_REPLACED = "\ufffd"
+# The character that replaces invalid UTF-8 in Bronze.
+_REPLACEMENT = "\ufffd"
 
 
 def read_records(
     raw: str, read_at: datetime, raw_bytes: bytes | None = None, formats: Sequence[TweetFormat] = ()
 ) -> Iterator[Tweet | Rejected]:
-    """Yield the records of a document, at least one; no content of `raw` raises an exception.
+    """Yield the records of a document, at least one. No content of `raw` raises an exception.
 
     A document contains one or more JSON values. Each value is a record, except that an array has one record per
     object, and the envelope of an API, a queue or an export one per tweet in it.
 
     Args:
         raw: text of the document.
-        read_at: when the document was read. A tweet cannot be more than a day younger.
-        raw_bytes: bytes of the document if `raw` does not reproduce them. A tweet whose text has invalid bytes is
-            rejected: its text would be wrong.
+        read_at: when the document was read. A tweet with a time more than a day later is rejected.
+        raw_bytes: bytes of the document if `raw` does not reproduce them. A tweet is rejected if its text has bytes
+            that are not valid UTF-8: the text would be wrong.
         formats: formats that a user has declared; they come before the built-in ones.
     """
-    is_invalid = raw_bytes is not None and _REPLACED in raw
-    text = decode(raw_bytes) if raw_bytes is not None and is_invalid else replace_lone_surrogates(raw)
+    # Otherwise each U+FFFD of `raw` is also in its bytes, and no byte was replaced.
+    has_invalid_bytes = raw_bytes is not None and raw.count(_REPLACEMENT) > raw_bytes.count(_REPLACEMENT.encode())
+    text = decode_utf8(raw_bytes) if raw_bytes is not None and has_invalid_bytes else replace_lone_surrogates(raw)
     records = rejects = 0
     for record in _records(text, read_at, formats):
         records += 1
@@ -48,8 +51,8 @@ def read_records(
             rejects += 1
             if rejects > _MAX_REJECTS:
                 continue
-            if is_invalid:
-                record = replace(record, raw=record.raw.replace(INVALID_BYTE, _REPLACED))
+            if has_invalid_bytes:
+                record = replace(record, raw=record.raw.replace(INVALID_BYTE, _REPLACEMENT))
         yield record
     if rejects > _MAX_REJECTS:
         detail = f"{rejects - _MAX_REJECTS:,} more records of this document are rejected; bronze/tweets has all of them"
@@ -70,18 +73,23 @@ def field_text(tweet: Json, path: str) -> str | None:
 
 
 def _records(text: str, read_at: datetime, formats: Sequence[TweetFormat]) -> Iterator[Tweet | Rejected]:
+    finder = TweetFinder(formats)
     try:
         for value in json_values(text):
             if isinstance(value, Rejected):
                 yield value
             elif isinstance(value, TooDeep):
-                # The tweets of a value can be read if only something in or beside them is nested too deeply.
-                found = [_read(candidate, read_at) for candidate in find_candidates(value.value, formats)]
-                has_tweets = any(isinstance(record, Tweet) or record.reason not in NO_TWEETS for record in found)
-                yield from found if has_tweets else [value.reject()]
+                records = [_read(candidate, read_at) for candidate in finder.find(value.value)]
+                # A field beside or within a tweet may be too deep, while the tweet itself can be read.
+                is_recognised = any(
+                    isinstance(record, Tweet) or record.reason not in UNRECOGNISED for record in records
+                )
+                yield from records if is_recognised else [value.reject()]
             else:
-                for candidate in find_candidates(value, formats):
+                for candidate in finder.find(value):
                     yield _read(candidate, read_at)
+    except TooManyValues:
+        yield too_many_values(text)
     except Exception as error:
         yield _internal_error(text, error)
 

@@ -1,20 +1,25 @@
-"""Find the tweets in a JSON value: alone, in lists, and in the envelopes of APIs, queues and exports."""
+"""Find the tweets in a JSON value: single tweets, lists, and the envelopes of APIs, queues and exports."""
 
 import base64
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spark_apps.silver.json_text import Rejected, compact_json, prune, replace_lone_surrogates
+from spark_apps.silver import json_text
+from spark_apps.silver.json_text import Rejected, compact_json, replace_lone_surrogates
 from spark_apps.silver.tweet import Json
 from spark_apps.silver.tweet_formats import OTHER_NETWORK_FIELDS, find_format
 from spark_apps.silver.tweet_reader import TweetFormat
 
-# Fields that contain a list of records: API v1.1 search (`statuses`), Gnip search (`results`), Account Activity API
-# (`tweet_create_events`), and lists of objects that are not tweets, which are rejected one by one.
-_LIST_ENVELOPES = ("statuses", "results", "tweet_create_events", "users", "lists", "direct_messages", "dm_events")
-_DIRECT_MESSAGE_FIELDS = {
+# Fields that contain a list of records: API v1.1 universal search (`modules`) and search (`statuses`), Gnip search
+# (`results`), Account Activity API (`tweet_create_events`), and lists of other objects, which are rejected one by one.
+_LIST_ENVELOPES = (
+    "modules", "statuses", "results", "tweet_create_events", "users", "lists", "direct_messages", "dm_events",
+)  # fmt: skip
+_RESPONSE_FIELDS = {"data", "errors", "meta", *_LIST_ENVELOPES}
+# Fields of responses that never contain a tweet. They are skipped, to save time.
+_METADATA_FIELDS = {"meta", "errors", "matching_rules", "search_metadata"}
+_DIRECT_MESSAGE_ENVELOPES = {
     "direct_message", "direct_message_events", "message_create", "dm_conversation_id", "recipient_id",
 }  # fmt: skip
 _DIRECT_MESSAGE_EVENTS = {"MessageCreate", "ParticipantsJoin", "ParticipantsLeave"}
@@ -25,13 +30,13 @@ _NOTICE_FIELDS = (
 )  # fmt: skip
 _USER_FIELDS = {"screen_name", "username", "preferredUsername"}
 _LIST_FIELDS = {"member_count", "subscriber_count", "follower_count"}
-# Fields of a tweet, or next to one, that contain other tweets: quoted ones, originals, and those that API v2 includes.
-_OTHER_TWEETS = {"includes", "quoted_status_result", "quotedRefResult", "quoted_status", "retweeted_status"}
-# The reasons of objects that may still contain a tweet, at any depth.
-NO_TWEETS = {"no_tweets", "not_a_tweet"}
+# Fields that contain the quoted tweets and originals of a tweet, which are not records of their own.
+_RELATED_TWEETS = {"includes", "quoted_status_result", "quotedRefResult", "quoted_status", "retweeted_status"}
+# Quarantine reasons of objects that were not recognised: such an object may still contain a tweet, at any depth.
+UNRECOGNISED = {"no_tweets", "not_a_tweet"}
 # JSON in a string in JSON in a string: a queue in a queue. No service nests deeper.
 _MAX_ENCODINGS = 3
-# The beginnings of `{"`, `{ "` and `[{` in Base64, in which Kinesis and Pub/Sub encode their records.
+# How `{"`, `{ "` and `[{` begin in Base64, in which Kinesis and Pub/Sub encode their records.
 _BASE64_JSON = ("eyJ", "eyA", "W3s")
 
 
@@ -44,33 +49,131 @@ class Candidate:
     includes: Json
 
 
-def find_candidates(
-    value: Any, formats: Sequence[TweetFormat], includes: Json | None = None
-) -> Iterator[Candidate | Rejected]:
-    """Yield the records of a JSON value: tweets, and rejects for what contains none.
+class TweetFinder:
+    """Finds the tweets in the JSON values of one document."""
 
-    An array has at least one record per object in it, an envelope of an API one per object in its list, and any other
-    object the tweets in it, at any depth. An object within a tweet is not a record. `formats` are the formats that a
-    user has declared.
-    """
-    includes = includes or {}
-    if isinstance(value, list):
-        yield from _list(value, formats, includes)
-    elif isinstance(value, dict):
-        if isinstance(value.get("_json"), dict):  # a Status of Tweepy, which keeps the JSON that it was made of
-            yield from find_candidates(value["_json"], formats, includes)
-        elif format_ := find_format(value, formats):
-            rows = _columns(value)
-            if rows is None:
-                yield Candidate(value, format_, includes)
+    def __init__(self, formats: Sequence[TweetFormat]) -> None:
+        """Search for the formats that a user has declared, and for the built-in ones."""
+        self._formats = formats
+        self._values_left = json_text.MAX_VALUES
+
+    def find(self, value: Any, includes: Json | None = None) -> Iterator[Candidate | Rejected]:
+        """Yield the records of a JSON value: tweets, and rejects for values without tweets.
+
+        An array has at least one record per object in it, an envelope of an API one per object in its list, and any
+        other object the tweets in it, at any depth. An object within a tweet is not a record.
+
+        Args:
+            value: JSON value.
+            includes: field of that name in an API v2 response around the value.
+
+        Raises:
+            TooManyValues: the strings of the document contain more than `MAX_VALUES` JSON values.
+        """
+        includes = includes or {}
+        if isinstance(value, list):
+            yield from self._find_in_list(value, includes)
+        elif isinstance(value, dict):
+            if isinstance(value.get("_json"), dict):  # a Status of Tweepy: `_json` is the JSON that it was made of
+                yield from self.find(value["_json"], includes)
+            elif format_ := find_format(value, self._formats):
+                rows = _rows_by_column(value)
+                if rows is None:
+                    yield Candidate(value, format_, includes)
+                else:
+                    yield from self._find_in_list(rows, includes)
             else:
-                yield from _list(rows, formats, includes)
+                yield from self._find_in_envelope(value, includes)
+        elif (decoded := self._decode(value)) is not None:
+            yield from self.find(decoded, includes)
         else:
-            yield from _unwrap(value, formats, includes)
-    elif (decoded := _decoded(value)) is not None:
-        yield from find_candidates(decoded, formats, includes)
-    else:
-        yield reject(value, "not_a_tweet", f"a bare {type(value).__name__}")
+            yield _reject_scalar(value)
+
+    def _find_in_list(self, values: list[Any], includes: Json) -> Iterator[Candidate | Rejected]:
+        if not values:
+            yield Rejected("[]", "no_tweets", "an empty array")
+            return
+        decoded = [self._decode(value) if isinstance(value, str) else value for value in values]
+        if not any(isinstance(value, (dict, list)) for value in decoded):
+            # One reject for a list of numbers or words, not one for each of them.
+            yield reject(values, "not_a_tweet", f"an array of {len(values)} values that are not objects")
+            return
+        for number, value in enumerate(decoded):
+            if isinstance(value, (dict, list)):
+                yield from self.find(value, includes)
+            else:
+                yield _reject_scalar(values[number])
+
+    def _find_in_envelope(self, value: Json, includes: Json) -> Iterator[Candidate | Rejected]:
+        """Yield the records in an object that is not a tweet itself; one reject if it contains no tweet."""
+        if (rows := _rows_by_column(value) or _rows_of_table(value)) is not None:
+            yield from self._find_in_list(rows, includes)
+            return
+        if (envelope := _envelope(value)) is not None:
+            yield from self.find(value[envelope], _includes(value, includes))
+            # The other fields of an API's response contain no tweets, but those of another program's object may.
+            if others := value.keys() - {envelope} - _METADATA_FIELDS - _RELATED_TWEETS:
+                yield from self._search({name: child for name, child in value.items() if name in others})
+            return
+        reason, detail = _classify(value)
+        candidates = list(self._search(value)) if reason in UNRECOGNISED else []
+        if candidates:
+            yield from candidates
+        else:
+            yield reject(value, reason, detail)
+
+    def _search(self, root: Json) -> Iterator[Candidate]:
+        """Yield the tweets at any depth of an object, in document order; do not descend into tweets and users."""
+        stack: list[tuple[Any, Json, int]] = [(root, {}, 0)]
+        while stack:
+            value, includes, encodings = stack.pop()
+            if isinstance(value, dict):
+                if value is not root:
+                    if format_ := find_format(value, self._formats):
+                        yield Candidate(value, format_, includes)
+                        continue
+                    if _classify(value)[0] not in UNRECOGNISED:
+                        continue
+                includes = _includes(value, includes)
+                children = [child for name, child in value.items() if name not in _RELATED_TWEETS]
+                stack.extend((child, includes, encodings) for child in reversed(children))
+            elif isinstance(value, list):
+                stack.extend((child, includes, encodings) for child in reversed(value))
+            elif encodings < _MAX_ENCODINGS and (decoded := self._decode(value)) is not None:
+                stack.append((decoded, includes, encodings + 1))
+
+    def _decode(self, value: Any) -> Any:
+        """Return the object or array in a string with JSON, plain or in Base64; None for anything else."""
+        if not isinstance(value, str):
+            return None
+        try:
+            for _ in range(_MAX_ENCODINGS):
+                text = value.lstrip()
+                if text.startswith(_BASE64_JSON):
+                    text = base64.b64decode(text, validate=True).decode("utf-8", "surrogatepass")
+                if text[:1] not in {"{", "[", '"'}:
+                    return None
+                if text[0] != '"':
+                    self._count_values(text)
+                value = json_text.parse(text)
+                if not isinstance(value, str):
+                    break
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(value, (dict, list)):
+            return None
+        json_text.prune(value)
+        return value
+
+    def _count_values(self, text: str) -> None:
+        """Count the values of an encoded text: escapes and Base64 hide them from the count of the whole document."""
+        self._values_left -= json_text.count_values(text)
+        if self._values_left < 0:
+            raise TooManyValues
+
+
+class TooManyValues(Exception):  # noqa: N818 - names the condition, as StopIteration does
+    """The strings of a document contain too many JSON values."""
 
 
 def reject(value: Any, reason: str, detail: str | None) -> Rejected:
@@ -78,57 +181,16 @@ def reject(value: Any, reason: str, detail: str | None) -> Rejected:
     return Rejected(compact_json(value), reason, None if detail is None else replace_lone_surrogates(detail))
 
 
-def _list(values: list[Any], formats: Sequence[TweetFormat], includes: Json) -> Iterator[Candidate | Rejected]:
-    if not values:
-        yield Rejected("[]", "no_tweets", "an empty array")
-    elif not any(isinstance(value, (dict, list)) or _decoded(value) is not None for value in values):
-        # One reject for a list of numbers or words, not one for each of them.
-        yield reject(values, "not_a_tweet", f"an array of {len(values)} values that are not objects")
-    else:
-        for value in values:
-            yield from find_candidates(value, formats, includes)
+def _reject_scalar(value: Any) -> Rejected:
+    return reject(value, "not_a_tweet", f"a bare {type(value).__name__}")
 
 
-def _unwrap(value: Json, formats: Sequence[TweetFormat], includes: Json) -> Iterator[Candidate | Rejected]:
-    """Yield the records in an object that is not a tweet: those in its envelope, or one reject."""
-    if (rows := _columns(value) or _split(value)) is not None:
-        yield from _list(rows, formats, includes)
-        return
+def _envelope(value: Json) -> str | None:
+    """Return the name of the field that contains the records of an API's response; None for any other object."""
     data = value.get("data")
     if isinstance(data, (dict, list)) and data != []:
-        yield from find_candidates(data, formats, _includes(value, includes))
-        return
-    for name in ("modules", *_LIST_ENVELOPES):
-        if isinstance(value.get(name), list) and value[name]:
-            yield from _list(value[name], formats, includes)
-            return
-    reason, detail = _classify(value)
-    found = list(_search(value, formats)) if reason in NO_TWEETS else []
-    if found:
-        yield from found
-    else:
-        yield reject(value, reason, detail)
-
-
-def _search(root: Json, formats: Sequence[TweetFormat]) -> Iterator[Candidate]:
-    """Yield the tweets at any depth of an object, in their order, without those that lie within a tweet or a user."""
-    stack: list[tuple[Any, Json, int]] = [(root, {}, 0)]
-    while stack:
-        value, includes, encodings = stack.pop()
-        if isinstance(value, dict):
-            if value is not root:
-                if format_ := find_format(value, formats):
-                    yield Candidate(value, format_, includes)
-                    continue
-                if _classify(value)[0] not in NO_TWEETS:
-                    continue
-            includes = _includes(value, includes)
-            children = [child for name, child in value.items() if name not in _OTHER_TWEETS]
-            stack.extend((child, includes, encodings) for child in reversed(children))
-        elif isinstance(value, list):
-            stack.extend((child, includes, encodings) for child in reversed(value))
-        elif encodings < _MAX_ENCODINGS and (decoded := _decoded(value)) is not None:
-            stack.append((decoded, includes, encodings + 1))
+        return "data"
+    return next((name for name in _LIST_ENVELOPES if isinstance(value.get(name), list) and value[name]), None)
 
 
 def _includes(value: Json, outer: Json) -> Json:
@@ -137,28 +199,7 @@ def _includes(value: Json, outer: Json) -> Json:
     return own if isinstance(own, dict) else outer
 
 
-def _decoded(value: Any) -> Any:
-    """Return the object or array in a string with JSON, plain or in Base64; None for anything else."""
-    if not isinstance(value, str):
-        return None
-    try:
-        for _ in range(_MAX_ENCODINGS):
-            text = value.lstrip()
-            if text.startswith(_BASE64_JSON):
-                value = json.loads(base64.b64decode(text, validate=True))
-            elif text[:1] in {"{", "[", '"'}:
-                value = json.loads(text, strict=False)
-            if not isinstance(value, str):
-                break
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, (dict, list)):
-        return None
-    prune(value)
-    return value
-
-
-def _columns(value: Json) -> list[Json] | None:
+def _rows_by_column(value: Json) -> list[Json] | None:
     """Return the rows of a table that is stored by columns, as pandas does; None for any other object."""
     if "text" not in value and "full_text" not in value:
         return None
@@ -171,7 +212,7 @@ def _columns(value: Json) -> list[Json] | None:
     return [{name: column[key] for name, column in value.items()} for key in index]
 
 
-def _split(value: Json) -> list[Json] | None:
+def _rows_of_table(value: Json) -> list[Json] | None:
     """Return the rows of a table with `columns` and `data`, as pandas stores it; None for any other object."""
     names, rows = value.get("columns"), value.get("data")
     if not isinstance(names, list) or not isinstance(rows, list) or not all(isinstance(name, str) for name in names):
@@ -186,7 +227,8 @@ def _classify(value: Json) -> tuple[str, str | None]:
     names = value.keys()
     if "delete" in names:
         return "deletion", None
-    if _DIRECT_MESSAGE_FIELDS & names or value.get("event_type") in _DIRECT_MESSAGE_EVENTS:
+    event = value.get("event_type")
+    if _DIRECT_MESSAGE_ENVELOPES & names or (isinstance(event, str) and event in _DIRECT_MESSAGE_EVENTS):
         return "direct_message", None
     if _LIST_FIELDS & names and "name" in names and not _USER_FIELDS & names:
         return "list", None
@@ -196,6 +238,6 @@ def _classify(value: Json) -> tuple[str, str | None]:
         return "notice", notice[0]
     if OTHER_NETWORK_FIELDS & names:
         return "other_network", "a post of Mastodon or Bluesky: declare a format to read it"
-    if {"data", "errors", "meta", "modules", *_LIST_ENVELOPES} & names:
+    if _RESPONSE_FIELDS & names:
         return "no_tweets", "a response without a tweet"
     return "not_a_tweet", f"its fields are {', '.join(sorted(names)[:8])}" if names else "an empty object"

@@ -4,7 +4,7 @@ import math
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
-# English, then what differs in French, Spanish, Portuguese, German and Italian.
+# English abbreviations, then those of French, Spanish, Portuguese, German and Italian that differ from English.
 _MONTHS = {
     "jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6,
     "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11, "dec": 12,
@@ -12,14 +12,14 @@ _MONTHS = {
     "juin": 6, "giu": 6, "juil": 7, "lug": 7, "août": 8, "ago": 8, "sept": 9, "set": 9, "okt": 10, "out": 10, "ott": 10,
     "déc": 12, "dic": 12, "dez": 12,
 }  # fmt: skip
-# Offsets from UTC in hours, by the abbreviations in tweet archives. An ambiguous one has the meaning usual in archives.
+# Offsets from UTC in hours, by abbreviation. An ambiguous abbreviation has the meaning that is usual in tweet archives.
 _ZONE_HOURS = {
     "UTC": 0, "GMT": 0, "Z": 0, "WET": 0, "WEST": 1, "BST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3, "MSK": 3,
     "IST": 5.5, "SGT": 8, "HKT": 8, "AWST": 8, "JST": 9, "KST": 9, "AEST": 10, "AEDT": 11, "NZST": 12, "NZDT": 13,
     "NST": -3.5, "NDT": -2.5, "BRT": -3, "ART": -3, "AST": -4, "ADT": -3, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5,
     "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "AKST": -9, "AKDT": -8, "HST": -10,
 }  # fmt: skip
-_ZONES_OF_UTC = {"", "Z", "UTC", "+0000", "+00:00"}
+_UTC_ZONES = {"", "Z", "UTC", "+0000", "+00:00"}
 _CLOCK = r"(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d))?"
 _ZONE = r"(?: (?P<zone>[A-Za-z]{1,5}|[+-]\d\d:?\d\d))?"
 _WEEKDAY = r"[^\W\d_]{2,4}\.?,?"
@@ -30,22 +30,22 @@ _MONTH_NAME_FORMATS = (
     # Wed, 27 Aug 2008 13:08:45 +0000 (RFC 2822)
     re.compile(rf"(?:{_WEEKDAY} )?(?P<day>\d\d?) {_MONTH} (?P<year>\d{{4}}) {_CLOCK}{_ZONE}"),
 )
-_HALF_DAY = r" (?P<half>[AaPp])\.?[Mm]\.?"
-_HALF_DAY_FORMATS = (
+_AM_PM = r" (?P<half>[AaPp])\.?[Mm]\.?"
+_AM_PM_FORMATS = (
     # 10:11 AM · Nov 28, 2022, as the web client shows it
-    re.compile(rf"(?P<hour>\d\d?):(?P<minute>\d\d){_HALF_DAY} · {_MONTH} (?P<day>\d\d?), (?P<year>\d{{4}})"),
-    # 11/28/2022 10:11:12 AM: only American dates have a clock of twelve hours
+    re.compile(rf"(?P<hour>\d\d?):(?P<minute>\d\d){_AM_PM} · {_MONTH} (?P<day>\d\d?), (?P<year>\d{{4}})"),
+    # 11/28/2022 10:11:12 AM: only American dates have AM or PM, so the month comes first
     re.compile(
         r"(?P<month>\d\d?)/(?P<day>\d\d?)/(?P<year>\d{4}),? "
-        rf"(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d))?{_HALF_DAY}"
+        rf"(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d))?{_AM_PM}"
     ),
 )
-# 28/11/2022 10:11. Where the day could be a month, the order is unknown.
+# 28/11/2022 10:11. If both numbers could be the month, the order is unknown.
 _SLASHES = re.compile(rf"(?P<first>\d\d?)/(?P<next>\d\d?)/(?P<year>\d{{4}}),? {_CLOCK}")
 _ISO_8601 = re.compile(r"(\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)?)( ?[+-]\d\d:?\d\d| ?[A-Z]{1,5})?")
 _EPOCH_DIGITS = re.compile(r"\d{9,17}(?:\.\d+)?")
 # The first tweet was posted in March 2006. In these years the ranges of epoch seconds, milliseconds and microseconds
-# do not overlap, so the unit follows from the size of the number.
+# do not overlap, so the size of a number gives its unit.
 _YEARS = range(2006, 2101)
 
 
@@ -78,9 +78,9 @@ def _from_text(text: str) -> datetime | None:
             month = _MONTHS.get(parts["month"].lower(), 0)
             clock = (int(parts["hour"]), int(parts["minute"]), int(parts["second"] or 0))
             return _in_utc(datetime(int(parts["year"]), month, int(parts["day"]), *clock), parts["zone"])  # noqa: DTZ001
-    for pattern in _HALF_DAY_FORMATS:
+    for pattern in _AM_PM_FORMATS:
         if match := pattern.fullmatch(text):
-            return _from_half_day(match.groupdict())
+            return _from_am_pm(match.groupdict())
     if match := _SLASHES.fullmatch(text):
         return _from_slashes(match)
     if not _EPOCH_DIGITS.fullmatch(text):
@@ -91,7 +91,7 @@ def _from_text(text: str) -> datetime | None:
     return time
 
 
-def _from_half_day(parts: dict[str, str | None]) -> datetime:
+def _from_am_pm(parts: dict[str, str | None]) -> datetime:
     month = str(parts["month"])
     hour = int(str(parts["hour"]))
     if not 1 <= hour <= 12:
@@ -118,8 +118,9 @@ def _from_slashes(match: re.Match[str]) -> datetime | None:
 
 
 def _in_utc(local: datetime, zone: str | None) -> datetime | None:
+    """Return a local time as UTC; None if the zone is unknown."""
     zone = (zone or "").strip().upper()
-    if zone in _ZONES_OF_UTC:
+    if zone in _UTC_ZONES:
         return local.replace(tzinfo=UTC)
     if zone[0] in "+-":
         hours, minutes = int(zone[1:3]), int(zone[-2:])

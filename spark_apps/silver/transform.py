@@ -52,7 +52,7 @@ def find_poison_documents(
 
 
 def reject_poison(documents: DataFrame, poison: Sequence[PoisonRow]) -> DataFrame:
-    """Return rows of BRONZE_TWEETS in which poison documents have a problem, so that they are not parsed."""
+    """Return the rows of BRONZE_TWEETS with a `problem` for each poison document, so that it is not parsed."""
     if not poison:
         return documents
     causes = to_frame(documents.sparkSession, poison, "source_file STRING, position BIGINT")
@@ -76,7 +76,7 @@ def rejects(records: DataFrame) -> DataFrame:
 
 
 def _parsed_columns(silver_tweets: Table) -> list[Column]:
-    """Return the columns that the Python workers fill; a column copied from JSON is text until it is cast."""
+    """Return the columns that the Python workers fill. A column with a `json_path` is a string until Spark casts it."""
     tweet = [replace(column, type="STRING") if column.json_path else column for column in silver_tweets.data_columns]
     names = {column.name for column in tweet}
     reject = [column for column in QUARANTINE.data_columns if column.name not in names]
@@ -101,7 +101,7 @@ def _reader(silver_tweets: Table, formats: Sequence[TweetFormat]) -> ArrowFuncti
 def _rows(
     document: dict[str, Any], paths: Mapping[str, str], formats: Sequence[TweetFormat]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the rows of one document; columns that a row lacks are null."""
+    """Yield the rows of one document, without the columns that are null."""
     limit_cpu_time()
     origin = {
         "source_file": document["source_file"],

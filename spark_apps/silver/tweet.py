@@ -40,16 +40,15 @@ class InvalidTweet(Exception):  # noqa: N818 - names the condition, as StopItera
         self.detail = detail
 
 
-# Not frozen: there is one for each tweet, and the constructor of a frozen class takes 2% of Silver's time.
+# Not frozen: Silver makes one object for each tweet, and the constructor of a frozen class takes 2% of its time.
 @dataclass(slots=True)
 class RawFields:
     """The fields of a tweet as they are in its JSON object, before validation.
 
     Attributes:
-        mentions: None if the object lists no mentions apart from the text.
+        mentions: list of the mentioned accounts; None if the object has no list, and mentions are only in the text.
         truth: None if the format has no labels.
-        identity: None if the tweet must have an id. Otherwise the values from which its id is derived; if empty, the
-            id is derived from time, user and text.
+        identity: values from which the id is derived: time, user and text if empty. None if the tweet must have an id.
         has_time_in_id: whether a missing time is derived from the id.
     """
 
@@ -84,7 +83,7 @@ _MAX_NAME_CHARACTERS = 100
 _MAX_MENTIONS = 100
 # The first tweet was posted on 21 March 2006.
 _FIRST_TWEET = datetime(2006, 3, 21, tzinfo=UTC)
-# For clocks that are wrong, and for times that lack their zone.
+# Tolerates wrong clocks, and local times without a zone.
 _MAX_FUTURE = timedelta(days=1)
 # Four times the length of the longest possible tweet. A longer text would take the memory of the processes that score
 # or display it.
@@ -113,7 +112,7 @@ def validate(json: Json, format_: str, raw: RawFields, read_at: datetime) -> Twe
 
 
 def supplied_label(json: Json) -> str | None:
-    """Return the label in the first of `_LABEL_FIELDS` that a tweet has; None if there is none, or it is unknown."""
+    """Return the label in the first field of `_LABEL_FIELDS` that a tweet has; None without a known label."""
     for name in _LABEL_FIELDS:
         if isinstance(json.get(name), str | int):
             return _LABELS.get(str(json[name]).strip().lower())
@@ -123,7 +122,7 @@ def supplied_label(json: Json) -> str | None:
 def _id(value: Any) -> str:
     if value is None or value == "":
         raise InvalidTweet("missing_id")
-    # A float below 2**53 is exact; above, the id has lost digits.
+    # A float below 2**53 is exact. A larger one may have lost digits of the id.
     if isinstance(value, float) and math.isfinite(value) and value.is_integer() and abs(value) < 2**53:
         value = int(value)
     digits = str(value).strip() if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
@@ -135,7 +134,7 @@ def _id(value: Any) -> str:
 
 
 def _derive_id(format_: str, identity: list[Any]) -> str:
-    """Return an id for a tweet that has none: a hash of the values that tell it from other tweets of its format."""
+    """Return an id for a tweet without one: a hash of the values that identify the tweet within its format."""
     return f"{format_}-{hashlib.sha256(compact_json(identity).encode()).hexdigest()[:24]}"
 
 

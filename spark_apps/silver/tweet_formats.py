@@ -37,12 +37,12 @@ def _referenced_original(value: Json, includes: Json) -> Json | None:
 
 
 def _shared_original(value: Json, _: Json) -> Json | None:
-    """Return the original of a share in Activity Streams; the object of another activity is no original."""
+    """Return the original of a share in Activity Streams. The object of any other activity is not an original."""
     original = value.get("object") if value.get("verb") == "share" else None
     return original if isinstance(original, dict) and first(original, _ACTIVITY.text) is not None else None
 
 
-# Formats that have fields of their own. The other formats share fields: `_shared_format` tells them apart.
+# Formats with fields of their own. The other formats share fields, and `_shared_format` distinguishes them.
 _MARKED = (
     TweetFormat(
         name="graphql",
@@ -150,8 +150,8 @@ _COURSE = TweetFormat(
     identity=paths("date", "user", "text"),
     has_labels=True,
 )
-# A format of _MARKED needs one of these fields.
-_MARKS = {path[0] for format_ in _MARKED for path in format_.marks[:1] or format_.any_mark}
+# An object with none of these fields matches no format of `_MARKED`.
+_MARKED_FIELDS = {path[0] for format_ in _MARKED for path in format_.marks[:1] or format_.any_mark}
 BUILT_IN = (*_MARKED, _V1, _V2, _ACTIVITY, _FLAT, _COURSE)
 
 TEXT_FIELDS = {"full_text", "text", "body", "Text", "tweet_text"}
@@ -174,7 +174,7 @@ NO_TWEET_FIELDS = _DIRECT_MESSAGE_FIELDS | OTHER_NETWORK_FIELDS | {"delete"}
 
 
 def find_format(value: Json, declared: Sequence[TweetFormat] = ()) -> TweetFormat | None:
-    """Return the format of an object that is meant as a tweet, complete or not; None if it is not a tweet.
+    """Return the format of an object that is meant as a tweet, complete or not; None for any other object.
 
     Args:
         value: JSON object.
@@ -186,14 +186,14 @@ def find_format(value: Json, declared: Sequence[TweetFormat] = ()) -> TweetForma
     names = value.keys()
     if not NO_TWEET_FIELDS.isdisjoint(names):
         return None
-    if not _MARKS.isdisjoint(names):
+    if not _MARKED_FIELDS.isdisjoint(names):
         for format_ in _MARKED:
             if format_.matches(value):
                 return format_
     if "postedTime" in names or ("actor" in names and ("body" in names or "verb" in names)):
         return _ACTIVITY
     if TEXT_FIELDS.isdisjoint(names) and not isinstance(value.get("tweet"), str):
-        # A tweet without a text. The last condition excludes users, which have an id and created_at too.
+        # Recognise a tweet without a text. The last condition excludes users, which have an id and created_at too.
         if ("id" in names or "id_str" in names) and (
             "timestamp" in names or ("created_at" in names and not {"user", "entities", "author_id"}.isdisjoint(names))
         ):
@@ -203,6 +203,7 @@ def find_format(value: Json, declared: Sequence[TweetFormat] = ()) -> TweetForma
 
 
 def _shared_format(value: Json) -> TweetFormat:
+    """Return the format of a tweet whose fields occur in several formats."""
     names = value.keys()
     if "created_at" not in names and "timestamp" not in names and ("date" in names or "sentiment" in names):
         return _COURSE

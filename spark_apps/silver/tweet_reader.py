@@ -10,27 +10,30 @@ from typing import Any
 from spark_apps.silver.tweet import Json, RawFields, Tweet, supplied_label, validate
 
 Path = tuple[str, ...]
-# A line break of HTML: between two paragraphs, or explicit.
+# A line break in HTML: the end of a paragraph before another one, or <br>.
 _HTML_BREAK = re.compile(r"</p>\s*<p[^<>]*>|<br\s*/?>", re.IGNORECASE)
 _HTML_TAG = re.compile(r"<[^<>]*>")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TweetFormat:
-    """Where the fields of a tweet are; the first path with a value counts. A number in a path is an index into a list.
+    """Where the fields of a tweet are.
+
+    A field has several paths if its place varies: the first path with a value applies. A number in a path is an index
+    into a list.
 
     Attributes:
         name: name of the format, the value of the column `format`.
         marks: an object with a value at each of these paths is a tweet in this format.
         any_mark: if not empty, one of these paths must have a value too.
-        id: decimal digits; strings come before numbers, which programs round.
+        id: decimal digits; paths of strings come before paths of numbers, because programs round large numbers.
         text: text of the tweet.
         time: time of the tweet, in any notation that `parse_time` reads.
         user: the author's id, or the author as an object.
         lang: language of the text.
-        mentions: list of the mentioned accounts; the last name is the field of its objects that has the account.
+        mentions: list of the mentioned accounts; the last name is the field of the list's objects with the account.
         original: the original of a retweet, from which text and mentions are taken.
-        find_original: finds the original in an object and the `includes` of its response, where paths do not suffice.
+        find_original: returns the original for an object and the `includes` of its response, where paths cannot.
         has_uris: whether id and user are URIs that end with a number, such as tag:search.twitter.com,2005:123.
         has_time_in_id: whether a missing time is derived from the id.
         has_html: whether the text is HTML.
@@ -73,7 +76,7 @@ def paths(*dotted: str) -> tuple[Path, ...]:
 def get(value: Any, path: Iterable[str]) -> Any:
     """Return the value at `path` in nested objects and lists, or None if the path does not exist."""
     for name in path:
-        if type(value) is dict:  # values of JSON are of no subclass
+        if type(value) is dict:  # faster than isinstance, and JSON values are never of a subclass
             value = value.get(name)
         elif type(value) is list and name.isdecimal() and int(name) < len(value):
             value = value[int(name)]
@@ -85,10 +88,10 @@ def get(value: Any, path: Iterable[str]) -> Any:
 def first(value: Json, alternatives: Iterable[Path]) -> Any:
     """Return the first value at one of the paths that is neither null nor an empty string."""
     for path in alternatives:
-        # Most paths have one name: this saves a call.
-        found = value.get(path[0]) if len(path) == 1 else get(value, path)
-        if found is not None and found != "":
-            return found
+        # Most paths have one name: not to call `get` saves time.
+        field = value.get(path[0]) if len(path) == 1 else get(value, path)
+        if field is not None and field != "":
+            return field
     return None
 
 
@@ -141,13 +144,13 @@ def _text_source(value: Json, format_: TweetFormat, includes: Json) -> Json:
 
 
 def _plain_text(text: Any) -> Any:
-    """Return the text of a fragment of HTML; a value other than a string is returned as it is."""
+    """Return the text of a fragment of HTML; return any value other than a string unchanged."""
     if not isinstance(text, str):
         return text
     plain = _HTML_TAG.sub("", _HTML_BREAK.sub("\n", text))
     try:
         return html.unescape(plain)
-    except ValueError:  # a reference to a character, such as &#38;, of thousands of digits
+    except ValueError:  # a character reference, such as &#38;, with thousands of digits
         return plain
 
 

@@ -30,7 +30,7 @@ _PATH = r"^[^.]+(\.[^.]+)*$"
 # The last name is a field of the objects in the list; it is empty for a list of names.
 _PATH_IN_LIST = r"^[^.]+(\.[^.]+)*\.[^.]*$"
 NAME = r"^[a-z][a-z0-9_.-]{0,39}$"
-# What a message says for an error of pydantic: the problem and the remedy.
+# Problem and remedy by pydantic's error type, or by the pattern that a string does not match.
 _MESSAGES = {
     "missing": "is missing: add it",
     "extra_forbidden": "is unknown: remove it, or correct its name",
@@ -47,7 +47,7 @@ _MESSAGES = {
     NAME: "is not a name: write at most 40 of the characters a-z, 0-9, _, . and -, a letter first",
 }
 
-# What `_check_id` checks, for the schema of the chart's values.
+# The condition of `_check_id` in JSON Schema, for the schema of the chart's values.
 _ID_OR_DERIVED: list[JsonValue] = [
     {"required": ["id"], "properties": {"id": {"minItems": 1}}},
     {"required": ["derives_id"], "properties": {"derives_id": {"const": True}}},
@@ -60,7 +60,7 @@ _Name = Annotated[str, StringConstraints(pattern=NAME)]
 
 
 class DeclaredFormat(BaseModel):
-    """One declared format; the fields are those of `TweetFormat`, with dotted paths."""
+    """One declared format: the fields of `TweetFormat` that a user may set, with dotted paths."""
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"anyOf": _ID_OR_DERIVED})
 
@@ -93,7 +93,7 @@ _FORMATS = TypeAdapter(Annotated[dict[_Name, DeclaredFormat], Field(max_length=M
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuse a key that occurs twice: YAML would keep the last value."""
+    """Refuses a key that occurs twice, of which `SafeLoader` would keep the last value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
@@ -104,10 +104,10 @@ class _Loader(yaml.SafeLoader):
 
 
 def load_formats(file: Path | None) -> tuple[TweetFormat, ...]:
-    """Return the formats that a file declares, ordered by name; () without a file.
+    """Return the formats that a file declares, sorted by name; () if `file` is None.
 
     Raises:
-        SettingsError: the file is not readable or a format is invalid; the message names all problems.
+        SettingsError: the file is not readable or a format is invalid; the message names up to 20 problems.
     """
     if file is None:
         return ()
@@ -141,14 +141,14 @@ def _read(file: Path) -> Any:
 
 
 def _describe(problem: ErrorDetails) -> str:
-    """Return where a problem is, what it is, and the remedy."""
-    where = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+    """Return the field with a problem, the problem, and the remedy."""
+    field = ".".join(str(part) for part in problem["loc"] if part != "[key]")
     context = problem.get("ctx", {})
     message = _MESSAGES.get(context.get("pattern", problem["type"]))
     text = message.format(**context) if message else problem["msg"].removeprefix("Value error, ")
     if isinstance(problem["input"], str | int | float) and problem["type"] != "missing":
         text = f"{str(problem['input'])[:80]!r} {text}"
-    return f"{where}: {text}" if where else text
+    return f"{field}: {text}" if field else text
 
 
 def _tweet_format(name: str, declared: DeclaredFormat) -> TweetFormat:

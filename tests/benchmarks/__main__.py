@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks [throughput] [latency] [growth] [landing] [layout] [naive] [scorer] [big]
 
-Machines differ and are noisy: compare the ratios. The table is printed, all figures are written to
-artifacts/bench.json, and the chart of the scorer and its alternatives to artifacts/bench.png.
+Machines differ and are noisy: compare ratios. The program prints a table, writes all figures to artifacts/bench.json,
+and draws the chart of the scorer and its alternatives in artifacts/bench.png.
 """
 
 import argparse
@@ -17,12 +17,13 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.alternatives import big, scorer
+from tests.benchmarks.growth import growth
 from tests.benchmarks.landing import landing
 from tests.benchmarks.layout import layout
 from tests.benchmarks.naive import naive
 from tests.benchmarks.picture import draw
 from tests.benchmarks.result import Result
-from tests.benchmarks.streams import growth, latency, throughput
+from tests.benchmarks.streams import latency, throughput
 
 JSON, PICTURE = Path("artifacts/bench.json"), Path("artifacts/bench.png")
 BENCHMARKS: Mapping[str, Callable[[], Result]] = {
@@ -44,7 +45,7 @@ def main() -> None:
         for line in result.lines:
             table.add_row(line.name, line.figure, line.comparison)
         table.add_section()
-        # Written after each benchmark: all of them take most of an hour.
+        # Save the figures after each benchmark: all benchmarks together take most of an hour.
         figures[name] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **result.figures}
         JSON.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     console.print(table)

@@ -25,7 +25,7 @@ FLOAT, INT8 = "scorer, float32", "scorer, int8"
 
 
 def scorer() -> Result:
-    """The bundled weights on one core: pipelines, the scorer, the limit of the processor, a cache, memory."""
+    """The bundled weights on one core: pipelines, the scorer, the limit of the CPU, the cache, and memory."""
     with tempfile.TemporaryDirectory(prefix="bench-scorer-") as scratch:
         home = Path(scratch)
         checkpoint = torch_model(BUNDLED, home / "torch")
@@ -58,7 +58,7 @@ def scorer() -> Result:
 
 
 def big() -> Result:
-    """Weights of the size of roberta-base on one core: pipelines, and the scorer in both precisions."""
+    """Weights of the size of roberta-base on one core: pipelines, and the scorer in float32 and int8."""
     with tempfile.TemporaryDirectory(prefix="bench-big-") as scratch:
         home = Path(scratch)
         checkpoint = roberta_base(home / "torch", BUNDLED)

@@ -16,9 +16,9 @@ _FITTED_ON = 300
 def roberta_base(folder: Path, tokenizer: Path) -> Path:
     """Write a checkpoint of 124 million parameters: random layers, and a head that is fitted to their output.
 
-    Trained layers need the Hugging Face Hub, and the time does not depend on the weights. The fitted head makes
-    decisions like a trained model, so that a precision can keep or lose its labels. Random layers lack the outlier
-    channels of trained layers: the agreement of int8 here is no estimate for trained models.
+    Trained layers would have to be downloaded, and the time does not depend on the weights. With the fitted head, the
+    labels of int8 and float32 can be compared. Random layers lack the outlier channels of trained layers: the agreement
+    does not predict the agreement of a trained model.
     """
     import torch
     from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForSequenceClassification, set_seed
@@ -40,7 +40,7 @@ def roberta_base(folder: Path, tokenizer: Path) -> Path:
             for ids, mask in zip(tokens.input_ids.split(32), tokens.attention_mask.split(32), strict=True)
         ])  # fmt: skip
     truth = torch.tensor([label for _, label in sample])
-    # The common part of all texts is larger than their differences, and the head starts with small weights.
+    # The outputs of random layers differ little between texts, and the head starts with small weights: many steps.
     optimiser = torch.optim.AdamW(network.classifier.parameters(), lr=1e-3)
     for _ in range(300):
         loss = torch.nn.functional.cross_entropy(network.classifier(hidden.clone()), truth)

@@ -1,57 +1,28 @@
-"""Layouts of the tables with tweets: live batches, a replay of ten years, the number of files, and pruning."""
+"""Layouts of the Gold tables: live batches, a replay of ten years, the number of files, and queries."""
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from delta.tables import DeltaTable
-from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps import snowflake
 from spark_apps.dashboard import statements
-from spark_apps.gold.transform import mentions, trends
 from spark_apps.lake.query import LakeQuery, Statement, Value
-from spark_apps.lake.ranges import join_ranges
 from spark_apps.lake.status import read_status
 from spark_apps.session import make_session
 from spark_apps.settings import load
-from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table, ddl
+from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
+from tests.benchmarks.gold_lake import DAY, TODAY, GoldLake, Layout
 from tests.benchmarks.result import Line, Result
 
-TODAY = datetime(2026, 6, 1, tzinfo=UTC)
-DAY = timedelta(days=1)
-HISTORY_DAYS, HISTORY_TWEETS = 60, 200_000
 LIVE_BATCHES, LIVE_TWEETS = 16, 1_000
-ACCOUNTS = 5_000
 REPLAY_DAYS, REPLAY_TWEETS, REPLAYS = 3_650, 20_000, 2
-# Fewer than Delta's 50: the live batches include compactions.
+# Fewer files than Delta's 50 start a compaction, so that the live batches include some.
 COMPACTED_FILES = 10
-KEYS = {GOLD_TRENDS: ("minute", "lang", "label"), GOLD_MENTIONS: ("mention", "lang")}
-STATISTICS = ("id", "timestamp", "minute", "mention", "scored_at", "ingested_at", "tweet_date")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How tables are divided into files.
-
-    `clause` ends the CREATE TABLE. `deletion_vectors` and `merged_mb`, the size of a compacted file, apply to tables
-    with MERGEs. `month` adds a column with the first day of the month, and `sort` sorts the rows of a batch.
-    """
-
-    clause: str = ""
-    deletion_vectors: bool = False
-    merged_mb: int = 32
-    month: bool = False
-    sort: bool = True
-
-
 LAYOUTS = {
     "a partition per day": Layout("PARTITIONED BY (tweet_date)", sort=False),
     "a partition per month": Layout("PARTITIONED BY (month)", month=True),
@@ -62,15 +33,15 @@ LAYOUTS = {
 
 
 def layout() -> Result:
-    """Live batches, a replay of ten years and queries, in processor seconds, for each layout of the tables."""
+    """CPU seconds of live batches, of a replay of ten years, and of queries, for each layout of the tables."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         spark = make_session(load(lake=folder))
         spark.conf.set("spark.databricks.delta.autoCompact.minNumFiles", COMPACTED_FILES)
         try:
-            # The first run compiles the plans of the others.
-            _measure(Lake(spark, f"{folder}/warm-up", Layout()))
+            # The first run compiles the plans of the other runs.
+            _measure(GoldLake(spark, f"{folder}/warm-up", Layout()))
             figures = {
-                name: _measure(Lake(spark, f"{folder}/{number}", candidate))
+                name: _measure(GoldLake(spark, f"{folder}/{number}", candidate))
                 for number, (name, candidate) in enumerate(LAYOUTS.items())
             }
         finally:
@@ -83,116 +54,7 @@ def layout() -> Result:
     return Result(lines, figures)
 
 
-@dataclass
-class Lake:
-    """The Gold tables in one layout, and the processor seconds of each step of each kind of batch."""
-
-    spark: SparkSession
-    path: str
-    layout: Layout
-    seconds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
-    tweets_made: int = 0
-
-    def create(self) -> None:
-        for table in (GOLD_SENTIMENT, *KEYS):
-            partitioned = "tweet_date" if self.layout.clause.startswith("PARTITIONED BY (tweet_date)") else None
-            indexed = ",".join(name for name in table.column_names if name in STATISTICS and name != partitioned)
-            vectors = str(self.layout.deletion_vectors and table in KEYS).lower()
-            self.spark.sql(
-                f"CREATE TABLE delta.`{table.path(self.path)}` ({ddl(table.columns)}"
-                f"{', month DATE' if self.layout.month else ''}) USING delta {self.layout.clause} TBLPROPERTIES ("
-                f"'delta.autoOptimize.autoCompact' = 'true', 'delta.enableDeletionVectors' = '{vectors}', "
-                f"'delta.dataSkippingStatsColumns' = '{indexed}')"
-            )
-
-    def tweets(self, number: int, end: datetime, span: timedelta) -> DataFrame:
-        """Return `number` rows of gold/sentiment, spread over the `span` before `end` and in random order."""
-        first, self.tweets_made = self.tweets_made, self.tweets_made + number
-        start, step = (end - span).timestamp() * 1000, span.total_seconds() * 1000 / number
-        milliseconds = (F.lit(start) + (F.col("n") - first) * F.lit(step)).cast("long")
-        random = F.xxhash64("n")
-        values = {
-            "id": ((milliseconds - snowflake.EPOCH_MS) * (1 << 22) + F.col("n") % 4_000_000).cast("string"),
-            "user_id": F.lit("1"),
-            "timestamp": F.timestamp_millis(milliseconds),
-            "lang": _one_of(random, "en", "es", "ja", "de"),
-            "full_text": F.concat(F.lit("a tweet with some words and "), F.sha2(F.col("n").cast("string"), 256)),
-            "mentions": F.array(F.concat(F.lit("account"), F.pmod(random, F.lit(ACCOUNTS)).cast("string"))),
-            "label": _one_of(F.shiftright(random, 8), "negative", "neutral", "positive"),
-            "tweet_date": F.to_date(F.timestamp_millis(milliseconds)),
-        }
-        rows = self.spark.range(first, first + number).withColumnRenamed("id", "n")
-        columns = [
-            values.get(column.name, F.lit(None if column.type != "FLOAT" else 0.5)).cast(column.type).alias(column.name)
-            for column in GOLD_SENTIMENT.columns
-        ]
-        return rows.orderBy(random).select(columns).localCheckpoint()
-
-    def fill(self) -> None:
-        rows = self.tweets(HISTORY_TWEETS, TODAY, HISTORY_DAYS * DAY)
-        for table, frame in ((GOLD_SENTIMENT, rows), (GOLD_TRENDS, trends(rows)), (GOLD_MENTIONS, mentions(rows))):
-            by_day = self._with_month(frame).repartitionByRange(8, "tweet_date").sortWithinPartitions("tweet_date")
-            by_day.write.format("delta").mode("append").save(table.path(self.path))
-
-    def batch(self, kind: str, tweets: int, end: datetime, span: timedelta) -> None:
-        """Look up the ids of new tweets as Silver does, append them as Gold does, and merge the aggregates."""
-        rows = self.tweets(tweets, end, span)
-        groups = rows.groupBy("tweet_date").agg(F.min("id").alias("low"), F.max("id").alias("high")).collect()
-        with self._timed(kind, "look-up"):
-            ids = join_ranges((row["low"], row["high"]) for row in groups)
-            in_range = " OR ".join(f"id BETWEEN '{low}' AND '{high}'" for low, high in ids)
-            existing = self.read(GOLD_SENTIMENT).where(in_range).select("id")
-            existing.join(F.broadcast(rows.select("id")), "id", "left_semi").collect()
-        with self._timed(kind, "append"):
-            ordered = rows.sortWithinPartitions("timestamp") if self.layout.sort else rows
-            writer = self._with_month(ordered).write.format("delta").mode("append").option("maxRecordsPerFile", 4_000)
-            writer.save(GOLD_SENTIMENT.path(self.path))
-        days = sorted(str(row["tweet_date"]) for row in groups)
-        for table, aggregate in ((GOLD_TRENDS, trends), (GOLD_MENTIONS, mentions)):
-            with self._timed(kind, table.name.removeprefix("gold/")):
-                self._merge(table, aggregate(rows), days)
-
-    def _merge(self, table: Table, rows: DataFrame, days: Sequence[str]) -> None:
-        ranges = join_ranges((day, day) for day in days)
-        in_range = " OR ".join(f"t.tweet_date BETWEEN DATE'{first}' AND DATE'{last}'" for first, last in ranges)
-        condition = " AND ".join(f"t.{key} = s.{key}" for key in (*KEYS[table], "tweet_date")) + f" AND ({in_range})"
-        if self.layout.month:
-            months = ", ".join(sorted({f"DATE'{day[:7]}-01'" for day in days}))
-            condition += f" AND t.month = s.month AND t.month IN ({months})"
-        counts: dict[str, str | Column] = {
-            column.name: f"t.{column.name} + s.{column.name}"
-            for column in table.columns
-            if column.type in {"BIGINT", "DOUBLE"}
-        }
-        target = DeltaTable.forPath(self.spark, table.path(self.path)).alias("t")
-        merge = target.merge(self._with_month(rows).alias("s"), condition).whenMatchedUpdate(set=counts)
-        self.spark.conf.set("spark.databricks.delta.autoCompact.maxFileSize", self.layout.merged_mb << 20)
-        merge.whenNotMatchedInsertAll().execute()
-        self.spark.conf.set("spark.databricks.delta.autoCompact.maxFileSize", 32 << 20)
-
-    def read(self, table: Table) -> DataFrame:
-        return self.spark.read.format("delta").load(table.path(self.path))
-
-    def _with_month(self, rows: DataFrame) -> DataFrame:
-        return rows.withColumn("month", F.trunc("tweet_date", "month")) if self.layout.month else rows
-
-    @contextmanager
-    def _timed(self, kind: str, step: str) -> Iterator[None]:
-        began = self.processor_seconds()
-        yield
-        self.seconds.setdefault(kind, {}).setdefault(step, []).append(self.processor_seconds() - began)
-
-    def processor_seconds(self) -> float:
-        """Return the processor time of the JVM so far: other work on the machine changes it less than the time."""
-        info = self.spark._jvm.java.lang.ProcessHandle.current().info()  # type: ignore[union-attr]
-        return float(info.totalCpuDuration().get().toMillis()) / 1000
-
-
-def _one_of(random: Column, *values: str) -> Column:
-    return F.element_at(F.array(*map(F.lit, values)), (F.pmod(random, F.lit(len(values))) + 1).cast("int"))
-
-
-def _measure(lake: Lake) -> dict[str, dict[str, Any]]:
+def _measure(lake: GoldLake) -> dict[str, dict[str, Any]]:
     lake.create()
     lake.fill()
     _live(lake, "live", TODAY)
@@ -209,35 +71,35 @@ def _measure(lake: Lake) -> dict[str, dict[str, Any]]:
     return figures
 
 
-def _live(lake: Lake, kind: str, start: datetime) -> None:
+def _live(lake: GoldLake, kind: str, start: datetime) -> None:
     span = DAY / 4 / LIVE_BATCHES
     for number in range(LIVE_BATCHES):
         lake.batch(kind, LIVE_TWEETS, start + (number + 1) * span, span)
 
 
-def _files(lake: Lake) -> dict[str, str]:
+def _files(lake: GoldLake) -> dict[str, str]:
     tables = read_status(lake.path).tables
     folders = {name: sum(1 for _ in Path(lake.path, name).glob("*=*")) for name in tables}
     return {name: f"{tables[name].files} in {folders[name]} folders" for name in tables if tables[name].exists}
 
 
-def _queries(lake: Lake, since: datetime) -> dict[str, float]:
-    """Return the milliseconds of the dashboard's statements, and the files and processor milliseconds of Spark."""
+def _queries(lake: GoldLake, since: datetime) -> dict[str, float]:
+    """Return the CPU milliseconds of the dashboard's statements and of Spark, and how many files Spark read."""
     filters = (since, since.date(), None)
     recent = lake.read(GOLD_SENTIMENT).where(f"timestamp >= TIMESTAMP'{since:%Y-%m-%d %H:%M:%S}'")
-    began = lake.processor_seconds()
+    began = lake.cpu_seconds()
     files = len(recent.select(F.input_file_name()).distinct().collect())
     return {
         "totals": _milliseconds(lake, GOLD_SENTIMENT, statements.TOTALS_OF_TWEETS, *filters),
         "latest tweets": _milliseconds(lake, GOLD_SENTIMENT, statements.LATEST, *filters, None, 12),
         "trends": _milliseconds(lake, GOLD_TRENDS, statements.TOTALS_OF_TRENDS, *filters),
         "mentions": _milliseconds(lake, GOLD_MENTIONS, statements.MENTIONS_BY_DAY, since.date(), None, 10),
-        "Spark": round(1000 * (lake.processor_seconds() - began)),
+        "Spark": round(1000 * (lake.cpu_seconds() - began)),
         "files": files,
     }
 
 
-def _milliseconds(lake: Lake, table: Table, statement: Statement, *values: Value) -> float:
+def _milliseconds(lake: GoldLake, table: Table, statement: Statement, *values: Value) -> float:
     def query() -> None:
         opened = LakeQuery.open(lake.path, **{table.name.removeprefix("gold/"): table})
         assert opened is not None
@@ -245,10 +107,10 @@ def _milliseconds(lake: Lake, table: Table, statement: Statement, *values: Value
             opened.create_view(statements.LABELLED_VIEW)
         opened.arrow(statement, *values)
 
-    return round(1000 * median(_processor_time(query) for _ in range(7)))
+    return round(1000 * median(_cpu_seconds(query) for _ in range(7)))
 
 
-def _processor_time(work: Callable[[], None]) -> float:
+def _cpu_seconds(work: Callable[[], None]) -> float:
     began = time.process_time()
     work()
     return time.process_time() - began

@@ -1,4 +1,4 @@
-"""The usual first attempt: a Spark UDF that calls a Hugging Face pipeline, one tweet at a time."""
+"""The usual first attempt: a Spark UDF that calls a Hugging Face pipeline for one tweet at a time."""
 
 import tempfile
 import time
@@ -68,7 +68,7 @@ def _rate(spark: SparkSession, sample: list[str], scorer: Callable[[DataFrame], 
     """Return the tweets/s of `scorer`: the median of three runs, each with different texts."""
     frame = spark.createDataFrame([(text,) for text in sample], "full_text STRING").repartition(2).cache()
     spent = []
-    # A worker loads its model in the first run, which is not counted.
+    # The first run is not counted: each worker loads its model.
     for _ in range(4):
         # Different texts in each run: the workers cache the scores of previous runs.
         fresh = frame.select(F.concat("full_text", F.lit(f" {time.monotonic_ns()}")).alias("full_text"))
@@ -77,7 +77,7 @@ def _rate(spark: SparkSession, sample: list[str], scorer: Callable[[DataFrame], 
     return len(sample) / float(np.median(spent[1:]))
 
 
-# The pipeline of a worker, loaded once for all tasks.
+# Pipelines of this worker by folder, for all its tasks.
 _loaded: dict[str, Any] = {}
 
 

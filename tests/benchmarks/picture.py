@@ -1,4 +1,4 @@
-"""The chart of docs/benchmarks.md: tweets/s on one core, of the scorer and of pipelines."""
+"""The chart of docs/benchmarks.md: tweets/s of the scorer and of its alternatives on one core."""
 
 from collections.abc import Mapping
 from pathlib import Path

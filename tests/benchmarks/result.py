@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Line:
-    """One row of the table; `comparison` compares the figure with another figure, or names the sample."""
+    """One row of the table; `comparison` relates the figure to another figure, or names the sample."""
 
     name: str
     figure: str

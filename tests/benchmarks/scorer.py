@@ -1,6 +1,6 @@
-"""The scorer alone: compared with the limit of the processor, with a cache, and its memory.
+"""The scorer alone: its speed compared with the limit of the CPU, the effect of the cache, and its memory.
 
-The alternatives run interleaved in one process and the medians are compared, so that a noisy machine slows all of them.
+Alternatives run interleaved in one process, and their medians are compared: a noisy machine slows all of them.
 """
 
 import json
@@ -33,11 +33,14 @@ ROUNDS = 5
 
 
 def matrix_limit(folder: Path, texts: Sequence[str], width: int, wide: int, shape: Shape, threads: int) -> Any:
-    """Return the share of the float scorer's time that its matrix products take, on the same padded batches.
+    """Compare the float scorer with the time of its matrix products, on the same padded batches.
 
     The limit is a graph of the products alone, with the same shapes in the same order. ONNX Runtime runs both graphs,
-    with the same kernels, packed weights and threads. `model_share` compares the calls of the model, `scorer_share`
-    the whole of `score_normalised` with tokenising and batching.
+    with the same kernels, packed weights and threads.
+
+    Returns:
+        `tweets_per_second` of the scorer, `limit` in tweets/s, and the share of the products in the time of the model
+        (`model_share`) and of the whole scorer with tokenising and batching (`scorer_share`).
     """
     scorer = Scorer(folder, threads)
     texts = list(dict.fromkeys(map(normalise, texts)))
@@ -121,29 +124,29 @@ def float_folder(folder: Path, out: Path) -> Path:
 
 
 def cache_on_and_off(folder: Path, texts: Sequence[str], threads: int, batch: int = 250) -> dict[str, float]:
-    """Return the tweets/s of a stream with 30 % of retweets, with the cache and without, and the ratio.
+    """Return the tweets/s of a stream with 30 % retweets, with the cache (`on`), without (`off`), and their ratio.
 
-    A retweet repeats any previous tweet, and two thirds of `texts` are scored before the measurement starts. Without
-    the cache, the scorer still scores a text only once per batch.
+    A retweet repeats any previous tweet. Two thirds of `texts` are in the cache before the measurement. Without the
+    cache, the scorer still scores a text only once per batch.
     """
     scorer = Scorer(folder, threads)
     stream = with_retweets([normalise(text) for text in texts], share=0.3, among=len(texts))
-    gone, now = stream[: len(stream) * 2 // 3], stream[len(stream) * 2 // 3 :]
-    cut = [now[start : start + batch] for start in range(0, len(now), batch)]
-    before = PredictionCache(len(stream))
-    before.score("1", gone, scorer.score_normalised)
+    previous, measured = stream[: len(stream) * 2 // 3], stream[len(stream) * 2 // 3 :]
+    parts = [measured[start : start + batch] for start in range(0, len(measured), batch)]
+    filled = PredictionCache(len(stream))
+    filled.score("1", previous, scorer.score_normalised)
 
     def cached() -> None:
-        cache = deepcopy(before)
-        for part in cut:
+        cache = deepcopy(filled)
+        for part in parts:
             cache.score("1", part, scorer.score_normalised)
 
     def plain() -> None:
-        for part in cut:
+        for part in parts:
             scorer.score_normalised(part)
 
     seconds = interleaved_seconds({"on": cached, "off": plain})
-    rates = {name: len(now) / spent for name, spent in seconds.items()}
+    rates = {name: len(measured) / spent for name, spent in seconds.items()}
     return {**rates, "ratio": rates["on"] / rates["off"]}
 
 

@@ -1,4 +1,4 @@
-"""Different texts of the length of tweets."""
+"""Generated texts of the length of tweets."""
 
 from random import Random
 
@@ -22,7 +22,7 @@ def labelled(count: int) -> list[tuple[str, int]]:
 
 
 def with_retweets(fresh: list[str], share: float, among: int) -> list[str]:
-    """Return as many texts as `fresh` has; a `share` of them repeats one of the `among` previous texts."""
+    """Return `len(fresh)` texts; with the probability `share`, a text repeats one of the `among` previous texts."""
     random, source = Random(2), iter(fresh)
     stream: list[str] = []
     for _ in fresh:

@@ -38,12 +38,12 @@ def test_a_document_may_span_many_lines(indent: int | str) -> None:
     assert raws(text.encode() + b"\n") == [text]
 
 
-def test_several_pretty_printed_documents_in_one_file() -> None:
+def test_a_file_may_have_several_pretty_printed_documents() -> None:
     text = json.dumps(TWEET, indent=2)
     assert raws("\n".join([text, text, '{"id":9}', text]).encode()) == [text, text, '{"id":9}', text]
 
 
-def test_pretty_printed_documents_after_single_lines() -> None:
+def test_pretty_printed_documents_may_follow_single_lines() -> None:
     text = json.dumps(TWEET, indent=2)
     assert raws(f'{{"id":9}}\n{text}\n{{"id":8}}\n'.encode()) == ['{"id":9}', text, '{"id":8}']
 
@@ -60,7 +60,7 @@ def test_two_documents_on_a_line_stay_together() -> None:
     assert raws(b'{"id":1}{"id":2}\n{"id":3}') == ['{"id":1}{"id":2}', '{"id":3}']
 
 
-def test_gzip_of_one_and_of_several_members() -> None:
+def test_gzip_may_have_several_members() -> None:
     assert raws(gzip.compress(b'{"id":1}\n{"id":2}')) == ['{"id":1}', '{"id":2}']
     assert raws(gzip.compress(b'{"id":1}\n') + gzip.compress(b'{"id":2}\n')) == ['{"id":1}', '{"id":2}']
     assert raws(gzip.compress(b'{"id":1}\n') + b"\0" * 512) == ['{"id":1}']
@@ -74,20 +74,20 @@ def test_truncated_gzip_keeps_the_documents_before_the_damage() -> None:
     assert documents[-1].problem == "bad_gzip"
 
 
-def test_damaged_gzip_and_gzip_by_name_only() -> None:
+def test_damaged_gzip_is_recognised_by_content_or_name() -> None:
     good = gzip.compress(b'{"id":1}\n' * 9)
     assert problems(good[:12] + b"\xff\xff\xff" + good[15:]) == ["bad_gzip"]
     assert problems(bytes(range(256)), name="f.json.gz") == ["bad_gzip"]
     assert raws(b'{"id":1}') == ['{"id":1}']
 
 
-def test_binary_keeps_its_bytes() -> None:
+def test_a_binary_file_keeps_its_bytes() -> None:
     data = bytes(range(256)) * 50
     (document,) = split(data)
     assert (document.problem, document.raw, document.raw_bytes) == ("binary", None, data)
 
 
-# Without a modification time, which would give the test case another name in each pytest process.
+# A modification time would give the test case another name in each pytest process.
 @pytest.mark.parametrize("data", [b"", b"\n\n  \n", gzip.compress(b"", mtime=0)])
 def test_an_empty_file_has_a_problem(data: bytes) -> None:
     assert problems(data) == ["empty_file"]

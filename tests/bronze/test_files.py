@@ -1,4 +1,4 @@
-"""Landed files in any compression, archive and encoding; and files that expand without end."""
+"""Landed files in any compression, archive and encoding, and files that expand to a multiple of their size."""
 
 import bz2
 import gzip
@@ -6,7 +6,6 @@ import io
 import json
 import lzma
 import time
-import zipfile
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ import pytest
 
 from spark_apps.bronze.documents import Document, read_documents
 from spark_apps.demo.malformed import tar
+from tests.bronze.archives import zip_archive
 
 LIMIT = 1 << 20
 LINES = '{"id":1,"text":"café"}\n{"id":2}\n'
@@ -30,14 +30,6 @@ def zstd(data: bytes) -> bytes:
     return compressed
 
 
-def zipped(members: dict[str, bytes]) -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return data.getvalue()
-
-
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstd])
 def test_compressed_files_are_recognised_by_their_content(compress: Callable[[bytes], bytes]) -> None:
     assert [document.raw for document in split(compress(LINES.encode()))] == RAWS
@@ -48,7 +40,9 @@ def test_compressed_files_are_recognised_by_their_content(compress: Callable[[by
     "encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "utf-8-sig"]
 )
 @pytest.mark.parametrize("compress", [bytes, gzip.compress])
-def test_unicode_encodings_are_read_with_and_without_a_mark(encoding: str, compress: Callable[[bytes], bytes]) -> None:
+def test_unicode_encodings_are_read_with_and_without_a_byte_order_mark(
+    encoding: str, compress: Callable[[bytes], bytes]
+) -> None:
     documents = split(compress(LINES.encode(encoding)))
     assert [document.raw for document in documents] == RAWS
     assert [document.problem for document in documents] == [None, None]
@@ -61,7 +55,7 @@ def test_a_damaged_first_line_does_not_change_the_encoding_of_the_others(start: 
 
 
 @pytest.mark.parametrize(
-    "pack", [tar, zipped, lambda members: gzip.compress(tar(members)), lambda members: bz2.compress(tar(members))]
+    "pack", [tar, zip_archive, lambda members: gzip.compress(tar(members)), lambda members: bz2.compress(tar(members))]
 )
 def test_each_file_in_an_archive_is_read(pack: Callable[[dict[str, bytes]], bytes]) -> None:
     members = {
@@ -79,8 +73,8 @@ def test_each_file_in_an_archive_is_read(pack: Callable[[dict[str, bytes]], byte
     ]
 
 
-@pytest.mark.parametrize("compress", [bz2.compress, lzma.compress, zstd, lambda data: zipped({"a": data})])
-def test_a_damaged_file_is_rejected_and_its_beginning_kept(compress: Callable[[bytes], bytes]) -> None:
+@pytest.mark.parametrize("compress", [bz2.compress, lzma.compress, zstd, lambda data: zip_archive({"a": data})])
+def test_documents_before_the_damage_of_a_file_are_kept(compress: Callable[[bytes], bytes]) -> None:
     lines = b"".join(b'{"id":%d,"text":"%s"}\n' % (n, bytes(str(n * n * 7919), "ascii") * 9) for n in range(40_000))
     whole = compress(lines)
     damaged = whole[: len(whole) // 2] + bytes(64) + whole[len(whole) // 2 + 64 :]
@@ -89,8 +83,8 @@ def test_a_damaged_file_is_rejected_and_its_beginning_kept(compress: Callable[[b
     assert {document.problem for document in documents[:-1]} <= {None}
 
 
-def test_an_encrypted_archive_says_so() -> None:
-    data = bytearray(zipped({"a.json": b"{}" * 9}))
+def test_the_detail_of_an_encrypted_archive_says_so() -> None:
+    data = bytearray(zip_archive({"a.json": b"{}" * 9}))
     data[6] |= 1  # the flag of encryption, in the header of the file and in the directory
     data[data.index(b"PK\x01\x02") + 8] |= 1
     (document,) = split(bytes(data))
@@ -108,10 +102,10 @@ def test_an_archive_within_archives_is_opened_to_a_bounded_depth() -> None:
 
 
 @pytest.mark.parametrize(
-    "compress", [gzip.compress, bz2.compress, lzma.compress, zstd, lambda data: zipped({"a": data})]
+    "compress", [gzip.compress, bz2.compress, lzma.compress, zstd, lambda data: zip_archive({"a": data})]
 )
 @pytest.mark.parametrize("line", [b"\n", b"1\n"])
-def test_a_bomb_costs_bounded_time_and_rows(compress: Callable[[bytes], bytes], line: bytes) -> None:
+def test_a_decompression_bomb_takes_bounded_time_and_rows(compress: Callable[[bytes], bytes], line: bytes) -> None:
     bomb = compress(line * ((8 << 20) // len(line)))
     began = time.process_time()
     documents = split(bomb)
@@ -120,19 +114,19 @@ def test_a_bomb_costs_bounded_time_and_rows(compress: Callable[[bytes], bytes], 
     assert time.process_time() - began < 60
 
 
-def test_a_file_may_expand_as_real_ones_do() -> None:
+def test_a_file_may_expand_like_real_files() -> None:
     lines = b"".join(b'{"id":%d,"text":"good morning to all of you out there"}\n' % n for n in range(400_000))
     assert sum(document.problem is None for document in split(gzip.compress(lines, 1))) == 400_000
 
 
-def test_blank_lines_cost_nothing() -> None:
+def test_blank_lines_take_no_time() -> None:
     data = b'{"id":1}' + b"\n" * (50 << 20) + b" \r\n" * (1 << 20) + b'{"id":2}'
     began = time.process_time()
     assert [document.raw for document in split(data)] == RAWS_OF_IDS
     assert time.process_time() - began < 5
 
 
-def test_lines_that_are_no_json_are_joined() -> None:
+def test_lines_that_are_not_json_are_joined() -> None:
     table = "".join(f"{n},2020-01-01,some text\n" for n in range(20_000))
     documents = split(('{"id":1}\n' + table + '{"id":2}\n').encode())
     assert (documents[0].raw, documents[-1].raw) == ('{"id":1}', '{"id":2}')

@@ -1,4 +1,4 @@
-"""Files become rows of Bronze, also those that are not opened."""
+"""Landed files become rows of Bronze, also the files that are not opened."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def test_a_file_that_has_vanished_becomes_a_row(tmp_path: Path) -> None:
     assert [row["problem"] for row in batch.to_pylist()] == ["vanished"]
 
 
-def test_a_name_that_is_no_text_becomes_text_in_the_row(tmp_path: Path) -> None:
+def test_a_name_that_is_not_valid_utf8_is_replaced_in_the_row(tmp_path: Path) -> None:
     (tmp_path / "\udcff.json").write_text('{"id": 1}')
     (batch,) = read_files([LandedFile(1.0, f"file:{tmp_path}/\udcff.json", 3, "")], SCHEMA, 1000)
     (row,) = batch.to_pylist()

@@ -1,4 +1,4 @@
-"""The process that plans Bronze's batches: Spark waits 10 s for it, and on a busy node it may take longer."""
+"""The process that plans Bronze's batches: Spark waits 10 s for its start, which may take longer on a busy node."""
 
 import os
 import signal
@@ -10,15 +10,15 @@ from tests.waiting import until
 
 
 def source_processes(group: int) -> list[int]:
-    """Return the ids of the processes of sources in a process group."""
-    found = []
+    """Return the ids of the processes in a group that run Python sources."""
+    processes = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if b"python_streaming_source_runner" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-        except OSError:  # it has ended
+                processes.append(int(folder.name))
+        except OSError:  # the process has ended
             continue
-    return [process for process in found if os.getpgid(process) == group]
+    return [process for process in processes if os.getpgid(process) == group]
 
 
 def rows(lake: Path) -> int:

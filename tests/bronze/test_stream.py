@@ -1,10 +1,7 @@
 """The Bronze stream writes each document once, for any file name and any number of restarts."""
 
-import io
 import json
 import time
-import zipfile
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from spark_apps.landing.log import LandingLog
 from spark_apps.streaming.query_group import StreamError
 from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready
 from spark_apps.tables import BRONZE_TWEETS
+from tests.bronze.archives import zip_archive
 from tests.conftest import Pipeline
 
 NAMES = [
@@ -37,14 +35,6 @@ def bronze(pipeline: Pipeline) -> list[tuple[str | None, str, str | None]]:
 
 def bronze_streams(pipeline: Pipeline) -> list[Stream]:
     return app.streams(pipeline.spark, pipeline.settings)
-
-
-def zip_file(members: Mapping[str, str]) -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        for name, text in members.items():
-            archive.writestr(name, text)
-    return data.getvalue()
 
 
 def test_files_with_any_name_are_read_exactly_once(pipeline: Pipeline) -> None:
@@ -78,7 +68,7 @@ def test_an_unreadable_file_becomes_a_row(pipeline: Pipeline) -> None:
     assert [raw for raw, name, _ in rows if name == "good.json"] == ['{"id": 1}', '{"id": 2}']
 
 
-def test_names_with_an_underscore_are_read(pipeline: Pipeline) -> None:
+def test_hidden_names_and_markers_are_not_read(pipeline: Pipeline) -> None:
     for name in (".hidden.json", "_under.json", "_SUCCESS"):
         (Path(pipeline.landing) / name).write_text('{"id": 1}')
     pipeline.run_once(*bronze_streams(pipeline))
@@ -101,17 +91,19 @@ def test_a_file_that_disappears_after_listing_does_not_affect_other_files(pipeli
 
 
 def test_missed_files_are_found_and_read(pipeline: Pipeline) -> None:
-    """A file that is older than the cutoff and not in Bronze: the reconciliation finds it, and no other file."""
+    """The reconciliation finds the file that is older than the cutoff and not in Bronze, and no other file."""
     pipeline.land("a.json", '{"id": 1}')
     pipeline.land("sub!/b.json", '{"id": 2}')
-    pipeline.land("c.zip", zip_file({"d.json": '{"id": 3}'}))
+    pipeline.land("c.zip", zip_archive({"d.json": '{"id": 3}'}))
     pipeline.land("empty.json", "")
     assert [report.counts["rows"] for report in pipeline.run_once(*bronze_streams(pipeline))] == [4]
 
     pipeline.land("missed.json", '{"id": 4}')
     cutoff = time.time()
     entry = Path(pipeline.lake, "checkpoints/bronze/landing/1.json")
-    entry.write_text(json.dumps(json.loads(entry.read_text()) | {"cutoff": cutoff}))  # as if it had appeared later
+    entry.write_text(
+        json.dumps(json.loads(entry.read_text()) | {"cutoff": cutoff})
+    )  # as if the file had appeared after its batch
     assert pipeline.run_once(*bronze_streams(pipeline)) == []
 
     LandingLog(str(entry.parent)).request_reconciliation("now", cutoff)
@@ -123,7 +115,7 @@ def test_missed_files_are_found_and_read(pipeline: Pipeline) -> None:
 
 
 def test_a_checkpoint_of_sparks_file_source_stays_valid(pipeline: Pipeline) -> None:
-    """Before version 0.2 the stream used Spark's file source: no file is lost, and none is read again."""
+    """Before version 0.2, the stream used Spark's file source: no file is lost or read again."""
     names = [f"{number} é%20.json" for number in range(3)]
     for number, name in enumerate(names[:2]):
         pipeline.land(name, f'{{"id": {number}}}')
@@ -149,7 +141,7 @@ def test_a_checkpoint_of_sparks_file_source_stays_valid(pipeline: Pipeline) -> N
     pipeline.land(names[2], '{"id": 2}')
     reports = pipeline.run_once(*bronze_streams(pipeline))
     assert [report.counts["rows"] for report in reports] == [1, 1]
-    # The first batch was finished by the old source; the second is repeated, and the third is new.
+    # The old source has finished the first batch. The second batch is repeated, and the third is new.
     assert len(bronze(pipeline)) == 2
     assert pipeline.run_once(*bronze_streams(pipeline)) == []
 

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from spark_apps.dashboard.launch import start_child
 from spark_apps.settings import Settings
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
-from tests.lakes import fill, gold, put
+from tests.lakes import fill, gold_rows, put
 from tests.process import free_port
 from tests.waiting import answers, until
 
@@ -41,7 +41,7 @@ def test_a_missing_lake_shows_how_to_start_the_streams(tmp_path: Path, monkeypat
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("lake")
     fill(folder, 3_000, timedelta(minutes=14))
-    evil = gold(1, timedelta(seconds=0)).assign(id="666", full_text=EVIL, lang="<i>en</i>")
+    evil = gold_rows(1, timedelta(seconds=0)).assign(id="666", full_text=EVIL, lang="<i>en</i>")
     put(folder, GOLD_SENTIMENT, evil, rows=3_001)
     return folder
 
@@ -110,8 +110,8 @@ def test_a_browser_shows_updates_and_the_label_of_a_typed_tweet(
     assert page.title == "Tweet sentiment"
     assert page.find_elements(By.CSS_SELECTOR, ".tweet .text b, .tweet .text a, .tweet script, .tweet i") == []
 
-    # The page updates without a reload.
-    fresh = gold(1, timedelta(seconds=0)).assign(id="777", full_text="news of this second")
+    # The page shows new tweets without a reload.
+    fresh = gold_rows(1, timedelta(seconds=0)).assign(id="777", full_text="news of this second")
     put(lake, GOLD_SENTIMENT, fresh, rows=3_002)
     wait.until(lambda _: "news of this second" in body())
 
@@ -124,7 +124,7 @@ def test_a_browser_shows_updates_and_the_label_of_a_typed_tweet(
     tweet = json.loads(file.read_text())
     assert tweet["full_text"] == "I love <i>this</i>"
     wait.until(lambda _: "Bronze and Silver" in body())
-    row = gold(1, timedelta(seconds=0)).assign(
+    row = gold_rows(1, timedelta(seconds=0)).assign(
         id=tweet["id"], full_text=tweet["full_text"], label="positive", score=0.97
     )
     row["ingested_at"] = pd.Timestamp(datetime.now(UTC))

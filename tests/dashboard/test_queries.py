@@ -1,4 +1,4 @@
-"""The queries of the dashboard agree with pandas, and answer within 2 s over a million rows."""
+"""The queries of the dashboard agree with pandas, and take less than 2 s on a million rows."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -12,9 +12,9 @@ from spark_apps.dashboard.queries import Filters
 from spark_apps.lake.journey import journey
 from spark_apps.lake.status import read_status
 from spark_apps.tables import GOLD_SENTIMENT
-from tests.lakes import fill, gold, put
+from tests.lakes import fill, gold_rows, put
 
-SPANS = {"close": timedelta(minutes=30), "far": timedelta(days=2), "ever": None}
+SPANS = {"30 minutes": timedelta(minutes=30), "2 days": timedelta(days=2), "all": None}
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +29,9 @@ def test_totals_and_mentions_agree_with_the_rows(
     lake: tuple[str, pd.DataFrame], span: str, langs: tuple[str, ...]
 ) -> None:
     folder, frame = lake
-    wanted = SPANS[span]
-    # Whole minutes: the aggregates have no shorter times.
-    since = pd.Timestamp(datetime.now(UTC) - wanted).ceil("min").to_pydatetime() if wanted else None
+    length = SPANS[span]
+    # The aggregates have whole minutes only.
+    since = pd.Timestamp(datetime.now(UTC) - length).ceil("min").to_pydatetime() if length else None
     filters = Filters(since, langs)
     chosen = frame[frame["lang"].isin(langs)] if langs else frame
     chosen = chosen[chosen["timestamp"] >= since] if since else chosen
@@ -39,10 +39,10 @@ def test_totals_and_mentions_agree_with_the_rows(
         label: int((chosen["label"] == label).sum()) for label in ("negative", "neutral", "positive")
     }
     chart, step = queries.sentiment_over_time(folder, filters)
-    # The charts start at the bulk of the tweets and leave out earlier ones.
+    # The charts begin where most of the tweets begin, and omit the few earlier tweets.
     assert 0.9 * len(chosen) <= chart["tweets"].sum() <= len(chosen)
     assert len(chart) / 3 <= 125 and step >= 5
-    if span != "far":  # mentions are aggregated by day
+    if span != "2 days":  # in a long span, mentions are counted by whole days
         top = queries.top_mentions(folder, filters).groupby("mention")["tweets"].sum()
         counts = chosen["mentions"].str[0].value_counts()
         assert all(counts[str(mention)] == tweets for mention, tweets in top.items())
@@ -60,7 +60,7 @@ def test_freshness_and_latest_tweets(lake: tuple[str, pd.DataFrame]) -> None:
 
 
 def test_the_charts_include_tweets_that_are_not_aggregated_yet(tmp_path: Path) -> None:
-    put(tmp_path, GOLD_SENTIMENT, gold(300, timedelta(minutes=5)), rows=300)
+    put(tmp_path, GOLD_SENTIMENT, gold_rows(300, timedelta(minutes=5)), rows=300)
     charted, _ = queries.sentiment_over_time(str(tmp_path), Filters(datetime.now(UTC) - timedelta(minutes=15)))
     assert charted["tweets"].sum() > 250
 
@@ -99,8 +99,8 @@ def test_a_spike_is_found_once_and_noise_is_not_a_spike() -> None:
 def test_queries_over_a_million_rows_take_less_than_two_seconds(tmp_path: Path) -> None:
     fill(tmp_path, 1_000_000, timedelta(days=30))
     lake = str(tmp_path)
-    for wanted in (timedelta(minutes=15), timedelta(days=7), None):
-        filters = Filters(datetime.now(UTC) - wanted if wanted else None)
+    for span in (timedelta(minutes=15), timedelta(days=7), None):
+        filters = Filters(datetime.now(UTC) - span if span else None)
         began = time.monotonic()
         status = read_status(lake)
         queries.languages(lake)

@@ -1,4 +1,4 @@
-"""The start of a demo, as its file and the dashboard show it."""
+"""The steps of a starting demo: in memory, in the file that the dashboard reads, and on the page."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ APP = Path(__file__).parents[2] / "spark_apps" / "dashboard" / "app.py"
 USUAL = sum(step.seconds for step in STEPS)
 
 
-def test_the_remaining_time_shrinks_and_never_reaches_zero() -> None:
+def test_the_remaining_time_falls_and_stays_positive() -> None:
     startup = Startup(began=1000.0)
     assert startup.remaining(1000.0) == USUAL
     assert startup.remaining(1002.0) == USUAL - 2
-    # A step that takes longer than usual does not shorten the others.
+    # A step that takes longer than usual does not shorten the estimate of the other steps.
     assert startup.remaining(2000.0) == USUAL - STEPS[0].seconds + 1
     startup.done = {step.key: 1010.0 for step in STEPS[:-1]}
     assert startup.remaining(1010.0) == STEPS[-1].seconds

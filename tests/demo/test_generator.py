@@ -10,14 +10,14 @@ import pytest
 from spark_apps.bronze.documents import read_documents
 from spark_apps.demo import malformed
 from spark_apps.demo.generator import Generator, Mix
-from spark_apps.demo.malformed import Expected, LandedFile
+from spark_apps.demo.malformed import Expected, GeneratedFile
 from spark_apps.demo.shapes import SHAPES
 from spark_apps.silver.records import Tweet, read_records
 
 MIX = Mix(duplicates=0.1, late=0.2, malformed=0.1)
 
 
-def read_file(file: LandedFile, seen: set[str]) -> tuple[Expected, list[Tweet]]:
+def read_file(file: GeneratedFile, seen: set[str]) -> tuple[Expected, list[Tweet]]:
     """Return the counts and the tweets of a file, read like Bronze and Silver, without Spark."""
     documents = duplicates = 0
     quarantine: Counter[str] = Counter()
@@ -53,8 +53,8 @@ def test_each_file_has_the_expected_counts(seed: int) -> None:
 @pytest.mark.parametrize("kind", range(malformed.KINDS))
 def test_each_kind_of_malformed_line_has_the_expected_counts(kind: int) -> None:
     for seed in range(20):
-        line, expected = malformed.line(kind, Generator(seed)._new_draft())
-        assert read_file(LandedFile("f.json", line + b"\n", expected), set())[0] == expected
+        line, expected = malformed.line(kind, Generator(seed).new_draft())
+        assert read_file(GeneratedFile("f.json", line + b"\n", expected), set())[0] == expected
 
 
 def test_each_kind_of_damaged_file_has_the_expected_counts() -> None:

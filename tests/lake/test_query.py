@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from spark_apps.lake.commits import LakeError
 from spark_apps.lake.query import LakeQuery, Statement, Value, literal
 from spark_apps.tables import GOLD_SENTIMENT, GOLD_TRENDS
-from tests.lakes import gold, put
+from tests.lakes import gold_rows, put
 
 ECHO = {
     type_: Statement("SELECT $1 AS value", type_)
@@ -75,7 +75,7 @@ def test_a_datetime_without_time_zone_is_refused() -> None:
 def lake(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A lake with gold/sentiment only."""
     folder = tmp_path_factory.mktemp("lake")
-    rows = gold(len(INJECTIONS) + 1, timedelta(minutes=1))
+    rows = gold_rows(len(INJECTIONS) + 1, timedelta(minutes=1))
     put(folder, GOLD_SENTIMENT, rows.assign(id=[*INJECTIONS, "other"]))
     return str(folder)
 
@@ -93,10 +93,10 @@ def test_a_condition_on_the_day_skips_the_files_of_other_days(tmp_path: Path, pa
     table = replace(GOLD_SENTIMENT, partition=partition)
     now = datetime.now(UTC)
     old = (now - timedelta(days=3)).date()
-    put(tmp_path, table, gold(10, timedelta(minutes=1)).assign(tweet_date=old))
+    put(tmp_path, table, gold_rows(10, timedelta(minutes=1)).assign(tweet_date=old))
     for file in (tmp_path / table.name).rglob("*.parquet"):
         file.unlink()
-    put(tmp_path, table, gold(10, timedelta(minutes=1)).assign(tweet_date=now.date()))
+    put(tmp_path, table, gold_rows(10, timedelta(minutes=1)).assign(tweet_date=now.date()))
     statement = Statement("SELECT max(id) AS id FROM tweets WHERE $1 IS NULL OR tweet_date >= $1", "DATE")
     query = LakeQuery.open(str(tmp_path), tweets=table)
     assert query is not None

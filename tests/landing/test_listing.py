@@ -1,4 +1,4 @@
-"""Listings of folders find each file that lands, wherever it comes from, and skip what has not changed."""
+"""Listings of folders find each file that lands, and do not read folders that have not changed."""
 
 import os
 import time
@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def scanned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Record the folders that are read."""
+    """Return a list to which each folder is added when it is read."""
     paths: list[str] = []
     scandir = os.scandir
 
@@ -43,7 +43,7 @@ def write(path: Path, modified_at: float | None = None) -> Path:
     return path
 
 
-def test_a_file_lands_when_it_is_moved_not_when_it_was_modified(folder: Path, tmp_path: Path) -> None:
+def test_a_file_lands_when_it_is_moved_into_the_landing(folder: Path, tmp_path: Path) -> None:
     old = write(tmp_path / "old.json", modified_at=1_500_000_000)
     began = time.time() - 1
     old.rename(folder / "old.json")
@@ -52,13 +52,13 @@ def test_a_file_lands_when_it_is_moved_not_when_it_was_modified(folder: Path, tm
     assert (file.uri, file.size, file.problem) == (f"file:{folder}/old.json", 2, "")
 
 
-def test_a_time_in_the_future_is_no_landing_time(folder: Path) -> None:
+def test_a_modification_time_in_the_future_is_not_the_landing_time(folder: Path) -> None:
     write(folder / "a.json", modified_at=4_000_000_000)
     (file,) = Folder(str(folder)).files(0.0)
     assert file.landed_at <= time.time()
 
 
-def test_files_of_a_folder_that_is_moved_in_have_landed_with_it(folder: Path, tmp_path: Path) -> None:
+def test_files_land_with_a_folder_that_is_moved_into_the_landing(folder: Path, tmp_path: Path) -> None:
     write(folder / "first.json")
     write(tmp_path / "archive/2019/a.json", modified_at=1_550_000_000)
     listing = Folder(str(folder))
@@ -101,15 +101,13 @@ def test_only_regular_files_are_listed_and_links_do_not_loop(folder: Path) -> No
     assert names(Folder(str(folder))) == ["a.json", "link.json"]
 
 
-def test_a_name_that_is_no_text_is_listed(folder: Path) -> None:
+def test_a_name_that_is_not_valid_utf8_is_listed(folder: Path) -> None:
     (Path(os.fsdecode(os.fsencode(folder) + b"/\xff.json"))).write_text("{}")
     (file,) = Folder(str(folder)).files(0.0)
     assert Path(file.uri.removeprefix("file:")).read_text() == "{}"
 
 
-def test_a_folder_without_permission_is_reported_and_read_once_it_has_one(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_without_permission_is_reported_and_later_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(folder / "closed/a.json")
     listing = Folder(str(folder))
     scandir = os.scandir
@@ -120,7 +118,7 @@ def test_a_folder_without_permission_is_reported_and_read_once_it_has_one(
         return scandir(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "scandir", refuse)  # root may read any folder
+        patch.setattr(os, "scandir", refuse)  # the tests may run as root, which may read any folder
         (file,) = listing.files(0.0)
     assert (file.uri, file.problem) == (f"file:{folder}/closed", "unreadable")
     time.sleep(0.05)

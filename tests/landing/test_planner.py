@@ -1,4 +1,4 @@
-"""Planned batches have each landed file once, whatever is killed in between."""
+"""Planned batches have each landed file once, also if the process is killed at any moment."""
 
 import json
 import random
@@ -38,7 +38,7 @@ class Landing:
 
 
 class Query:
-    """What Spark does: it plans a batch, writes the offset, processes the batch, and starts again after a kill."""
+    """Calls the planner like Spark: plans a batch, writes the offset, processes the batch, restarts after a kill."""
 
     def __init__(self, landing: Landing, folder: Path, reconciled_at: float | None = None) -> None:
         self.landing = landing
@@ -76,7 +76,7 @@ def test_batches_are_bounded_by_files_and_by_bytes(landing: Landing, query: Quer
         landing.land(str(number), size=size)
     assert query.run_batch(max_bytes=55) == ["0"]
     assert query.run_batch(max_bytes=55) == ["1"]
-    assert query.run_batch(max_bytes=55) == ["2"]  # alone, because it is larger than a batch
+    assert query.run_batch(max_bytes=55) == ["2"]  # a file over the limit is a batch of its own
     assert query.run_batch(max_files=2) == ["3", "4"]
     assert landing.listed == 1
     assert query.run_batch() == ["5"]
@@ -105,7 +105,7 @@ def test_a_changed_file_is_read_again_once_it_has_stopped_growing(landing: Landi
     assert query.run_batch() == []
 
 
-def test_a_backlog_is_listed_in_parts_and_memory_is_bounded(
+def test_a_backlog_is_listed_in_parts_of_bounded_size(
     landing: Landing, query: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(discovery, "_MAX_FOUND", 40)
@@ -120,7 +120,7 @@ def test_a_backlog_is_listed_in_parts_and_memory_is_bounded(
     assert len(list(query.planner._state.taken)) <= 50
 
 
-def test_the_log_keeps_what_a_restart_needs(landing: Landing, query: Query, tmp_path: Path) -> None:
+def test_the_log_keeps_the_entries_that_a_restart_needs(landing: Landing, query: Query, tmp_path: Path) -> None:
     for number in range(250):
         landing.land(str(number))
         assert query.run_batch() == [str(number)]
@@ -133,7 +133,7 @@ def test_the_log_keeps_what_a_restart_needs(landing: Landing, query: Query, tmp_
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_kills_lose_and_repeat_no_file(landing: Landing, tmp_path: Path, seed: int) -> None:
+def test_kills_neither_lose_nor_repeat_a_file(landing: Landing, tmp_path: Path, seed: int) -> None:
     """Kill the process 50 times before or after each write to the log, and before Spark has written the offset."""
     choice = random.Random(seed)
     query = Query(landing, tmp_path)
@@ -175,7 +175,7 @@ def test_missed_files_are_requested_daily_and_read_once(
     assert query.log.requested_reconciliation() is None  # not before all new files are read
     before = query.offset
     assert query.run_batch() == []
-    assert query.offset == before + 1  # a batch without files, in which Bronze answers
+    assert query.offset == before + 1  # a batch without files, in which Bronze answers the request
     request = query.log.requested_reconciliation()
     assert request is not None
     assert query.run_batch() == []

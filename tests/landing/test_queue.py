@@ -1,4 +1,4 @@
-"""S3's notifications lead to each file once; lost, repeated, late and foreign messages do no harm."""
+"""S3 event notifications return each file once; repeated, late and foreign messages do not change that."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -34,8 +34,8 @@ def send(url: str) -> Send:
     )
 
 
-def left(url: str) -> int:
-    """Return the number of messages that are in the queue, received or not."""
+def message_count(url: str) -> int:
+    """Return the number of messages in the queue, including received ones that are not deleted."""
     attributes = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     return int(attributes["ApproximateNumberOfMessages"]) + int(attributes["ApproximateNumberOfMessagesNotVisible"])
 
@@ -80,9 +80,9 @@ def test_messages_of_s3_eventbridge_and_sns_are_read(url: str, send: Send) -> No
     assert {(file.size, file.problem) for file in files} == {(5, "")}
     assert min(file.landed_at for file in files) == 1_795_860_000.0
     assert discovery.is_idle()
-    assert left(url) == 6
+    assert message_count(url) == 6
     discovery.acknowledge()
-    assert left(url) == 0
+    assert message_count(url) == 0
 
 
 def test_a_repeated_message_is_recognised_and_a_new_version_is_read(url: str, send: Send) -> None:
@@ -92,13 +92,13 @@ def test_a_repeated_message_is_recognised_and_a_new_version_is_read(url: str, se
     send(s3_event("landing/a.json", "t2", time="2026-11-28T10:00:00.600Z"))
     discovery = QueueDiscovery(url, "s3a://tweets/landing")
     assert [file.version for file in take_all(discovery, taken)] == ["t1", "t2"]
-    # A kill before the acknowledgement: the messages come again.
-    for message in discovery._receipts:
-        boto3.client("sqs").change_message_visibility(QueueUrl=url, ReceiptHandle=message, VisibilityTimeout=0)
-    again = QueueDiscovery(url, "s3a://tweets/landing")
-    assert [file.version for file in take_all(again, TakenFiles(0.0, list(taken)))] == []
-    again.acknowledge()
-    assert left(url) == 0
+    # After a kill before the acknowledgement, SQS delivers the messages again.
+    for receipt in discovery._receipts:
+        boto3.client("sqs").change_message_visibility(QueueUrl=url, ReceiptHandle=receipt, VisibilityTimeout=0)
+    restarted = QueueDiscovery(url, "s3a://tweets/landing")
+    assert [file.version for file in take_all(restarted, TakenFiles(0.0, list(taken)))] == []
+    restarted.acknowledge()
+    assert message_count(url) == 0
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_foreign_message_stays_in_the_queue(url: str, send: Send, message: Any
     discovery = QueueDiscovery(url, "s3a://tweets/landing")
     assert uris(take_all(discovery, TakenFiles())) == ["b.json"]
     discovery.acknowledge()
-    assert left(url) == 1
+    assert message_count(url) == 1
 
 
 def test_only_messages_of_taken_files_are_acknowledged(url: str, send: Send) -> None:
@@ -129,17 +129,17 @@ def test_only_messages_of_taken_files_are_acknowledged(url: str, send: Send) -> 
     file = discovery.next_file(taken, 10, None)
     assert file is not None
     taken.add(file)
-    assert discovery.next_file(taken, 9, None) is None  # too large for what is left of the batch
+    assert discovery.next_file(taken, 9, None) is None  # too large for the rest of the batch
     discovery.acknowledge()
-    assert left(url) == 4
+    assert message_count(url) == 4
 
 
-def test_once_reads_what_had_landed_before(url: str, send: Send) -> None:
+def test_messages_about_files_that_land_after_the_start_of_a_run_stay_in_the_queue(url: str, send: Send) -> None:
     send(s3_event("landing/a.json"))
     discovery = QueueDiscovery(url, "s3a://tweets/landing")
     assert take_all(discovery, TakenFiles(), until=1_795_850_000.0) == []
     discovery.acknowledge()
-    assert left(url) == 1
+    assert message_count(url) == 1
 
 
 def test_a_hidden_object_is_reported(url: str, send: Send) -> None:

@@ -13,7 +13,7 @@ from spark_apps.scoring.description import TOKENIZER_FILE
 
 
 def write_data(folder: Path, **splits: int) -> Path:
-    """Write tweets with obvious sentiment: so many for each split as `splits` names."""
+    """Write tweets with an obvious sentiment; `splits` has the number of tweets of each split."""
     random = Random(1)
     folder.mkdir(parents=True, exist_ok=True)
     for split, count in splits.items():
@@ -45,12 +45,7 @@ def write_base(folder: Path, labels: Sequence[str] | None = None, plain_vocabula
         names = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
         RobertaForSequenceClassification(RobertaConfig(**shape, **names)).save_pretrained(folder)
     if plain_vocabulary:
-        bytes_pairs = json.loads((BUNDLED / TOKENIZER_FILE).read_text(encoding="utf-8"))
-        special = {token["content"]: token["id"] for token in bytes_pairs["added_tokens"]}
-        vocabulary = bytes_pairs["model"]["vocab"] | special
-        (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
-        merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in bytes_pairs["model"]["merges"]]
-        (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
+        write_plain_vocabulary(folder)
     else:
         from transformers import PreTrainedTokenizerFast
 
@@ -58,3 +53,12 @@ def write_base(folder: Path, labels: Sequence[str] | None = None, plain_vocabula
             tokenizer_file=str(BUNDLED / TOKENIZER_FILE), pad_token="<pad>", unk_token="<unk>", mask_token="<mask>"
         ).save_pretrained(folder)
     return folder
+
+
+def write_plain_vocabulary(folder: Path) -> None:
+    """Write the bundled tokenizer as vocab.json and merges.txt."""
+    tokenizer = json.loads((BUNDLED / TOKENIZER_FILE).read_text(encoding="utf-8"))
+    vocabulary = tokenizer["model"]["vocab"] | {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
+    merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in tokenizer["model"]["merges"]]
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")

@@ -19,7 +19,7 @@ from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.scoring.description import Description
 from spark_apps.scoring.scorer import Scorer
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
-from tests.lakes import gold, put
+from tests.lakes import gold_rows, put
 from tests.model.folders import write_data
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -32,8 +32,8 @@ def evaluate(*arguments: str | Path, **env: str) -> Result:
 def figures(*arguments: str | Path, **env: str) -> dict[str, Any]:
     done = evaluate(*arguments, "--json", **env)
     assert done.exit_code == 0, done.output
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    metrics: dict[str, Any] = json.loads(done.stdout)
+    return metrics
 
 
 def refusal(*arguments: str | Path, **env: str) -> str:
@@ -49,7 +49,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A registry with the bundled model as version 1, in production."""
+    """Return the URI of a registry with the bundled model in production, as version 1."""
     uri = f"sqlite:///{tmp_path_factory.mktemp('registry') / 'registry.db'}"
     Registry(uri, 60).ensure_production(BUNDLED)
     return uri
@@ -67,20 +67,25 @@ def newest_run(registry: str, name: str) -> tuple[Any, Any]:
 
 def test_metrics_of_a_split(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "made" / "predictions.txt"
-    found = figures("--data", data, "--split", "val", "--predictions", file)
+    metrics = figures("--data", data, "--split", "val", "--predictions", file)
     texts = (data / "val_text.txt").read_text(encoding="utf-8").splitlines()
     truth = np.loadtxt(data / "val_labels.txt", int)
     probabilities = Scorer(BUNDLED, 1).score(texts)
     expected = Quality.of(truth, probabilities)
-    assert {name: found[name] for name in expected.scalars() if name in found} == pytest.approx(
-        {name: value for name, value in expected.scalars().items() if name in found}, abs=1e-4
+    assert {name: metrics[name] for name in expected.scalars() if name in metrics} == pytest.approx(
+        {name: value for name, value in expected.scalars().items() if name in metrics}, abs=1e-4
     )
-    assert found["confusion"] == expected.confusion and found["accuracy"] > 0.8
+    assert metrics["confusion"] == expected.confusion and metrics["accuracy"] > 0.8
     assert [int(line) for line in file.read_text().split("\n")[:-1]] == probabilities.argmax(axis=1).tolist()
-    assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p95"] <= found["latency_ms"]["p99"]
-    assert found["tweets_per_second"] > 1
-    assert found["data"] == {"name": data.name, "split": "val", "rows": 120, "sha256": data_version(data, "val").sha256}
-    assert found["model"]["sha256"] == Description.read(BUNDLED).sha256
+    assert 0 < metrics["latency_ms"]["p50"] <= metrics["latency_ms"]["p95"] <= metrics["latency_ms"]["p99"]
+    assert metrics["tweets_per_second"] > 1
+    assert metrics["data"] == {
+        "name": data.name,
+        "split": "val",
+        "rows": 120,
+        "sha256": data_version(data, "val").sha256,
+    }
+    assert metrics["model"]["sha256"] == Description.read(BUNDLED).sha256
 
 
 def test_the_table_of_metrics_fits_80_columns(data: Path) -> None:
@@ -93,9 +98,9 @@ def test_the_table_of_metrics_fits_80_columns(data: Path) -> None:
 
 def test_predictions_need_no_labels(data: Path, tmp_path: Path) -> None:
     (tmp_path / "test_text.txt").write_bytes((data / "test_text.txt").read_bytes())
-    found = figures("--data", tmp_path, "--split", "test", "--predictions", tmp_path / "found.txt")
-    assert found["tweets"] == 30 and "macro_recall" not in found and found["tweets_per_second"] > 1
-    assert re.fullmatch("([012]\n){30}", (tmp_path / "found.txt").read_text())
+    metrics = figures("--data", tmp_path, "--split", "test", "--predictions", tmp_path / "predictions.txt")
+    assert metrics["tweets"] == 30 and "macro_recall" not in metrics and metrics["tweets_per_second"] > 1
+    assert re.fullmatch("([012]\n){30}", (tmp_path / "predictions.txt").read_text())
     assert "test_labels.txt is missing" in refusal("--data", tmp_path, "--split", "test")
 
 
@@ -103,17 +108,17 @@ def test_an_evaluation_of_a_registry_version_is_recorded_in_a_run(data: Path, re
     import mlflow
 
     for model in ("models:/tweet-sentiment@production", "models:/tweet-sentiment/1"):
-        found = figures("--data", data, "--split", "test", "--model", model, "--registry", registry)
+        metrics = figures("--data", data, "--split", "test", "--model", model, "--registry", registry)
     assert mlflow.active_run() is None
     client, run = newest_run(registry, "evaluate")
     assert run.info.status == "FINISHED"
-    assert run.data.metrics["macro_recall"] == pytest.approx(found["macro_recall"])
-    assert run.data.metrics["recall_negative"] == pytest.approx(found["classes"]["negative"]["recall"])
-    assert run.data.metrics["latency_ms_p99"] == found["latency_ms"]["p99"]
+    assert run.data.metrics["macro_recall"] == pytest.approx(metrics["macro_recall"])
+    assert run.data.metrics["recall_negative"] == pytest.approx(metrics["classes"]["negative"]["recall"])
+    assert run.data.metrics["latency_ms_p99"] == metrics["latency_ms"]["p99"]
     assert run.data.params["model"] == "models:/tweet-sentiment/1"
     (used,) = run.inputs.dataset_inputs
-    assert used.dataset.name == f"{data.name}/test" and found["data"]["sha256"].startswith(used.dataset.digest)
-    assert json.loads(used.dataset.profile) == {"num_rows": 30, "sha256": found["data"]["sha256"]}
+    assert used.dataset.name == f"{data.name}/test" and metrics["data"]["sha256"].startswith(used.dataset.digest)
+    assert json.loads(used.dataset.profile) == {"num_rows": 30, "sha256": metrics["data"]["sha256"]}
     files = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert files == {"confusion_matrix.png", "reliability.png", "figures.json"}
     picture = Path(client.download_artifacts(run.info.run_id, "reliability.png"))
@@ -136,8 +141,8 @@ def test_a_failed_evaluation_is_recorded_as_failed(registry: str, tmp_path: Path
     ],
 )
 def test_a_missing_model_is_named(data: Path, registry: str, model: str, with_registry: bool, error: str) -> None:
-    named = ["--registry", registry] if with_registry else []
-    assert error in refusal("--data", data, "--split", "test", "--model", model, *named)
+    options = ["--registry", registry] if with_registry else []
+    assert error in refusal("--data", data, "--split", "test", "--model", model, *options)
 
 
 def test_data_and_lake_are_alternatives(data: Path, tmp_path: Path) -> None:
@@ -157,8 +162,8 @@ def test_an_unreachable_registry_is_reported_before_the_evaluation(data: Path) -
 
 @pytest.fixture
 def stream(tmp_path: Path) -> tuple[Path, pd.DataFrame]:
-    """A lake of 400 tweets scored by two versions; 300 of them came with a label. 20 more tweets wait for a score."""
-    frame = gold(420, timedelta(minutes=30))
+    """Return a lake with 400 tweets that two versions scored, and the 300 rows with a label; 20 more tweets wait."""
+    frame = gold_rows(420, timedelta(minutes=30))
     random = np.random.default_rng(3)
     weights = random.random((420, 3)) + 0.05
     frame[list(LABELS)] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -175,22 +180,22 @@ def stream(tmp_path: Path) -> tuple[Path, pd.DataFrame]:
 
 def test_metrics_of_the_stream(stream: tuple[Path, pd.DataFrame], registry: str) -> None:
     lake, labelled = stream
-    found = figures("--lake", lake, "--registry", registry)
-    assert (found["tweets"], found["waiting"]) == (300, 20)
-    assert found["tables"] == {"silver/tweets": 0, "gold/sentiment": 0}
-    assert list(found["versions"]) == ["9", "10"]
+    metrics = figures("--lake", lake, "--registry", registry)
+    assert (metrics["tweets"], metrics["waiting"]) == (300, 20)
+    assert metrics["tables"] == {"silver/tweets": 0, "gold/sentiment": 0}
+    assert list(metrics["versions"]) == ["9", "10"]
     rows = {"all": labelled} | dict(iter(labelled.groupby("model_version")))
     for version, part in rows.items():
         truth = part["truth"].map(LABELS.index).to_numpy()
         expected = Quality.of(truth, part[list(LABELS)].to_numpy())
-        shown = found if version == "all" else found["versions"][version]
+        shown = metrics if version == "all" else metrics["versions"][version]
         assert shown["confusion"] == expected.confusion
         assert shown["calibration_error"] == pytest.approx(expected.calibration_error, abs=1e-6)
         assert shown["macro_recall"] == pytest.approx(expected.macro_recall)
         assert shown["latency_seconds"]["p50"] == pytest.approx(4.5, abs=1)
     client, run = newest_run(registry, "evaluate stream")
     assert run.data.params["silver/tweets_version"] == "0" and run.data.params["lake"] == str(lake)
-    assert run.data.metrics["version_10/f1_pn"] == pytest.approx(found["versions"]["10"]["f1_pn"])
+    assert run.data.metrics["version_10/f1_pn"] == pytest.approx(metrics["versions"]["10"]["f1_pn"])
     assert {file.path for file in client.list_artifacts(run.info.run_id, "version_9")} == {
         "version_9/confusion_matrix.png",
         "version_9/reliability.png",
@@ -200,7 +205,7 @@ def test_metrics_of_the_stream(stream: tuple[Path, pd.DataFrame], registry: str)
 
 
 def test_a_stream_without_labels_is_an_error(tmp_path: Path) -> None:
-    frame = gold(10, timedelta(minutes=1))
+    frame = gold_rows(10, timedelta(minutes=1))
     put(tmp_path, SILVER_TWEETS, frame)
     assert f"{tmp_path}/gold/sentiment does not exist yet" in refusal("--lake", tmp_path)
     put(tmp_path, GOLD_SENTIMENT, frame)

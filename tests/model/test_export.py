@@ -1,6 +1,5 @@
 """Exports of small RoBERTas agree with torch; `make test-train` installs torch and runs these tests."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -22,6 +21,7 @@ from spark_apps.scoring.description import (
 )
 from spark_apps.scoring.scorer import Scorer
 from tests.benchmarks.checkpoints import torch_model
+from tests.model.folders import write_plain_vocabulary
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(900)]
 
@@ -32,7 +32,7 @@ def _tweets(count: int) -> list[str]:
 
 
 def _checkpoint(folder: Path, labels: Sequence[str], plain_vocabulary: bool = False, **changes: Any) -> Path:
-    """Write a RoBERTa with random weights in the layout of the hub; its probabilities hardly depend on the text."""
+    """Write a RoBERTa with random weights in the layout of the Hub. Its probabilities hardly depend on the text."""
     import torch
     from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForSequenceClassification, set_seed
 
@@ -50,32 +50,28 @@ def _checkpoint(folder: Path, labels: Sequence[str], plain_vocabulary: bool = Fa
             else:
                 weight.add_(0.1 * torch.randn_like(weight))
     network.save_pretrained(folder)
-    tokenizer = json.loads((BUNDLED / TOKENIZER_FILE).read_text(encoding="utf-8"))
-    if not plain_vocabulary:
+    if plain_vocabulary:
+        write_plain_vocabulary(folder)
+    else:
         special = {"pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>"}
         PreTrainedTokenizerFast(tokenizer_file=str(BUNDLED / TOKENIZER_FILE), **special).save_pretrained(folder)
-        return folder
-    vocabulary = tokenizer["model"]["vocab"] | {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
-    (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
-    merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in tokenizer["model"]["merges"]]
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
     return folder
 
 
-# Of roberta-base and of the twitter-roberta-base family.
-_TRUE_SIZE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
+# The size of roberta-base and of the twitter-roberta-base models.
+_BASE_SIZE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
 
 
 @pytest.mark.parametrize(
-    ("labels", "ours", "changes"),
+    ("labels", "project_labels", "changes"),
     [
-        (("negative", "neutral", "positive"), ("negative", "neutral", "positive"), _TRUE_SIZE),
+        (("negative", "neutral", "positive"), ("negative", "neutral", "positive"), _BASE_SIZE),
         (("LABEL_0", "LABEL_1", "LABEL_2"), ("negative", "neutral", "positive"), {}),
         (("POSITIVE", "Negative", "neutral"), ("positive", "negative", "neutral"), {}),
     ],
 )
 def test_labels_are_mapped_to_the_project_labels(
-    labels: tuple[str, ...], ours: tuple[str, ...], changes: dict[str, int], tmp_path: Path
+    labels: tuple[str, ...], project_labels: tuple[str, ...], changes: dict[str, int], tmp_path: Path
 ) -> None:
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -85,16 +81,16 @@ def test_labels_are_mapped_to_the_project_labels(
 
     model, sample = _checkpoint(tmp_path / "model", labels, not changes, **changes), _tweets(60)
     description = export(model, tmp_path / "out", "fp32", sample, {})
-    assert description.labels == ours
-    found = Scorer(tmp_path / "out", 1).score(sample)
+    assert description.labels == project_labels
+    scored = Scorer(tmp_path / "out", 1).score(sample)
     tokenizer = AutoTokenizer.from_pretrained(model)
     network = AutoModelForSequenceClassification.from_pretrained(model).eval()
     with torch.inference_mode():
         batch = tokenizer([normalise(text) for text in sample], padding=True, return_tensors="pt")
-        theirs = network(**batch).logits.softmax(dim=1).numpy()
-    np.testing.assert_allclose(found, theirs[:, [ours.index(label) for label in LABELS]], atol=1e-4)
-    # The means differ enough to reveal another order.
-    assert min(abs(np.diff(np.sort(found.mean(axis=0))))) > 0.01
+        expected = network(**batch).logits.softmax(dim=1).numpy()
+    np.testing.assert_allclose(scored, expected[:, [project_labels.index(label) for label in LABELS]], atol=1e-4)
+    # The mean probabilities of the labels differ enough to reveal a wrong order.
+    assert min(abs(np.diff(np.sort(scored.mean(axis=0))))) > 0.01
 
 
 def test_other_labels_networks_and_precisions_are_refused(tmp_path: Path) -> None:
@@ -120,9 +116,9 @@ def test_other_networks_are_exported_with_optimum(kind: str, tmp_path: Path) -> 
     sample = _tweets(60)
     model = _checkpoint(tmp_path / "model", LABELS, hidden_act="relu") if kind == "roberta" else _other(kind, tmp_path)
     export(model, tmp_path / "out", "fp32", sample, {})
-    wanted = load_classifier(model).probabilities(sample)
-    np.testing.assert_allclose(Scorer(tmp_path / "out", 1).score(sample), wanted, atol=1e-4)
-    assert np.ptp(wanted, axis=0).max() > 0.01  # the texts have different probabilities
+    expected = load_classifier(model).probabilities(sample)
+    np.testing.assert_allclose(Scorer(tmp_path / "out", 1).score(sample), expected, atol=1e-4)
+    assert np.ptp(expected, axis=0).max() > 0.01  # the texts have different probabilities
     full = (tmp_path / "out" / MODEL_FILE).stat().st_size
     export(model, tmp_path / "out", "fp16", sample, {})
     assert (tmp_path / "out" / MODEL_FILE).stat().st_size < 0.7 * full
@@ -171,7 +167,7 @@ def test_an_int8_export_has_a_check_set_and_a_fallback_file(tmp_path: Path) -> N
     for file in (MODEL_FILE, FALLBACK_FILE):
         assert (out / file).stat().st_size < (out / EMBEDDINGS_FILE).stat().st_size
     scorer = Scorer(out, 1)
-    if scorer.precision == "int8":  # not on every processor
+    if scorer.precision == "int8":  # not on every CPU
         one = scorer.score(sample[:1])
         np.testing.assert_allclose(scorer.score(sample)[:1], one, atol=1e-4)
     export(model, out, "fp16", sample, {})
@@ -179,7 +175,7 @@ def test_an_int8_export_has_a_check_set_and_a_fallback_file(tmp_path: Path) -> N
 
 
 def test_an_int8_export_that_loses_labels_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The model prefers no label, and int8 has 3 levels instead of 255."""
+    """The probabilities of the model are nearly equal, and int8 has 3 levels instead of 255."""
     from spark_apps.model.onnx_export import quantise
     from spark_apps.model.onnx_export.classifier import load_classifier
     from spark_apps.model.onnx_export.export import export
@@ -187,8 +183,8 @@ def test_an_int8_export_that_loses_labels_is_refused(tmp_path: Path, monkeypatch
     model = _checkpoint(tmp_path / "model", LABELS)
     loaded = load_classifier(model)
     with np.errstate(divide="ignore"):
-        lean = np.log(loaded.probabilities(_tweets(400))).mean(axis=0)
-    loaded.network.classifier.out_proj.bias.data -= loaded.network.classifier.out_proj.bias.new_tensor(lean)
+        preference = np.log(loaded.probabilities(_tweets(400))).mean(axis=0)
+    loaded.network.classifier.out_proj.bias.data -= loaded.network.classifier.out_proj.bias.new_tensor(preference)
     loaded.network.save_pretrained(model)
     monkeypatch.setattr(quantise, "_LARGEST", 1)
     with pytest.raises(ModelError, match=r"the int8 export gives torch's label to \d\d\.\d\d% of 350 texts"):
@@ -221,5 +217,5 @@ def test_the_export_agrees_with_optimum(tmp_path: Path) -> None:
     tokens = AutoTokenizer.from_pretrained(folder)(
         [normalise(text) for text in tweets], padding=True, return_tensors="pt"
     )
-    wanted = traced(**tokens).logits.softmax(dim=1).numpy()
-    np.testing.assert_allclose(Scorer(tmp_path / "ours", 1).score(tweets), wanted, atol=1e-5)
+    expected = traced(**tokens).logits.softmax(dim=1).numpy()
+    np.testing.assert_allclose(Scorer(tmp_path / "ours", 1).score(tweets), expected, atol=1e-5)

@@ -1,4 +1,4 @@
-"""The registry on SQLite and on an MLflow server, which the last test kills."""
+"""The registry on SQLite, and on an MLflow server that the last test kills."""
 
 import json
 import logging
@@ -32,7 +32,7 @@ def sqlite(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry with the bundled model as version 1, in production."""
+    """Return the folder of a registry with the bundled model in production, as version 1."""
     home = tmp_path_factory.mktemp("registry")
     assert Registry(sqlite(home), 60).ensure_production(BUNDLED) == "1"
     return home
@@ -70,8 +70,8 @@ def test_mlflow_loads_the_registered_version_without_torch(filled: Path) -> None
         "import mlflow, pandas, sys\n"
         f"mlflow.set_registry_uri({sqlite(filled)!r}); mlflow.set_tracking_uri({sqlite(filled)!r})\n"
         f"model = mlflow.pyfunc.load_model('models:/{MODEL_NAME}@production')\n"
-        "found = model.predict(pandas.DataFrame({'text': ['I love this', 'I hate this']}))\n"
-        "print(list(found['label']), 'torch' in sys.modules, 'transformers' in sys.modules)"
+        "predicted = model.predict(pandas.DataFrame({'text': ['I love this', 'I hate this']}))\n"
+        "print(list(predicted['label']), 'torch' in sys.modules, 'transformers' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['positive', 'negative'] False False"
@@ -105,13 +105,13 @@ def test_without_a_registry_the_bundled_model_scores() -> None:
 
 @pytest.fixture(scope="module")
 def server(filled: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """An MLflow server over the filled registry, in a process group of its own."""
+    """Yield the URL and the process of an MLflow server for the filled registry, in a process group of its own."""
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", sqlite(filled), "--artifacts-destination", str(filled / "artifacts")]
     process = subprocess.Popen(
         command,
-        # The job runners are six processes that these tests do not need.
+        # Do not start the job runners: six processes that these tests do not need.
         env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         start_new_session=True,
         stdout=subprocess.DEVNULL,
@@ -177,7 +177,7 @@ def test_scoring_continues_after_the_server_is_killed(
     assert time.monotonic() - began < 20
     assert f"still scoring with model version {model.version}" in caplog.text
 
-    # Without a version from before, there is no model; one message says so for both calls.
+    # Without an earlier version, Gold waits; two calls log one message.
     caplog.clear()
     models = ProductionModel(Registry(url, 1), tmp_path / "other")
     assert [models.current(), models.current()] == [None, None]

@@ -29,7 +29,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A registry with the bundled model as version 1, in production."""
+    """Return the URI of a registry with the bundled model in production, as version 1."""
     uri = f"sqlite:///{tmp_path_factory.mktemp('registry') / 'registry.db'}"
     assert Registry(uri, 60).ensure_production(BUNDLED) == "1"
     return uri
@@ -56,9 +56,9 @@ def test_a_release_goes_to_production_and_is_rolled_back(data: Path, tmp_path: P
     registry = f"sqlite:///{tmp_path / 'registry.db'}"
     first = model("release", registry, "--data", data, "--why", "the first", "--by", "ann", "--json")
     assert first.exit_code == 0, first.output
-    found = json.loads(first.stdout)
-    assert (found["version"], found["before"], found["production"], found["refused"]) == ("1", None, "1", [])
-    assert [gate["name"] for gate in found["gates"]] == [
+    report = json.loads(first.stdout)
+    assert (report["version"], report["before"], report["production"], report["refused"]) == ("1", None, "1", [])
+    assert [gate["name"] for gate in report["gates"]] == [
         "smoke", "macro recall", "class recall", "agreement", "latency", "comparison", "quality",
     ]  # fmt: skip
     second = model("release", registry, "--data", data, "--why", "the same again", "--by", "bob")
@@ -66,8 +66,8 @@ def test_a_release_goes_to_production_and_is_rolled_back(data: Path, tmp_path: P
 
     back = model("rollback", registry, "--why", "too many negatives", "--by", "cem", "--json")
     assert json.loads(back.stdout) == {"before": "2", "production": "1"}
-    nothing = model("rollback", registry)
-    assert nothing.exit_code == 2 and "no version before 1 has been in production" in nothing.output
+    refused = model("rollback", registry)
+    assert refused.exit_code == 2 and "no version before 1 has been in production" in refused.output
 
     listed = model("list", registry).stdout
     for words in ("nothing → 1", "the first", "1 → 2", "bob", "2 → 1", "withdrawn by cem: too many negatives"):
@@ -78,9 +78,9 @@ def test_a_release_goes_to_production_and_is_rolled_back(data: Path, tmp_path: P
         ("2", "1", "cem"),
     ]
     assert model("rollback", registry, "--to", "2").exit_code == 0 and Registry(registry, 60).production() == "2"
-    told = model("describe", registry, "production").stdout
+    described = model("describe", registry, "production").stdout
     for words in ("production, staging", "ibm-granite/granite-embedding-30m-english", "agreement_with_torch", "int8"):
-        assert words in told, told
+        assert words in described, described
     unknown = model("describe", registry, "7")
     assert unknown.exit_code == 2 and "no version '7'" in unknown.output and "it has 2, 1" in unknown.output
 
@@ -113,13 +113,13 @@ def test_each_gate_refuses_a_release_by_name(
     folder = candidate(tmp_path / "model")
     done = model("release", registry, "--model", folder, "--data", data, "--json", **env)
     assert done.exit_code == 3, done.output
-    found = json.loads(done.stdout)
-    assert found["refused"] == [gate] and found["production"] == "1"
+    report = json.loads(done.stdout)
+    assert report["refused"] == [gate] and report["production"] == "1"
     assert f"refused by the gate {gate}" in done.stderr and "version 1 stays in production" in done.stderr
-    version = Registry(registry, 60).version(found["version"])
+    version = Registry(registry, 60).version(report["version"])
     assert list(json.loads(version.tags["refused"])["gates"]) == [gate]
     assert version.aliases == ["staging"] and PASSED not in version.tags
-    assert model("rollback", registry, "--to", found["version"]).exit_code == 2
+    assert model("rollback", registry, "--to", report["version"]).exit_code == 2
 
 
 def test_a_model_that_fails_on_obvious_tweets_is_refused(registry: str, data: Path, tmp_path: Path) -> None:
@@ -151,9 +151,9 @@ def test_an_open_finding_of_the_stream_stops_a_release(data: Path, tmp_path: Pat
     acknowledge(registry, ["label drift in es"], "ann", "looked at it")
     refused = model("release", uri, "--data", data, "--json")
     assert refused.exit_code == 3, refused.output
-    found = json.loads(refused.stdout)
-    assert (found["refused"], found["production"]) == (["quality"], "1")
-    (gate,) = (gate for gate in found["gates"] if gate["name"] == "quality")
+    report = json.loads(refused.stdout)
+    assert (report["refused"], report["production"]) == (["quality"], "1")
+    (gate,) = (gate for gate in report["gates"] if gate["name"] == "quality")
     assert gate["figure"] == 1 and "label drift in en, since" in gate["says"] and "drift in es" not in gate["says"]
     assert "tweet-sentiment quality acknowledge" in refused.stderr
     assert "refused: quality 1, limit 0" in model("list", uri).stdout

@@ -41,26 +41,16 @@ def refusal(*arguments: str | Path, **env: str) -> str:
 
 def test_train_export_and_evaluate(data: Path, base: Path, tmp_path: Path) -> None:
     trained = tmp_path / "trained"
-    arguments: list[str | Path] = [
-        "--data",
-        data,
-        "--base",
-        base,
-        "--out",
-        trained,
-        "--epochs",
-        "6",
-        "--learning-rate",
-        "2e-3",
-    ]
+    files: list[str | Path] = ["--data", data, "--base", base, "--out", trained]
+    arguments = [*files, "--epochs", "6", "--learning-rate", "2e-3"]
     done = train(*arguments, "--json")
     assert done.exit_code == 0, done.output
-    found = json.loads(done.stdout)
-    assert found["macro_recall"] > 0.9 and found["steps"] == 300
+    trained_figures = json.loads(done.stdout)
+    assert trained_figures["macro_recall"] > 0.9 and trained_figures["steps"] == 300
     assert "are not logged" in done.stderr and "an encoder with a new head" in done.stderr
     # A repetition with the same settings does nothing.
     again = train(*arguments, "--json")
-    assert json.loads(again.stdout) == found and "nothing to do" in again.stderr
+    assert json.loads(again.stdout) == trained_figures and "nothing to do" in again.stderr
 
     for precision in ("fp32", "fp16"):
         out = tmp_path / precision
@@ -75,7 +65,9 @@ def test_train_export_and_evaluate(data: Path, base: Path, tmp_path: Path) -> No
         app, ["model", "evaluate", "--model", str(tmp_path / "fp16"), "--data", str(data), "--split", "val", "--json"]
     )
     figures = json.loads(shown.stdout)
-    assert figures["macro_recall"] == pytest.approx(found["macro_recall"], abs=0.01) and figures["tweets"] == 200
+    assert (
+        figures["macro_recall"] == pytest.approx(trained_figures["macro_recall"], abs=0.01) and figures["tweets"] == 200
+    )
     scored = Scorer(tmp_path / "fp16", 1).score(["I love the flight at @northwindair, best start of the day"])
     assert LABELS[scored[0].argmax()] == "positive"
 
@@ -92,29 +84,19 @@ def test_a_killed_training_resumes_to_identical_weights(data: Path, base: Path, 
     from safetensors.torch import load_file
 
     registry = f"sqlite:///{tmp_path / 'registry.db'}"
-    settings: list[str | Path] = [
-        "model",
-        "train",
-        "--data",
-        data,
-        "--base",
-        base,
-        "--epochs",
-        "2",
-        "--learning-rate",
-        "2e-3",
-    ]
+    files: list[str | Path] = ["--data", data, "--base", base]
+    settings = ["model", "train", *files, "--epochs", "2", "--learning-rate", "2e-3"]
     whole = process.run(*settings, "--out", tmp_path / "whole", "--json")
     assert whole.returncode == 0, whole.stderr
 
     killed: list[str | Path] = [*settings, "--out", tmp_path / "killed", "--registry", registry, "--json"]
     running = process.Running(tmp_path / "log", *killed)
-    # In the second epoch of 50 steps, at a checkpoint or shortly after it.
+    # Kill the training in its second epoch of 50 steps, at a checkpoint or shortly after it.
     average = tmp_path / "killed" / "checkpoints" / "checkpoint-64" / "average.pt"
     until(average.exists, 200, "a checkpoint in the second epoch", every=0.02)
     running.kill()
     assert not (tmp_path / "killed" / "model.safetensors").exists()
-    # A training does not resume from an incomplete checkpoint.
+    # The training must not resume from this incomplete checkpoint.
     (tmp_path / "killed" / "checkpoints" / "checkpoint-99").mkdir()
     resumed = process.run(*killed)
     assert resumed.returncode == 0, resumed.stderr
@@ -140,7 +122,7 @@ def _check_run(client: Any, run: Any, data: Path, figures: dict[str, Any]) -> No
     for curve in ("loss", "learning_rate", "validation_macro_recall"):
         steps = {point.step for point in client.get_metric_history(run.info.run_id, curve)}
         assert {25, 50, 75, 100} <= steps
-    used = {found.dataset.name: found.dataset for found in run.inputs.dataset_inputs}
+    used = {entry.dataset.name: entry.dataset for entry in run.inputs.dataset_inputs}
     assert json.loads(used[f"{data.name}/train"].profile) == {
         "num_rows": 1600,
         "sha256": data_version(data, "train").sha256,

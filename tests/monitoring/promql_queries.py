@@ -1,4 +1,4 @@
-"""The PromQL queries of the chart's alerts and dashboards, read from the golden rendering: helm is not needed."""
+"""The PromQL queries of the chart's alerts and dashboards, from the golden rendering, so that helm is not needed."""
 
 import json
 from collections.abc import Iterator

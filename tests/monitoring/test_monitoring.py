@@ -1,4 +1,4 @@
-"""The HTTP answers and the log lines of a driver, for given batches."""
+"""The HTTP responses and the log lines of a driver after given batches."""
 
 import json
 import socket
@@ -99,7 +99,7 @@ def test_a_batch_updates_the_metrics(progress: Progress, port: int) -> None:
     assert metric(port, "model_info", stream="gold", version="4") == 1
 
 
-def test_the_metrics_have_only_the_model_version_that_scored_last(progress: Progress, port: int) -> None:
+def test_model_info_has_only_the_last_model_version(progress: Progress, port: int) -> None:
     for version in ("4", "5"):
         progress.on_batch(report("gold", cached=0, model_version=version))
     assert metric(port, "model_info", stream="gold", version="4") is None

@@ -1,4 +1,4 @@
-"""A real scrape of running streams: its values for known tweets, and the metrics that alerts and dashboards query."""
+"""A scrape of running streams: the values for known tweets, and the metrics that alerts and dashboards query."""
 
 import json
 import re
@@ -41,7 +41,7 @@ class Scrape:
     def of(cls, port: int) -> "Scrape":
         text = ""
         for path in ("/metrics", "/metrics/executors"):
-            # The driver answers late, and has executor metrics only once Spark has started.
+            # The driver does not answer at once, and has executor metrics only after Spark has started.
             with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:
                 text += response.read().decode()
         samples: dict[str, dict[Labels, float]] = {}
@@ -59,7 +59,7 @@ class Scrape:
 
 @dataclass(frozen=True)
 class Run:
-    """Running streams that have processed `expected`: output and scrape at that time, and a scrape 12 s later."""
+    """Streams that have processed `expected`: their output and a scrape at that time, and a scrape 12 s later."""
 
     home: Path
     expected: Expected
@@ -135,11 +135,11 @@ def test_each_batch_is_logged_as_one_json_object(run: Run) -> None:
     assert sum(map(Counter, reasons), Counter()) == run.expected.quarantine
 
 
-# The kubelet exports the metrics of the volume.
-OF_DRIVERS = [query for query in queries() if query.source != "TweetsVolumeFull"]
+# The metrics of TweetsVolumeFull come from the kubelet.
+DRIVER_QUERIES = [query for query in queries() if query.source != "TweetsVolumeFull"]
 
 
-@pytest.mark.parametrize("query", OF_DRIVERS, ids=str)
+@pytest.mark.parametrize("query", DRIVER_QUERIES, ids=str)
 def test_the_metrics_and_labels_of_a_query_are_scraped(run: Run, query: Query) -> None:
     scraped = dict[str, set[str]]()
     for name, labels in query.selectors().items():

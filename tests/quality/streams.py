@@ -1,6 +1,7 @@
-"""Lakes and registries for tests of the quality checks: rows as the streams write them, versions without files."""
+"""Lakes and registries for the quality tests: rows like those of the streams, and model versions without artifacts."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,14 @@ NEGATIVE = (0.9, 0.05, 0.05)
 
 
 class Lake:
-    """A lake with the tables and the counts in the commits that the quality checks read."""
+    """A lake with the tables, and the counts in their commits, that the quality checks read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._totals = {"documents": 0, "rows": 0}
         self._seed = 0
 
-    def flow(
+    def add_tweets(
         self,
         tweets: int = 600,
         lang: str = "en",
@@ -39,9 +40,9 @@ class Lake:
         scored: bool = True,
         rejected: int = 0,
     ) -> None:
-        """Write tweets of one language to all layers; Gold scored them `ago`."""
+        """Write tweets of one language to the tables of all layers; they were scored `ago` before now."""
         self._seed += 1
-        rows = lakes.gold(tweets, timedelta(minutes=1), self._seed)
+        rows = lakes.gold_rows(tweets, timedelta(minutes=1), self._seed)
         labels = np.random.default_rng(self._seed).choice(3, tweets, p=list(shares))
         at = datetime.now(UTC) - ago
         rows = rows.assign(lang=lang, label=lakes.LABELS[labels], model_version=version, full_text=text, scored_at=at)
@@ -66,7 +67,7 @@ class Lake:
         change_last_commit(Path(table), change)
 
     def age(self, table: str, by: timedelta) -> None:
-        """Make the last commit of a table older `by` so much."""
+        """Move the last commit of a table into the past `by` a time span."""
 
         def change(info: dict[str, Any]) -> None:
             info["timestamp"] -= int(by.total_seconds() * 1000)
@@ -74,7 +75,8 @@ class Lake:
         change_last_commit(self.path / table, change)
 
 
-def change_last_commit(table: Path, change: Any) -> None:
+def change_last_commit(table: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Apply `change` to the `commitInfo` of the last commit of a table."""
     file = max((table / "_delta_log").glob("*.json"))
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     for line in lines:
@@ -84,7 +86,7 @@ def change_last_commit(table: Path, change: Any) -> None:
 
 
 def release(uri: str, ago: timedelta = timedelta(hours=2)) -> str:
-    """Put a new version without files in production, with a release time `ago`."""
+    """Put a new version without artifacts in production, as if it were released `ago` before now."""
     registry, at = Registry(uri, 60), datetime.now(UTC) - ago
 
     def create(client: Any) -> str:
@@ -96,19 +98,20 @@ def release(uri: str, ago: timedelta = timedelta(hours=2)) -> str:
         return registry.promote(registry._requests.run(create), "ann", "")
 
 
-def quality(command: str, *arguments: str | Path, **env: str) -> Result:
+def run_quality(command: str, *arguments: str | Path, **env: str) -> Result:
+    """Run `tweet-sentiment quality <command>` in this process."""
     words = ["quality", command, *map(str, arguments)]
     return CliRunner().invoke(app, words, env={"TWEETS_REGISTRY_TIMEOUT": "60", "COLUMNS": "200", **env})
 
 
 def check(lake: Lake, registry: str | None = None, **env: str) -> tuple[int, dict[str, Any]]:
-    """Check the lake; return the exit code and the result."""
-    named = ("--registry", registry) if registry else ()
-    done = quality("check", "--lake", lake.path, *named, "--json", **env)
+    """Run `quality check`; return the exit code and the result."""
+    options = ("--registry", registry) if registry else ()
+    done = run_quality("check", "--lake", lake.path, *options, "--json", **env)
     assert done.exit_code in (0, 3), done.output
     return done.exit_code, json.loads(done.stdout)
 
 
-def over(result: dict[str, Any]) -> set[str]:
+def exceeded(result: dict[str, Any]) -> set[str]:
     """Return the names of the checks that exceed their limits."""
     return {check["name"] for check in result["checks"] if not check["passed"]}

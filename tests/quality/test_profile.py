@@ -14,7 +14,7 @@ def test_equal_shares_have_a_psi_of_zero(counts: list[int], times: int) -> None:
 
 
 @given(COUNTS, COUNTS)
-def test_psi_is_symmetric_not_negative_and_finite_with_empty_bins(first: list[int], second: list[int]) -> None:
+def test_psi_is_symmetric_not_negative_and_finite(first: list[int], second: list[int]) -> None:
     value = psi(first, second)
     assert 0 <= value < 100
     assert abs(value - psi(second, first)) < 1e-9
@@ -31,10 +31,10 @@ def test_a_profile_can_be_read_back_from_a_tag() -> None:
     profile = Profile(1_000_000, {name: [100_000] * len(of) for name, of in FIGURES.items()})
     assert Profile.from_text(str(profile)) == profile
     assert len(str(profile)) < 400
-    # Another version counts lengths in other bins: this feature is not comparable.
+    # If another version of the program counts lengths in other bins, lengths are not comparable.
     assert set(Profile.from_text('{"tweets": 3, "counts": {"label": [1, 1, 1], "length": [3]}}').counts) == {"label"}
 
 
 def test_the_bin_that_moved_most_is_named() -> None:
-    ours, theirs = (Profile(100, {"label": counts}) for counts in ([60, 20, 20], [30, 40, 30]))
-    assert largest_change("label", ours, theirs) == ("negative", 0.6, 0.3)
+    now, before = (Profile(100, {"label": counts}) for counts in ([60, 20, 20], [30, 40, 30]))
+    assert largest_change("label", now, before) == ("negative", 0.6, 0.3)

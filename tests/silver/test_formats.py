@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from spark_apps.silver.records import Rejected, Tweet, read_records
+from spark_apps.silver.records import Rejected, Tweet
+from tests.silver.reading import read, read_tweet, read_tweets, reasons
 
-READ_AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
 ID = "1596900000000000007"
 ISO = "2022-11-27T16:00:05+00:00"
 TIME = datetime(2022, 11, 27, 16, 0, 5, tzinfo=UTC)
@@ -59,29 +59,15 @@ CONNECT = {
 FORMATS = {"v1.1": V1, "graphql": GRAPHQL, "scraper": SCRAPER, "camel": CAMEL, "connect": CONNECT}
 
 
-def records(value: object) -> list[Tweet | Rejected]:
-    return list(read_records(value if isinstance(value, str) else json.dumps(value), READ_AT))
-
-
-def tweets(value: object) -> list[Tweet]:
-    found = records(value)
-    assert not [record for record in found if isinstance(record, Rejected)]
-    return [record for record in found if isinstance(record, Tweet)]
-
-
-def reasons(value: object) -> list[str]:
-    return [record.reason if isinstance(record, Rejected) else "tweet" for record in records(value)]
-
-
 @pytest.mark.parametrize("name", FORMATS)
 def test_all_formats_give_the_same_tweet(name: str) -> None:
-    (found,) = tweets(FORMATS[name])
-    assert (found.id, found.user_id, found.full_text, found.lang) == (ID, "42", "hi @Bo", "en")
-    assert (found.timestamp, found.mentions, found.format) == (TIME, ["bo"], name)
+    tweet = read_tweet(FORMATS[name])
+    assert (tweet.id, tweet.user_id, tweet.full_text, tweet.lang) == (ID, "42", "hi @Bo", "en")
+    assert (tweet.timestamp, tweet.mentions, tweet.format) == (TIME, ["bo"], name)
 
 
 @pytest.mark.parametrize(
-    ("field", "path"),
+    ("format_", "path"),
     [
         ("graphql", ("legacy", "retweeted_status_result", "result")),
         ("scraper", ("retweetedTweet",)),
@@ -89,15 +75,15 @@ def test_all_formats_give_the_same_tweet(name: str) -> None:
         ("connect", ("RetweetedStatus",)),
     ],
 )
-def test_a_retweet_has_the_whole_text_of_the_original(field: str, path: tuple[str, ...]) -> None:
-    original = json.loads(json.dumps(FORMATS[field]).replace("hi @Bo", "the whole text").replace(ID, "5"))
-    retweet = json.loads(json.dumps(FORMATS[field]).replace("hi @Bo", "RT @bo: the wh…"))
+def test_a_retweet_has_the_text_of_the_original(format_: str, path: tuple[str, ...]) -> None:
+    original = json.loads(json.dumps(FORMATS[format_]).replace("hi @Bo", "the whole text").replace(ID, "5"))
+    retweet = json.loads(json.dumps(FORMATS[format_]).replace("hi @Bo", "RT @bo: the wh…"))
     target = retweet
     for name in path[:-1]:
         target = target.setdefault(name, {})
     target[path[-1]] = original
-    (found,) = tweets(retweet)
-    assert (found.id, found.full_text) == (ID, "the whole text")
+    tweet = read_tweet(retweet)
+    assert (tweet.id, tweet.full_text) == (ID, "the whole text")
 
 
 def _encoded(value: object) -> str:
@@ -127,11 +113,30 @@ def _encoded(value: object) -> str:
     ],
 )
 def test_a_tweet_is_found_in_any_envelope(envelope: object) -> None:
-    (found,) = tweets(envelope)
-    assert (found.id, found.full_text, found.timestamp) == (ID, "hi @Bo", TIME)
+    tweet = read_tweet(envelope)
+    assert (tweet.id, tweet.full_text, tweet.timestamp) == (ID, "hi @Bo", TIME)
 
 
-def test_tables_of_pandas_are_read() -> None:
+@pytest.mark.parametrize(
+    "document",
+    [{"data": {"request": "7"}, "tweet": V1}, {"users": [{"id": 1, "screen_name": "ann"}], "next": 0, "tweets": [V1]}],
+)
+def test_a_tweet_beside_the_records_of_an_envelope_is_found(document: object) -> None:
+    assert reasons(document)[1:] == ["tweet"]
+
+
+def test_an_encoded_tweet_is_read_like_a_plain_one() -> None:
+    text = json.dumps(V1 | {"full_text": "a#b", "n": 0}).replace("#", "\t").replace('"n": 0', f'"n": {"9" * 5000}')
+    assert (
+        reasons(text) == reasons({"x": text}) == reasons({"x": base64.b64encode(text.encode()).decode()}) == ["tweet"]
+    )
+
+
+def test_an_event_of_another_type_does_not_affect_other_records() -> None:
+    assert reasons([{"event_type": {"id": 1}}, V1]) == ["not_a_tweet", "tweet"]
+
+
+def test_tables_written_by_pandas_are_read() -> None:
     rows = [
         {"id": ID, "text": "one", "created_at": ISO, "user": "42"},
         {"id": "8", "text": "two", "created_at": ISO, "user": "42"},
@@ -140,7 +145,7 @@ def test_tables_of_pandas_are_read() -> None:
     split = {"columns": list(rows[0]), "index": [0, 1], "data": [list(row.values()) for row in rows]}
     by_row = {str(n): row for n, row in enumerate(rows)}
     for table in (by_column, split, by_row):
-        assert [(found.id, found.full_text) for found in tweets(table)] == [(ID, "one"), ("8", "two")]
+        assert [(tweet.id, tweet.full_text) for tweet in read_tweets(table)] == [(ID, "one"), ("8", "two")]
 
 
 def test_data_sets_are_read() -> None:
@@ -152,7 +157,7 @@ def test_data_sets_are_read() -> None:
         "tweet_created": "2022-11-27 08:00:05 -0800",
     }
     course = {"target": 4, "ids": int(ID), "date": "Sun Nov 27 08:00:05 PST 2022", "user": "ann", "text": "late"}
-    assert [(found.id, found.timestamp, found.user_id, found.truth) for found in tweets([airline, course])] == [
+    assert [(tweet.id, tweet.timestamp, tweet.user_id, tweet.truth) for tweet in read_tweets([airline, course])] == [
         (ID, TIME, "ann", "negative"),
         (ID, TIME, "ann", "positive"),
     ]
@@ -160,16 +165,16 @@ def test_data_sets_are_read() -> None:
         {"tweet_id": ID, "tweet": "late", "created_at": ISO, "username": "ann"},
         {"Tweet Id": ID, "Text": "late", "Datetime": ISO, "Username": "ann"},
     ]
-    assert {(found.id, found.full_text, found.user_id) for found in tweets(named)} == {(ID, "late", "ann")}
+    assert {(tweet.id, tweet.full_text, tweet.user_id) for tweet in read_tweets(named)} == {(ID, "late", "ann")}
 
 
-def test_the_id_as_text_comes_before_a_rounded_number() -> None:
-    for format_ in (
+def test_a_string_id_comes_before_a_rounded_number() -> None:
+    for sample in (
         V1,
         {"id": 1, "text": "x", "timestamp": ISO},
         {"id": 1, "text": "x", "author_id": "4", "created_at": ISO},
     ):
-        assert tweets(format_ | {"id": 1596900000000000000, "id_str": ID})[0].id == ID
+        assert read_tweet(sample | {"id": 1596900000000000000, "id_str": ID}).id == ID
 
 
 def test_a_long_activity_has_the_mentions_of_its_whole_text() -> None:
@@ -178,11 +183,11 @@ def test_a_long_activity_has_the_mentions_of_its_whole_text() -> None:
         "twitter_entities": {"user_mentions": []},
         "long_object": {"body": "long @Bo", "twitter_entities": {"user_mentions": [{"screen_name": "Bo"}]}},
     }  # fmt: skip
-    (found,) = tweets(activity)
-    assert (found.full_text, found.mentions) == ("long @Bo", ["bo"])
+    tweet = read_tweet(activity)
+    assert (tweet.full_text, tweet.mentions) == ("long @Bo", ["bo"])
 
 
-def test_posts_of_other_networks_are_no_tweets() -> None:
+def test_posts_of_other_networks_are_rejected() -> None:
     mastodon = {
         "id": "1",
         "created_at": ISO,
@@ -195,14 +200,14 @@ def test_posts_of_other_networks_are_no_tweets() -> None:
     assert reasons([mastodon, bluesky]) == ["other_network", "not_a_tweet"]
 
 
-def test_values_without_objects_are_one_reject() -> None:
+def test_consecutive_values_without_objects_are_one_reject() -> None:
     assert reasons([1, "two", None]) == ["not_a_tweet"]
     assert reasons("1 2 3 4") == ["not_a_tweet"]
     assert reasons('"a"\n' * 500_000) == ["not_a_tweet"]
 
 
 def test_the_rejects_of_a_document_are_bounded() -> None:
-    found = records([{"a": n} for n in range(5_000)] + [V1])
-    assert len(found) == 1_002
-    assert isinstance(found[-2], Tweet) and isinstance(found[-1], Rejected)
-    assert found[-1].reason == "more_rejects" and "4,000 more" in str(found[-1].detail)
+    records = read([{"a": n} for n in range(5_000)] + [V1])
+    *_, tweet, more = records
+    assert len(records) == 1_002 and isinstance(tweet, Tweet)
+    assert isinstance(more, Rejected) and more.reason == "more_rejects" and "4,000 more" in str(more.detail)

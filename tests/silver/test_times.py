@@ -1,4 +1,4 @@
-"""Time formats of tweets, and values that are not times."""
+"""Parse the time formats of tweets, and refuse values that are not times."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -34,7 +34,7 @@ MOMENT = datetime(2009, 4, 7, 5, 19, 45, tzinfo=UTC)
         1239081585.0,
     ],
 )
-def test_one_moment_in_many_formats(value: object) -> None:
+def test_formats_of_apis_are_parsed(value: object) -> None:
     assert parse_time(value) == MOMENT
 
 
@@ -69,7 +69,7 @@ def test_any_moment_in_any_time_zone_is_parsed(moment: datetime, minutes: int) -
 
 
 @given(st.text() | st.integers() | st.floats() | st.none() | st.lists(st.integers()))
-def test_no_value_raises_an_error(value: object) -> None:
+def test_any_value_is_a_time_in_range_or_none(value: object) -> None:
     time = parse_time(value)
     assert time is None or 2006 <= time.year <= 2100
 
@@ -85,11 +85,11 @@ def test_no_value_raises_an_error(value: object) -> None:
         "Mo, 28 Nov 2022 22:11:12 +0000",
     ],
 )
-def test_one_moment_in_the_formats_of_exports(value: str) -> None:
+def test_formats_of_exports_are_parsed(value: str) -> None:
     assert parse_time(value) == datetime(2022, 11, 28, 22, 11, 12, tzinfo=UTC)
 
 
-def test_the_clock_of_the_web_client_is_read() -> None:
+def test_the_format_of_the_web_client_is_parsed() -> None:
     assert parse_time("12:11 AM · Nov 28, 2022") == datetime(2022, 11, 28, 0, 11, tzinfo=UTC)
     assert parse_time("12:11 PM · Nov 28, 2022") == datetime(2022, 11, 28, 12, 11, tzinfo=UTC)
 
@@ -97,5 +97,5 @@ def test_the_clock_of_the_web_client_is_read() -> None:
 @pytest.mark.parametrize(
     "value", ["03/04/2022 10:11", "13:11 PM · Nov 28, 2022", "31/11/2022 10:11", "28/28/2022 10:11"]
 )
-def test_a_date_of_unknown_order_is_no_time(value: str) -> None:
+def test_ambiguous_and_impossible_dates_return_none(value: str) -> None:
     assert parse_time(value) is None

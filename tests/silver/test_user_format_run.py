@@ -9,13 +9,13 @@ from pathlib import Path
 from deltalake import DeltaTable
 from typer.testing import Result
 
-from spark_apps.silver.records import Tweet, read_records
 from spark_apps.silver.user_formats import DeclaredFormat, load_formats
 from spark_apps.tables import QUARANTINE, SILVER_TWEETS
 from tests.lakes import flat_tweet
+from tests.silver.reading import read_tweet
 
 PAGE = (Path(__file__).parents[2] / "docs" / "local.md").read_text(encoding="utf-8")
-# The files that the page writes.
+# Name and content of the files that the examples of the page write.
 FILES = dict(re.findall(r"^cat > (\S+) <<'END'\n(.*?)^END$", PAGE, re.MULTILINE | re.DOTALL))
 BLUESKY = re.search(r"^```yaml\n(bluesky:.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
@@ -45,14 +45,13 @@ def test_a_declared_format_reaches_the_tables(command: Callable[..., Result], tm
     assert "declare a format" in rejected["detail"]
 
 
-def test_the_documented_format_of_bluesky_reads_a_post(tmp_path: Path) -> None:
+def test_the_documented_bluesky_format_reads_a_post(tmp_path: Path) -> None:
     assert BLUESKY is not None
     (tmp_path / "formats.yaml").write_text(BLUESKY[1])
     record = {"$type": "app.bsky.feed.post", "text": "hi", "createdAt": "2024-09-09T19:46:02.102Z", "langs": ["en"]}
     post = {"uri": "at://x", "author": {"did": "did:plc:ann", "handle": "ann"}, "record": record}
     formats = load_formats(tmp_path / "formats.yaml")
-    (tweet,) = read_records(json.dumps({"feed": [{"post": post}]}), datetime.now(UTC), formats=formats)
-    assert isinstance(tweet, Tweet)
+    tweet = read_tweet({"feed": [{"post": post}]}, formats)
     assert (tweet.format, tweet.user_id, tweet.lang) == ("bluesky", "did:plc:ann", "en")
 
 

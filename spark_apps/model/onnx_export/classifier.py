@@ -14,10 +14,8 @@ from spark_apps.errors import first_line
 from spark_apps.labels import LABELS, sentiment_labels
 from spark_apps.model.onnx_export.graph import Shape
 from spark_apps.scoring.description import ModelError
-from spark_apps.scoring.text import normalise
+from spark_apps.scoring.text import MAX_TOKENS, normalise
 
-# Maximum number of tokens of a text.
-MAX_LENGTH = 128
 # Model types that have the same weights, with the same names, as RoBERTa.
 _ROBERTAS = ("roberta", "xlm-roberta")
 
@@ -91,8 +89,8 @@ def load_classifier(source: str | Path) -> Classifier:
     except (OSError, ValueError) as error:
         raise ModelError(_load_error(source, error)) from error
     # RoBERTa's position embeddings up to the padding id are never used.
-    longest = getattr(config, "max_position_embeddings", 2 * MAX_LENGTH) - (config.pad_token_id or 0) - 1
-    return Classifier(network, tokenizer, labels, min(MAX_LENGTH, longest))
+    longest = getattr(config, "max_position_embeddings", 2 * MAX_TOKENS) - (config.pad_token_id or 0) - 1
+    return Classifier(network, tokenizer, labels, min(MAX_TOKENS, longest))
 
 
 def _load_error(source: str | Path, error: Exception) -> str:

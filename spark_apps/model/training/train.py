@@ -21,9 +21,8 @@ from spark_apps.model.training.callbacks import ProgressCallback
 from spark_apps.model.training.objective import balanced_loss, optimiser
 from spark_apps.model.training.recipe import Recipe
 from spark_apps.model.training.state import TrainingState, WeightAverage, last_complete
-from spark_apps.scoring.text import normalise
+from spark_apps.scoring.text import MAX_TOKENS, normalise
 
-MAX_LENGTH = 128
 SPLITS = ("train", "val")
 _EVALUATIONS_PER_EPOCH = 2
 _CHECKPOINTS_PER_EPOCH = 6
@@ -36,7 +35,7 @@ class _Tweets(torch.utils.data.Dataset):  # type: ignore[type-arg]
 
     def __init__(self, split: Split, tokenizer: Any) -> None:
         texts = [normalise(text) for text in split.texts]
-        self.input_ids = tokenizer(texts, truncation=True, max_length=MAX_LENGTH)["input_ids"]
+        self.input_ids = tokenizer(texts, truncation=True, max_length=MAX_TOKENS)["input_ids"]
         self.labels = split.labels
 
     def __len__(self) -> int:
