@@ -1,10 +1,11 @@
-"""Shared fixtures: one Spark session for each worker, a pipeline for each test, and the order of the test files."""
+"""Shared fixtures: a Spark session per test worker and a pipeline per test. Also the order of the test files."""
 
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import Row, SparkSession
@@ -16,6 +17,7 @@ from spark_apps.cli.main import app
 from spark_apps.demo import jvm
 from spark_apps.gold import app as gold
 from spark_apps.lake import delta_tables
+from spark_apps.lake.status import read_status
 from spark_apps.session import make_session
 from spark_apps.settings import Settings
 from spark_apps.silver import app as silver
@@ -23,8 +25,8 @@ from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import BatchReport, Stream
 from spark_apps.tables import Table
 
-# The files that take longest, longest first. A worker takes the next file when it is idle: with the short files at
-# the end, all workers finish at about the same time.
+# The slowest files, slowest first. An idle worker takes the next file: with the fast files at the end, all workers
+# finish at about the same time.
 LONGEST = [
     "gold/test_rescore.py",
     "test_layout.py",
@@ -62,7 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     with pytest.MonkeyPatch.context() as patch:
-        # With both compilers, unlike the demo: this JVM runs hundreds of batches.
+        # Unlike the demo, keep both JIT compilers: this JVM runs hundreds of batches.
         archive = f" -XX:SharedArchiveFile={jvm.ARCHIVE}" if jvm.ARCHIVE.exists() else ""
         patch.setenv("SPARK_SUBMIT_OPTS", f"-XX:+UseSerialGC -Xlog:disable{archive}")
         session = make_session(Settings(cores=2))
@@ -72,8 +74,8 @@ def spark() -> Iterator[SparkSession]:
 
 @pytest.fixture
 def command(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Run `tweet-sentiment` in this process, on its Spark session: a JVM takes longer to start than most commands."""
-    # The command gets the session of the tests, and must leave it running.
+    """Run `tweet-sentiment` in this process with the tests' Spark session, because a new JVM takes seconds to start."""
+    # The command must not stop the session of the tests.
     monkeypatch.setattr(SparkSession, "stop", lambda _: None)
 
     def run(*arguments: str | Path, **env: str) -> Result:
@@ -109,26 +111,33 @@ class Pipeline:
     def rows(self, table: Table) -> list[Row]:
         return delta_tables.read(self.spark, self.lake, table).collect()
 
+    def runner(self, on_batch: Callable[[BatchReport], None] = lambda _: None, **options: Any) -> StreamRunner:
+        """Return a runner of the lake; `options` are further arguments of `StreamRunner`."""
+        return StreamRunner(self.spark, self.lake, self.settings.retention_seconds, on_batch, **options)
+
     def run_once(self, *streams: Stream) -> list[BatchReport]:
         """Run `streams`, by default those of all layers, over all input, as `run --once` does."""
         reports: list[BatchReport] = []
-        runner = StreamRunner(self.spark, self.lake, reports.append, retention=self.settings.retention_seconds)
-        runner.run(streams or self.streams(), None)
+        self.runner(reports.append).run(streams or self.streams(), None)
         return reports
+
+    def versions(self) -> dict[str, int | None]:
+        """Return the version of each table."""
+        return {name: table.version for name, table in read_status(self.lake).tables.items()}
 
 
 @contextmanager
 def open_pipeline(spark: SparkSession, folder: Path, lake: Path | None = None) -> Iterator[Pipeline]:
     """Yield a pipeline in `folder`; its lake is empty, or a copy of `lake`.
 
-    A copy has the ids, the commits and the checkpoints of the original. Its landing is empty: the files that the
-    original has read are not read again.
+    A copy has the table ids, commits and checkpoints of the original. Its landing is empty: the files that the original
+    has read are not read again.
     """
     (folder / "landing").mkdir()
     if lake is not None:
         shutil.copytree(lake, folder / "lake")
     yield Pipeline(spark, Settings(landing=str(folder / "landing"), lake=str(folder / "lake")))
-    # Delta keeps the state of each table for an hour: a run of the tests opens a hundred lakes, a stream opens one.
+    # Delta caches the state of each table for an hour, and the tests open a hundred lakes.
     spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()  # type: ignore[union-attr]
     spark.catalog.clearCache()
 

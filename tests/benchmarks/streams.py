@@ -219,9 +219,11 @@ def _batch(spark: SparkSession, settings: Settings, generator: Generator) -> dic
         storage.put(str(settings.landing), file.name, file.data)
     seconds: dict[str, float] = {}
     streams = [*bronze.streams(spark, settings), *silver.streams(spark, settings), *gold.streams(spark, settings)]
-    StreamRunner(spark, str(settings.lake), lambda report: seconds.__setitem__(report.stream, report.seconds)).run(
-        streams, None
-    )
+
+    def record(report: BatchReport) -> None:
+        seconds[report.stream] = report.seconds
+
+    StreamRunner(spark, str(settings.lake), settings.retention_seconds, record).run(streams, None)
     return seconds
 
 
