@@ -101,5 +101,5 @@ def test_a_second_writer_of_a_table_stops_with_an_error(filled: Pipeline) -> Non
 
 def test_a_lake_that_is_not_writable_is_named(pipeline: Pipeline) -> None:
     Path(pipeline.lake).write_text("a file in place of the lake")
-    with pytest.raises(LakeError, match=f"cannot create {pipeline.lake}/bronze/tweets"):
+    with pytest.raises(LakeError, match=f"cannot create or update {pipeline.lake}/bronze/tweets"):
         pipeline.run_once(*pipeline.streams(*LAYERS))

@@ -136,7 +136,7 @@ def rescore(
     _aggregate_new_rows(spark, lake, settings.retention_seconds, stop)
     parts = plan_parts(delta_tables.read(spark, lake, GOLD_SENTIMENT, writer.current_version()), model, since)
     _log.info("%s parts to score with version %s", len(parts), model.version)
-    # This file exists from the first part until the aggregates are rebuilt: they do not match the labels meanwhile.
+    # While this file exists, the aggregates do not match the labels: from the first part until the rebuild is done.
     unfinished = f"{lake}/checkpoints/rescore.json"
     if parts:
         hadoop_fs.write_text(spark, unfinished, json.dumps({"model_version": model.version, "parts": len(parts)}))

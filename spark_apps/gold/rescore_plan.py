@@ -21,8 +21,8 @@ class Part:
     Attributes:
         first_hour: first hour, in hours since 1970.
         end_hour: the hour after the last, in hours since 1970.
-        tweets: number of tweets to score again.
-        rows: number of all tweets.
+        tweets: number of tweets in the part that must be scored again.
+        rows: number of all tweets in the part.
     """
 
     first_hour: int

@@ -29,6 +29,6 @@ def score_tweets(tweets: DataFrame, model: ModelVersion, poison: Sequence[Poison
 
 
 def find_poison_tweets(tweets: DataFrame, model: ModelVersion) -> list[PoisonRow]:
-    """Return the tweets that end a task of `score_tweets` with their text."""
+    """Return the poison rows among `tweets`: rows with a text that ends a task of `score_tweets`."""
     score, load_model = worker_functions(tweets.sparkSession, model)
     return find_poison_rows(tweets.select(_KEY, "full_text"), [_KEY], score, load_model)

@@ -49,7 +49,8 @@ def create_or_evolve(spark: SparkSession, lake: str, table: Table, retention: fl
     except (Py4JJavaError, AnalysisException) as error:
         cause = first_line(getattr(error, "java_exception", None) or error)
         raise LakeError(
-            f"cannot create {path} ({cause}): check that {lake} is the right place and that this user may write there"
+            f"cannot create or update {path} ({cause}): check that {lake} is the right place and that this user "
+            "may write there"
         ) from error
 
 

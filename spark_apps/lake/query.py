@@ -71,7 +71,10 @@ class LakeQuery:
             self._builder.execute(f"PREPARE {name} {types} AS {statement.sql}")
             result = pa.table(self._builder.execute(f"EXECUTE {name} ({', '.join(map(literal, values))})"))
         except (DeltaError, OSError, pa.ArrowException) as error:
-            raise LakeError(f"{self._paths} cannot be read: {first_line(error)}") from error
+            cause = first_line(error)
+            raise LakeError(
+                f"{self._paths} cannot be read: {cause}: check that the table is intact and readable"
+            ) from error
         return result
 
     def rows(self, statement: Statement, *values: Value) -> list[dict[str, Any]]:

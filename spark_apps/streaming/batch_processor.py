@@ -39,7 +39,8 @@ class BatchProcessor:
             lake: folder or s3a:// URI of the Delta tables and checkpoints.
             stream: stream to process; its tables must exist.
             on_batch: called after each micro-batch with input rows.
-            ending: set before the query is stopped. A stop interrupts the running batch: its failure has no poison row.
+            ending: set before the query is stopped. A batch that fails afterwards was interrupted, and is not searched
+                for poison rows.
             retention: seconds for which replaced files and old versions of a table are kept.
 
         Raises:
@@ -60,8 +61,8 @@ class BatchProcessor:
         self._stream = stream.name
         self._on_batch = on_batch
         self._ending = ending
-        # True while the processor looks for poison rows or cleans tables: this work shows no task progress.
-        self.works_without_tasks = False
+        # True while the processor looks for poison rows or cleans tables: this may take minutes without task progress.
+        self.progress_is_hidden = False
 
     def process(self, process: Process, rows: DataFrame, batch_id: int) -> None:
         """Process a micro-batch, unless all tables already have the batch."""
@@ -79,16 +80,16 @@ class BatchProcessor:
     def _clean(self, batch_id: int) -> None:
         if self._ending.is_set():
             return
-        with self._without_tasks():
+        with self._hidden_progress():
             self._upkeep.run(batch_id)
 
     @contextmanager
-    def _without_tasks(self) -> Iterator[None]:
-        self.works_without_tasks = True
+    def _hidden_progress(self) -> Iterator[None]:
+        self.progress_is_hidden = True
         try:
             yield
         finally:
-            self.works_without_tasks = False
+            self.progress_is_hidden = False
 
     def _run(self, process: Process, batch: Batch) -> BatchResult:
         try:
@@ -108,9 +109,9 @@ class BatchProcessor:
         """
         if process.find_poison is None or self._ending.is_set():
             return None
-        _log.warning("stream %s batch %d failed; reading its rows one by one", self._stream, batch.id)
+        _log.warning("stream %s batch %d has failed; reading its rows one by one", self._stream, batch.id)
         try:
-            with self._without_tasks():
+            with self._hidden_progress():
                 poison = process.find_poison(batch)
         except Exception as other:
             # The environment is at fault, not a row: the first error says more.

@@ -179,7 +179,7 @@ class QueryGroup:
             if time.monotonic() - polled_at > _TASK_POLL_SECONDS:
                 polled_at, progress_before, progress = time.monotonic(), progress, tasks.progress(self._spark)
                 stream = self._scheduler.running
-                if stream and (progress != progress_before or self._processors[stream].works_without_tasks):
+                if stream and (progress != progress_before or self._processors[stream].progress_is_hidden):
                     self._callbacks.on_task(stream)
             if time.monotonic() - kept_alive_at > _KEEP_ALIVE_SECONDS:
                 tasks.keep_workers_alive(self._spark)

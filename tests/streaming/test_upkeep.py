@@ -24,13 +24,13 @@ from tests.exactness import check
 RETENTION_SECONDS = 20.0
 
 
-class Aging:
-    """A pipeline with a short retention. It cleans only the tables in `cleaned`."""
+class AgingPipeline:
+    """A pipeline with a short retention. It cleans only the tables in `to_clean`, because VACUUM takes seconds."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
         self.expected = Expected()
-        self.cleaned: tuple[Table, ...] = ()
+        self.to_clean: tuple[Table, ...] = ()
         pipeline.settings.retention_hours = RETENTION_SECONDS / 3600
         self._generator = Generator(6, mix=Mix(duplicates=0.1, malformed=0.3))
 
@@ -41,8 +41,8 @@ class Aging:
             self.expected += file.expected
         self.pipeline.run_once(*self.pipeline.streams(*layers))
 
-    def run_after_retention(self, cleaned: tuple[Table, ...], *layers: str) -> None:
-        """Make all files older than the retention, then run some layers and clean the tables `cleaned`."""
+    def run_after_retention(self, to_clean: tuple[Table, ...], *layers: str) -> None:
+        """Make all files older than the retention, then run some layers and clean the tables `to_clean`."""
         for table in TABLES:
             for file in Path(table.path(self.pipeline.lake)).rglob("*"):
                 # Delta needs log entries in the order of their times.
@@ -50,21 +50,21 @@ class Aging:
                 modified_at = time.time() - 6000 + 120 * version
                 os.utime(file, (modified_at, modified_at))
         time.sleep(RETENTION_SECONDS)
-        self.cleaned = cleaned
+        self.to_clean = to_clean
         self.run(*layers)
-        self.cleaned = ()
+        self.to_clean = ()
 
     def check(self) -> None:
         check(self.pipeline.spark, self.pipeline.lake, self.expected)
 
 
 @pytest.fixture
-def aging(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Aging:
+def aging(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> AgingPipeline:
     monkeypatch.setattr(delta_tables, "_CHECKPOINT_INTERVAL", 2)
-    aging, clean = Aging(pipeline), cleanup.clean
+    aging, clean = AgingPipeline(pipeline), cleanup.clean
 
     def clean_some(spark: SparkSession, lake: str, table: Table, *arguments: Any) -> bool:
-        return table in aging.cleaned and clean(spark, lake, table, *arguments)  # VACUUM takes seconds
+        return table in aging.to_clean and clean(spark, lake, table, *arguments)
 
     monkeypatch.setattr(cleanup, "clean", clean_some)
     return aging
@@ -83,7 +83,7 @@ def oldest_version(pipeline: Pipeline, table: Table) -> int:
     return min(int(file.stem) for file in Path(table.path(pipeline.lake), "_delta_log").glob("*.json"))
 
 
-def test_replaced_files_and_old_versions_are_removed(aging: Aging) -> None:
+def test_replaced_files_and_old_versions_are_removed(aging: AgingPipeline) -> None:
     pipeline = aging.pipeline
     for _ in range(2):
         aging.run()
@@ -105,7 +105,7 @@ def test_replaced_files_and_old_versions_are_removed(aging: Aging) -> None:
     aging.check()
 
 
-def test_the_input_of_a_stopped_stream_is_kept(aging: Aging, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_input_of_a_stopped_stream_is_kept(aging: AgingPipeline, caplog: pytest.LogCaptureFixture) -> None:
     """Unread input is kept for longer than the retention, and cleaned once the stream has read it."""
     pipeline = aging.pipeline
     aging.run("bronze", "silver")
@@ -127,7 +127,7 @@ def test_the_input_of_a_stopped_stream_is_kept(aging: Aging, caplog: pytest.LogC
 
 
 def test_a_table_that_cannot_be_cleaned_does_not_stop_its_stream(
-    aging: Aging, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    aging: AgingPipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: object) -> bool:
         raise OSError("no space")
@@ -142,7 +142,7 @@ def test_a_table_that_cannot_be_cleaned_does_not_stop_its_stream(
     assert "bronze/tweets was not cleaned: no space" in caplog.text
 
 
-def test_a_table_is_cleaned_once_per_interval(aging: Aging, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_is_cleaned_once_per_interval(aging: AgingPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     """The interval outlasts a restart of the stream."""
     cleaned: list[str] = []
 
