@@ -71,8 +71,7 @@ def write_identity(spark: SparkSession, lake: str, stream: Stream, id_: str) -> 
 
 
 def _read_identity(spark: SparkSession, lake: str, stream: str) -> Any:
-    text = hadoop_fs.read_text(spark, _identity_file(lake, stream))
-    return json.loads(text) if text else None  # a kill can leave an empty file, before the query has read any input
+    return _read_json(spark, _identity_file(lake, stream))
 
 
 def _identity_file(lake: str, stream: str) -> str:
@@ -153,10 +152,9 @@ def save_poison(spark: SparkSession, lake: str, stream: str, batch: int, rows: S
 
 def read_poison(spark: SparkSession, lake: str, stream: str) -> tuple[int, tuple[PoisonRow, ...]]:
     """Return the id of the last batch with poison rows, and these rows; -1 and no rows if no batch had any."""
-    text = hadoop_fs.read_text(spark, _poison_file(lake, stream))
-    if not text:  # a kill can leave an empty file, before the batch is repeated without the rows
+    record = _read_json(spark, _poison_file(lake, stream))
+    if record is None:
         return -1, ()
-    record = json.loads(text)
     return record["batch"], tuple(PoisonRow(tuple(key), cause) for key, cause in record["rows"])
 
 
@@ -170,11 +168,8 @@ def save_upkeep(spark: SparkSession, lake: str, stream: str, cleaned_at: Mapping
 
 
 def read_upkeep(spark: SparkSession, lake: str, stream: str) -> dict[str, float]:
-    """Return the time of the last cleaning of each table; empty without a cleaning, or if a kill truncated the file."""
-    try:
-        return dict(json.loads(hadoop_fs.read_text(spark, _upkeep_file(lake, stream)) or "{}"))
-    except ValueError:
-        return {}
+    """Return the time of the last cleaning of each table, in Unix seconds; empty without a cleaning."""
+    return dict(_read_json(spark, _upkeep_file(lake, stream)) or {})
 
 
 def _upkeep_file(lake: str, stream: str) -> str:
@@ -198,8 +193,8 @@ def save_error(spark: SparkSession, lake: str, stream: str, error: str) -> str:
 
 def last_error(spark: SparkSession, lake: str, streams: Sequence[str]) -> str | None:
     """Return the newest saved error of `streams` as "<time> <stream>: <cause>"; None if no error was saved."""
-    texts = [hadoop_fs.read_text(spark, _error_file(lake, stream)) for stream in streams]
-    records = [json.loads(text) for text in texts if text]
+    saved = [_read_json(spark, _error_file(lake, stream)) for stream in streams]
+    records = [record for record in saved if record is not None]
     if not records:
         return None
     newest = max(records, key=lambda record: str(record["time"]))
@@ -208,6 +203,17 @@ def last_error(spark: SparkSession, lake: str, streams: Sequence[str]) -> str | 
 
 def _error_file(lake: str, stream: str) -> str:
     return f"{location(lake, stream)}.error.json"
+
+
+def _read_json(spark: SparkSession, file: str) -> Any:
+    """Return the content of a JSON file; None if the file does not exist or is truncated.
+
+    A kill or a full volume can truncate a file while it is written. The stream depends on a file only after the write.
+    """
+    try:
+        return json.loads(hadoop_fs.read_text(spark, file) or "null")
+    except ValueError:
+        return None
 
 
 def _cause(error: str) -> str:
