@@ -32,6 +32,7 @@ LONGEST = [
     "test_layout.py",
     "streaming/test_recovery.py",
     "streaming/test_poison.py",
+    "streaming/test_upkeep.py",
     "test_exactly_once.py",
     "test_chaos.py",
     "demo/test_demo.py",

@@ -58,39 +58,37 @@ def clean(
         LakeError: the table is not readable.
     """
     delta, path = open_existing_table(lake, table), table.path(lake)
-    created = (delta.metadata().created_time or 0) / 1000
-    if time.time() - created < retention:
+    oldest_kept = time.time() - retention
+    if (delta.metadata().created_time or 0) / 1000 > oldest_kept:
         return True  # nothing is old enough
     newest = next(batch_commits(delta), None)
     if newest is None or (newest.metadata.app, newest.metadata.batch) != query_batch:
         return False  # the newest entry with batch metadata has the totals of the table and must be too new to remove
-    log_retention = max(retention, time.time() - newest.at.timestamp())
+    oldest_entry_kept = min(oldest_kept, newest.at.timestamp())
     if reader is not None:
         position = reader()
-        if position is None or _age(spark, delta, path, position.next_version) > retention:
+        if position is None or _committed_at(spark, delta, path, position.next_version) < oldest_kept:
             unread = position.next_version if position else 0
             _log.warning(
                 "%s keeps all files and versions: the stream %s has not read version %d yet", path, table.reader, unread
             )
             return True
-        log_retention = max(log_retention, _age(spark, delta, path, position.log_version))
+        oldest_entry_kept = min(oldest_entry_kept, _committed_at(spark, delta, path, position.log_version))
     spark.sql(f"VACUUM {sql_name(path)}")
-    _remove_log_entries(spark, path, log_retention)
+    _remove_log_entries(spark, path, oldest_entry_kept)
     return True
 
 
-def _age(spark: SparkSession, delta: DeltaTable, path: str, version: int) -> float:
-    """Return the seconds since a version was committed: 0 for a future version, infinity if its log entry is gone."""
+def _committed_at(spark: SparkSession, delta: DeltaTable, path: str, version: int) -> float:
+    """Return the Unix time of the commit of a version: infinity for a future version, 0 if its log entry is gone."""
     if version > delta.version():
-        return 0.0
-    fs, entry = file_system(spark, f"{path}/_delta_log/{version:020}.json")
-    if not fs.exists(entry):
         return float("inf")
-    return time.time() - float(fs.getFileStatus(entry).getModificationTime()) / 1000
+    fs, entry = file_system(spark, f"{path}/_delta_log/{version:020}.json")
+    return float(fs.getFileStatus(entry).getModificationTime()) / 1000 if fs.exists(entry) else 0.0
 
 
-def _remove_log_entries(spark: SparkSession, path: str, retention: float) -> None:
-    """Remove log entries before the newest checkpoint of the log that is older than `retention` seconds.
+def _remove_log_entries(spark: SparkSession, path: str, before: float) -> None:
+    """Remove log entries that are older than `before` (Unix seconds) and not needed after a checkpoint of the log.
 
     Delta's own cleanup is switched off: it runs after any checkpoint of the log, and could remove the entry of the last
     batch.
@@ -98,6 +96,8 @@ def _remove_log_entries(spark: SparkSession, path: str, retention: float) -> Non
     jvm = spark._jvm
     none = jvm.scala.Option.empty()  # type: ignore[union-attr]
     log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)  # type: ignore[union-attr]
+    # Delta removes entries of exactly this age too, by its own clock.
+    retention = time.time() - before + 1
     # Py4J would convert a Python int to an Integer, but Delta expects an Option[Long].
     long = jvm.java.util.OptionalLong.of(int(retention * 1000))  # type: ignore[union-attr]
     milliseconds = jvm.scala.jdk.javaapi.OptionConverters.toScala(long)  # type: ignore[union-attr]
