@@ -15,7 +15,7 @@ the application, nothing is written to it; `keep_streams_running` completes a st
 
 #### When it fails
 - **Sign:** `operate` is red: `has no driver to restart`. **Meaning:** A restart needs a running driver. **Remedy:**
-  Read the log of `keep_streams_running`: it says why there is none.
+  Read the log of `keep_streams_running`: it says why the stream has no driver.
 - **Sign:** `operate` is red: `held by …`. **Meaning:** Someone else holds the stream. **Remedy:** Leave the stream to
   the owner of the hold.
 - **Sign:** `operate` is red: `held by rescore-gold …`. **Meaning:** A rescore holds Gold, and its objects still exist.

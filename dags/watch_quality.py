@@ -2,7 +2,7 @@
 ### watch_quality
 
 Every 15 minutes, measures what the streams wrote in the last hour. A measurement that exceeds its limit is a finding.
-The run fails while there is a finding that nobody has acknowledged.
+The run fails while a finding is unacknowledged.
 
 - `acknowledgement_requested` checks whether a person has triggered the run with a reason to acknowledge the findings.
   If not, `acknowledge` is skipped.

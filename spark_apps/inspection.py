@@ -19,24 +19,24 @@ from spark_apps.tables import REASONS
 
 _EXCERPT_CHARACTERS = 120
 _SHOWN_MENTIONS = 10
-# Reason → the field of `TweetFormat` with the paths at which a value was expected.
+# Quarantine reason → the field of `TweetFormat` with the paths at which no value was found.
 _MISSING_FIELDS = {"missing_id": "id", "missing_text": "text", "missing_time": "time"}
 
 
 @dataclass(frozen=True)
 class RecordReport:
-    """One record: its place in the file, and the tweet or the reason of its rejection. Texts are shortened.
+    """One record: its place in the file, and the tweet or the reason for its rejection. Texts are shortened.
 
     Attributes:
         member: path of the file in an archive; "" if the file is not an archive.
         document: position of the document in its file, from 0.
         record: index of the record in its document, from 0.
-        format: name of the format that matched; None if none did.
+        format: name of the format that matched; None without a match.
         tweet: id, time, lang, user, mentions and text; None for a reject.
         reason: quarantine reason; None for a tweet.
-        detail: explains the reason.
-        raw: the rejected record.
-        near_formats: for an object that matches no format, the formats that come nearest.
+        detail: explanation of the reason; None for a tweet.
+        raw: text of the rejected record; None for a tweet.
+        near_formats: the most similar formats, if the record is an object that matches no format.
     """
 
     member: str
@@ -52,7 +52,7 @@ class RecordReport:
 
 @dataclass
 class FileReport:
-    """Counts of a file's documents, tweets by format and rejects by reason, and some of its records."""
+    """The number of documents in a file, tweets by format and rejects by reason, and reports on some of its records."""
 
     file: str
     documents: int = 0
@@ -71,7 +71,7 @@ def inspect_files(
 
     Args:
         files: files to read, plain, compressed or archives.
-        formats: formats that a user has declared.
+        formats: formats that the user has declared.
         max_document_mb: size limit of a document in MiB.
         limit: maximum number of records to report for each file, rejects first.
 
@@ -191,5 +191,5 @@ def _details(record: RecordReport) -> Iterator[str]:
 
 
 def _printable(text: str) -> str:
-    """Replace control characters, also those that change the writing direction, by escape sequences."""
+    """Escape control characters, including those that change the writing direction."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

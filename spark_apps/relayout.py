@@ -1,13 +1,13 @@
 """Rewrite the tables of a lake that an earlier version created with a partition per day.
 
-Delta refuses to continue a stream over a table after its partitions have changed. The command therefore runs Gold's
-streams, which read these tables, before and after the rewrite, in a session that allows the change:
+After the partitions of a table have changed, Delta refuses to continue a stream that reads it. Therefore the command
+runs Gold's streams, which read the rewritten tables, before and after the rewrite, in a session that allows the change:
 
 1. Drain: the streams read all rows, so that no row in the old layout remains unread.
 2. Rewrite: each table is replaced in one commit. The table keeps its id, its rows and its totals.
 3. Advance: the streams read past the commits of the rewrite.
 
-Each step is safe to repeat: after a kill, the same command continues. All other streams must be stopped meanwhile.
+Each step is safe to repeat: after a kill, the same command continues. All streams of the lake must be stopped before.
 """
 
 import logging
@@ -36,13 +36,13 @@ from spark_apps.tables import TABLES, Table
 
 _log = logging.getLogger(__name__)
 _QUERY = "relayout"
-# This file in the checkpoints exists while a stream may still have to read past the commit of a rewrite.
+# This file exists in the checkpoints from before the rewrite until the streams have read past its commits.
 _UNFINISHED = "relayout.json"
 _ALLOW_CHANGE = "spark.databricks.delta.streaming.unsafeReadOnPartitionColumnChanges.enabled"
 
 
 class RelayoutError(UserError):
-    """A signal stopped the command before its end; the message says what to do."""
+    """A signal stopped the command before it was finished; the message says what to do."""
 
     exit_code = 1
 
@@ -69,10 +69,10 @@ def run(settings: Settings, on_table: Callable[[TableReport], None]) -> list[Tab
 
     Raises:
         LakeError: the lake does not exist, or another process writes to it.
-        RelayoutError: a signal stopped the command before its end.
+        RelayoutError: a signal stopped the command before it was finished.
     """
     (lake,) = settings.require("lake")
-    read_status(lake)  # a mistyped lake must fail before Spark starts
+    read_status(lake)  # report a mistyped lake before Spark starts
     if _is_current(lake):
         return []
     stop = Event()
@@ -87,10 +87,10 @@ def run(settings: Settings, on_table: Callable[[TableReport], None]) -> list[Tab
 def relayout(
     spark: SparkSession, settings: Settings, on_table: Callable[[TableReport], None], stop: Event
 ) -> list[TableReport]:
-    """Rewrite the tables with another layout than tables.py declares; return the reports, none if all are current.
+    """Rewrite the tables that do not have the layout of tables.py; return a report on each.
 
     Raises:
-        RelayoutError: `stop` was set before the end.
+        RelayoutError: `stop` was set before the command was finished.
         LakeError: another process writes to the lake.
     """
     (lake,) = settings.require("lake")
@@ -120,27 +120,27 @@ def _is_current(lake: str) -> bool:
 
 
 def _outdated(lake: str) -> list[Table]:
-    """Return the existing tables with another layout than tables.py declares."""
+    """Return the existing tables that do not have the layout of tables.py."""
     opened = ((table, open_table(lake, table)) for table in TABLES)
     return [table for table, delta in opened if delta is not None and not layout.is_current(delta, table)]
 
 
 def _run_readers(spark: SparkSession, settings: Settings, stop: Event) -> None:
-    """Let Gold's streams, which read the rewritten tables, process all rows."""
+    """Run Gold's streams, which read the rewritten tables, over all rows."""
 
-    def log(batch: BatchReport) -> None:
-        _log.info("%s", batch)
+    def log(report: BatchReport) -> None:
+        _log.info("%s", report)
 
-    runner = StreamRunner(spark, str(settings.lake), log, stop, retention=settings.retention_seconds)
+    runner = StreamRunner(spark, str(settings.lake), settings.retention_seconds, log, stop)
     runner.run(gold.streams(spark, settings), None)
     _raise_if_stopped(stop)
 
 
 def _check_drained(lake: str) -> None:
-    """Raise `LakeError` if rows have arrived since the streams were drained."""
+    """Raise `LakeError` if other streams have written rows since the drain."""
     lag = read_status(lake).lag
     if lag["gold"] or lag["aggregates"]:
-        raise LakeError(f"another process wrote to {lake} meanwhile: stop all streams, then run the command again")
+        raise LakeError(f"another process has written to {lake}: stop all streams, then run the command again")
 
 
 def _rewrite(spark: SparkSession, lake: str, table: Table) -> TableReport:
@@ -152,4 +152,4 @@ def _rewrite(spark: SparkSession, lake: str, table: Table) -> TableReport:
 
 def _raise_if_stopped(stop: Event) -> None:
     if stop.is_set():
-        raise RelayoutError("relayout was stopped before its end: run it again before you start the streams")
+        raise RelayoutError("relayout was stopped before it was finished: run it again before you start the streams")

@@ -64,7 +64,7 @@ def run(
     if "bronze" in chosen and (problem := storage.why_not_readable(str(settings.landing))):
         raise SettingsError(problem)
     if "silver" in chosen:
-        load_formats(settings.formats)  # an invalid file must fail before Spark starts
+        load_formats(settings.formats)  # report an invalid file before Spark starts
     progress = Progress(chosen)
 
     def report_batch(report: BatchReport) -> None:
@@ -86,7 +86,7 @@ def run(
             progress.spark_ui = spark.sparkContext.uiWebUrl
         before = _totals(lake)
         runner = StreamRunner(
-            spark, lake, report_batch, stop, progress.on_wait, progress.record, settings.retention_seconds
+            spark, lake, settings.retention_seconds, report_batch, stop, progress.on_wait, progress.record
         )
         with set_on_signal(runner.stopping):
             streams = [stream for layer in chosen for stream in _APPS[layer](spark, settings)]

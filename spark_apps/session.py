@@ -16,13 +16,13 @@ from spark_apps.lake import log_store
 from spark_apps.settings import Settings, SettingsError
 from spark_apps.storage import S3_ENDPOINT_ENV, is_s3
 
-# The pyspark package contains neither Delta nor S3A. Their jars are downloaded once: at set-up or in an image build.
+# The pyspark package contains neither Delta nor S3A. Their jars are downloaded once, at set-up or in an image build.
 JARS = Path(os.environ.get("TWEETS_JARS", Path(__file__).parents[1] / ".jars"))
 _DELTA_PACKAGE = f"io.delta:delta-spark_4.2_2.13:{version('delta-spark')}"
 # The version must be the Hadoop release inside pyspark.
 _S3A_PACKAGE = "org.apache.hadoop:hadoop-aws:3.5.0"
-# Dependencies of the two packages that pyspark contains already. With a second Hadoop or Jackson on the class path, the
-# order of the jars would decide which of the two is loaded.
+# Dependencies that pyspark already contains. With a second Hadoop or Jackson on the class path, the order of the jars
+# would decide which version is loaded.
 _DELTA_EXCLUDES = "org.*:*,com.fasterxml.*:*,com.github.*:*,com.google.*:*,commons-*:*,io.airlift:*,javax.*:*"
 _S3A_EXCLUDES = "org.apache.logging*:*,org.slf4j:*,com.fasterxml.*:*,com.google.*:*,commons-*:*,org.xerial.*:*"
 _JAVA_VERSIONS = {17, 21}
@@ -35,22 +35,22 @@ _SPARK_CONF = {
     "spark.sql.warehouse.dir": tempfile.gettempdir(),
     # With the default of 50 tasks, reading a table's log takes most of the time of a small micro-batch.
     "spark.databricks.delta.snapshotPartitions": "2",
-    # `Table.file_bytes` of most tables: Delta compacts files below half of it. With the default of 128 MB, the few
-    # files of a table without partitions would each have the tweets of many days.
+    # `Table.file_bytes` of most tables; Delta compacts files below half of this size. With the default of 128 MB, each
+    # file of a table without partitions would have the tweets of many days.
     "spark.databricks.delta.autoCompact.maxFileSize": str(32 * 2**20),
     "spark.databricks.delta.vacuum.parallelDelete.enabled": "true",
-    # VACUUM lists the files of a table in so many tasks. With the default of 10,000, it takes two minutes.
+    # Number of tasks in which VACUUM lists the files of a table. With the default of 10,000, VACUUM takes two minutes.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
-    # The default local file system doubles the number of files by checksum files, and fails on a colon in a name.
+    # The default local file system adds a checksum file to each file, and fails on a colon in a file name.
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
     # By default, S3A buffers uploads through the local file system that the two settings above replace.
     "spark.hadoop.fs.s3a.fast.upload.buffer": "bytebuffer",
     "spark.hadoop.fs.s3a.multipart.size": "16M",
-    # Keeps tasks short: each finished task counts as progress of the batch, and without progress /healthz fails.
+    # Keep tasks short: each finished task counts as progress of the batch, and without progress /healthz fails.
     "spark.sql.files.maxPartitionBytes": "64m",
     "spark.sql.files.openCostInBytes": "64k",
-    # Size of the Arrow batches for Python workers. Each batch that a worker returns counts as progress, too.
+    # Size of the Arrow batches for Python workers. Each batch that a worker returns also counts as progress.
     "spark.sql.execution.arrow.maxBytesPerBatch": "8m",
     # Batches are small and their plans are known: re-planning between stages costs more time than it saves.
     "spark.sql.adaptive.enabled": "false",
@@ -98,7 +98,7 @@ def check_java() -> None:
 
 
 def _download(folder: Path, package: str, excludes: str) -> None:
-    """Download the jars of a Maven package and its dependencies to `folder`, which appears only once complete."""
+    """Download the jars of a Maven package and its dependencies; create `folder` only once all are downloaded."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     script = "from pyspark.sql import SparkSession as S; S.builder.getOrCreate().stop()"
@@ -133,7 +133,7 @@ def ensure_jars(s3: bool) -> str:
     """Download or compile missing jars.
 
     Args:
-        s3: whether S3A and the log store for S3 are needed, too.
+        s3: whether S3A and the log store for S3 are needed too.
 
     Returns:
         The class path of the jars.
@@ -155,41 +155,41 @@ def ensure_jars(s3: bool) -> str:
 
 
 def make_session(settings: Settings) -> SparkSession:
-    """Start Spark: on this machine, or as configured by spark-submit.
+    """Start Spark on this machine, or as spark-submit has configured it.
 
     Raises:
         JavaError: Java is missing or unsupported.
         SettingsError: jars are missing and cannot be downloaded.
     """
     check_java()
-    uris = [uri for uri in (settings.landing, settings.lake) if uri]
     # By default, workers run the python3 on the PATH.
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    builder = SparkSession.builder
     # spark-submit sets the first variable, the entry point of the project's image the second.
     is_submitted = not os.environ.keys().isdisjoint({"PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS"})
-    if not is_submitted:
-        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-        s3 = any(is_s3(uri) for uri in uris)
-        builder = (
-            builder.master(f"local[{settings.cores or '*'}]")
-            .appName("tweet-sentiment")
-            .config("spark.driver.extraClassPath", ensure_jars(s3))
-            .config("spark.driver.host", "127.0.0.1")
-            .config("spark.driver.bindAddress", "127.0.0.1")
-            .config("spark.driver.memory", settings.memory)
-            .config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={_LOG4J.as_uri()}")
-            .config("spark.ui.enabled", "false")
-            .config("spark.sql.shuffle.partitions", settings.cores or os.cpu_count() or 1)
-        )
-    for key, value in (_SPARK_CONF | log_store.SPARK_CONF).items():
+    conf = _SPARK_CONF | log_store.SPARK_CONF | ({} if is_submitted else _local_conf(settings))
+    if endpoint := os.environ.get(S3_ENDPOINT_ENV):
+        conf |= {"spark.hadoop.fs.s3a.endpoint": endpoint, "spark.hadoop.fs.s3a.path.style.access": "true"}
+    builder = SparkSession.builder
+    for key, value in conf.items():
         builder = builder.config(key, value)
-    endpoint = os.environ.get(S3_ENDPOINT_ENV)
-    if endpoint:
-        builder = builder.config("spark.hadoop.fs.s3a.endpoint", endpoint).config(
-            "spark.hadoop.fs.s3a.path.style.access", "true"
-        )
     return builder.getOrCreate()
+
+
+def _local_conf(settings: Settings) -> dict[str, str]:
+    """Return the configuration of Spark on this machine; download or compile missing jars."""
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    s3 = any(is_s3(uri) for uri in (settings.landing, settings.lake) if uri)
+    return {
+        "spark.master": f"local[{settings.cores or '*'}]",
+        "spark.app.name": "tweet-sentiment",
+        "spark.driver.extraClassPath": ensure_jars(s3),
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.memory": settings.memory,
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_LOG4J.as_uri()}",
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": str(settings.cores or os.cpu_count() or 1),
+    }
 
 
 def _set_up() -> None:

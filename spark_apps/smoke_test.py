@@ -12,12 +12,12 @@ from spark_apps.lake.commits import LakeError
 from spark_apps.lake.journey import journey
 
 _POLL_SECONDS = 1.0
-# The clock of the process that ingests the tweet may be behind the clock of this process by up to this time.
+# The clock of the process that ingests the tweet may be this far behind the clock of this process.
 _CLOCK_SKEW = timedelta(minutes=1)
 
 
 class SmokeTestError(UserError):
-    """The tweet is not in gold/sentiment in time; the message names the last layer that the tweet has reached."""
+    """The tweet did not reach gold/sentiment in time; the message names the last layer that it reached."""
 
     exit_code = 1
 
@@ -44,7 +44,7 @@ def run_smoke_test(landing: str, lake: str, seconds: float) -> SmokeTestResult:
         seconds: time limit.
 
     Raises:
-        SmokeTestError: the tweet is not in gold/sentiment within the time limit.
+        SmokeTestError: the tweet did not reach gold/sentiment within the time limit.
     """
     now = datetime.now(UTC)
     id_ = snowflake.new_id(now)
@@ -62,7 +62,7 @@ def run_smoke_test(landing: str, lake: str, seconds: float) -> SmokeTestResult:
     while (elapsed := time.monotonic() - began) < seconds:
         try:
             reached, problem = journey(lake, id_, now - _CLOCK_SKEW), ""
-        except LakeError as error:  # the streams may be creating the table: retry
+        except LakeError as error:  # the streams may be creating a table: retry
             problem = f" ({error})"
         if "gold" in reached:
             return SmokeTestResult(id_, str(reached["label"]), float(str(reached["score"])), elapsed)
@@ -73,7 +73,7 @@ def run_smoke_test(landing: str, lake: str, seconds: float) -> SmokeTestResult:
 
 
 def _diagnosis(reached: Mapping[str, object], uri: str, lake: str) -> str:
-    """Return how far the tweet came, and which driver to check."""
+    """Return the last layer that the tweet reached, and which driver to check."""
     if "silver" in reached:
         return f"it is in silver/tweets of {lake}: check the driver of gold"
     return f"it landed as {uri} and is not in silver/tweets of {lake}: check the drivers of bronze and silver"

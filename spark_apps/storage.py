@@ -13,13 +13,13 @@ def is_s3(uri: str) -> bool:
 
 
 def bucket_and_key(uri: str) -> tuple[str, str]:
-    """Split an s3a:// URI into bucket and key; without a key, the key is empty."""
+    """Split an s3a:// URI into bucket and key; the key is empty for a whole bucket."""
     bucket, _, key = uri.removeprefix("s3a://").partition("/")
     return bucket, key
 
 
 def bucket_and_prefix(folder: str) -> tuple[str, str]:
-    """Split the s3a:// URI of a folder; the prefix ends with a slash, or is empty for the whole bucket."""
+    """Split the s3a:// URI of a folder; the prefix ends with a slash, or is empty for a whole bucket."""
     bucket, key = bucket_and_key(folder)
     return bucket, f"{key.rstrip('/')}/" if key else ""
 
@@ -54,7 +54,7 @@ def open_binary(uri: str) -> IO[bytes]:
     from botocore.exceptions import ClientError
 
     try:
-        # No decompression by file name: the name does not tell whether the content is compressed.
+        # Without decompression: the file name does not tell whether the content is compressed.
         stream: IO[bytes] = smart_open.open(
             "s3://" + uri.removeprefix("s3a://"), "rb", compression="disable", transport_params={"client": client("s3")}
         )
@@ -69,7 +69,7 @@ def open_binary(uri: str) -> IO[bytes]:
 
 
 def is_storage_error(error: BaseException) -> bool:
-    """Return whether `error` means that a file or S3 cannot be read, rather than that the content of a file is bad."""
+    """Return whether the storage caused `error`; otherwise the content of a file did."""
     return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in {"botocore", "urllib3"}
 
 
@@ -113,7 +113,7 @@ def why_not_readable(landing: str) -> str | None:
 
 
 def put(folder: str, name: str, data: bytes) -> str:
-    """Write a file atomically, and replace a file of this name.
+    """Write a file atomically; replace an existing file.
 
     Args:
         folder: folder or s3a:// URI; created if it is missing.
@@ -124,10 +124,9 @@ def put(folder: str, name: str, data: bytes) -> str:
         The path or s3a:// URI of the file.
     """
     if is_s3(folder):
-        bucket, prefix = bucket_and_key(folder)
-        key = f"{prefix}/{name}" if prefix else name
-        client("s3").put_object(Bucket=bucket, Key=key, Body=data)
-        return f"s3a://{bucket}/{key}"
+        bucket, prefix = bucket_and_prefix(folder)
+        client("s3").put_object(Bucket=bucket, Key=prefix + name, Body=data)
+        return f"s3a://{bucket}/{prefix}{name}"
     target = local_path(folder) / name
     target.parent.mkdir(parents=True, exist_ok=True)
     # Readers skip names that start with a dot. The rename is atomic within the folder.
@@ -149,7 +148,7 @@ def read(uri: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except PermissionError:
-        # For a missing object, S3 returns 403 instead of 404 to a role that may list some folders only.
+        # To a role that may list only some folders, S3 returns 403 instead of 404 for a missing object.
         folder, _, name = uri.rpartition("/")
         if is_s3(uri) and name not in names(folder):
             return None
@@ -157,9 +156,9 @@ def read(uri: str) -> bytes | None:
 
 
 def names(folder: str) -> list[str]:
-    """Return the names of the files in a folder, in any order; an empty list if the folder does not exist.
+    """Return the names of the files in a folder, unsorted; an empty list if the folder does not exist.
 
-    Names of subfolders are included for a local folder only.
+    The names of subfolders are included in a local folder, but not on S3.
     """
     if not is_s3(folder):
         path = local_path(folder)
@@ -172,7 +171,7 @@ def names(folder: str) -> list[str]:
 def size(folder: str) -> int:
     """Return the size of all files in a folder and its subfolders in bytes; 0 if the folder does not exist."""
     if not is_s3(folder):
-        return sum(_file_size(Path(root, name)) for root, _, names in os.walk(local_path(folder)) for name in names)
+        return sum(_file_size(Path(root, name)) for root, _, files in os.walk(local_path(folder)) for name in files)
     bucket, prefix = bucket_and_prefix(folder)
     pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     return sum(item["Size"] for page in pages for item in page.get("Contents", ()))
@@ -181,7 +180,7 @@ def size(folder: str) -> int:
 def _file_size(path: Path) -> int:
     try:
         return path.stat().st_size
-    except FileNotFoundError:  # removed meanwhile
+    except FileNotFoundError:  # removed since it was listed
         return 0
 
 

@@ -21,8 +21,11 @@ SCHEMA_VERSION_PROPERTY = "tweets.schemaVersion"
 class Column:
     """One column of a table.
 
-    `type` is a Spark SQL type. `json_path` is the dotted path of the value in the tweet's JSON, for a column that is
-    a plain copy of a field; it is None for all other columns.
+    Attributes:
+        name: name of the column.
+        type: Spark SQL type.
+        comment: what the column contains.
+        json_path: dotted path of the value in the tweet's JSON, if the column is a plain copy of a field; else None.
     """
 
     name: str
@@ -40,11 +43,11 @@ class Table:
         comment: what one row is.
         columns: all columns.
         partition: date column of the partitions; None for a table without partitions.
-        order: column by which a write sorts its rows. Each file then has a narrow range of it, and queries skip files
-            by the statistics in the log. None for a table with partitions.
-        merged: whether the table is written by MERGEs. A MERGE rewrites the files that contain its rows: such a table
-            has small files.
-        reader: name of the stream that reads the table. What it has not read yet is not cleaned up.
+        order: column by which a write sorts its rows. Each file then has a narrow range of this column, and queries
+            skip files by the statistics in the log. None for a table with partitions.
+        merged: whether MERGEs write the table. A MERGE rewrites the files that contain its rows, so these files are
+            small.
+        reader: name of the stream that reads the table. Files and versions that this stream has not read are kept.
     """
 
     name: str
@@ -61,12 +64,12 @@ class Table:
 
     @property
     def data_columns(self) -> tuple[Column, ...]:
-        """The columns without the dates that the streams derive from a timestamp of the row."""
+        """The columns without the dates that the streams derive from another column."""
         return tuple(column for column in self.columns if column.type != "DATE" or column.json_path)
 
     @property
     def file_bytes(self) -> int:
-        """The size of a compacted file. Smaller files have the tweets of fewer days; many of them slow down queries."""
+        """The size of a compacted file. Small files have the tweets of few days, but many files slow down queries."""
         return (4 if self.merged else 32) << 20
 
     def path(self, lake: str) -> str:
@@ -74,7 +77,7 @@ class Table:
 
 
 def ddl(columns: Iterable[Column]) -> str:
-    """Return the schema of `columns` as Spark SQL reads it, such as "`id` STRING, `score` FLOAT"."""
+    """Return the schema of `columns` in Spark SQL, such as "`id` STRING, `score` FLOAT"."""
     return ", ".join(f"`{column.name}` {column.type}" for column in columns)
 
 

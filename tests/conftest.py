@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import Row, SparkSession
@@ -16,6 +17,7 @@ from spark_apps.cli.main import app
 from spark_apps.demo import jvm
 from spark_apps.gold import app as gold
 from spark_apps.lake import delta_tables
+from spark_apps.lake.status import read_status
 from spark_apps.session import make_session
 from spark_apps.settings import Settings
 from spark_apps.silver import app as silver
@@ -30,6 +32,7 @@ LONGEST = [
     "test_layout.py",
     "streaming/test_recovery.py",
     "streaming/test_poison.py",
+    "streaming/test_upkeep.py",
     "test_exactly_once.py",
     "test_chaos.py",
     "demo/test_demo.py",
@@ -111,20 +114,27 @@ class Pipeline:
     def rows(self, table: Table) -> list[Row]:
         return delta_tables.read(self.spark, self.lake, table).collect()
 
+    def runner(self, on_batch: Callable[[BatchReport], None] = lambda _: None, **options: Any) -> StreamRunner:
+        """Return a runner of the lake; `options` are further arguments of `StreamRunner`."""
+        return StreamRunner(self.spark, self.lake, self.settings.retention_seconds, on_batch, **options)
+
     def run_once(self, *streams: Stream) -> list[BatchReport]:
         """Process all input with `streams`, by default the streams of all layers, like `run --once`."""
         reports: list[BatchReport] = []
-        runner = StreamRunner(self.spark, self.lake, reports.append, retention=self.settings.retention_seconds)
-        runner.run(streams or self.streams(), None)
+        self.runner(reports.append).run(streams or self.streams(), None)
         return reports
+
+    def versions(self) -> dict[str, int | None]:
+        """Return the version of each table."""
+        return {name: table.version for name, table in read_status(self.lake).tables.items()}
 
 
 @contextmanager
 def open_pipeline(spark: SparkSession, folder: Path, lake: Path | None = None) -> Iterator[Pipeline]:
     """Yield a pipeline in `folder`; its lake is empty, or a copy of `lake`.
 
-    A copy has the ids, the commits and the checkpoints of the original. Its landing is empty: the files that the
-    original has read are not read again.
+    A copy has the table ids, commits and checkpoints of the original. Its landing is empty: the files that the original
+    has read are not read again.
     """
     (folder / "landing").mkdir()
     if lake is not None:

@@ -1,4 +1,4 @@
-"""Kills of a run of all layers, while tweets land: no record is lost or written twice, and the aggregates add up.
+"""Kills of a run of all layers while tweets land: no record is lost or written twice, and the aggregates are right.
 
 `make test` kills two runs at fixed points. `make chaos` kills 200 runs, or CHAOS_KILLS runs, at random instants.
 """
@@ -28,7 +28,7 @@ FIRST, LAST = 5.0, 24.0
 # A kill at a fixed point must come within this time.
 LIMIT = 200.0
 
-# Returns whether to kill now the run that has been running for so many seconds on this lake.
+# Returns whether to kill a run now, by its lake and the seconds since its start.
 Moment = Callable[[str, float], bool]
 
 
@@ -50,7 +50,7 @@ def once_written(table: Table) -> Moment:
 def kill_runs(
     spark: SparkSession, command: Callable[..., Result], home: Path, moments: Sequence[Moment], seed: int
 ) -> None:
-    """Kill one run at each of `moments` while tweets land, let a last run finish, and check every row."""
+    """Kill a run at each of `moments` while tweets land, let a last run finish, and check every row."""
     random = Random(seed)
     generator = Generator(seed, mix=MIX)
     landing, lake = str(home / "landing"), str(home / "lake")

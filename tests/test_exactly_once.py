@@ -3,7 +3,6 @@
 import json
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,15 +11,13 @@ from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected, GeneratedFile
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import LakeError
-from spark_apps.lake.status import read_status
-from spark_apps.lake.writer import TableWriter
 from spark_apps.streaming.checkpoint import last_error
 from spark_apps.streaming.query_group import StreamError
-from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import BRONZE_TWEETS
 from tests.conftest import Pipeline
 from tests.exactness import check
+from tests.failing_writes import fail_write
 from tests.waiting import until
 
 MIX = Mix(duplicates=0.1, late=0.1, malformed=0.05)
@@ -34,21 +31,17 @@ def land(pipeline: Pipeline, files: list[GeneratedFile], prefix: str = "") -> Ex
     return total
 
 
-def versions(pipeline: Pipeline) -> dict[str, int | None]:
-    return {name: table.version for name, table in read_status(pipeline.lake).tables.items()}
-
-
 def test_every_record_is_in_exactly_one_table_after_repeated_runs(pipeline: Pipeline) -> None:
     generator = Generator(11, mix=MIX)
     first, second = list(generator.files(900, 150)), list(generator.files(300, 100))
     expected = land(pipeline, first + generator.malformed_files())
     pipeline.run_once()
-    before = versions(pipeline)
+    before = pipeline.versions()
 
     assert pipeline.run_once() == []
-    assert versions(pipeline) == before
+    assert pipeline.versions() == before
 
-    # The same records in files of other names: all tweets are duplicates, all rejects are rejected again.
+    # The same records in files with other names: all tweets are duplicates, all rejects are rejected again.
     again = Expected()
     for file in first:
         again += land(pipeline, [file], "again/")
@@ -59,7 +52,7 @@ def test_every_record_is_in_exactly_one_table_after_repeated_runs(pipeline: Pipe
 
 
 def test_a_kill_before_the_first_commit_loses_nothing(pipeline: Pipeline, tmp_path: Path) -> None:
-    # Killed while it created the tables: their logs are empty, or hold temporary files.
+    # A kill during the creation of the tables: their logs are empty, or contain temporary files.
     temporary = [".00000000000000000000.json.1f.tmp", "..00000000000000000000.json.1f.tmp.crc"]
     for lake, files in ((str(tmp_path / "empty logs"), []), (pipeline.lake, temporary)):
         for table in tables.TABLES:
@@ -67,10 +60,10 @@ def test_a_kill_before_the_first_commit_loses_nothing(pipeline: Pipeline, tmp_pa
             log.mkdir(parents=True)
             for name in files:
                 (log / name).write_bytes(b"half")
-            delta_tables.create_or_evolve(pipeline.spark, lake, table)
+            delta_tables.create_or_evolve(pipeline.spark, lake, table, pipeline.settings.retention_seconds)
             assert delta_tables.read(pipeline.spark, lake, table).count() == 0
 
-    # Killed while it planned the first batch: each checkpoint holds a temporary offset file.
+    # A kill during the planning of the first batch: each checkpoint contains a temporary offset file.
     pipeline.run_once()  # nothing has landed: this creates checkpoints without a batch
     for stream in ("bronze", "silver", "gold", "gold-aggregates"):
         offsets = Path(pipeline.lake, "checkpoints", stream, "offsets")
@@ -82,7 +75,7 @@ def test_a_kill_before_the_first_commit_loses_nothing(pipeline: Pipeline, tmp_pa
 
 
 def test_a_single_layer_waits_for_the_tables_of_the_previous_layer(pipeline: Pipeline) -> None:
-    """A layer creates only its own tables: on S3 it may not create others, and two processes would race."""
+    """A layer creates only its own tables: on S3 it may not create others, and two processes would compete."""
     silver = pipeline.streams("silver")
     with pytest.raises(LakeError, match=r"bronze/tweets does not exist yet: run the layer that writes the table first"):
         pipeline.run_once(*silver)
@@ -90,7 +83,7 @@ def test_a_single_layer_waits_for_the_tables_of_the_previous_layer(pipeline: Pip
 
     expected = land(pipeline, list(Generator(3, mix=MIX).files(40, 20)))
     stop, waited, reports = threading.Event(), threading.Event(), list[BatchReport]()
-    runner = StreamRunner(pipeline.spark, pipeline.lake, reports.append, stop, on_wait=lambda _: waited.set())
+    runner = pipeline.runner(reports.append, stop=stop, on_wait=lambda _: waited.set())
     run = threading.Thread(target=runner.run, args=(silver, "0 seconds"))
     run.start()
     try:
@@ -103,44 +96,25 @@ def test_a_single_layer_waits_for_the_tables_of_the_previous_layer(pipeline: Pip
         run.join(60)
 
 
-WRITES = [
-    "bronze/tweets",
-    "silver/quarantine",
-    "silver/tweets",
-    "gold/sentiment",
-    "gold/trends",
-    "gold/mentions",
-]
-
-
 def test_a_failure_before_or_after_any_commit_loses_nothing(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each write fails before its commit and, when the batch is repeated, after its commit, as by a kill."""
+    """Each write fails before its commit, as by a kill, and after its commit when the batch is repeated."""
     generator = Generator(5, mix=MIX)
     expected = Expected()
-    for table in WRITES:
+    for table in tables.TABLES:
         expected += land(pipeline, list(generator.files(40, 20)))
         for when in ("before", "after"):
             with monkeypatch.context() as patch:
-                for write in ("append", "merge"):
-                    patch.setattr(TableWriter, write, _failing(getattr(TableWriter, write), table, when))
-                with pytest.raises(StreamError, match=f"failed {when} the commit of {table}"):
+                for method in ("append", "merge"):
+                    fail_write(patch, method, table, when)
+                with pytest.raises(StreamError, match=f"failed {when} the commit of {table.name}"):
                     pipeline.run_once()
-            stream = "gold-aggregates" if table in WRITES[-2:] else table.partition("/")[0]
+            stream = "gold-aggregates" if table.merged else table.name.partition("/")[0]
             error = json.loads(Path(pipeline.lake, "checkpoints", f"{stream}.error.json").read_text())
             streams = [stream.name for stream in pipeline.streams()]
-            assert f"failed {when} the commit of {table}" in (last_error(pipeline.spark, pipeline.lake, streams) or "")
-            assert f"failed {when} the commit of {table}" in error["error"]
+            failure = f"failed {when} the commit of {table.name}"
+            assert failure in (last_error(pipeline.spark, pipeline.lake, streams) or "")
+            assert failure in error["error"]
     pipeline.run_once()
     check(pipeline.spark, pipeline.lake, expected)
-
-
-def _failing(write: Any, table: str, when: str) -> Any:
-    def wrapped(self: TableWriter, *args: Any) -> None:
-        if self.table.name != table or when == "after":
-            write(self, *args)
-        if self.table.name == table:
-            raise RuntimeError(f"failed {when} the commit of {table}")
-
-    return wrapped

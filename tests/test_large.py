@@ -16,7 +16,6 @@ from spark_apps.lake.status import read_status
 from spark_apps.scoring import udf
 from spark_apps.snowflake import new_id
 from spark_apps.streaming import query_group
-from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import Batch, BatchResult, always_ready
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
 from tests.conftest import Pipeline
@@ -63,10 +62,8 @@ def test_a_batch_reports_progress_only_when_tasks_end(
         pipeline.spark.range(20, numPartitions=20).mapInArrow(wait, "id LONG").collect()
         return BatchResult({}, 0)
 
-    running = StreamRunner(
-        pipeline.spark, pipeline.lake, lambda _: None, stop, on_task=lambda _: reports.append(time.monotonic())
-    )
-    run = threading.Thread(target=running.run, args=([replace(stream, prepare=always_ready(slow))], "0 seconds"))
+    runner = pipeline.runner(stop=stop, on_task=lambda _: reports.append(time.monotonic()))
+    run = threading.Thread(target=runner.run, args=([replace(stream, prepare=always_ready(slow))], "0 seconds"))
     run.start()
     try:
         assert began.wait(60)

@@ -1,4 +1,4 @@
-"""The layout of the tables: few files for tweets of many days, and lakes that an earlier version created."""
+"""The layout of the tables: few files for tweets of many days, and lakes of an earlier version."""
 
 import json
 from collections.abc import Callable
@@ -12,20 +12,20 @@ import pyarrow as pa
 import pytest
 from typer.testing import Result
 
-from spark_apps import relayout as module
+from spark_apps import relayout as relayout_module
 from spark_apps.demo.malformed import Expected
 from spark_apps.gold.rescore import PartReport, rescore
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import open_existing_table
 from spark_apps.lake.ranges import join_ranges
 from spark_apps.lake.status import read_status
-from spark_apps.lake.writer import TableWriter
 from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.relayout import RelayoutError, TableReport, relayout
 from spark_apps.streaming.query_group import StreamError
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS, Table
 from tests.conftest import Pipeline
 from tests.exactness import check
+from tests.failing_writes import fail_write
 from tests.lakes import flat_tweet
 
 TABLES = (SILVER_TWEETS, GOLD_SENTIMENT, GOLD_TRENDS, GOLD_MENTIONS)
@@ -78,7 +78,7 @@ def by_day(pipeline: Pipeline) -> Pipeline:
     """A pipeline with a lake of an earlier version: a partition per day."""
     for table in TABLES:
         earlier = replace(table, partition="tweet_date", order=None, merged=False)
-        delta_tables.create_or_evolve(pipeline.spark, pipeline.lake, earlier)
+        delta_tables.create_or_evolve(pipeline.spark, pipeline.lake, earlier, pipeline.settings.retention_seconds)
     return pipeline
 
 
@@ -110,7 +110,7 @@ def test_relayout_rewrites_the_tables_and_the_streams_continue(
 ) -> None:
     expected = land(by_day, 100, 40)
     by_day.run_once()
-    # These wait for Gold.
+    # Gold has not read these tweets yet.
     expected += land(by_day, 200, 40)
     by_day.run_once(*by_day.streams("bronze", "silver"))
     done = command("relayout", "--lake", by_day.lake, "--json")
@@ -122,12 +122,12 @@ def test_relayout_rewrites_the_tables_and_the_streams_continue(
     assert partitions(by_day) == [[]] * 4 and all(status.tables[table.name].files == 1 for table in TABLES)
     assert status.tables[GOLD_MENTIONS.name].newest == datetime(2016, 2, 9, tzinfo=UTC)
 
-    # The streams have nothing to read again, and read what is new.
+    # The streams read only new tweets.
     assert by_day.run_once() == []
     expected += land(by_day, 300, 40)
     by_day.run_once()
     check(by_day.spark, by_day.lake, expected)
-    # The new files have the statistics of the columns in tables.py, and no others.
+    # The new files have statistics, `tweet_date` included.
     actions = pa.table(open_existing_table(by_day.lake, SILVER_TWEETS).get_add_actions(flatten=True))
     assert actions["max.tweet_date"].null_count == 0
     trends = read_status(by_day.lake).tables[GOLD_TRENDS.name]
@@ -144,10 +144,10 @@ def test_relayout_continues_after_a_failure_around_any_write(by_day: Pipeline, m
     by_day.run_once()
     for number, (table, when) in enumerate(((SILVER_TWEETS, "after"), (GOLD_SENTIMENT, "before"))):
         with monkeypatch.context() as patch:
-            patch.setattr(TableWriter, "replace", _failing(TableWriter.replace, table, when))
-            with pytest.raises(RuntimeError, match=f"struck {when} {table.name}"):
+            fail_write(patch, "replace", table, when)
+            with pytest.raises(RuntimeError, match=f"failed {when} the commit of {table.name}"):
                 relayout(by_day.spark, by_day.settings, lambda _: None, Event())
-        # Somebody starts the streams: Gold refuses the rewritten table until the command is repeated.
+        # A person starts the streams too early: Gold refuses the rewritten table until the command is repeated.
         expected += land(by_day, 200 + 100 * number, 10)
         by_day.run_once(*by_day.streams("bronze", "silver"))
         if when == "after":
@@ -160,13 +160,13 @@ def test_relayout_continues_after_a_failure_around_any_write(by_day: Pipeline, m
         reports.append(report)
         stop.set()
 
-    with pytest.raises(RelayoutError, match="stopped before its end: run it again"):
+    with pytest.raises(RelayoutError, match="stopped before it was finished: run it again"):
         relayout(by_day.spark, by_day.settings, stop_after, stop)
     assert [report.table for report in reports] == [GOLD_SENTIMENT.name]
-    # All tables are rewritten, but no stream has passed the commits.
+    # A failure after the rewrite of all tables, before the streams have read past its commits.
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_run_readers", _failing_second(module._run_readers))
-        with pytest.raises(RuntimeError, match="struck before the streams"):
+        patch.setattr(relayout_module, "_run_readers", _failing_second(relayout_module._run_readers))
+        with pytest.raises(RuntimeError, match="failed before the streams"):
             relayout(by_day.spark, by_day.settings, lambda _: None, Event())
     assert partitions(by_day) == [[]] * 4
     assert relayout(by_day.spark, by_day.settings, lambda _: None, Event()) == []
@@ -175,26 +175,14 @@ def test_relayout_continues_after_a_failure_around_any_write(by_day: Pipeline, m
     check(by_day.spark, by_day.lake, expected)
 
 
-def _failing(write: Callable[..., None], table: Table, when: str) -> Callable[..., None]:
-    """Return `write` with a failure at `table`, as in a kill."""
-
-    def wrapped(self: TableWriter, *arguments: Any, **options: Any) -> None:
-        if self.table.name != table.name or when == "after":
-            write(self, *arguments, **options)
-        if self.table.name == table.name:
-            raise RuntimeError(f"struck {when} {table.name}")
-
-    return wrapped
-
-
 def _failing_second(run: Callable[..., None]) -> Callable[..., None]:
-    """Return `run` with a failure before its second call."""
+    """Return a function like `run` that fails at its second call."""
     calls: list[int] = []
 
     def wrapped(*arguments: Any) -> None:
         calls.append(1)
         if len(calls) == 2:
-            raise RuntimeError("struck before the streams")
+            raise RuntimeError("failed before the streams")
         run(*arguments)
 
     return wrapped

@@ -23,7 +23,7 @@ def operate(stream: str, action: str, reason: str, user: str | None) -> str:
     the application. While the operator is submitting it, they leave this to `keep_streams_running`.
 
     Raises:
-        AirflowFailException: if another owner holds the stream, or if there is no driver to restart.
+        AirflowFailException: if another owner holds the stream, or if the stream has no driver to restart.
         ConflictError: if the stream has changed since it was read; Airflow retries the task.
     """
     cluster = Cluster.connect(settings.namespace())

@@ -45,13 +45,13 @@ def suspend_gold(reason: str, user: str | None) -> str:
 
 
 def gold_stopped() -> bool:
-    """Tell whether Gold is suspended and none of its pods remain; suspend it if it is not."""
+    """Suspend Gold if it runs; return whether Gold is suspended and all of its pods are gone."""
     cluster, gold = _observe(STREAM)
     return _stop_gold(cluster, gold)
 
 
 def rescore_finished(since: str | None, run_id: str) -> bool:
-    """Tell whether the job has finished; start it if it does not exist.
+    """Start the job if it does not exist; return whether it has finished.
 
     Args:
         since: The first day to score again, as YYYY-MM-DD; None for the whole history.
@@ -150,7 +150,7 @@ def _poll_job(cluster: Cluster, job: ObservedState, run_id: str) -> bool:
         )
     if job.state not in _ENDED:
         line = cluster.log_tail(job.driver, 1).strip()
-        _log.info("%s", line or (pods.pending_reason(job.driver) if job.driver else "there is no driver yet"))
+        _log.info("%s", line or (pods.pending_reason(job.driver) if job.driver else "the job has no driver yet"))
         return False
     lines = cluster.log_tail(job.driver, _LOG_LINES)
     _log.info("the last lines of the driver's log:\n%s", lines)
@@ -176,7 +176,7 @@ def _refuse_without_hold(gold: ObservedState) -> None:
     if not gold.hold or gold.hold.owner != OWNER:
         raise AirflowFailException(
             f"{STREAM} is {gold.hold or 'not held'}, and a rescore may run only while {OWNER} holds it: trigger "
-            "rescore_gold again once nobody else holds it"
+            f"rescore_gold again once {STREAM} is not held"
         )
 
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_apps.bronze.reader import read_files
-from spark_apps.lake.arrow_schema import arrow_schema
 from spark_apps.landing.landed_file import LandedFile
-from spark_apps.streaming.poison import ArrowFunction, PoisonRow, find_poison_rows
+from spark_apps.map_in_arrow import ArrowFunction, arrow_schema
+from spark_apps.streaming.poison import PoisonRow, find_poison_rows
 from spark_apps.tables import BRONZE_TWEETS, ddl
 
 # One column with the fields of a file as JSON: the name of a file may not be valid UTF-8.

@@ -19,8 +19,8 @@ from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.stream import Batch, BatchResult, Process, Stream, always_ready, newest
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS
 
-# Input of a scoring batch: about 4,000 tweets. Scoring is slow: the size of a batch bounds the work that a kill loses
-# and the time that a stop takes.
+# Input of a scoring batch: about 4,000 tweets. Scoring is slow, so this size limits the work that a kill loses and the
+# time that a stop takes.
 _MAX_TWEETS_BYTES = "512k"
 # Input of an aggregation batch.
 _MAX_SENTIMENT_BYTES = "16m"
@@ -42,28 +42,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         model = models.current()
         if model is None:
             return None
-        return Process(partial(score, model, models.problem), partial(find_poison, model))
-
-    def score(model: ModelVersion, problem: str, batch: Batch) -> BatchResult:
-        rows = score_tweets(batch.rows, model, batch.poison).persist()
-        try:
-            ((tweets, cached, landed),) = rows.agg(F.count("*"), F.count_if("cached"), newest("landed_at")).collect()
-            counts = {"rows": tweets, "unscored": len(batch.poison)}
-            batch.writers[GOLD_SENTIMENT.name].append(new_sentiment(rows), batch.id, counts)
-        finally:
-            rows.unpersist()
-        return BatchResult(
-            counts,
-            tweets,
-            landed,
-            cached=cached,
-            model_version=model.version,
-            model_problem=problem,
-            findings=models.findings,
-        )
-
-    def find_poison(model: ModelVersion, batch: Batch) -> Sequence[PoisonRow]:
-        return find_poison_tweets(batch.rows, model)
+        return Process(partial(_score, model, models.problem, models.findings), partial(_find_poison, model))
 
     def tweets() -> DataFrame:
         return delta_tables.read_stream(spark, lake, SILVER_TWEETS, _MAX_TWEETS_BYTES)
@@ -72,6 +51,29 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         Stream("gold", tweets, (SILVER_TWEETS,), (GOLD_SENTIMENT,), prepare),
         aggregates(spark, lake),
     ]
+
+
+def _score(model: ModelVersion, problem: str, findings: int, batch: Batch) -> BatchResult:
+    rows = score_tweets(batch.rows, model, batch.poison).persist()
+    try:
+        ((tweets, cached, landed),) = rows.agg(F.count("*"), F.count_if("cached"), newest("landed_at")).collect()
+        counts = {"rows": tweets, "unscored": len(batch.poison)}
+        batch.writers[GOLD_SENTIMENT.name].append(new_sentiment(rows), batch.id, counts)
+    finally:
+        rows.unpersist()
+    return BatchResult(
+        counts,
+        tweets,
+        landed,
+        cached=cached,
+        model_version=model.version,
+        model_problem=problem,
+        findings=findings,
+    )
+
+
+def _find_poison(model: ModelVersion, batch: Batch) -> Sequence[PoisonRow]:
+    return find_poison_tweets(batch.rows, model)
 
 
 def aggregates(spark: SparkSession, lake: str) -> Stream:
@@ -127,7 +129,7 @@ def _merge_mentions(batch: Batch, lake: str, days: Iterable[str], counts: Mappin
 
 
 def _merge_condition(days: Iterable[str], *keys: str) -> str:
-    """Return the MERGE condition: equal keys and equal day. The ranges of days let Delta skip all other files."""
+    """Return the MERGE condition: equal keys and equal day. The ranges of days let Delta skip files of other days."""
     ranges = join_ranges((day, day) for day in days)
     in_range = " OR ".join(f"t.tweet_date BETWEEN DATE'{first}' AND DATE'{last}'" for first, last in ranges) or "false"
     return " AND ".join(f"t.{key} = s.{key}" for key in (*keys, "tweet_date")) + f" AND ({in_range})"

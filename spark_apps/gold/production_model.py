@@ -13,9 +13,9 @@ from spark_apps.scoring.description import Description, ModelError, ModelVersion
 from spark_apps.settings import MODEL_NAME, Settings
 
 _log = logging.getLogger(__name__)
-# Interval between warnings while there is no model.
+# Interval between warnings while Gold waits for a model.
 _WARNING_SECONDS = 10.0
-# Interval between counts of the findings, which change every 15 minutes or when a person acknowledges them.
+# Interval between reads of the findings. They change every 15 minutes, or when a person acknowledges them.
 _FINDINGS_SECONDS = 60.0
 
 
@@ -28,15 +28,16 @@ class ProductionModel:
         self._model: ModelVersion | None = None
         # Why `current` does not return the registry's version in production; empty if it does.
         self.problem = ""
-        # Number of unacknowledged findings of `quality check`. Prometheus scrapes drivers, but not the quality job.
+        # Number of unacknowledged findings of `quality check`. Gold exports it as a metric, because Prometheus does not
+        # scrape the quality job.
         self.findings = 0
         self._warned_at = -_WARNING_SECONDS
         self._counted_at = -_FINDINGS_SECONDS
 
     def current(self) -> ModelVersion | None:
-        """Return the version in production, or None if there is no version yet.
+        """Return the version in production; None if no version has been in production yet.
 
-        While the registry is unreachable or the new version is unusable, this is the previous version.
+        While the registry is unreachable or the new version is unusable, return the previous version.
         """
         try:
             version = self._registry.production()

@@ -55,9 +55,16 @@ class RescoreError(UserError):
 class PartReport:
     """The progress of a rescore after a part.
 
-    `part` is the number of the part out of `parts`. `day` and `last_day` are the first and the last day of this part,
-    `tweets` and `seconds` its tweets and its time. `done` is the number of tweets that were rescored so far, out of
-    `to_do`.
+    Attributes:
+        part: number of the part, from 1.
+        parts: number of parts.
+        day: first day of the part.
+        last_day: last day of the part.
+        tweets: number of tweets of the part that were scored again.
+        seconds: duration of the part.
+        done: number of tweets that were scored again so far.
+        to_do: number of tweets to score again in all parts.
+        model_version: version that scored the tweets.
     """
 
     part: int
@@ -89,7 +96,7 @@ class RescoreResult:
 
 
 def run(settings: Settings, since: date | None, on_part: Callable[[PartReport], None]) -> RescoreResult:
-    """Rescore the lake of `settings` in a new Spark session. A signal stops the rescore after the current part.
+    """Rescore the lake of `settings` in a new Spark session. SIGINT or SIGTERM stops it after the current part.
 
     `on_part` is called after each part. In a cluster (`monitor_port` is set), each report is written to stdout as a
     line of JSON instead.
@@ -115,8 +122,9 @@ def rescore(
 ) -> RescoreResult:
     """Rescore the tweets of gold/sentiment that another model version scored, of all days or from `since` on.
 
-    Raises `RescoreError` if there is no model, or if `stop` is set before the end. Raises `LakeError` if there is no
-    table gold/sentiment, or if another process writes the Gold tables.
+    Raises:
+        RescoreError: no model is in production, or `stop` was set before the end.
+        LakeError: gold/sentiment does not exist, or another process writes the Gold tables.
     """
     started = time.monotonic()
     (lake,) = settings.require("lake")
@@ -127,8 +135,8 @@ def rescore(
     writer = _writer(lake, GOLD_SENTIMENT)
     _aggregate_new_rows(spark, lake, settings.retention_seconds, stop)
     parts = plan_parts(delta_tables.read(spark, lake, GOLD_SENTIMENT, writer.current_version()), model, since)
-    _log.info("%s parts to be scored with version %s", len(parts), model.version)
-    # This file exists while the aggregates do not match the labels: from the first part until they are rebuilt.
+    _log.info("%s parts to score with version %s", len(parts), model.version)
+    # While this file exists, the aggregates do not match the labels: from the first part until the rebuild is done.
     unfinished = f"{lake}/checkpoints/rescore.json"
     if parts:
         hadoop_fs.write_text(spark, unfinished, json.dumps({"model_version": model.version, "parts": len(parts)}))
@@ -156,18 +164,18 @@ def _writer(lake: str, table: Table) -> TableWriter:
 
 
 def _aggregate_new_rows(spark: SparkSession, lake: str, retention: float, stop: Event) -> None:
-    """Let the stream of the aggregates process the rows that it has not read yet.
+    """Run the stream of the aggregates over the rows that it has not read yet.
 
     Otherwise these rows would be counted twice: when the aggregates are rebuilt, and by the stream afterwards.
     """
-    runner = StreamRunner(spark, lake, lambda batch: _log.info("%s", batch), stop, retention=retention)
+    runner = StreamRunner(spark, lake, retention, lambda report: _log.info("%s", report), stop)
     runner.run([aggregates(spark, lake)], None)
 
 
 def _rewrite(
     spark: SparkSession, writer: TableWriter, model: ModelVersion, parts: Sequence[Part], number: int
 ) -> PartReport:
-    """Score the part `number` of `parts` again and replace its rows."""
+    """Score part `number` of `parts`, from 0, again and replace its rows."""
     started, part = time.monotonic(), parts[number]
     rows = delta_tables.read(spark, writer.lake, GOLD_SENTIMENT, writer.current_version()).where(part.condition)
     try:
@@ -181,10 +189,17 @@ def _rewrite(
         for row in poison:
             _log.error("part %d: tweet %s gets no label: %s", number + 1, row.key[0], row.cause)
         writer.replace(_with_new_sentiment(rows, model, poison), number, part.condition)
-    done, to_do = (sum(part.tweets for part in selected) for selected in (parts[: number + 1], parts))
-    seconds = time.monotonic() - started
-    days = (str(part.first_day), str(part.last_day))
-    return PartReport(number + 1, len(parts), *days, part.tweets, seconds, done, to_do, model.version)
+    return PartReport(
+        part=number + 1,
+        parts=len(parts),
+        day=str(part.first_day),
+        last_day=str(part.last_day),
+        tweets=part.tweets,
+        seconds=time.monotonic() - started,
+        done=sum(finished.tweets for finished in parts[: number + 1]),
+        to_do=sum(planned.tweets for planned in parts),
+        model_version=model.version,
+    )
 
 
 def _with_new_sentiment(rows: DataFrame, model: ModelVersion, poison: Sequence[PoisonRow] = ()) -> DataFrame:
@@ -200,7 +215,7 @@ def _with_new_sentiment(rows: DataFrame, model: ModelVersion, poison: Sequence[P
 
 
 def _rebuild_aggregates(spark: SparkSession, lake: str, version: int) -> None:
-    """Replace both aggregates by those of `version` of gold/sentiment; safe to repeat."""
+    """Compute both aggregates again from `version` of gold/sentiment; safe to repeat."""
     sentiment = delta_tables.read(spark, lake, GOLD_SENTIMENT, version)
     for table, aggregate in ((GOLD_TRENDS, trends), (GOLD_MENTIONS, mentions)):
         _writer(lake, table).replace(aggregate(sentiment), 0)

@@ -9,17 +9,20 @@ from pyspark.sql import functions as F
 
 from spark_apps.scoring.description import ModelVersion
 
-# Rows of a part: some minutes of scoring, the work that a kill loses and the time that a stop takes. With smaller
-# parts, more files would be rewritten, because a part rewrites every file that contains one of its rows.
+# Rows of a part: some minutes of scoring. A kill loses at most this work, and a stop waits at most this time. Smaller
+# parts would rewrite more files, because a part rewrites every file that contains one of its rows.
 _PART_ROWS = 200_000
 
 
 @dataclass(frozen=True)
 class Part:
-    """Whole hours.
+    """A range of whole hours of gold/sentiment.
 
-    `first_hour` is the first hour and `end_hour` the hour after the last, both in hours since 1970. `tweets` is the
-    number of tweets in the part that must be scored again, `rows` the number of all its tweets.
+    Attributes:
+        first_hour: first hour, in hours since 1970.
+        end_hour: the hour after the last, in hours since 1970.
+        tweets: number of tweets in the part that must be scored again.
+        rows: number of all tweets in the part.
     """
 
     first_hour: int
@@ -39,7 +42,7 @@ class Part:
     def condition(self) -> str:
         """The SQL condition for the rows of the part, including the rows that need no new score.
 
-        The days prune the partitions of a table with the earlier layout.
+        The condition on `tweet_date` prunes the partitions of a table with the earlier layout.
         """
         first, end = (f"TIMESTAMP'{_time(hour):%Y-%m-%dT%H:%M:%SZ}'" for hour in (self.first_hour, self.end_hour))
         days = f"tweet_date >= DATE'{self.first_day}' AND tweet_date <= DATE'{self.last_day}'"
@@ -47,10 +50,7 @@ class Part:
 
 
 def plan_parts(sentiment: DataFrame, model: ModelVersion, since: date | None) -> list[Part]:
-    """Divide the stale tweets among the rows of GOLD_SENTIMENT into parts, the newest first.
-
-    A day before `since` is left as it is.
-    """
+    """Divide the rows of GOLD_SENTIMENT that are stale into parts, newest first; ignore days before `since`."""
     if since is not None:
         sentiment = sentiment.where(F.col("tweet_date") >= F.lit(since))
     hour = F.floor(F.unix_seconds("timestamp") / 3600).alias("hour")
@@ -60,7 +60,7 @@ def plan_parts(sentiment: DataFrame, model: ModelVersion, since: date | None) ->
 
 
 def is_stale(model: ModelVersion) -> Column:
-    """Return the condition for rows of GOLD_SENTIMENT that another model or version scored."""
+    """Return the condition for rows of GOLD_SENTIMENT that another model or model version scored."""
     return ~(F.col("model").eqNullSafe(model.name) & F.col("model_version").eqNullSafe(model.version))
 
 
@@ -70,7 +70,7 @@ def _join_hours(hours: Iterable[tuple[int, int, int]]) -> list[Part]:
     The newest part comes first, because people look at recent tweets first.
     """
     parts: list[Part] = []
-    between = 0  # rows of the hours since the last part that need no new score
+    between = 0  # rows in the hours after the last part, none of which needs a new score
     for hour, tweets, rows in hours:
         last = parts[-1] if parts else None
         if not tweets:

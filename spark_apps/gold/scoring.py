@@ -1,4 +1,4 @@
-"""Score tweets in micro-batches and in a rescore; a tweet that ends its task gets no label."""
+"""Score tweets in micro-batches and in a rescore; a poison tweet, which ends its task, gets no label."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _KEY = "id"
 
 
 def score_tweets(tweets: DataFrame, model: ModelVersion, poison: Sequence[PoisonRow] = ()) -> DataFrame:
-    """Return rows with the columns `id` and `full_text`, with ADDED_COLUMNS; the label of `poison` is null."""
+    """Add ADDED_COLUMNS to rows with the columns `id` and `full_text`; the label of a poison row is null."""
     if not poison:
         return add_sentiment(tweets, model)
     ids = to_frame(tweets.sparkSession, poison, f"{_KEY} STRING")
@@ -29,6 +29,6 @@ def score_tweets(tweets: DataFrame, model: ModelVersion, poison: Sequence[Poison
 
 
 def find_poison_tweets(tweets: DataFrame, model: ModelVersion) -> list[PoisonRow]:
-    """Return the tweets with a text that ends a task of `score_tweets`."""
+    """Return the poison rows among `tweets`: rows with a text that ends a task of `score_tweets`."""
     score, load_model = worker_functions(tweets.sparkSession, model)
     return find_poison_rows(tweets.select(_KEY, "full_text"), [_KEY], score, load_model)

@@ -1,4 +1,4 @@
-"""Removes the data files and log entries of a table that no reader needs any more."""
+"""Removes data files and log entries of a table that are older than the retention and that no stream needs."""
 
 import logging
 import time
@@ -21,8 +21,8 @@ class Position:
     """The position of a stream in the table that it reads.
 
     Attributes:
-        next_version: first version with rows that the stream has still to read.
-        log_version: first version whose log entry Spark needs at a restart: it plans the last batch again.
+        next_version: first version with rows that the stream has not read yet.
+        log_version: first version in the last batch. A restart plans this batch again and needs its log entries.
     """
 
     next_version: int
@@ -37,68 +37,68 @@ def clean(
     retention: float,
     reader: Callable[[], Position | None] | None,
 ) -> bool:
-    """Remove files that have not belonged to a table for the retention, and older log entries.
+    """Remove files that the table has not used for the retention, and log entries that are older than the retention.
 
-    Nothing is removed while the stream that reads the table has older commits to read: it may be stopped for any time.
+    Nothing is removed while the stream that reads the table has unread commits older than the retention: the stream
+    may be stopped for any time.
 
     Args:
         spark: session of the driver that writes the table.
         lake: folder or s3a:// URI of the Delta tables.
         table: table to clean.
-        query_batch: identity of the query that writes the table, and the batch that it has just processed.
-        retention: retention in seconds; the properties of the table have the same.
-        reader: returns the position of the stream that reads the table, None without one; None if no stream reads it.
+        query_batch: `BatchMetadata.app` of the query that writes the table, and the batch that it has just processed.
+        retention: seconds; the same as in the properties of the table.
+        reader: function that returns the position of the stream that reads the table, or None before its first batch;
+            None if no stream reads the table.
 
     Returns:
-        False if the batch has not written the table: clean it after the next one.
+        False if the batch has not written the table: call again after a batch that has.
 
     Raises:
         LakeError: the table is not readable.
     """
     delta, path = open_existing_table(lake, table), table.path(lake)
-    created = (delta.metadata().created_time or 0) / 1000
-    if time.time() - created < retention:
+    oldest_kept = time.time() - retention
+    if (delta.metadata().created_time or 0) / 1000 > oldest_kept:
         return True  # nothing is old enough
     newest = next(batch_commits(delta), None)
     if newest is None or (newest.metadata.app, newest.metadata.batch) != query_batch:
-        return False  # the entry of the last batch has the totals of the table: no older entry may be the last one
-    log_retention = max(retention, time.time() - newest.at.timestamp())
+        return False  # the newest entry with batch metadata has the totals of the table and must be too new to remove
+    oldest_entry_kept = min(oldest_kept, newest.at.timestamp())
     if reader is not None:
         position = reader()
-        if position is None:
-            _log.warning("%s keeps all files and versions: the stream %s has no checkpoint", path, table.reader)
-            return True
-        if _age(spark, delta, path, position.next_version) > retention:
+        if position is None or _committed_at(spark, delta, path, position.next_version) < oldest_kept:
+            unread = position.next_version if position else 0
             _log.warning(
-                "%s keeps all files and versions: the stream %s has stopped before version %d",
-                path, table.reader, position.next_version,
-            )  # fmt: skip
+                "%s keeps all files and versions: the stream %s has not read version %d yet", path, table.reader, unread
+            )
             return True
-        log_retention = max(log_retention, _age(spark, delta, path, position.log_version))
+        oldest_entry_kept = min(oldest_entry_kept, _committed_at(spark, delta, path, position.log_version))
     spark.sql(f"VACUUM {sql_name(path)}")
-    _remove_log_entries(spark, path, log_retention)
+    _remove_log_entries(spark, path, oldest_entry_kept)
     return True
 
 
-def _age(spark: SparkSession, delta: DeltaTable, path: str, version: int) -> float:
-    """Return the seconds since a version was committed: 0 for the next version, infinity without a log entry."""
+def _committed_at(spark: SparkSession, delta: DeltaTable, path: str, version: int) -> float:
+    """Return the Unix time of the commit of a version: infinity for a future version, 0 if its log entry is gone."""
     if version > delta.version():
-        return 0.0
-    fs, entry = file_system(spark, f"{path}/_delta_log/{version:020}.json")
-    if not fs.exists(entry):
         return float("inf")
-    return time.time() - float(fs.getFileStatus(entry).getModificationTime()) / 1000
+    fs, entry = file_system(spark, f"{path}/_delta_log/{version:020}.json")
+    return float(fs.getFileStatus(entry).getModificationTime()) / 1000 if fs.exists(entry) else 0.0
 
 
-def _remove_log_entries(spark: SparkSession, path: str, retention: float) -> None:
-    """Remove log entries before the newest checkpoint of the log that is older than `retention` seconds.
+def _remove_log_entries(spark: SparkSession, path: str, before: float) -> None:
+    """Remove log entries that are older than `before` (Unix seconds) and not needed after a checkpoint of the log.
 
-    Delta would do so by itself after each checkpoint, also when the entry of the last batch is one of them.
+    Delta's own cleanup is switched off: it runs after any checkpoint of the log, and could remove the entry of the last
+    batch.
     """
     jvm = spark._jvm
     none = jvm.scala.Option.empty()  # type: ignore[union-attr]
     log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)  # type: ignore[union-attr]
-    # From a Python int, Py4J makes a java.lang.Integer: no Option[Long].
+    # Delta removes entries of exactly this age too, by its own clock.
+    retention = time.time() - before + 1
+    # Py4J would convert a Python int to an Integer, but Delta expects an Option[Long].
     long = jvm.java.util.OptionalLong.of(int(retention * 1000))  # type: ignore[union-attr]
     milliseconds = jvm.scala.jdk.javaapi.OptionConverters.toScala(long)  # type: ignore[union-attr]
     minute = jvm.org.apache.spark.sql.delta.TruncationGranularity.MINUTE()  # type: ignore[union-attr]

@@ -15,8 +15,6 @@ from spark_apps.lake.commits import LakeError, open_existing_table, open_table
 from spark_apps.lake.hadoop_fs import file_system
 from spark_apps.tables import SCHEMA_VERSION, SCHEMA_VERSION_PROPERTY, Column, Table
 
-# How long replaced files and old versions of a table are kept by default.
-RETENTION_SECONDS = 48 * 3600.0
 # A checkpoint of the log lists all files that were replaced within the retention. With one checkpoint for 10 commits,
 # Delta's default, the checkpoints of a busy table outgrow its data.
 _CHECKPOINT_INTERVAL = 50
@@ -29,7 +27,7 @@ def sql_name(path: str) -> str:
     return f"delta.`{path.replace('`', '``')}`"
 
 
-def create_or_evolve(spark: SparkSession, lake: str, table: Table, retention: float = RETENTION_SECONDS) -> None:
+def create_or_evolve(spark: SparkSession, lake: str, table: Table, retention: float) -> None:
     """Create a table, or add the columns and properties that an older version of the program did not write.
 
     Args:
@@ -51,7 +49,8 @@ def create_or_evolve(spark: SparkSession, lake: str, table: Table, retention: fl
     except (Py4JJavaError, AnalysisException) as error:
         cause = first_line(getattr(error, "java_exception", None) or error)
         raise LakeError(
-            f"cannot create {path} ({cause}): check that {lake} is the right place and that this user may write there"
+            f"cannot create or update {path} ({cause}): check that {lake} is the right place and that this user "
+            "may write there"
         ) from error
 
 
@@ -73,7 +72,7 @@ def layout_properties(table: Table) -> dict[str, str]:
 
 
 def _evolving_properties(retention: float) -> dict[str, str]:
-    """Return the Delta properties that existing tables get, too."""
+    """Return the Delta properties that existing tables get too, unlike those of the layout."""
     return {
         SCHEMA_VERSION_PROPERTY: str(SCHEMA_VERSION),
         # Micro-batches write small files. Delta compacts them after a commit, in the driver that writes the table.
@@ -82,15 +81,16 @@ def _evolving_properties(retention: float) -> dict[str, str]:
         "delta.enableDeletionVectors": "false",
         "delta.checkpointInterval": str(_CHECKPOINT_INTERVAL),
         "delta.deletedFileRetentionDuration": f"interval {retention:.0f} seconds",
-        # `cleanup.py` removes old entries: it keeps the entry of the last batch.
+        # `cleanup.py` removes old entries instead, because it keeps the entry of the last batch.
         "delta.enableExpiredLogCleanup": "false",
     }
 
 
 def _remove_incomplete_log(spark: SparkSession, path: str) -> None:
-    """Remove a Delta log without a commit, which a kill can leave: Delta refuses to create a table over it.
+    """Remove a Delta log without a commit. A kill can leave such a log, and Delta refuses to create a table over it.
 
-    Commits of another process survive: their files are not deleted, and the folder is deleted only when empty.
+    If another process commits meanwhile, its commit survives: commit files are not deleted, and the folder is deleted
+    only when empty.
     """
     fs, log = file_system(spark, f"{path}/_delta_log")
     if fs.exists(log):
@@ -103,15 +103,15 @@ def _remove_incomplete_log(spark: SparkSession, path: str) -> None:
 def why_not_readable(lake: str, table: Table) -> str | None:
     """Return why a table is not readable yet; None if the table is readable.
 
-    A reader waits and does not create the table itself. On S3 only the layer that writes a table has the permission,
-    and two processes could create the table at once.
+    A reader waits instead of creating the table. On S3 only the layer that writes a table has the permission, and two
+    processes could create the table at once.
 
     Args:
         lake: folder or s3a:// URI of the Delta tables.
         table: table to read.
 
     Raises:
-        LakeError: waiting does not help: the table has a newer schema or other column types.
+        LakeError: the table has a newer schema or other column types, so waiting does not help.
     """
     path = table.path(lake)
     delta = open_table(lake, table)
@@ -122,7 +122,7 @@ def why_not_readable(lake: str, table: Table) -> str | None:
 
 
 def _missing_columns(path: str, delta: deltalake.DeltaTable, table: Table) -> list[Column]:
-    """Return the columns that the table at `path` lacks; raise if its schema does not fit.
+    """Return the columns that the table at `path` lacks; raise if its schema is newer or has other types.
 
     The schema is read without Spark: `DESCRIBE DETAIL` takes more than a second for each table.
     """
@@ -157,7 +157,7 @@ def _evolve(spark: SparkSession, lake: str, table: Table, retention: float) -> N
 
 
 def set_properties(spark: SparkSession, delta: deltalake.DeltaTable, path: str, properties: Mapping[str, str]) -> None:
-    """Set the Delta properties of a table that have other values."""
+    """Set Delta properties of a table; commit nothing if the table has these values already."""
     current = delta.metadata().configuration
     changed = [f"'{key}' = '{value}'" for key, value in properties.items() if current.get(key) != value]
     if changed:

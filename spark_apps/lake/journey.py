@@ -24,7 +24,7 @@ def journey(lake: str, id_: str, since: datetime) -> dict[str, datetime | str | 
 
     Returns:
         `silver` (the time of ingestion) once the tweet is in silver/tweets; `gold` (the time of scoring), `label` and
-        `score` once it is in gold/sentiment. Empty where the tweet is in neither table.
+        `score` once the tweet is in gold/sentiment. Empty if the tweet is in neither table.
 
     Raises:
         LakeError: a table exists but is not readable.

@@ -1,7 +1,7 @@
 """SQL over the Delta tables of a lake, run by DataFusion without Spark.
 
-Statements are constants. A value reaches a statement only as a parameter, `$1` being the first. QueryBuilder of
-deltalake has no bindings, so each statement is prepared and `literal` renders the values for EXECUTE.
+Statements are constants. Values reach a statement only as its parameters `$1`, `$2`, and so on. The QueryBuilder of
+deltalake has no bindings, so each statement is prepared, and `literal` renders the values for EXECUTE.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,12 +24,12 @@ class Statement:
     """A SELECT statement with the SQL types of its parameters $1, $2, …"""
 
     def __init__(self, sql: str, *types: str) -> None:
-        # DataFusion infers the types only where each parameter is compared with a column.
+        # DataFusion infers the type of a parameter only if the parameter is compared with a column.
         self.sql, self.types = sql, types
 
 
 class LakeQuery:
-    """SQL over one snapshot of each of several Delta tables."""
+    """SQL over a snapshot of several Delta tables."""
 
     def __init__(self, tables: Mapping[str, DeltaTable], paths: Sequence[str] = ()) -> None:
         """Register each table under its SQL name; error messages name `paths`."""
@@ -42,7 +42,7 @@ class LakeQuery:
 
     @classmethod
     def open(cls, lake: str, **tables: Table) -> Self | None:
-        """Open tables of `lake`, each under the SQL name of its keyword; return None if one of them does not exist.
+        """Open tables of `lake`, each under the SQL name of its keyword; return None if a table does not exist.
 
         Raises:
             LakeError: a table exists but is not readable.
@@ -71,11 +71,14 @@ class LakeQuery:
             self._builder.execute(f"PREPARE {name} {types} AS {statement.sql}")
             result = pa.table(self._builder.execute(f"EXECUTE {name} ({', '.join(map(literal, values))})"))
         except (DeltaError, OSError, pa.ArrowException) as error:
-            raise LakeError(f"{self._paths} cannot be read: {first_line(error)}") from error
+            cause = first_line(error)
+            raise LakeError(
+                f"{self._paths} cannot be read: {cause}: check that the table is intact and readable"
+            ) from error
         return result
 
     def rows(self, statement: Statement, *values: Value) -> list[dict[str, Any]]:
-        """Return the result of `arrow` as one dict a row."""
+        """Return the result of `arrow` as a list of dicts."""
         rows: list[dict[str, Any]] = self.arrow(statement, *values).to_pylist()
         return rows
 
@@ -83,8 +86,8 @@ class LakeQuery:
 def literal(value: Value) -> str:
     """Render a value as a SQL literal.
 
-    Strings have one escape, the doubled quote: in DataFusion's dialect a backslash is an ordinary character. A datetime
-    needs a time zone and a year from 1678 to 2261, because DataFusion reads timestamp literals in nanoseconds.
+    In DataFusion's dialect, a doubled quote is the only escape in a string; a backslash is an ordinary character. A
+    datetime needs a time zone and a year from 1678 to 2261, because DataFusion reads timestamp literals in nanoseconds.
     """
     match value:
         case None:

@@ -7,7 +7,7 @@ _MAX_RANGES = 32
 
 
 def join_ranges(ranges: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return at most 32 ranges that contain `ranges` (lowest and highest value): neighbours are joined."""
+    """Join neighbours among `ranges` (lowest and highest value) until at most 32 ranges are left."""
     ordered = sorted(ranges)
     size = max(1, -(-len(ordered) // _MAX_RANGES))
     groups = (ordered[start : start + size] for start in range(0, len(ordered), size))

@@ -22,7 +22,7 @@ from spark_apps.tables import (
     Table,
 )
 
-# The column with the time of a row: each column has statistics in the table's log, or partitions the table.
+# The column with the time of a row. The log has its range in each file, as statistics or as partition values.
 _TIME_COLUMNS = {
     BRONZE_TWEETS.name: "ingested_at",
     SILVER_TWEETS.name: "ingested_at",
@@ -56,10 +56,10 @@ class TableStatus:
         version: version of the table.
         schema_version: version of the program's schema that the table has.
         newest: time of the newest row, UTC.
-        last_batch: micro-batch that wrote last.
+        last_batch: last micro-batch that wrote the table.
         totals: sum of the counts of all micro-batches.
-        stored_bytes: size of all files of the table, with replaced files and the log; only if it was asked for.
-        oldest_version: oldest version in the log; only if it was asked for.
+        stored_bytes: size of all files of the table, including replaced files and the log; None if not requested.
+        oldest_version: oldest version in the log; None if not requested.
     """
 
     name: str
@@ -115,8 +115,8 @@ def read_status(lake: str, missing_ok: bool = False, with_storage: bool = False)
 
     Args:
         lake: folder or s3a:// URI of the Delta tables.
-        missing_ok: whether a lake that does not exist yet is an empty lake instead of an error.
-        with_storage: whether to list all files of the tables, for their size and the oldest version.
+        missing_ok: whether to return the status of an empty lake if the lake does not exist.
+        with_storage: whether to list all files, which `stored_bytes` and `oldest_version` need.
 
     Raises:
         LakeError: the lake does not exist, or a table is not readable.
@@ -177,7 +177,7 @@ def _sum(files: pa.Table, column: str) -> int:
 
 
 def _newest(files: pa.Table, column: str) -> datetime | None:
-    """Return the latest time in `column` by the statistics or partitions in the log, UTC; None without a row."""
+    """Return the latest time in `column` in UTC, from the statistics or partitions in the log; None without rows."""
     name = next((name for name in (f"max.{column}", f"partition.{column}") if name in files.column_names), None)
     newest = pc.max(files[name]).as_py() if name and files.num_rows else None
     if newest is None:

@@ -19,11 +19,10 @@ from pyspark.sql.types import StructType
 
 from spark_apps.cpu_limit import limits_removed_after
 from spark_apps.labels import LABELS
+from spark_apps.map_in_arrow import ArrowFunction
 from spark_apps.scoring import worker
 from spark_apps.scoring.description import DESCRIPTION_FILE, TOKENIZER_FILE, Description, ModelVersion
 from spark_apps.scoring.scorer import Scorer
-
-ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 # Rows per task. Finished tasks count as progress: with larger tasks, a rescore would show none for minutes.
 _TASK_ROWS = 4_000

@@ -10,10 +10,10 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from spark_apps.cpu_limit import limit_cpu_time, limits_removed_after
-from spark_apps.lake.arrow_schema import arrow_schema
+from spark_apps.map_in_arrow import ArrowFunction, arrow_schema
 from spark_apps.silver.records import Rejected, field_text, read_records
 from spark_apps.silver.tweet_reader import TweetFormat
-from spark_apps.streaming.poison import ArrowFunction, PoisonRow, find_poison_rows, to_frame
+from spark_apps.streaming.poison import PoisonRow, find_poison_rows, to_frame
 from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, Column, Table, ddl
 
 _BATCH_ROWS = 2_000

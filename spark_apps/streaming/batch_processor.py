@@ -1,9 +1,10 @@
-"""Processes the micro-batches of one stream: each one once, and without the rows that end their task."""
+"""Processes the micro-batches of one stream: each batch once, and without poison rows."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
 
@@ -20,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class BatchProcessor:
-    """Processes the micro-batches of one stream, in a run of its query."""
+    """Processes the micro-batches of one stream during one run of its query."""
 
     def __init__(
         self,
@@ -31,25 +32,28 @@ class BatchProcessor:
         ending: threading.Event,
         retention: float,
     ) -> None:
-        """Open the tables that the stream writes, and read what its checkpoint says about the next batch.
+        """Recover the checkpoint if necessary, open the tables that the stream writes, and read the saved poison rows.
 
         Args:
             spark: session that runs the query.
             lake: folder or s3a:// URI of the Delta tables and checkpoints.
             stream: stream to process; its tables must exist.
             on_batch: called after each micro-batch with input rows.
-            ending: set before the query is stopped, which interrupts the running batch.
+            ending: set before the query is stopped. A batch that fails afterwards was interrupted, and is not searched
+                for poison rows.
             retention: seconds for which replaced files and old versions of a table are kept.
 
         Raises:
-            LakeError: the checkpoint does not fit to the tables, or a table is not readable.
+            LakeError: the checkpoint does not match the tables, or a table is not readable.
         """
         recover_checkpoint(spark, lake, stream)
-        checkpoint_id = checkpoint.ensure_identity(spark, lake, stream.name, stream.reads + stream.writes)
+        checkpoint_id = checkpoint.ensure_identity(spark, lake, stream)
         app_id = f"{stream.name}:{checkpoint_id}"
-        # The tables of a batch share one read of its offset.
-        offset = lru_cache(maxsize=1)(partial(checkpoint.read_offset, spark, lake, stream.name))
-        self._writers = {table.name: TableWriter(lake, table, stream.name, app_id, offset) for table in stream.writes}
+        # Each table of a batch needs the same offset: read it once.
+        read_offset = lru_cache(maxsize=1)(partial(checkpoint.read_offset, spark, lake, stream.name))
+        self._writers = {
+            table.name: TableWriter(lake, table, stream.name, app_id, read_offset) for table in stream.writes
+        }
         self._upkeep = Upkeep(spark, lake, stream, self._writers, app_id, retention)
         self._poison_batch, self._poison = checkpoint.read_poison(spark, lake, stream.name)
         self._spark = spark
@@ -57,13 +61,13 @@ class BatchProcessor:
         self._stream = stream.name
         self._on_batch = on_batch
         self._ending = ending
-        # Whether it works without tasks that make progress: it looks for rows that end their task, or cleans tables.
-        self.is_silent = False
+        # True while the processor looks for poison rows or cleans tables: this may take minutes without task progress.
+        self.progress_is_hidden = False
 
     def process(self, process: Process, rows: DataFrame, batch_id: int) -> None:
-        """Process a micro-batch, unless it was committed before a kill."""
+        """Process a micro-batch, unless all tables already have the batch."""
         if all(writer.is_committed(batch_id) for writer in self._writers.values()):
-            return  # a kill came between the batch's last commit and the checkpoint
+            return  # a kill came after the last commit of the batch, and before Spark's checkpoint recorded the batch
         began = time.monotonic()
         poison = self._poison if batch_id == self._poison_batch else ()
         result = self._run(process, Batch(rows, batch_id, self._writers, poison))
@@ -76,11 +80,16 @@ class BatchProcessor:
     def _clean(self, batch_id: int) -> None:
         if self._ending.is_set():
             return
-        self.is_silent = True
-        try:
+        with self._hidden_progress():
             self._upkeep.run(batch_id)
+
+    @contextmanager
+    def _hidden_progress(self) -> Iterator[None]:
+        self.progress_is_hidden = True
+        try:
+            yield
         finally:
-            self.is_silent = False
+            self.progress_is_hidden = False
 
     def _run(self, process: Process, batch: Batch) -> BatchResult:
         try:
@@ -88,33 +97,32 @@ class BatchProcessor:
         except UserError:
             raise
         except Exception as error:
-            isolated = self._isolate(process, batch, error)
-            if isolated is None:
+            marked_batch = self._mark_poison(process, batch, error)
+            if marked_batch is None:
                 raise
-        return process.run(isolated)
+        return process.run(marked_batch)
 
-    def _isolate(self, process: Process, batch: Batch, error: Exception) -> Batch | None:
-        """Look for the rows that have ended a task; return the batch with these rows marked, None if there are none.
+    def _mark_poison(self, process: Process, batch: Batch, error: Exception) -> Batch | None:
+        """Look for poison rows in a failed batch; return the batch with these rows marked, None if it has none.
 
-        The rows are saved in the checkpoint: a repeated batch must leave out the same rows.
+        The rows are saved in the checkpoint: if the batch is repeated after a kill, it must leave out the same rows.
         """
         if process.find_poison is None or self._ending.is_set():
             return None
-        _log.warning("stream %s batch %d: a task has failed; reading its rows one by one", self._stream, batch.id)
-        self.is_silent = True
+        _log.warning("stream %s batch %d has failed; reading its rows one by one", self._stream, batch.id)
         try:
-            known = {row.key for row in batch.poison}
-            found = [row for row in process.find_poison(batch) if row.key not in known]
+            with self._hidden_progress():
+                poison = process.find_poison(batch)
         except Exception as other:
-            # Without a cause in the rows, the first error says more.
+            # The environment is at fault, not a row: the first error says more.
             _log.warning("stream %s: the rows cannot be read one by one: %s", self._stream, other)
             raise error from other
-        finally:
-            self.is_silent = False
-        for row in found:
+        known = {row.key for row in batch.poison}
+        new = [row for row in poison if row.key not in known]
+        for row in new:
             _log.error("stream %s batch %d: %s is left out: %s", self._stream, batch.id, row.key, row.cause)
-        if not found:
+        if not new:
             return None
-        self._poison_batch, self._poison = batch.id, (*batch.poison, *found)
+        self._poison_batch, self._poison = batch.id, (*batch.poison, *new)
         checkpoint.save_poison(self._spark, self._lake, self._stream, batch.id, self._poison)
         return replace(batch, poison=self._poison)

@@ -1,4 +1,4 @@
-"""Files of a stream beside Spark's checkpoint: its identity, its poison rows, its upkeep, and its last error."""
+"""The checkpoint of a stream: Spark's offsets, and files for the identity, poison rows, upkeep and last error."""
 
 import json
 import uuid
@@ -14,7 +14,7 @@ from spark_apps.lake import delta_tables, hadoop_fs
 from spark_apps.lake.cleanup import Position
 from spark_apps.lake.commits import LakeError
 from spark_apps.streaming.poison import PoisonRow
-from spark_apps.tables import Table
+from spark_apps.streaming.stream import Stream
 
 
 def location(lake: str, stream: str) -> str:
@@ -22,23 +22,22 @@ def location(lake: str, stream: str) -> str:
     return f"{lake}/checkpoints/{stream}"
 
 
-def ensure_identity(spark: SparkSession, lake: str, stream: str, tables: Sequence[Table]) -> str:
+def ensure_identity(spark: SparkSession, lake: str, stream: Stream) -> str:
     """Return the id of a stream's checkpoint; create the id for a new checkpoint.
 
-    The identity file holds the checkpoint's id and Delta's ids of the tables. A checkpoint records the input that was
-    read. With other tables, a stream would skip that input.
+    The identity file holds the checkpoint's id and Delta's ids of the tables that the stream reads and writes. If a
+    table was replaced, the positions in the checkpoint are wrong: the stream would skip rows.
 
     Args:
         spark: session that reads the lake.
         lake: folder or s3a:// URI of the Delta tables.
-        stream: name of the stream.
-        tables: tables that the stream reads and writes; they must exist.
+        stream: stream of the checkpoint; its tables must exist.
 
     Raises:
         LakeError: the checkpoint belongs to other tables, or to another program.
     """
-    checkpoint = location(lake, stream)
-    identity = _read_identity(spark, lake, stream)
+    checkpoint = location(lake, stream.name)
+    identity = _read_identity(spark, lake, stream.name)
     if identity is None:
         if hadoop_fs.exists(spark, f"{checkpoint}/offsets"):
             raise LakeError(
@@ -46,48 +45,48 @@ def ensure_identity(spark: SparkSession, lake: str, stream: str, tables: Sequenc
                 "otherwise delete the folder, and the stream continues where its tables end"
             )
         new_id = uuid.uuid4().hex
-        write_identity(spark, lake, stream, new_id, tables)
+        write_identity(spark, lake, stream, new_id)
         return new_id
-    table_ids = _table_ids(lake, tables)
+    table_ids = _table_ids(lake, stream)
     changed = sorted(name for name, table_id in table_ids.items() if identity["tables"].get(name) != table_id)
     if changed:
+        written = " and ".join(table.name for table in stream.writes)
         raise LakeError(
             f"{checkpoint} belongs to other tables than those in {lake} ({', '.join(changed)} recreated or moved): "
-            f"restore the tables, or delete {checkpoint} and {' and '.join(table_ids)} to compute them again"
+            f"restore the tables, or delete {checkpoint} and {written} to compute them again"
         )
     return str(identity["id"])
 
 
-def identity(spark: SparkSession, lake: str, stream: str) -> str | None:
+def read_id(spark: SparkSession, lake: str, stream: str) -> str | None:
     """Return the id of a stream's checkpoint; None for a new checkpoint."""
-    found = _read_identity(spark, lake, stream)
-    return None if found is None else str(found["id"])
+    identity = _read_identity(spark, lake, stream)
+    return None if identity is None else str(identity["id"])
 
 
-def write_identity(spark: SparkSession, lake: str, stream: str, id_: str, tables: Sequence[Table]) -> None:
-    """Give a stream's checkpoint an id, and bind it to the tables that the stream reads and writes."""
-    text = json.dumps({"id": id_, "tables": _table_ids(lake, tables)})
-    hadoop_fs.write_text(spark, _identity_file(lake, stream), text)
+def write_identity(spark: SparkSession, lake: str, stream: Stream, id_: str) -> None:
+    """Give a stream's checkpoint an id, and bind the checkpoint to the tables that the stream reads and writes."""
+    text = json.dumps({"id": id_, "tables": _table_ids(lake, stream)})
+    hadoop_fs.write_text(spark, _identity_file(lake, stream.name), text)
 
 
 def _read_identity(spark: SparkSession, lake: str, stream: str) -> Any:
-    text = hadoop_fs.read_text(spark, _identity_file(lake, stream))
-    return json.loads(text) if text else None  # a kill can leave an empty file, before the query has read any input
+    return _read_json(spark, _identity_file(lake, stream))
 
 
 def _identity_file(lake: str, stream: str) -> str:
     return f"{location(lake, stream)}/identity.json"
 
 
-def _table_ids(lake: str, tables: Sequence[Table]) -> dict[str, str]:
-    return {table.name: delta_tables.table_id(lake, table) for table in tables}
+def _table_ids(lake: str, stream: Stream) -> dict[str, str]:
+    return {table.name: delta_tables.table_id(lake, table) for table in stream.reads + stream.writes}
 
 
 def remove_temporary_offsets(spark: SparkSession, lake: str, stream: str) -> None:
-    """Remove temporary files from a checkpoint without a batch; a kill during the first batch can leave them.
+    """Remove hidden offset files from a checkpoint that has no other offset file.
 
-    Spark writes an offset file under a hidden name and then renames the file. Spark refuses a checkpoint that contains
-    only hidden offset files.
+    Spark writes an offset file under a hidden name, then renames it. A kill during the first batch can leave only the
+    hidden file; Spark refuses to start from such a checkpoint.
     """
     file_system, folder = hadoop_fs.file_system(spark, f"{location(lake, stream)}/offsets")
     paths = [status.getPath() for status in file_system.listStatus(folder)] if file_system.exists(folder) else []
@@ -97,24 +96,25 @@ def remove_temporary_offsets(spark: SparkSession, lake: str, stream: str) -> Non
 
 
 def read_offset(spark: SparkSession, lake: str, stream: str, batch: int) -> Any:
-    """Return the end offset of a batch of a stream with one source, as JSON; None if the batch is not planned."""
+    """Return the end offset of a batch as JSON, for a stream with one source; None if the batch is not planned yet."""
     text = hadoop_fs.read_text(spark, f"{location(lake, stream)}/offsets/{batch}")
-    # The version of the format, metadata of the batch, and one line a source.
+    # Line 1 has the version of the format, line 2 the metadata of the batch, line 3 the offset of the first source.
     return json.loads(text.splitlines()[2]) if text else None
 
 
 def last_planned_batch(lake: str, stream: str) -> int:
-    """Return the last batch in a stream's checkpoint, processed or not; -1 if there is none."""
+    """Return the id of the last batch that Spark has planned, processed or not; -1 before the first batch."""
     names = storage.names(f"{location(lake, stream)}/offsets")
     return max((int(name) for name in names if name.isdecimal()), default=-1)
 
 
 def read_position(spark: SparkSession, lake: str, stream: str) -> Position | None:
-    """Return the position of a stream in the table that it reads; None if it has not begun."""
+    """Return the position of a stream in the table that it reads; None before its first batch."""
     last = last_planned_batch(lake, stream)
     if last < 0:
         return None
-    # The first batch has no batch before it, but its end has the version at which it began.
+    # A batch starts at the end offset of the batch before it. The first batch reads the snapshot before its own end
+    # offset; if the versions from this offset on are kept, the snapshot stays readable.
     start, end = (
         int(read_offset(spark, lake, stream, batch)["reservoirVersion"]) for batch in (max(last - 1, 0), last)
     )
@@ -123,22 +123,22 @@ def read_position(spark: SparkSession, lake: str, stream: str) -> Position | Non
 
 
 def add_batch(spark: SparkSession, lake: str, stream: str, batch: int, offset: Any, is_processed: bool) -> None:
-    """Add a batch to a stream's checkpoint, as Spark does.
+    """Add a batch to a stream's checkpoint, in the files that Spark would write.
 
     Args:
         spark: session that will run the query.
         lake: folder or s3a:// URI of the Delta tables.
         stream: name of a stream with one source.
-        batch: id of the batch, above those in the checkpoint.
+        batch: id of the batch, higher than all ids in the checkpoint.
         offset: end offset of the batch, as JSON.
-        is_processed: whether the query continues after the batch, or repeats the batch.
+        is_processed: true to continue after the batch, false to process the batch again.
     """
     folder = location(lake, stream)
     if "metadata" not in storage.names(folder):
         storage.put(folder, "metadata", json.dumps({"id": str(uuid.uuid4())}).encode())
     if is_processed:
         storage.put(f"{folder}/commits", str(batch), b'v1\n{"nextBatchWatermarkMs":0}')
-    # Watermark and settings are for queries with state, but Spark needs the number of partitions.
+    # Only stateful queries use the watermark and the settings, but Spark requires the number of partitions.
     conf = {"spark.sql.shuffle.partitions": spark.conf.get("spark.sql.shuffle.partitions")}
     metadata = json.dumps({"batchWatermarkMs": 0, "batchTimestampMs": 0, "conf": conf})
     storage.put(f"{folder}/offsets", str(batch), f"v1\n{metadata}\n{json.dumps(offset)}".encode())
@@ -151,11 +151,10 @@ def save_poison(spark: SparkSession, lake: str, stream: str, batch: int, rows: S
 
 
 def read_poison(spark: SparkSession, lake: str, stream: str) -> tuple[int, tuple[PoisonRow, ...]]:
-    """Return the last batch with rows that it leaves out, and these rows; -1 if there is none."""
-    text = hadoop_fs.read_text(spark, _poison_file(lake, stream))
-    if not text:  # a kill can leave an empty file, before the batch has left out a row
+    """Return the id of the last batch with poison rows, and these rows; -1 and no rows if no batch had any."""
+    record = _read_json(spark, _poison_file(lake, stream))
+    if record is None:
         return -1, ()
-    record = json.loads(text)
     return record["batch"], tuple(PoisonRow(tuple(key), cause) for key, cause in record["rows"])
 
 
@@ -164,16 +163,13 @@ def _poison_file(lake: str, stream: str) -> str:
 
 
 def save_upkeep(spark: SparkSession, lake: str, stream: str, cleaned_at: Mapping[str, float]) -> None:
-    """Save when each table of a stream was cleaned, in Unix seconds."""
+    """Save the time of the last cleaning of each table of a stream, in Unix seconds."""
     hadoop_fs.write_text(spark, _upkeep_file(lake, stream), json.dumps(cleaned_at))
 
 
 def read_upkeep(spark: SparkSession, lake: str, stream: str) -> dict[str, float]:
-    """Return when each table of a stream was cleaned; empty if none was, and after a kill that cut off the file."""
-    try:
-        return dict(json.loads(hadoop_fs.read_text(spark, _upkeep_file(lake, stream)) or "{}"))
-    except ValueError:
-        return {}
+    """Return the time of the last cleaning of each table, in Unix seconds; empty without a cleaning."""
+    return dict(_read_json(spark, _upkeep_file(lake, stream)) or {})
 
 
 def _upkeep_file(lake: str, stream: str) -> str:
@@ -181,9 +177,9 @@ def _upkeep_file(lake: str, stream: str) -> str:
 
 
 def save_error(spark: SparkSession, lake: str, stream: str, error: str) -> str:
-    """Write the error that ended a stream to the lake; return a message with its cause and the file.
+    """Save the error that ended a stream in the lake; return a message with the cause and the path of the saved error.
 
-    The lake may be full or out of reach: then the message says that the error was not saved.
+    If the lake is full or unreachable, the message says that the error was not saved.
     """
     file = _error_file(lake, stream)
     record = {"stream": stream, "time": datetime.now(UTC).isoformat(), "error": error.strip()}
@@ -197,8 +193,8 @@ def save_error(spark: SparkSession, lake: str, stream: str, error: str) -> str:
 
 def last_error(spark: SparkSession, lake: str, streams: Sequence[str]) -> str | None:
     """Return the newest saved error of `streams` as "<time> <stream>: <cause>"; None if no error was saved."""
-    texts = [hadoop_fs.read_text(spark, _error_file(lake, stream)) for stream in streams]
-    records = [json.loads(text) for text in texts if text]
+    saved = [_read_json(spark, _error_file(lake, stream)) for stream in streams]
+    records = [record for record in saved if record is not None]
     if not records:
         return None
     newest = max(records, key=lambda record: str(record["time"]))
@@ -209,10 +205,21 @@ def _error_file(lake: str, stream: str) -> str:
     return f"{location(lake, stream)}.error.json"
 
 
-def _cause(error: str) -> str:
-    """Return the line of a Spark error that names the cause: the last one with an exception outside a stack trace.
+def _read_json(spark: SparkSession, file: str) -> Any:
+    """Return the content of a JSON file; None if the file does not exist or is truncated.
 
-    Without such a line, it is the first one: a description of the query follows.
+    A kill or a full volume can truncate a file while it is written. The stream depends on a file only after the write.
+    """
+    try:
+        return json.loads(hadoop_fs.read_text(spark, file) or "null")
+    except ValueError:
+        return None
+
+
+def _cause(error: str) -> str:
+    """Return the line of a Spark error that names the cause: the last line with an exception, outside stack traces.
+
+    Without such a line, return the first line; the other lines describe the query.
     """
     frames = ("at ", "File ", "...")
     lines = [line.strip() for line in error.splitlines() if line.strip() and not line.strip().startswith(frames)]

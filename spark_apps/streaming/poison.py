@@ -1,8 +1,9 @@
-"""Finds the rows of a micro-batch that end the task which reads them: by a crash, an exception, or too much CPU time.
+"""Finds poison rows: rows of a micro-batch that end the task which reads them.
 
-A task that dies does not tell which row it was reading. Therefore each task reads its rows once more, one by one, in a
-child process that announces each row before it reads the row. The last announced row is the suspect. It is poison if it
-also ends a child that reads no other row.
+A poison row crashes the task, raises an exception, or takes too much CPU time. A task that dies does not tell which row
+it was reading. Therefore each task reads its rows once more, one by one, in a child process that announces each row
+before it reads the row. The last announced row is the suspect. The suspect is poison if it also ends a child that reads
+no other row.
 """
 
 import multiprocessing
@@ -13,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -20,40 +22,49 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_apps import cpu_limit
+from spark_apps.map_in_arrow import ArrowFunction
 from spark_apps.storage import is_storage_error
 
-# The function of a `mapInArrow`.
-ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-
 _CAUSE_CHARACTERS = 500
-# A child must share the state of the worker: a pickled function could crash before its first row.
+# A forked child shares the imports and the function of the worker. A spawned child would load both again, and could
+# crash before its first row.
 _FORK = multiprocessing.get_context("fork")
 
 
 @dataclass(frozen=True)
 class PoisonRow:
-    """A row that ends the task which reads it: its values in the key columns of the batch, and how the task ended."""
+    """A row that ends the task which reads it: the values of its key columns, and how the task ended."""
 
     key: tuple[str | int, ...]
     cause: str
 
 
 class IsolationError(Exception):
-    """A task ends before it reads a row: no row is at fault."""
+    """A child ended before it read a row: no row is at fault."""
+
+
+class _ChildEnd(NamedTuple):
+    """The last row that a child announced, by its number, and how the child ended."""
+
+    row: int
+    cause: str
 
 
 def find_poison_rows(
     rows: DataFrame, key: Sequence[str], function: ArrowFunction, warm_up: Callable[[], object] = lambda: None
 ) -> list[PoisonRow]:
-    """Return the rows with which `function` ends its process or raises an exception.
+    """Return the rows that make `function` end its process or raise an exception.
 
-    A row is not at fault if the storage does not answer.
+    A row is not poison if the exception is a storage error.
 
     Args:
         rows: rows to read.
         key: columns that identify a row.
-        function: function of a `mapInArrow`, without side effects.
-        warm_up: called in each child before its first row. If it fails, no row is at fault, and this job fails.
+        function: the function that failed in `mapInArrow`; it must have no side effects.
+        warm_up: called in each child before its first row.
+
+    Raises:
+        PythonException: a child ended before its first row (`IsolationError`), for example in `warm_up`.
     """
 
     def poison(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -67,7 +78,7 @@ def find_poison_rows(
 
 
 def to_frame(spark: SparkSession, rows: Sequence[PoisonRow], schema: str) -> DataFrame:
-    """Return poison rows as a small DataFrame, to join with their batch: the key columns in `schema`, and `cause`."""
+    """Return poison rows as a DataFrame to join with their batch: the key columns of `schema`, and `cause`."""
     return F.broadcast(spark.createDataFrame([(*row.key, row.cause) for row in rows], f"{schema}, cause STRING"))
 
 
@@ -80,28 +91,25 @@ def _poison_rows(
         end = _run_child(batch.slice(start), function, warm_up)
         if end is None:
             return
-        suspect = start + end[0]
-        # The memory that the rows before it took, or a passing fault, may have ended the child.
-        alone = _run_child(batch.slice(suspect, 1), function, warm_up)
-        if alone is not None:
-            yield suspect, alone[1]
+        suspect = start + end.row
+        # A transient fault, or the memory that earlier rows took, may have ended the child: read the suspect alone.
+        end_alone = _run_child(batch.slice(suspect, 1), function, warm_up)
+        if end_alone is not None:
+            yield suspect, end_alone.cause
         start = suspect + 1
 
 
-def _run_child(rows: pa.RecordBatch, function: ArrowFunction, warm_up: Callable[[], object]) -> tuple[int, str] | None:
-    """Pass `rows` to `function` in a child process.
-
-    Returns:
-        The number of the row that ended the child, and how it ended; None if the child has read all rows.
+def _run_child(rows: pa.RecordBatch, function: ArrowFunction, warm_up: Callable[[], object]) -> _ChildEnd | None:
+    """Pass `rows` to `function` in a child process; return how the child ended, None if it has read all rows.
 
     Raises:
         IsolationError: the child ended before its first row.
     """
     receiver, sender = _FORK.Pipe(duplex=False)
-    child = _FORK.Process(target=_read_rows, args=(sender, rows, function, warm_up))
+    child = _FORK.Process(target=_read_in_child, args=(sender, rows, function, warm_up))
     child.start()
     sender.close()
-    row, cause = -1, ""
+    row, cause = -1, ""  # the last message of the child; see `_read_in_child`
     with receiver, suppress(EOFError):
         while True:
             row, cause = receiver.recv()
@@ -111,7 +119,7 @@ def _run_child(rows: pa.RecordBatch, function: ArrowFunction, warm_up: Callable[
     cause = cause or _describe(child.exitcode or 0)
     if row < 0:
         raise IsolationError(f"a task of this stream cannot begin: {cause}")
-    return row, cause
+    return _ChildEnd(row, cause)
 
 
 def _describe(exit_code: int) -> str:
@@ -122,11 +130,11 @@ def _describe(exit_code: int) -> str:
     return f"the process exited with {exit_code}"
 
 
-def _read_rows(
+def _read_in_child(
     sender: Connection, rows: pa.RecordBatch, function: ArrowFunction, warm_up: Callable[[], object]
 ) -> None:
-    """Run in the child: send the number of each row before reading it, and an exception if there is one."""
-    with suppress(OSError):  # Linux only: if memory runs out, end the child before the worker
+    """Read rows one by one. Send (number, "") before each row, and (number, cause) after an exception."""
+    with suppress(OSError):  # only Linux has this file: if memory runs out, the kernel ends the child before the worker
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     row = -1
     try:

@@ -19,16 +19,18 @@ from spark_apps.streaming.stream import BatchReport, Process, Stream
 _log = logging.getLogger(__name__)
 # Spark ends a Python worker after 60 s without work, and the worker's loaded model with it.
 _KEEP_ALIVE_SECONDS = 25.0
-# A stop interrupts a batch that takes longer. The next start repeats that batch; its rows are written once.
+# A stop waits this long for the running batch, then interrupts it. The next start repeats the batch without writing its
+# rows twice.
 _STOP_SECONDS = 10.0
 # Interval between checks for a stop, and for the end of a query.
 _POLL_SECONDS = 0.2
 # Interval between checks for the progress of the running batch.
 _TASK_POLL_SECONDS = 5.0
-# Spark waits 10 s for the Python process of a source. On a node where many pods start, its imports can take longer.
+# Spark waits 10 s for the Python process of a source. On a node where many pods start, the imports of that process can
+# take longer.
 _SOURCE_RETRIES = 10
 _SOURCE_POLL_SECONDS = 0.05
-# Interval between checks for a model.
+# Interval between checks whether a waiting stream can process a batch.
 _WAIT_SECONDS = 2.0
 
 
@@ -40,13 +42,13 @@ class StreamError(UserError):
 
 @dataclass(frozen=True)
 class Callbacks:
-    """Functions that a run of streams calls.
+    """Functions that report what the streams do.
 
     Attributes:
         on_batch: called after each micro-batch with input rows.
         on_wait: called with the name of a stream that waits for a table or a model.
-        on_task: called with the name of a stream while the tasks of its running batch make progress. Otherwise the
-            batch may hang.
+        on_task: called with the name of the running stream every few seconds while its tasks make progress. A batch
+            without these calls may hang.
     """
 
     on_batch: Callable[[BatchReport], None]
@@ -55,7 +57,7 @@ class Callbacks:
 
 
 class QueryGroup:
-    """The queries of some streams, from their start to their end."""
+    """The queries of streams that start together, take turns, and end together."""
 
     def __init__(
         self,
@@ -82,7 +84,7 @@ class QueryGroup:
         self._callbacks = callbacks
         self._stop = stop
         self._retention = retention
-        # Set by a stop and by a failure of one query: the batches that wait for their turn are abandoned.
+        # Set once a stop is requested or a query fails: batches that wait for their turn are then abandoned.
         self._ending = threading.Event()
         immediate = {stream.name for stream in streams if not seconds(stream.trigger)}
         self._scheduler = BatchScheduler([stream.name for stream in streams], immediate, self._ending)
@@ -97,7 +99,7 @@ class QueryGroup:
 
         Raises:
             StreamError: a query has failed.
-            LakeError: the checkpoint of a stream does not fit to its tables.
+            LakeError: the checkpoint of a stream does not match its tables.
         """
         queries: list[StreamingQuery] = []
         try:
@@ -142,19 +144,17 @@ class QueryGroup:
         else:
             writer = writer.trigger(processingTime=f"{int(seconds(trigger) * 1000)} milliseconds")
         query = writer.start()
-        # The source of a table has no process.
+        # Only the landing is read by a Python process; Spark reads tables itself.
         retries = 0 if stream.reads else _SOURCE_RETRIES
         for _ in range(retries):
-            if not self._source_has_timed_out(query):
+            if not self._source_timed_out(query):
                 break
-            _log.warning(
-                "stream %s: Spark has not waited for the process of its source; starting it again", stream.name
-            )
+            _log.warning("stream %s: the process of its source started too slowly; starting it again", stream.name)
             query = writer.start()
         return query
 
-    def _source_has_timed_out(self, query: StreamingQuery) -> bool:
-        """Wait until the source of a query is initialised; return whether its Python process was too slow."""
+    def _source_timed_out(self, query: StreamingQuery) -> bool:
+        """Wait until the source of a query is initialised; return whether its Python process started too slowly."""
         while query.isActive and "Initializing" in query.status["message"]:
             if self._stop.wait(_SOURCE_POLL_SECONDS):
                 return False
@@ -162,7 +162,7 @@ class QueryGroup:
         return error is not None and "failed to connect back" in str(error)
 
     def _prepare(self, stream: Stream) -> Process:
-        """Wait until the stream can process a batch. The wait is outside a turn: other streams continue."""
+        """Wait until the stream can process a batch. The stream waits before its turn, so other streams continue."""
         while (process := stream.prepare()) is None:
             self._callbacks.on_wait(stream.name)
             if self._ending.wait(_WAIT_SECONDS):
@@ -170,7 +170,7 @@ class QueryGroup:
         return process
 
     def _watch(self, queries: Sequence[StreamingQuery]) -> None:
-        """Return once all queries have ended, one has failed, or a stop is requested."""
+        """Return once all queries have ended, a query has failed, or a stop is requested."""
         kept_alive_at = polled_at = time.monotonic()
         progress = tasks.progress(self._spark)
         while any(query.isActive for query in queries):
@@ -179,7 +179,7 @@ class QueryGroup:
             if time.monotonic() - polled_at > _TASK_POLL_SECONDS:
                 polled_at, progress_before, progress = time.monotonic(), progress, tasks.progress(self._spark)
                 stream = self._scheduler.running
-                if stream and (progress != progress_before or self._processors[stream].is_silent):
+                if stream and (progress != progress_before or self._processors[stream].progress_is_hidden):
                     self._callbacks.on_task(stream)
             if time.monotonic() - kept_alive_at > _KEEP_ALIVE_SECONDS:
                 tasks.keep_workers_alive(self._spark)

@@ -1,7 +1,7 @@
 """Recovers a checkpoint that was deleted, emptied, or replaced by an older copy, from the tables of its stream.
 
-The commits of the tables have the position of the query in its source (`BatchMetadata.offset`). A query that continues
-there reads each row of its source exactly once, whatever happened to its checkpoint.
+The commits of the tables contain the position of the query in its source (`BatchMetadata.offset`). A query that
+continues at this position reads each row of its source exactly once, even without its checkpoint.
 """
 
 import logging
@@ -20,37 +20,37 @@ _log = logging.getLogger(__name__)
 
 
 def recover_checkpoint(spark: SparkSession, lake: str, stream: Stream) -> None:
-    """Bring the checkpoint of a stream to the position of its tables, if the checkpoint is behind them.
+    """Advance the checkpoint of a stream to the last batch in its tables, if the checkpoint is behind.
 
     Raises:
-        LakeError: the commits do not have the position, or the source is not the one that the tables were read from.
+        LakeError: the commits contain no position, or the tables were computed from another source table.
     """
-    newest = [_newest_batches(lake, table, stream.name) for table in stream.writes]
-    batches = {batch.batch: batch for of_table in newest for batch in of_table}
+    newest_by_table = [_newest_batches(lake, table, stream.name) for table in stream.writes]
+    batches = {metadata.batch: metadata for newest in newest_by_table for metadata in newest}
     if not batches:
         return
     last = batches[max(batches)]
-    identity = checkpoint.identity(spark, lake, stream.name)
+    checkpoint_id = checkpoint.read_id(spark, lake, stream.name)
     last_planned = checkpoint.last_planned_batch(lake, stream.name)
-    if identity is None and last_planned >= 0:
+    if checkpoint_id is None and last_planned >= 0:
         return  # the checkpoint of another program, which `ensure_identity` refuses
-    if identity is not None and last.app != f"{stream.name}:{identity}":
+    if checkpoint_id is not None and last.app != f"{stream.name}:{checkpoint_id}":
         return
-    if identity is not None and last_planned >= last.batch:
+    if checkpoint_id is not None and last_planned >= last.batch:
         _restore_offset(spark, lake, stream, last)
         return
     _check_offset(lake, stream, last)
-    # Batches without input have no commit: the batch before the last one ends where the last one begins.
+    # Batches without input have no commit. The last batch therefore starts where the batch of the commit before ends.
     before = max((number for number in batches if number < last.batch), default=None)
-    # A table that lacks the last batch had nothing to write, or a kill came before. The batch is repeated: that writes
-    # nothing twice.
-    is_processed = all(of_table and of_table[0].batch == last.batch for of_table in newest)
-    if last.batch > 0:  # Spark reads two offsets
+    # If a table lacks the last batch, it had nothing to write, or a kill came first. Then repeat the batch: tables that
+    # have it skip it.
+    is_processed = all(newest and newest[0].batch == last.batch for newest in newest_by_table)
+    if last.batch > 0:  # Spark reads the offsets of the last two batches
         is_processed = is_processed or before is None
         offset = batches[last.batch if before is None else before].offset
         checkpoint.add_batch(spark, lake, stream.name, last.batch - 1, offset, is_processed=True)
     checkpoint.add_batch(spark, lake, stream.name, last.batch, last.offset, is_processed)
-    checkpoint.write_identity(spark, lake, stream.name, last.app.partition(":")[2], stream.reads + stream.writes)
+    checkpoint.write_identity(spark, lake, stream, last.app.partition(":")[2])
     _log.warning("the checkpoint of %s was behind its tables: recovered it at batch %d", stream.name, last.batch)
 
 
@@ -69,23 +69,23 @@ def _restore_offset(spark: SparkSession, lake: str, stream: Stream, last: BatchM
 
 
 def _newest_batches(lake: str, table: Table, query: str) -> list[BatchMetadata]:
-    """Return the last two batches that a query has committed to a table, the newest first."""
+    """Return the metadata of the last two batches that a query has committed to a table, newest first."""
     commits = batch_commits(open_existing_table(lake, table))
-    of_query = (commit.metadata for commit in commits if commit.metadata.query == query)
-    return list(islice(of_query, 2))
+    batches = (commit.metadata for commit in commits if commit.metadata.query == query)
+    return list(islice(batches, 2))
 
 
-def _check_offset(lake: str, stream: Stream, newest: BatchMetadata) -> None:
+def _check_offset(lake: str, stream: Stream, last: BatchMetadata) -> None:
     folder = checkpoint.location(lake, stream.name)
     tables = " and ".join(table.path(lake) for table in stream.writes)
-    if newest.offset is None:
+    if last.offset is None:
         raise LakeError(
             f"{folder} is behind {tables}, which an earlier version of this program wrote: restore the last "
             f"checkpoint, or delete the folder and {tables} to compute them again"
         )
     for source in stream.reads:
-        if newest.offset["reservoirId"] != delta_tables.table_id(lake, source):
+        if last.offset["reservoirId"] != delta_tables.table_id(lake, source):
             raise LakeError(
-                f"{tables} were computed from another {source.path(lake)} than the one that exists: restore that "
+                f"{tables} were computed from another {source.path(lake)}, which was deleted or replaced: restore that "
                 f"table, or delete {folder} and {tables} to compute them again"
             )

@@ -27,22 +27,22 @@ class StreamRunner:
         self,
         spark: SparkSession,
         lake: str,
+        retention: float,
         on_batch: Callable[[BatchReport], None],
         stop: threading.Event | None = None,
         on_wait: Callable[[str], None] = lambda _: None,
         on_task: Callable[[str], None] = lambda _: None,
-        retention: float = delta_tables.RETENTION_SECONDS,
     ) -> None:
         """Create a runner.
 
         Args:
             spark: session that runs the queries.
             lake: folder or s3a:// URI of the Delta tables and checkpoints.
+            retention: seconds for which replaced files and old versions of a table are kept.
             on_batch: see `Callbacks`.
             stop: see `stopping`; a new event by default.
             on_wait: see `Callbacks`.
             on_task: see `Callbacks`.
-            retention: seconds for which replaced files and old versions of a table are kept.
         """
         self._spark = spark
         self._lake = lake
@@ -56,9 +56,9 @@ class StreamRunner:
         return self._stop
 
     def run(self, streams: Sequence[Stream], trigger: str | None) -> None:
-        """Run `streams` until they are stopped or one of them fails.
+        """Run `streams` until a stop is requested or a stream fails.
 
-        The tables that the streams write are created, or evolved to the current schema. The runner waits for tables
+        First create the tables that the streams write, or evolve them to the current schema, and wait for the tables
         that another process writes.
 
         Args:
@@ -68,9 +68,9 @@ class StreamRunner:
                 processes all available input, one stream after the other, and returns.
 
         Raises:
-            StreamError: a query has failed. Its error is in the lake, in `checkpoints/<name>.error.json`. An error
-                outside of a query is recorded under the first stream's name.
-            LakeError: the lake is not usable, or without a trigger a table to read does not exist.
+            StreamError: a query has failed. Its error is saved in `checkpoints/<name>.error.json` of the lake. An error
+                outside of a query is saved under the first stream's name.
+            LakeError: the lake is not usable, or `trigger` is None and a table to read does not exist.
         """
         try:
             self._run(streams, trigger)
@@ -94,12 +94,12 @@ class StreamRunner:
                 if table.name not in written and not self._wait_for(table, stream.name, once=trigger is None):
                     return
         if trigger is None:
-            # One after the other: each stream sees all rows that the stream before it has written.
+            # Run one stream after the other, so that each stream reads all rows that the streams before it wrote.
             for stream in streams:
                 if not self._stop.is_set():
                     self._run_queries([stream], [None])
         else:
-            # An idle stream polls its source every 1/60 of the trigger, 100 ms to 1 s; a poll reads the log of a table.
+            # Each poll of an idle stream reads the log of a table: a long trigger allows a long interval between polls.
             polling_ms = min(1000, max(100, seconds(trigger) * 1000 / 60))
             self._spark.conf.set("spark.sql.streaming.pollingDelay", f"{int(polling_ms)}ms")
             self._run_queries(streams, [trigger, *(stream.trigger for stream in streams[1:])])
@@ -108,7 +108,7 @@ class StreamRunner:
         QueryGroup(self._spark, self._lake, streams, self._callbacks, self._stop, self._retention).run(triggers)
 
     def _wait_for(self, table: Table, stream: str, once: bool) -> bool:
-        """Wait until a table that another process writes is readable; return False if a stop ends the wait."""
+        """Wait until a table that another process writes is readable; return whether it is, False after a stop."""
         logged_reason = ""
         while reason := delta_tables.why_not_readable(self._lake, table):
             if once:

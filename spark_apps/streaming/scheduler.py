@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 
-# Time for the next stream to discover newly written rows and to plan its batch.
+# Time that the next stream gets to discover newly written rows and to plan its batch.
 _HANDOVER_SECONDS = 0.4
 
 
@@ -16,15 +16,15 @@ class BatchAbandoned(Exception):  # noqa: N818 - not an error: the next start re
 class BatchScheduler:
     """Runs one micro-batch at a time, in the order in which tweets pass through the streams.
 
-    Batches that share the cores of one machine only delay each other. Spark plans a batch before the batch waits for
-    its turn, with the input known at that time. Therefore:
+    Concurrent batches would share the cores of one machine and only delay each other. Spark plans a batch before the
+    batch waits for its turn, with the input known at that time. Therefore:
 
-    1. The next turn belongs to the following stream, if it is one that starts immediately. The scheduler gives that
-       stream a moment to plan a batch with the rows just written.
-    2. If that stream has no batch, the waiting stream furthest along the flow is next. The first stream is next only
-       if no other stream has a batch.
+    1. The next turn belongs to the following stream, if this stream starts immediately. This stream gets a moment to
+       plan a batch with the rows just written.
+    2. If the following stream has no batch, the next turn belongs to the last waiting stream in the order. The first
+       stream is next only if no other stream has a batch.
 
-    In any other order each tweet would wait for one batch of every other stream at each layer.
+    In any other order, a tweet would wait for a batch of every other stream at each layer.
     """
 
     def __init__(self, order: Sequence[str], immediate: Set[str], stopping: threading.Event) -> None:
@@ -32,8 +32,8 @@ class BatchScheduler:
 
         Args:
             order: names of the streams, in the order in which tweets pass through them.
-            immediate: streams that start a batch as soon as input is available. The scheduler waits only for these:
-                a stream with a trigger interval of its own has nothing to do most of the time.
+            immediate: names of the streams that start a batch as soon as input is available. Rule 1 applies only to
+                these: a stream with its own trigger interval has nothing to do most of the time.
             stopping: once set, waiting batches are abandoned.
         """
         self._order = order
@@ -48,11 +48,11 @@ class BatchScheduler:
 
     @contextmanager
     def turn(self, name: str) -> Iterator[None]:
-        """Run the body as a micro-batch of the stream `name`, once that stream's turn has come.
+        """Run the body as a micro-batch of the stream `name`, once it is this stream's turn.
 
         Raises:
-            BatchAbandoned: `stopping` was set while the batch waited. `query.stop()` cannot interrupt a
-                thread that waits here.
+            BatchAbandoned: `stopping` was set while the batch waited. The batch must end itself, because `query.stop()`
+                cannot interrupt the waiting thread.
         """
         with self._condition:
             self._waiting.append(name)

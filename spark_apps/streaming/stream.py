@@ -19,7 +19,8 @@ class Batch:
         rows: input rows.
         id: id of the batch in the checkpoint.
         writers: one writer per table, by the table's name.
-        poison: rows that end their task; empty until a task has failed. They must be recorded without being read.
+        poison: rows that end their task, found after a task has failed. The batch records these rows without reading
+            their content.
     """
 
     rows: DataFrame
@@ -33,14 +34,14 @@ class BatchResult:
     """The result of one micro-batch.
 
     Attributes:
-        counts: rows by what happened to them, such as `rows` and `duplicates`; logged and summed over all batches.
+        counts: number of rows per outcome, such as `rows` and `duplicates`; logged and summed over all batches.
         read: number of input rows: files (Bronze), documents (Silver) or tweets (Gold).
-        landed: when the newest input row landed, in Unix seconds; None where unknown.
+        landed: when the newest input row landed, in Unix seconds; None if unknown.
         rejected: number of quarantined records by reason.
-        cached: number of tweets with a cached score; None where the stream scores nothing.
-        model_version: version of the model that scored the batch; None where the stream scores nothing.
-        model_problem: why that version is not the one in production; empty where it is.
-        findings: number of unacknowledged findings of the quality check; None where the stream scores nothing.
+        cached: number of tweets with a cached score; None if the stream does not score.
+        model_version: version of the model that scored the batch; None if the stream does not score.
+        model_problem: why the model version in production was not used; empty if it was.
+        findings: number of unacknowledged findings of the quality check; None if the stream does not score.
     """
 
     counts: Mapping[str, int]
@@ -59,8 +60,8 @@ class Process:
 
     Attributes:
         run: writes the tables of the batch and returns what was written.
-        find_poison: returns the rows of the batch that end their task; called once `run` has failed. None where no
-            content of a row can end a task.
+        find_poison: returns the rows of the batch that end their task; called after `run` has failed. None if the
+            content of a row cannot end a task.
     """
 
     run: Callable[[Batch], BatchResult]
@@ -75,10 +76,10 @@ class Stream:
         name: name of the query and of its checkpoint.
         source: returns the streaming DataFrame to read.
         reads: tables of the lake that `source` reads.
-        writes: tables that the micro-batches write. A batch with input commits at least to one of them.
-        prepare: returns the process of the next micro-batch. It returns None while the batch has to wait, for example
-            for a model; meanwhile other streams of the process continue.
-        trigger: interval between micro-batches, where the stream follows another stream in one process.
+        writes: tables that the micro-batches write. A batch with input commits to at least one of these tables.
+        prepare: returns the `Process` of the next micro-batch, or None while the batch has to wait, for example for a
+            model. Other streams continue meanwhile.
+        trigger: interval between micro-batches. The first stream of a run has the trigger of the run instead.
     """
 
     name: str
@@ -104,7 +105,7 @@ class BatchReport:
         stream: name of the stream.
         batch: id of the micro-batch.
         seconds: time that the batch took, without waiting.
-        lag: seconds from the landing of the newest input row to the end of the batch; None where unknown.
+        lag: seconds from the landing of the newest input row to the end of the batch; None if unknown.
         result: what the batch read and wrote.
     """
 
@@ -124,5 +125,5 @@ class BatchReport:
 
 
 def newest(column: str) -> Column:
-    """Return an aggregate: the latest time in `column` in Unix seconds, null where all values are null."""
+    """Return an aggregate: the latest time in `column` in Unix seconds, null if all values are null."""
     return F.unix_micros(F.max(column)) / 1e6

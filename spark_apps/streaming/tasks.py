@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-# A running batch is one of the newest SQL executions. Those that keep the workers alive are newer.
+# Number of SQL executions to search for running ones, newest first. `keep_workers_alive` starts executions too.
 _EXECUTIONS = 50
 
 
 def progress(spark: SparkSession) -> object:
     """Return a value that changes while tasks finish, fail, or read and write rows.
 
-    Executors report the rows and bytes of their running tasks every 10 s: a task of many minutes is seen to work.
+    Executors report the rows and bytes of running tasks every 10 s, so a task that runs for minutes shows progress too.
     """
     tracker = spark.sparkContext.statusTracker()
     stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]

@@ -1,4 +1,4 @@
-"""Keeps the size of the tables bounded: cleans the tables of a stream between its batches."""
+"""Cleans the tables of a stream between its batches, so that their size stays bounded."""
 
 import logging
 import time
@@ -15,13 +15,13 @@ from spark_apps.streaming.stream import Stream
 from spark_apps.tables import Table
 
 _log = logging.getLogger(__name__)
+# A table is cleaned this many times within the retention, but at least once an hour.
+_CLEANINGS_PER_RETENTION = 8
 _MAX_INTERVAL_SECONDS = 3600.0
-# A table is cleaned so many times within the retention.
-_TIMES = 8
 
 
 class Upkeep:
-    """Cleans the tables of a stream, in the driver that writes them: no other process may write them."""
+    """Cleans the tables of a stream. The driver that writes them does this: no other process may write them."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Upkeep:
         app_id: str,
         retention: float,
     ) -> None:
-        """Read when the tables were cleaned.
+        """Read the times of the last cleanings.
 
         Args:
             spark: session that runs the stream.
@@ -48,29 +48,30 @@ class Upkeep:
         self._writers = writers
         self._app_id = app_id
         self._retention = retention
-        self._interval = min(_MAX_INTERVAL_SECONDS, retention / _TIMES)
+        self._interval = min(_MAX_INTERVAL_SECONDS, retention / _CLEANINGS_PER_RETENTION)
         self._cleaned_at = checkpoint.read_upkeep(spark, lake, stream.name)
 
     def run(self, batch: int) -> None:
         """Clean the tables that are due, after the stream has processed `batch`.
 
-        A table that cannot be cleaned is tried again later, as one that is clean.
+        A failed cleaning is logged, and repeated after the usual interval.
         """
-        # A table that the batch has not written waits: `clean` would open it in vain.
+        # `clean` needs a batch that has written the table: do not open the other tables.
         written = [table for table in self._stream.writes if self._writers[table.name].is_committed(batch)]
         due = [table for table in written if self._is_due(table)]
-        cleaned = [table for table in due if self._clean(table, batch)]
-        if cleaned:
-            self._cleaned_at |= {table.name: time.time() for table in cleaned}
+        done = [table for table in due if self._clean(table, batch)]
+        if done:
+            self._cleaned_at |= {table.name: time.time() for table in done}
             try:
                 checkpoint.save_upkeep(self._spark, self._lake, self._stream.name, self._cleaned_at)
             except Exception as error:
-                _log.warning("stream %s: the time of the cleaning was not saved: %s", self._stream.name, error)
+                _log.warning("stream %s: the times of the cleanings were not saved: %s", self._stream.name, error)
 
     def _is_due(self, table: Table) -> bool:
         return time.time() - self._cleaned_at.get(table.name, 0.0) > self._interval
 
     def _clean(self, table: Table, batch: int) -> bool:
+        """Clean a table; return whether to wait for the interval before the next attempt."""
         try:
             query_batch = (self._app_id, batch)
             reader = partial(checkpoint.read_position, self._spark, self._lake, table.reader) if table.reader else None

@@ -14,6 +14,7 @@ from spark_apps.session import make_session
 from spark_apps.settings import Settings
 from spark_apps.silver import app as silver
 from spark_apps.streaming.runner import StreamRunner
+from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
 from tests.benchmarks.result import Line, Result
 from tests.benchmarks.streams import lake_settings
@@ -51,9 +52,11 @@ def _batch(spark: SparkSession, settings: Settings, generator: Generator) -> dic
         storage.put(str(settings.landing), file.name, file.data)
     seconds: dict[str, float] = {}
     streams = [*bronze.streams(spark, settings), *silver.streams(spark, settings), *gold.streams(spark, settings)]
-    StreamRunner(spark, str(settings.lake), lambda report: seconds.__setitem__(report.stream, report.seconds)).run(
-        streams, None
-    )
+
+    def record(report: BatchReport) -> None:
+        seconds[report.stream] = report.seconds
+
+    StreamRunner(spark, str(settings.lake), settings.retention_seconds, record).run(streams, None)
     return seconds
 
 

@@ -63,7 +63,8 @@ def _measure(size: int) -> dict[str, Any]:
         reports: list[BatchReport] = []
         thread = threading.Thread(target=_feed, args=(str(folder), reports, stop))
         thread.start()
-        StreamRunner(spark, str(settings.lake), reports.append, stop).run(bronze.streams(spark, settings), "0 seconds")
+        runner = StreamRunner(spark, str(settings.lake), settings.retention_seconds, reports.append, stop)
+        runner.run(bronze.streams(spark, settings), "0 seconds")
         thread.join()
         memory = _memory_mb(os.getpid())
         spark.stop()

@@ -64,7 +64,7 @@ def test_a_recreated_application_is_applied_as_soon_as_its_pods_are_gone(
 
     monkeypatch.setattr(time, "sleep", pause)
     result = tasks.apply("gold")
-    assert "edited by hand" in result and result.endswith("there is no SparkApplication; applying it")
+    assert "edited by hand" in result and result.endswith("the SparkApplication does not exist; applying it")
     assert len(pauses) == 3
     assert stream_writes(api)[-2:] == [("DELETE", "gold", False), ("PATCH", "gold", False)]
     assert api.objects[APP]["spec"]["sparkConf"]["a"] == "1"

@@ -1,4 +1,4 @@
-"""Rescore a small history: labels, times, sums, recovery after a kill, and the streams afterwards."""
+"""A rescore of a small history: labels, times, sums, recovery after a kill, and the streams afterwards."""
 
 import json
 import shutil
@@ -8,10 +8,9 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 import pytest
-from pyspark.sql import Row, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from typer.testing import Result
 
 from spark_apps.demo.generator import Generator, Mix
@@ -28,6 +27,7 @@ from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
 from tests import process
 from tests.conftest import Pipeline, open_pipeline
 from tests.exactness import check
+from tests.failing_writes import fail_write
 from tests.lakes import flat_tweet
 from tests.process import Running
 
@@ -39,7 +39,7 @@ OPPOSITE = {"negative": "positive", "neutral": "neutral", "positive": "negative"
 
 @pytest.fixture(scope="module")
 def inverted_model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A registry with version 2 in production, which swaps the labels negative and positive of the bundled model."""
+    """A registry whose version in production, 2, is the bundled model with the labels negative and positive swapped."""
     home = tmp_path_factory.mktemp("registry")
     folder = home / "inverted_model"
     shutil.copytree(BUNDLED, folder)
@@ -107,10 +107,6 @@ def by_id(pipeline: Pipeline) -> dict[str, Row]:
     return {row["id"]: row for row in pipeline.rows(GOLD_SENTIMENT)}
 
 
-def versions(pipeline: Pipeline) -> dict[str, int | None]:
-    return {name: table.version for name, table in read_status(pipeline.lake).tables.items()}
-
-
 def test_the_history_gets_the_labels_of_the_version_in_production(pipeline: Pipeline, inverted_model: str) -> None:
     generator = Generator(4, mix=Mix(duplicates=0.1, late=0.1))
     expected = Expected()
@@ -139,9 +135,9 @@ def test_the_history_gets_the_labels_of_the_version_in_production(pipeline: Pipe
     assert not Path(pipeline.lake, UNFINISHED).exists()
 
     # A repetition does nothing, and the streams have nothing to read.
-    before_repetition = versions(pipeline)
+    before_repetition = pipeline.versions()
     assert rescore_again(pipeline)[0].parts == 0
-    assert pipeline.run_once() == [] and versions(pipeline) == before_repetition
+    assert pipeline.run_once() == [] and pipeline.versions() == before_repetition
 
     expected += land(pipeline, 1, 3)
     pipeline.run_once()
@@ -154,14 +150,18 @@ def test_the_history_gets_the_labels_of_the_version_in_production(pipeline: Pipe
 def test_a_rescore_continues_after_a_failure_around_any_write(
     history: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each write fails once before and once after its commit, as in a kill; each time less work is left."""
+    """Each write fails once before and once after its commit, as by a kill; less work is left each time."""
     expected = HISTORY
     left = []
     for table in (GOLD_SENTIMENT, GOLD_TRENDS, GOLD_MENTIONS):
+
+        def is_struck(_rows: DataFrame, number: int, *_: object, table: Table = table) -> bool:
+            return table is not GOLD_SENTIMENT or number == 1  # the second part, or an aggregate
+
         for when in ("before", "after"):
             with monkeypatch.context() as patch:
-                patch.setattr(TableWriter, "replace", _failing(TableWriter.replace, table, when))
-                with pytest.raises(RuntimeError, match=f"struck {when} {table.name}"):
+                fail_write(patch, "replace", table, when, is_struck)
+                with pytest.raises(RuntimeError, match=f"failed {when} the commit of {table.name}"):
                     rescore_again(history)
             assert Path(history.lake, UNFINISHED).exists()
             left.append(sum(row["model_version"] != "2" for row in history.rows(GOLD_SENTIMENT)))
@@ -174,24 +174,11 @@ def test_a_rescore_continues_after_a_failure_around_any_write(
     assert not Path(history.lake, UNFINISHED).exists()
 
 
-def _failing(write: Callable[..., None], table: Table, when: str) -> Callable[..., None]:
-    """Return `write` with a failure, as in a kill: at the second part of sentiment, or at the aggregate `table`."""
-
-    def wrapped(self: TableWriter, rows: Any, number: int, *where: str) -> None:
-        struck = self.table.name == table.name and (number == 1 or table is not GOLD_SENTIMENT)
-        if not struck or when == "after":
-            write(self, rows, number, *where)
-        if struck:
-            raise RuntimeError(f"struck {when} {table.name}")
-
-    return wrapped
-
-
 @pytest.mark.usefixtures("hourly")
 def test_streams_find_their_last_batch_before_many_rescore_commits(
     history: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Fewer than a rescore makes: the last batch of the stream is older than the commits that are read first.
+    # A rescore makes more commits than this: the last batch of the stream is not among the commits that are read first.
     monkeypatch.setattr(commits, "_RECENT_COMMITS", 3)
     (checkpoint,) = {commit.metadata.app for commit in batch_commits(open_table(history.lake, GOLD_SENTIMENT))}  # type: ignore[arg-type]
     _, reports = rescore_again(history)
@@ -221,22 +208,22 @@ def test_a_lake_without_the_column_rescored_at_is_rescored(
     assert rescore_again(pipeline)[0].tweets == 2
     expected += land(pipeline, 200, 2)
     pipeline.run_once()
-    found = by_id(pipeline)
-    assert {id_ for id_, row in found.items() if row["rescored_at"] is not None} == {"100", "101"}
+    rows = by_id(pipeline)
+    assert {id_ for id_, row in rows.items() if row["rescored_at"] is not None} == {"100", "101"}
     check(pipeline.spark, pipeline.lake, expected)
 
 
 def test_since_leaves_older_days_unchanged(history: Pipeline) -> None:
     done, reports = rescore_again(history, date(2026, 1, 2))
     assert (done.tweets, [(report.day, report.last_day) for report in reports]) == (5, [("2026-01-02", "2026-01-05")])
-    found = by_id(history)
-    assert {id_ for id_, row in found.items() if row["model_version"] == "2"} == {"200", "201", "300", "400", "500"}
-    assert all((row["rescored_at"] is None) == (row["model_version"] != "2") for row in found.values())
+    rows = by_id(history)
+    assert {id_ for id_, row in rows.items() if row["model_version"] == "2"} == {"200", "201", "300", "400", "500"}
+    assert all((row["rescored_at"] is None) == (row["model_version"] != "2") for row in rows.values())
     check(history.spark, history.lake, HISTORY)
 
 
 def test_tweets_of_the_version_in_production_are_left_unchanged(history: Pipeline) -> None:
-    """In an hour with tweets of both versions, only the tweets of the old version are scored."""
+    """In an hour with tweets of both versions, only the tweets of the old version are scored again."""
     expected = HISTORY + land(history, 600, 1)
     history.run_once()
     before = by_id(history)

@@ -1,4 +1,4 @@
-"""SQL over Delta tables: a value round-trips as itself, and no value changes the statement."""
+"""SQL over Delta tables: values round-trip, and a value cannot change the statement."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -105,5 +105,5 @@ def test_a_condition_on_the_day_skips_the_files_of_other_days(tmp_path: Path, pa
         query.rows(statement, None)
 
 
-def test_a_lake_without_one_of_the_tables_has_no_query(lake: str) -> None:
+def test_a_query_over_a_missing_table_is_none(lake: str) -> None:
     assert LakeQuery.open(lake, tweets=GOLD_SENTIMENT, trends=GOLD_TRENDS) is None

@@ -45,7 +45,7 @@ WRITES = [append, merge, replace]
 
 @pytest.fixture
 def lake(spark: SparkSession, tmp_path: Path) -> Iterator[str]:
-    delta_tables.create_or_evolve(spark, str(tmp_path), GOLD_TRENDS)
+    delta_tables.create_or_evolve(spark, str(tmp_path), GOLD_TRENDS, retention=3600)
     writer = TableWriter(str(tmp_path), GOLD_TRENDS, "gold-aggregates", "gold-aggregates:1")
     append(writer, one_row(spark), 0)
     yield str(tmp_path)

@@ -1,4 +1,4 @@
-"""Files, documents and texts that end the task which reads them: only they are left out, and the stream goes on."""
+"""Files, documents and texts that end the task which reads them: only these are left out, and the stream continues."""
 
 import os
 import signal
@@ -18,13 +18,14 @@ from spark_apps.cpu_limit import limit_cpu_time
 from spark_apps.dashboard.queries import Filters, latest, totals
 from spark_apps.gold.rescore import rescore
 from spark_apps.lake.status import read_status
+from spark_apps.map_in_arrow import ArrowFunction
 from spark_apps.registry.client import BUNDLED
 from spark_apps.scoring import udf
 from spark_apps.scoring.description import ModelVersion
 from spark_apps.settings import MODEL_NAME
 from spark_apps.silver import transform
 from spark_apps.streaming import checkpoint
-from spark_apps.streaming.poison import ArrowFunction, PoisonRow, find_poison_rows
+from spark_apps.streaming.poison import PoisonRow, find_poison_rows
 from spark_apps.streaming.query_group import StreamError
 from spark_apps.streaming.stream import Batch, BatchResult, always_ready
 from spark_apps.tables import BRONZE_TWEETS, GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, QUARANTINE, SILVER_TWEETS
@@ -32,12 +33,15 @@ from tests.conftest import Pipeline
 from tests.lakes import flat_tweet
 
 POISON = "POISON"
-# Python workers get the functions of this module by value.
+# Python workers cannot import this module: pickle its functions by value.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]
 
 
 def poisonous(function: ArrowFunction, action: Callable[[], object]) -> ArrowFunction:
-    """Return `function` that calls `action` before it reads a row with POISON in it, but no problem."""
+    """Return a function like `function` that calls `action` before it reads a row with POISON.
+
+    A row that is already marked as `internal_error` is not read, so it does not call `action`.
+    """
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -54,7 +58,7 @@ def kill() -> None:
 
 
 def poison_each(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, action: Callable[[], object] = kill) -> None:
-    """Let the functions that `module.name` returns call `action` before a row with POISON."""
+    """Make the functions that `module.name` returns call `action` before a row with POISON."""
     make = getattr(module, name)
     monkeypatch.setattr(module, name, lambda *args: poisonous(make(*args), lambda: action()))
 
@@ -88,11 +92,11 @@ def numbers(rows: Sequence[PoisonRow]) -> list[str | int]:
 )
 def test_each_row_that_ends_its_task_is_found(spark: SparkSession, action: Callable[[], object], cause: str) -> None:
     rows = texts(spark, POISON, "fine", "fine", POISON, "fine")
-    found = find_poison_rows(rows, ["number"], poisonous(identity, action))
-    assert found == [PoisonRow((0,), cause), PoisonRow((3,), cause)]
+    poison = find_poison_rows(rows, ["number"], poisonous(identity, action))
+    assert poison == [PoisonRow((0,), cause), PoisonRow((3,), cause)]
 
 
-def test_a_fault_that_passes_is_no_poison(spark: SparkSession, tmp_path: Any) -> None:
+def test_a_transient_fault_is_not_poison(spark: SparkSession, tmp_path: Any) -> None:
     def fail_once() -> None:
         if not (tmp_path / "failed").exists():
             (tmp_path / "failed").touch()
@@ -113,16 +117,20 @@ def test_no_row_is_at_fault_if_the_task_cannot_begin(spark: SparkSession) -> Non
         find_poison_rows(texts(spark, "fine"), ["number"], identity, warm_up=fail)
 
 
-def test_a_worker_keeps_no_limit_after_its_task(spark: SparkSession) -> None:
-    def left(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def test_the_cpu_limit_is_removed_after_a_task(spark: SparkSession) -> None:
+    def remaining(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             yield pa.RecordBatch.from_pydict({"seconds": [signal.getitimer(signal.ITIMER_PROF)[0]] * batch.num_rows})
 
+    def limits() -> set[float]:
+        rows = spark.range(0, 2, 1, 2).mapInArrow(remaining, "seconds DOUBLE").collect()
+        return {row["seconds"] for row in rows}
+
     model = ModelVersion(MODEL_NAME, "1", BUNDLED)
     udf.load_model(spark, model)
-    assert {row["seconds"] for row in spark.range(0, 2, 1, 2).mapInArrow(left, "seconds DOUBLE").collect()} == {0.0}
+    assert limits() == {0.0}
     udf.add_sentiment(spark.createDataFrame([("a text",)], "full_text STRING"), model).collect()
-    assert {row["seconds"] for row in spark.range(0, 2, 1, 2).mapInArrow(left, "seconds DOUBLE").collect()} == {0.0}
+    assert limits() == {0.0}
 
 
 def test_a_poison_document_is_quarantined_with_its_position(
@@ -142,7 +150,7 @@ def test_a_poison_document_is_quarantined_with_its_position(
 
 
 def test_a_repeated_batch_leaves_out_the_same_documents(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kill between the two tables of Silver: the poison is already in quarantine, and must not become a tweet."""
+    """A failure between the two tables of Silver: the poison is already in quarantine and must not become a tweet."""
     pipeline.land("tweets.json", flat_tweet(1) + flat_tweet(2, full_text=POISON))
     pipeline.run_once(*pipeline.streams("bronze"))
     (stream,) = pipeline.streams("silver")
@@ -151,7 +159,7 @@ def test_a_repeated_batch_leaves_out_the_same_documents(pipeline: Pipeline, monk
         patch.setattr("spark_apps.silver.app.distinct_tweets", lambda *_: 1 / 0)
         with pytest.raises(StreamError):
             pipeline.run_once(stream)
-    # The program has been mended since.
+    # The next run reads the document without a fault.
     pipeline.run_once(*pipeline.streams("silver"))
     totals = read_status(pipeline.lake).tables
     assert totals["silver/quarantine"].totals == {"internal_error": 1}
@@ -164,11 +172,11 @@ def test_a_poison_file_is_quarantined(pipeline: Pipeline, monkeypatch: pytest.Mo
     (stream,) = pipeline.streams("bronze")
     with monkeypatch.context() as patch:
         poison_each(patch, bronze_poison, "_reader")
-        # The tasks of the source import their code by name: no patch of this process reaches them.
+        # The tasks of the source import their code, without the patches of this process.
         source = stream.source
         schema = source().schema
-        died = replace(stream, source=lambda: source().mapInArrow(poisonous(identity, kill), schema))
-        pipeline.run_once(died)
+        dying = replace(stream, source=lambda: source().mapInArrow(poisonous(identity, kill), schema))
+        pipeline.run_once(dying)
     rows = {(row["source_file"].rpartition("/")[2], row["problem"], row["position"]) for row in bronze_rows(pipeline)}
     assert rows == {(f"{POISON}.json", "internal_error", 0), ("fine.json", None, 0), ("fine.json", None, 1)}
     (detail,) = [row["detail"] for row in bronze_rows(pipeline) if row["problem"]]
@@ -196,28 +204,28 @@ def test_a_poison_text_gets_no_label_until_a_rescore_can_score_it(
     assert list(latest(pipeline.lake, read_status(pipeline.lake), Filters())["id"]) == ["1"]
     assert [(row["label"], row["tweets"]) for row in pipeline.rows(GOLD_TRENDS)] == [("positive", 1)]
     assert [(row["mention"], row["total"]) for row in pipeline.rows(GOLD_MENTIONS)] == [("a", 1)]
-    # Another model version, which fails as well, and then one that does not.
-    for name, action, label in (("other", kill, None), ("mended", lambda: None, "neutral")):
+    # Another model version fails on the text too; a third version does not.
+    for name, action, label in (("other", kill, None), ("third", lambda: None, "neutral")):
         with monkeypatch.context() as patch:
             poison_each(patch, udf, "_scorer", action)
             model = ModelVersion(MODEL_NAME, name, BUNDLED)
             patch.setattr("spark_apps.gold.rescore._production_model", lambda _, model=model: model)
             rescore(pipeline.spark, pipeline.settings, None, lambda _: None, threading.Event())
-        found = {row["id"]: row["label"] for row in pipeline.rows(GOLD_SENTIMENT)}
-        assert found == {"1": "positive", "2": label}
+        labels = {row["id"]: row["label"] for row in pipeline.rows(GOLD_SENTIMENT)}
+        assert labels == {"1": "positive", "2": label}
 
 
-def test_without_a_culprit_the_first_error_is_reported(pipeline: Pipeline) -> None:
+def test_without_a_poison_row_the_first_error_is_reported(pipeline: Pipeline) -> None:
     (stream,) = pipeline.streams("bronze")
     pipeline.land("tweets.json", flat_tweet(1))
 
     def fail(_: Batch) -> BatchResult:
         raise RuntimeError("the disk is full")
 
-    def not_isolated(_: Batch) -> list[PoisonRow]:
+    def fail_to_find(_: Batch) -> list[PoisonRow]:
         raise OSError("another error")
 
-    for process in (always_ready(fail), always_ready(fail, lambda _: []), always_ready(fail, not_isolated)):
+    for process in (always_ready(fail), always_ready(fail, lambda _: []), always_ready(fail, fail_to_find)):
         failing = replace(stream, prepare=process)
         with pytest.raises(StreamError, match="the disk is full"):
             pipeline.run_once(failing)

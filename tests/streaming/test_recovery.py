@@ -1,4 +1,4 @@
-"""A checkpoint may be deleted, emptied or replaced by an older copy: no tweet is lost, and none is counted twice."""
+"""A checkpoint is deleted, emptied or replaced by an older copy: no tweet is lost or counted twice."""
 
 import shutil
 from pathlib import Path
@@ -23,7 +23,7 @@ def checkpoint(pipeline: Pipeline, stream: str) -> Path:
     return Path(pipeline.lake, "checkpoints", stream)
 
 
-def test_no_damage_of_the_checkpoints_loses_or_doubles_a_tweet(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_damaged_checkpoints_do_not_lose_or_repeat_a_tweet(pipeline: Pipeline, tmp_path: Path) -> None:
     generator = Generator(4, mix=Mix(duplicates=0.1, malformed=0.1))
     expected, backup = Expected(), tmp_path / "backup"
 
@@ -55,10 +55,10 @@ def test_no_damage_of_the_checkpoints_loses_or_doubles_a_tweet(pipeline: Pipelin
         check(pipeline.spark, pipeline.lake, expected)
 
 
-def test_a_batch_that_some_tables_have_is_completed_without_its_checkpoint(
+def test_a_half_committed_batch_is_completed_without_its_checkpoint(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each stream with several tables fails between its commits, and then loses its checkpoint."""
+    """Each stream with two tables fails between its two commits, and then loses its checkpoint."""
     generator = Generator(5, mix=Mix(malformed=0.3))
     expected = Expected()
     for stream, module, function in (
@@ -92,8 +92,8 @@ def test_an_offset_of_another_driver_is_replaced_by_the_committed_one(pipeline: 
     assert len(pipeline.rows(BRONZE_TWEETS)) == 3
 
 
-def test_a_stream_without_a_position_is_refused(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commits of an earlier version have no position: its checkpoint is not to be replaced by a new one."""
+def test_commits_without_a_position_are_refused(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commits of an earlier version have no position, so they cannot replace a checkpoint."""
     pipeline.land("1.json", flat_tweet(1))
     with monkeypatch.context() as patch:
         patch.setattr("spark_apps.streaming.checkpoint.read_offset", lambda *_: None)

@@ -12,30 +12,27 @@ from pyspark.sql import DataFrame
 from spark_apps.streaming import query_group
 from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.query_group import StreamError
-from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import Batch, BatchResult, always_ready
 from tests.conftest import Pipeline
 
 
-def test_no_query_is_left_when_a_later_one_cannot_start(pipeline: Pipeline) -> None:
+def test_all_queries_stop_if_one_cannot_start(pipeline: Pipeline) -> None:
     first, second = pipeline.streams("bronze", "silver")
 
     def no_source() -> DataFrame:
         raise OSError("the storage does not answer")
 
     with pytest.raises(OSError, match="does not answer"):
-        StreamRunner(pipeline.spark, pipeline.lake, lambda _: None).run(
-            [first, replace(second, source=no_source)], "0 seconds"
-        )
+        pipeline.runner().run([first, replace(second, source=no_source)], "0 seconds")
     assert not pipeline.spark.streams.active
 
 
-def test_a_failure_is_named_when_the_lake_is_full(pipeline: Pipeline) -> None:
+def test_an_error_that_cannot_be_saved_is_named(pipeline: Pipeline) -> None:
     (stream,) = pipeline.streams("bronze")
     pipeline.land("1.json", "{}")
 
     def fail(_: Batch) -> BatchResult:
-        # Nothing can be written any more, the error neither.
+        # Nothing can be written to the lake any more, not even the error.
         shutil.rmtree(pipeline.lake)
         Path(pipeline.lake).touch()
         raise RuntimeError("No space left on device")
@@ -44,11 +41,11 @@ def test_a_failure_is_named_when_the_lake_is_full(pipeline: Pipeline) -> None:
         pipeline.run_once(replace(stream, prepare=always_ready(fail)))
 
 
-def test_an_interrupted_batch_is_not_isolated(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_batch_is_not_searched_for_poison(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query_group, "_STOP_SECONDS", 0.5)
     (stream,) = pipeline.streams("bronze")
     pipeline.land("1.json", "{}")
-    stop, isolated = threading.Event(), threading.Event()
+    stop, searched = threading.Event(), threading.Event()
 
     def interrupted(_: Batch) -> BatchResult:
         stop.set()
@@ -56,10 +53,10 @@ def test_an_interrupted_batch_is_not_isolated(pipeline: Pipeline, monkeypatch: p
         raise RuntimeError("the job was cancelled")
 
     def find_poison(_: Batch) -> list[PoisonRow]:
-        isolated.set()
+        searched.set()
         return []
 
     slow = replace(stream, prepare=always_ready(interrupted, find_poison))
     with pytest.raises(StreamError, match="was cancelled"):
-        StreamRunner(pipeline.spark, pipeline.lake, lambda _: None, stop).run([slow], "0 seconds")
-    assert not isolated.is_set()
+        pipeline.runner(stop=stop).run([slow], "0 seconds")
+    assert not searched.is_set()

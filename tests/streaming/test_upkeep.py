@@ -1,4 +1,4 @@
-"""The streams clean their tables: nothing old stays, and nothing is removed that a stream or a total still needs."""
+"""The streams clean their tables: old files are removed, except those that a stream or the totals still need."""
 
 import logging
 import os
@@ -24,13 +24,13 @@ from tests.exactness import check
 RETENTION_SECONDS = 20.0
 
 
-class Aging:
-    """A pipeline with a short retention, and a checkpoint of each log every other commit."""
+class AgingPipeline:
+    """A pipeline with a short retention. It cleans only the tables in `to_clean`, because VACUUM takes seconds."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
         self.expected = Expected()
-        self.cleaned: tuple[Table, ...] = ()
+        self.to_clean: tuple[Table, ...] = ()
         pipeline.settings.retention_hours = RETENTION_SECONDS / 3600
         self._generator = Generator(6, mix=Mix(duplicates=0.1, malformed=0.3))
 
@@ -41,30 +41,32 @@ class Aging:
             self.expected += file.expected
         self.pipeline.run_once(*self.pipeline.streams(*layers))
 
-    def run_after_retention(self, cleaned: tuple[Table, ...], *layers: str) -> None:
-        """Run some layers, and clean some tables, when all files are older than the retention."""
+    def run_after_retention(self, to_clean: tuple[Table, ...], *layers: str) -> None:
+        """Make all files older than the retention, then run some layers and clean the tables `to_clean`."""
+        # Just before a full minute: Delta rounds the cutoff of its log cleanup down, which could hide a late cutoff.
+        oldest = time.time() // 60 * 60 - 6000 - 0.5
         for table in TABLES:
             for file in Path(table.path(self.pipeline.lake)).rglob("*"):
-                # The log entries of later versions are younger.
+                # Delta needs log entries in the order of their times.
                 version = int(file.name[:20]) if file.name[:20].isdecimal() else 0
-                modified_at = time.time() - 6000 + 120 * version
+                modified_at = oldest + 120 * version
                 os.utime(file, (modified_at, modified_at))
         time.sleep(RETENTION_SECONDS)
-        self.cleaned = cleaned
+        self.to_clean = to_clean
         self.run(*layers)
-        self.cleaned = ()
+        self.to_clean = ()
 
     def check(self) -> None:
         check(self.pipeline.spark, self.pipeline.lake, self.expected)
 
 
 @pytest.fixture
-def aging(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Aging:
+def aging(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> AgingPipeline:
     monkeypatch.setattr(delta_tables, "_CHECKPOINT_INTERVAL", 2)
-    aging, clean = Aging(pipeline), cleanup.clean
+    aging, clean = AgingPipeline(pipeline), cleanup.clean
 
     def clean_some(spark: SparkSession, lake: str, table: Table, *arguments: Any) -> bool:
-        return table in aging.cleaned and clean(spark, lake, table, *arguments)  # VACUUM takes seconds
+        return table in aging.to_clean and clean(spark, lake, table, *arguments)
 
     monkeypatch.setattr(cleanup, "clean", clean_some)
     return aging
@@ -83,12 +85,12 @@ def oldest_version(pipeline: Pipeline, table: Table) -> int:
     return min(int(file.stem) for file in Path(table.path(pipeline.lake), "_delta_log").glob("*.json"))
 
 
-def test_replaced_files_and_old_versions_are_removed(aging: Aging) -> None:
+def test_replaced_files_and_old_versions_are_removed(aging: AgingPipeline) -> None:
     pipeline = aging.pipeline
     for _ in range(2):
         aging.run()
     for table in TABLES:
-        # As a kill leaves it: no version has this file.
+        # A killed batch leaves such a file, which belongs to no version.
         file = next(Path(table.path(pipeline.lake)).rglob("part-*.parquet"))
         shutil.copy(file, file.with_name("part-of-a-killed-batch.parquet"))
     replaced_rows = replaced_files(pipeline, GOLD_MENTIONS)
@@ -99,14 +101,14 @@ def test_replaced_files_and_old_versions_are_removed(aging: Aging) -> None:
     assert len(replaced_rows) > 1 and not replaced_rows & replaced_files(pipeline, GOLD_MENTIONS)
     aging.check()
 
-    # The totals, the positions of the streams and the identities of their batches are in the log entries that are left.
+    # The remaining log entries contain the totals, the positions of the streams and the ids of their batches.
     shutil.rmtree(Path(pipeline.lake, "checkpoints"))
     aging.run()
     aging.check()
 
 
-def test_a_stream_that_is_held_loses_no_input(aging: Aging, caplog: pytest.LogCaptureFixture) -> None:
-    """Its input stays for longer than the retention; once the stream has read it, it is cleaned."""
+def test_the_input_of_a_stopped_stream_is_kept(aging: AgingPipeline, caplog: pytest.LogCaptureFixture) -> None:
+    """Unread input is kept for longer than the retention, and cleaned once the stream has read it."""
     pipeline = aging.pipeline
     aging.run("bronze", "silver")
     aging.run("bronze")
@@ -115,7 +117,7 @@ def test_a_stream_that_is_held_loses_no_input(aging: Aging, caplog: pytest.LogCa
     replaced = replaced_files(pipeline, BRONZE_TWEETS)
     with caplog.at_level(logging.WARNING):
         aging.run_after_retention((BRONZE_TWEETS,), "bronze")
-    assert "bronze/tweets keeps all files and versions: the stream silver has stopped before version" in caplog.text
+    assert "bronze/tweets keeps all files and versions: the stream silver has not read version" in caplog.text
     assert len(replaced) > 1 and replaced <= replaced_files(pipeline, BRONZE_TWEETS)
 
     aging.run("bronze", "silver")
@@ -127,14 +129,14 @@ def test_a_stream_that_is_held_loses_no_input(aging: Aging, caplog: pytest.LogCa
 
 
 def test_a_table_that_cannot_be_cleaned_does_not_stop_its_stream(
-    aging: Aging, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    aging: AgingPipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: object) -> bool:
         raise OSError("no space")
 
     monkeypatch.setattr(cleanup, "clean", refuse)
     aging.run("bronze", "silver")
-    # As a kill leaves it.
+    # A kill can leave such a file.
     Path(aging.pipeline.lake, "checkpoints", "silver", "upkeep.json").write_text('{"silver/tw')
     monkeypatch.setattr(checkpoint, "save_upkeep", refuse)
     aging.run("bronze", "silver")
@@ -142,8 +144,8 @@ def test_a_table_that_cannot_be_cleaned_does_not_stop_its_stream(
     assert "bronze/tweets was not cleaned: no space" in caplog.text
 
 
-def test_a_table_is_cleaned_at_intervals(aging: Aging, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An eighth of the retention, at most an hour: also when the stream has been restarted."""
+def test_a_table_is_cleaned_once_per_interval(aging: AgingPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interval outlasts a restart of the stream."""
     cleaned: list[str] = []
 
     def record(_spark: object, _lake: str, table: Table, *_: object) -> bool:
@@ -154,5 +156,5 @@ def test_a_table_is_cleaned_at_intervals(aging: Aging, monkeypatch: pytest.Monke
     aging.pipeline.settings.retention_hours = 48
     aging.run("bronze", "silver")
     aging.run("bronze", "silver")
-    # A batch that has not written the table leaves the cleaning to the next one.
+    # silver/tweets was not cleaned the first time, so the second run tries again.
     assert sorted(cleaned) == ["bronze/tweets", "silver/quarantine", "silver/tweets", "silver/tweets"]

@@ -143,7 +143,7 @@ class Cluster:
             )
 
     def log_tail(self, pod: Object | None, lines: int) -> str:
-        """Return the last `lines` of the log of `pod`; '' if there is no pod, or if it has no log yet."""
+        """Return the last `lines` of the log of `pod`; '' without a pod, or before the pod writes a log."""
         try:
             # Read the raw response: the client would parse a log that looks like JSON.
             response = self.core.read_namespaced_pod_log(

@@ -32,7 +32,7 @@ class DriverResponse:
         batches: The last finished batch of each stream; -1 before the first.
         seconds_since_progress: The seconds since each stream last advanced.
         last_error: The last error that the lake holds for the stream, or ''.
-        problem: Why there is no answer, for any other status.
+        problem: For any other status, why the driver did not answer.
     """
 
     status: ResponseStatus
@@ -43,7 +43,7 @@ class DriverResponse:
 
 
 def query_driver(driver: Object | None) -> DriverResponse | None:
-    """Return the response of a driver pod; None if there is no pod, or if it has no IP address yet."""
+    """Return the response of a driver pod; None without a pod, or before the pod has an IP address."""
     address = get(driver, "status", "podIP")
     return query_progress(str(address)) if address else None
 

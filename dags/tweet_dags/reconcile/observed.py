@@ -82,7 +82,7 @@ class ObservedState:
 
     @property
     def chart_changed(self) -> bool:
-        """Whether the chart has rendered another spec than the one that was applied."""
+        """Whether the chart now renders another spec than the applied spec."""
         return spec_hash(self.application) != spec_hash(self.desired)
 
     def with_response(self, response: DriverResponse | None) -> "ObservedState":

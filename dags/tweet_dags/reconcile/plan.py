@@ -75,8 +75,8 @@ def _plan_without_application(observed: ObservedState) -> Step:
     if observed.pods:
         return no_action(f"the SparkApplication is deleted; {len(observed.pods)} of its pods are still terminating")
     if observed.hold:
-        return no_action(f"{observed.hold}; there is no SparkApplication, and none is created during a hold")
-    return act(ActionKind.APPLY, "there is no SparkApplication; applying it")
+        return no_action(f"{observed.hold}; the SparkApplication does not exist, and is not created during a hold")
+    return act(ActionKind.APPLY, "the SparkApplication does not exist; applying it")
 
 
 def _plan_for_hold(observed: ObservedState, hold: Hold) -> Step:

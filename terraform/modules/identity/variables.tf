@@ -62,7 +62,7 @@ variable "landing" {
 }
 
 variable "landing_queue" {
-  description = "The SQS queue with S3's notifications about the landing zone, which Bronze reads: its ARN. Null if there is none."
+  description = "The SQS queue with S3's notifications about the landing zone, which Bronze reads: its ARN. Null without a queue."
   type        = object({ arn = string })
   default     = null
 }

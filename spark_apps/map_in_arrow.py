@@ -1,6 +1,6 @@
-"""Arrow schemas of columns in tables.py, for functions that Spark runs with `mapInArrow`."""
+"""Type and schema of the functions that Spark runs with `DataFrame.mapInArrow`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
 import pyarrow as pa
@@ -8,6 +8,8 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 from spark_apps.tables import Column, ddl
+
+ArrowFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
