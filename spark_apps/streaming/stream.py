@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -79,6 +80,7 @@ class Stream:
         prepare: returns the process of the next micro-batch. It returns None while the batch has to wait, for example
             for a model; meanwhile other streams of the process continue.
         trigger: interval between micro-batches, where the stream follows another stream in one process.
+        position: returns what the commits of a batch store as its end offset. A recovered checkpoint continues there.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Stream:
     writes: tuple[Table, ...]
     prepare: Callable[[], Process | None]
     trigger: str = "0 seconds"
+    position: Callable[[Any], Any] = lambda offset: offset
 
 
 def always_ready(
