@@ -59,7 +59,7 @@ def open_binary(uri: str, version: str = "") -> IO[bytes]:
     from botocore.exceptions import ClientError
 
     # S3 compares the tag in each request: the object may be replaced while it is read.
-    arguments = {"S3.Client.get_object": {"IfMatch": version}} if version else {}
+    arguments = {"S3.Client.get_object": {"IfMatch": f'"{version}"'}} if version else {}
     try:
         # No decompression by file name: the name does not tell whether the content is compressed.
         stream: IO[bytes] = smart_open.open(

@@ -316,19 +316,19 @@ def test_a_reconciliation_waits_for_the_end_of_a_file(pipeline: Pipeline, monkey
     assert bronze(pipeline) == expected(pipeline)
 
 
-def test_a_replaced_file_is_read_as_a_new_one(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rest_of_a_replaced_file_is_one_reject(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The planner takes the other version as a new file, once it has stopped growing."""
     pipeline.land("a.json", lines(0, 3 * PART))
     with monkeypatch.context() as patch:
         fail(patch, TableWriter, "append", "after", at=1)
         with pytest.raises(StreamError, match="killed"):
             run(pipeline)
     pipeline.land("a.json", lines(100, 100 + PART))
-    monkeypatch.setattr("spark_apps.landing.discovery._QUIET_SECONDS", 0.0)
     run(pipeline)
     rows = bronze(pipeline)
-    assert [position for _, position, _, problem in rows if problem] == [PART]
-    ids = sorted(json.loads(str(raw))["id"] for _, _, raw, problem in rows if not problem)
-    assert ids == [*range(PART), *range(100, 100 + PART)]
+    assert [problem for _, _, _, problem in rows] == [None] * PART + ["vanished"]
+    assert [position for _, position, _, _ in rows] == list(range(PART + 1))
+    assert run(pipeline) == []
 
 
 def test_entries_of_an_earlier_version_are_readable(tmp_path: Path) -> None:
