@@ -97,6 +97,10 @@ class Settings(BaseSettings):
     max_expansion: int = Field(
         200, ge=10, description="maximum ratio of the content of a compressed file to its size; the rest is quarantined"
     )
+    max_text_characters: int = Field(
+        100_000, ge=1_000, description="maximum length of a text; a tweet with a longer text is quarantined"
+    )
+    max_mentions: int = Field(100, ge=0, description="maximum number of mentioned accounts that are kept of a tweet")
     monitor_port: int | None = Field(None, ge=0, le=65535, description="port of /healthz, /progress and /metrics")
     stuck_seconds: float = Field(300, gt=0, description="seconds without progress of a stream until /healthz fails")
     retention_hours: float = Field(

@@ -14,7 +14,7 @@ from spark_apps.silver.json_text import (
     replace_lone_surrogates,
 )
 from spark_apps.silver.search import NO_TWEETS, Candidate, find_candidates, reject
-from spark_apps.silver.tweet import InvalidTweet, Json, Tweet
+from spark_apps.silver.tweet import DEFAULT_LIMITS, InvalidTweet, Json, Tweet, TweetLimits
 from spark_apps.silver.tweet_reader import TweetFormat, get, parse_tweet
 
 __all__ = ["Rejected", "Tweet", "field_text", "read_records"]
@@ -25,7 +25,11 @@ _REPLACED = "\ufffd"
 
 
 def read_records(
-    raw: str, read_at: datetime, raw_bytes: bytes | None = None, formats: Sequence[TweetFormat] = ()
+    raw: str,
+    read_at: datetime,
+    raw_bytes: bytes | None = None,
+    formats: Sequence[TweetFormat] = (),
+    limits: TweetLimits = DEFAULT_LIMITS,
 ) -> Iterator[Tweet | Rejected]:
     """Yield the records of a document, at least one; no content of `raw` raises an exception.
 
@@ -38,11 +42,12 @@ def read_records(
         raw_bytes: bytes of the document if `raw` does not reproduce them. A tweet whose text has invalid bytes is
             rejected: its text would be wrong.
         formats: formats that a user has declared; they come before the built-in ones.
+        limits: limits of a tweet.
     """
     is_invalid = raw_bytes is not None and _REPLACED in raw
     text = decode(raw_bytes) if raw_bytes is not None and is_invalid else replace_lone_surrogates(raw)
     records = rejects = 0
-    for record in _records(text, read_at, formats):
+    for record in _records(text, read_at, formats, limits):
         records += 1
         if isinstance(record, Rejected):
             rejects += 1
@@ -69,28 +74,30 @@ def field_text(tweet: Json, path: str) -> str | None:
     return replace_lone_surrogates(value) if isinstance(value, str) else compact_json(value)
 
 
-def _records(text: str, read_at: datetime, formats: Sequence[TweetFormat]) -> Iterator[Tweet | Rejected]:
+def _records(
+    text: str, read_at: datetime, formats: Sequence[TweetFormat], limits: TweetLimits
+) -> Iterator[Tweet | Rejected]:
     try:
         for value in json_values(text):
             if isinstance(value, Rejected):
                 yield value
             elif isinstance(value, TooDeep):
                 # The tweets of a value can be read if only something in or beside them is nested too deeply.
-                found = [_read(candidate, read_at) for candidate in find_candidates(value.value, formats)]
+                found = [_read(candidate, read_at, limits) for candidate in find_candidates(value.value, formats)]
                 has_tweets = any(isinstance(record, Tweet) or record.reason not in NO_TWEETS for record in found)
                 yield from found if has_tweets else [value.reject()]
             else:
                 for candidate in find_candidates(value, formats):
-                    yield _read(candidate, read_at)
+                    yield _read(candidate, read_at, limits)
     except Exception as error:
         yield _internal_error(text, error)
 
 
-def _read(candidate: Candidate | Rejected, read_at: datetime) -> Tweet | Rejected:
+def _read(candidate: Candidate | Rejected, read_at: datetime, limits: TweetLimits) -> Tweet | Rejected:
     if isinstance(candidate, Rejected):
         return candidate
     try:
-        return parse_tweet(candidate.value, candidate.format, candidate.includes, read_at)
+        return parse_tweet(candidate.value, candidate.format, candidate.includes, read_at, limits)
     except InvalidTweet as error:
         return reject(candidate.value, error.reason, error.detail)
     except Exception as error:
