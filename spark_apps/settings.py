@@ -85,7 +85,7 @@ class Settings(BaseSettings):
         256, ge=1, description="maximum size in MiB of the new files of a Bronze micro-batch; a larger one comes alone"
     )
     max_task_mb: int = Field(
-        256,
+        512,
         ge=1,
         description="size in MiB, decompressed, after which a task leaves the rest of its files to a next batch",
     )

@@ -14,12 +14,13 @@ from spark_apps.cpu_limit import limit_cpu_time, limits_removed_after
 from spark_apps.landing.landed_file import BEGINNING, LandedFile, Start
 from spark_apps.storage import open_binary
 
-# The value of `problem` in a row that is no document: its `detail` is a file that the task has not read to its end.
+# The value of `problem` in a row that is no document. Its `detail` is a file that the task has not read to its end, or
+# null if the task only reports that it works.
 UNFINISHED = "unfinished"
 # A record batch is sent to Spark when it reaches either limit: this bounds the memory of a Python worker.
 _BATCH_ROWS = 2_000
 _BATCH_BYTES = 16 << 20
-# While a task looks for the place to continue at, it sends empty batches: Spark ends a worker that is silent.
+# While a task looks for the place to continue at, it sends rows: a batch whose tasks send none counts as stuck.
 _SILENT_SECONDS = 10.0
 _DETAILS = {"hidden": "the name, or that of a folder, begins with a dot: rename it to have the file read"}
 
@@ -59,8 +60,8 @@ class _Budget:
 def read_files(files: Iterable[LandedFile], schema: pa.Schema, limits: ReadLimits) -> Iterator[pa.RecordBatch]:
     """Read files into rows of BRONZE_TWEETS, without its partition column: one row per document, at least one per file.
 
-    For each file that exceeds the limits of the task there is a row with the problem `UNFINISHED`, from which
-    `unfinished_file` returns where to continue.
+    For each file that exceeds the limits of the task there is a row with the problem `UNFINISHED`. `unfinished_file`
+    returns where to continue; there are also such rows without a detail.
 
     Args:
         files: files to read.
@@ -69,17 +70,14 @@ def read_files(files: Iterable[LandedFile], schema: pa.Schema, limits: ReadLimit
     """
     rows: list[dict[str, Any]] = []
     size = 0
-    sent_at = time.monotonic()
     budget = _Budget(limits)
     with limits_removed_after():
         for row in (row for file in files for row in _rows(file, limits, budget)):
-            if row is not None:
-                rows.append(row)
-                size += len(row["raw"] or "") + len(row["raw_bytes"] or b"")
-            is_silent = row is None and time.monotonic() - sent_at > _SILENT_SECONDS
-            if len(rows) >= _BATCH_ROWS or size >= _BATCH_BYTES or is_silent:
+            rows.append(row)
+            size += len(row["raw"] or "") + len(row["raw_bytes"] or b"")
+            if len(rows) >= _BATCH_ROWS or size >= _BATCH_BYTES or row["problem"] == UNFINISHED:
                 yield pa.RecordBatch.from_pylist(rows, schema)
-                rows, size, sent_at = [], 0, time.monotonic()
+                rows, size = [], 0
         if rows:
             yield pa.RecordBatch.from_pylist(rows, schema)
 
@@ -89,8 +87,9 @@ def unfinished_file(detail: str) -> LandedFile:
     return LandedFile.from_json(json.loads(detail))
 
 
-def _rows(file: LandedFile, limits: ReadLimits, budget: _Budget) -> Iterator[dict[str, Any] | None]:
-    """Yield the rows of a file from its start; None for each chunk that precedes the start and had to be read."""
+def _rows(file: LandedFile, limits: ReadLimits, budget: _Budget) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file from its start, until the budget is spent."""
+    sent_at = time.monotonic()
     origin = _origin(file)
     position, end, last = file.start.position, file.start.offset, None
     if budget.is_spent():
@@ -99,8 +98,10 @@ def _rows(file: LandedFile, limits: ReadLimits, budget: _Budget) -> Iterator[dic
     limit_cpu_time()
     for document in _documents(file, limits):
         limit_cpu_time()
-        if document is None:
-            yield None
+        if document is None:  # before the start
+            if time.monotonic() - sent_at > _SILENT_SECONDS:
+                sent_at = time.monotonic()
+                yield _row(origin, Document(None, None, UNFINISHED), position)
             continue
         if last is not None:
             # Each file of an archive counts its documents from 0.

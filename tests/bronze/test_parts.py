@@ -166,9 +166,11 @@ def test_a_search_for_the_start_reports_that_it_works(tmp_path: Path, monkeypatc
     size = len(lines(0, 199_999))
     file = landed(tmp_path / "file")
     begun = LandedFile(file.landed_at, file.uri, file.size, file.version, "", Start(0, 199_999, size))
-    *empty, last = read_files([begun], SCHEMA, ReadLimits(1000, 200, 10, 1 << 40))
-    assert [batch.num_rows for batch in empty] == [0] * len(empty)
-    assert len(empty) >= size >> 20
+    *reports, last = read_files([begun], SCHEMA, ReadLimits(1000, 200, 10, 1 << 40))
+    assert [(row["problem"], row["detail"]) for batch in reports for row in batch.to_pylist()] == [
+        (UNFINISHED, None)
+    ] * len(reports)
+    assert len(reports) >= size >> 20
     assert [(row["position"], json.loads(row["raw"])["id"]) for row in last.to_pylist()] == [(199_999, 199_999)]
 
 
