@@ -20,8 +20,10 @@ UNFINISHED = "unfinished"
 # A record batch is sent to Spark when it reaches either limit: this bounds the memory of a Python worker.
 _BATCH_ROWS = 2_000
 _BATCH_BYTES = 16 << 20
-# While a task looks for the place to continue at, it sends rows: a batch whose tasks send none counts as stuck.
+# While a task looks for the place to continue at, it sends rows: a batch whose tasks send none counts as stuck. Each
+# of them is as large as the output buffer of a Python worker.
 _SILENT_SECONDS = 10.0
+_REPORT = bytes(64 << 10)
 _DETAILS = {"hidden": "the name, or that of a folder, begins with a dot: rename it to have the file read"}
 
 
@@ -101,7 +103,7 @@ def _rows(file: LandedFile, limits: ReadLimits, budget: _Budget) -> Iterator[dic
         if document is None:  # before the start
             if time.monotonic() - sent_at > _SILENT_SECONDS:
                 sent_at = time.monotonic()
-                yield _row(origin, Document(None, None, UNFINISHED), position)
+                yield _row(origin, Document(None, _REPORT, UNFINISHED), position)
             continue
         if last is not None:
             # Each file of an archive counts its documents from 0.
