@@ -14,6 +14,7 @@ from pyspark import cloudpickle
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_apps.bronze import poison as bronze_poison
+from spark_apps.bronze.reader import ReadLimits
 from spark_apps.cpu_limit import limit_cpu_time
 from spark_apps.dashboard.queries import Filters, latest, totals
 from spark_apps.gold.rescore import rescore
@@ -195,7 +196,12 @@ def test_only_the_rest_of_a_poison_file_is_left_out(pipeline: Pipeline, monkeypa
     died = replace(stream, source=lambda: source().mapInArrow(second_part, schema))
     with monkeypatch.context() as patch:
         make = bronze_poison._reader
-        patch.setattr(bronze_poison, "_reader", lambda limits: lambda rows: second_part(make(limits)(rows)))
+
+        def dying_reader(limits: ReadLimits) -> ArrowFunction:
+            read = make(limits)
+            return lambda rows: second_part(read(rows))
+
+        patch.setattr(bronze_poison, "_reader", dying_reader)
         reports = pipeline.run_once(died)
     assert [report.counts["rows"] for report in reports] == [2, 1]
     rows = sorted((row["position"], row["problem"]) for row in bronze_rows(pipeline))
