@@ -85,14 +85,10 @@ class Settings(BaseSettings):
         256, ge=1, description="maximum size in MiB of the new files of a Bronze micro-batch; a larger one comes alone"
     )
     max_task_mb: int = Field(
-        512,
-        ge=1,
-        description="size in MiB, decompressed, after which a task leaves the rest of its files to a next batch",
+        512, ge=1, description="decompressed MiB after which a task of Bronze leaves the rest to the next batch"
     )
     max_task_documents: int = Field(
-        1_000_000,
-        ge=1,
-        description="documents after which a task of Bronze leaves the rest to the next batch",
+        1_000_000, ge=1, description="documents after which a task of Bronze leaves the rest to the next batch"
     )
     max_expansion: int = Field(
         200, ge=10, description="maximum ratio of the content of a compressed file to its size; the rest is quarantined"
