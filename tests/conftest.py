@@ -31,6 +31,7 @@ LONGEST = [
     "streaming/test_recovery.py",
     "streaming/test_poison.py",
     "test_exactly_once.py",
+    "bronze/test_parts.py",
     "test_chaos.py",
     "demo/test_demo.py",
     "monitoring/test_scrape.py",

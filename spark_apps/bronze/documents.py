@@ -69,7 +69,7 @@ def read_documents(stream: IO[bytes], name: str, limit: int, max_ratio: int = MA
 def read_rest(stream: IO[bytes], name: str, limit: int, max_ratio: int, start: Start) -> Iterator[Document | None]:
     """Yield the documents of a landed file from `start`, as `read_documents` does.
 
-    None is yielded for each chunk before `start` that had to be read: a caller that reports its progress may need it.
+    None is yielded again and again while the start is searched: a caller that reports its progress may need it.
     """
     file = document = None
     try:

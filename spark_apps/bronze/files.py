@@ -67,7 +67,7 @@ def open_files(stream: IO[bytes], start: Start = BEGINNING, max_ratio: int = MAX
 
     Args:
         stream: landed file. If it is seekable, what precedes `start` is not read, unless it is compressed.
-        start: where to begin. None is yielded for each chunk before it that had to be read.
+        start: where to begin. None is yielded for each file before it, and for each chunk that had to be read.
         max_ratio: number of times its size to which the landed file may expand.
 
     Raises:
@@ -86,8 +86,10 @@ def open_files(stream: IO[bytes], start: Start = BEGINNING, max_ratio: int = MAX
         if number >= start.member:
             offset = start.offset if number == start.member else 0
             yield from _open(file, number, head, offset, source)
-        elif file.is_sequential:
-            yield from (None for _ in _guarded(file.content, source))
+        else:
+            yield None
+            if file.is_sequential:
+                yield from (None for _ in _guarded(file.content, source))
         number += 1
 
 

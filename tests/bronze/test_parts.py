@@ -16,6 +16,7 @@ import pytest
 
 from spark_apps import storage
 from spark_apps.bronze import reader
+from spark_apps.bronze.files import open_files
 from spark_apps.bronze.reader import UNFINISHED, ReadLimits, read_files, unfinished_file
 from spark_apps.bronze.source import split
 from spark_apps.lake.writer import TableWriter
@@ -173,6 +174,15 @@ def test_a_search_for_the_start_reports_that_it_works(tmp_path: Path, monkeypatc
         assert (row["problem"], row["detail"]) == (UNFINISHED, None)
         assert len(row["raw_bytes"]) >= 1 << 16  # or it stays in the buffer of the Python worker
     assert [(row["position"], json.loads(row["raw"])["id"]) for row in last.to_pylist()] == [(199_999, 199_999)]
+
+
+@pytest.mark.parametrize("pack", [tar, zipped, lambda members: gzip.compress(tar(members))])
+def test_each_file_of_an_archive_that_is_skipped_is_progress(pack: Callable[[dict[str, bytes]], bytes]) -> None:
+    """The time limit of a document begins again: an archive may have a million files."""
+    archive = pack({f"{number}.json": b"{}" for number in range(100)})
+    found = list(open_files(io.BytesIO(archive), Start(90, 0, 0)))
+    assert found[:90] == [None] * 90
+    assert [file.member for file in found if file is not None] == [f"{number}.json" for number in range(90, 100)]
 
 
 def test_files_that_have_begun_have_tasks_of_their_own() -> None:
