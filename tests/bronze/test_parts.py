@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from spark_apps import storage
-from spark_apps.bronze import reader
+from spark_apps.bronze import decompress, reader
 from spark_apps.bronze.files import open_files
 from spark_apps.bronze.reader import UNFINISHED, ReadLimits, read_files, unfinished_file
 from spark_apps.bronze.source import split
@@ -110,8 +110,11 @@ def read_in_parts(files: list[LandedFile], documents: int = 10**9, size: int = 1
 
 
 @pytest.mark.parametrize("content", CONTENTS)
-@pytest.mark.parametrize("documents", [1, PART])
-def test_parts_have_the_documents_of_the_whole_file(tmp_path: Path, content: str, documents: int) -> None:
+@pytest.mark.parametrize(("documents", "chunk"), [(1, 1 << 20), (PART, 1 << 20), (PART, 13)])
+def test_parts_have_the_documents_of_the_whole_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, documents: int, chunk: int
+) -> None:
+    monkeypatch.setattr(decompress, "CHUNK_BYTES", chunk)
     (tmp_path / "file").write_bytes(CONTENTS[content])
     (whole,) = read_in_parts([landed(tmp_path / "file")])
     parts = list(read_in_parts([landed(tmp_path / "file")], documents))
