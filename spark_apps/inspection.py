@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from spark_apps.bronze.documents import Document, read_documents
-from spark_apps.settings import check_files
+from spark_apps.settings import Settings, check_files
 from spark_apps.silver.near_formats import NearFormat, near_formats
 from spark_apps.silver.records import Rejected, Tweet, read_records
+from spark_apps.silver.tweet import TweetLimits
 from spark_apps.silver.tweet_formats import find_format
 from spark_apps.silver.tweet_reader import TweetFormat
 from spark_apps.tables import REASONS
@@ -65,14 +66,14 @@ class FileReport:
 
 
 def inspect_files(
-    files: Sequence[Path], formats: Sequence[TweetFormat], max_document_mb: int, limit: int
+    files: Sequence[Path], formats: Sequence[TweetFormat], settings: Settings, limit: int
 ) -> Iterator[FileReport]:
     """Yield a report on each file, in bounded memory.
 
     Args:
         files: files to read, plain, compressed or archives.
         formats: formats that the user has declared.
-        max_document_mb: size limit of a document in MiB.
+        settings: limits of documents and tweets.
         limit: maximum number of records to report for each file, rejects first.
 
     Raises:
@@ -81,19 +82,20 @@ def inspect_files(
     """
     check_files(files)
     for file in files:
-        yield _inspect(file, formats, max_document_mb << 20, limit)
+        yield _inspect(file, formats, settings, limit)
 
 
-def _inspect(file: Path, formats: Sequence[TweetFormat], max_document_bytes: int, limit: int) -> FileReport:
+def _inspect(file: Path, formats: Sequence[TweetFormat], settings: Settings, limit: int) -> FileReport:
+    limits = TweetLimits(settings.max_text_characters, settings.max_mentions)
     report = FileReport(str(file))
     tweets: list[RecordReport] = []
     rejects: list[RecordReport] = []
     with file.open("rb") as stream:
-        documents = read_documents(stream, str(file), max_document_bytes)
+        documents = read_documents(stream, str(file), settings.max_document_mb << 20, settings.max_expansion)
         for member, member_documents in groupby(documents, lambda document: document.member):
             for position, document in enumerate(member_documents):
                 report.documents += 1
-                for number, record in enumerate(_records(document, formats)):
+                for number, record in enumerate(_records(document, formats, limits)):
                     if isinstance(record, Tweet):
                         report.tweets[record.format] += 1
                         if len(tweets) < limit:
@@ -107,11 +109,11 @@ def _inspect(file: Path, formats: Sequence[TweetFormat], max_document_bytes: int
     return report
 
 
-def _records(document: Document, formats: Sequence[TweetFormat]) -> Iterator[Tweet | Rejected]:
+def _records(document: Document, formats: Sequence[TweetFormat], limits: TweetLimits) -> Iterator[Tweet | Rejected]:
     if document.problem:
         yield Rejected(document.raw or "", document.problem, document.detail)
     else:
-        yield from read_records(document.raw or "", datetime.now(UTC), document.raw_bytes, formats)
+        yield from read_records(document.raw or "", datetime.now(UTC), document.raw_bytes, formats, limits)
 
 
 def _tweet(tweet: Tweet) -> dict[str, Any]:

@@ -82,8 +82,21 @@ class Settings(BaseSettings):
     formats: Path | None = Field(None, description="YAML file with further formats of tweets, which Silver reads")
     max_files_per_batch: int = Field(1000, ge=1, description="maximum number of files per Bronze micro-batch")
     max_batch_mb: int = Field(
-        256, ge=1, description="maximum size in MiB of the files of a Bronze micro-batch; a larger file is read alone"
+        256, ge=1, description="maximum size in MiB of the new files of a Bronze micro-batch; a larger one comes alone"
     )
+    max_task_mb: int = Field(
+        512, ge=1, description="decompressed MiB after which a task of Bronze leaves the rest to the next batch"
+    )
+    max_task_documents: int = Field(
+        1_000_000, ge=1, description="documents after which a task of Bronze leaves the rest to the next batch"
+    )
+    max_expansion: int = Field(
+        200, ge=10, description="maximum ratio of the content of a compressed file to its size; the rest is quarantined"
+    )
+    max_text_characters: int = Field(
+        100_000, ge=1_000, description="maximum length of a text; a tweet with a longer text is quarantined"
+    )
+    max_mentions: int = Field(100, ge=0, description="maximum number of mentioned accounts that are kept of a tweet")
     monitor_port: int | None = Field(None, ge=0, le=65535, description="port of /healthz, /progress and /metrics")
     stuck_seconds: float = Field(300, gt=0, description="seconds without progress of a stream until /healthz fails")
     retention_hours: float = Field(

@@ -37,31 +37,41 @@ def local_path(uri: str) -> Path:
     return Path(uri.removeprefix("file:"))
 
 
-def open_binary(uri: str) -> IO[bytes]:
+def open_binary(uri: str, version: str = "") -> IO[bytes]:
     """Open a file for streaming reads of its bytes.
 
     Args:
         uri: path, `file:` URI or s3a:// URI.
+        version: entity tag of an object on S3, or modification time of a file in nanoseconds; "" opens any version.
 
     Raises:
-        FileNotFoundError: the file does not exist.
+        FileNotFoundError: the file does not exist, or not in this version.
         PermissionError: this user may not read the file, or it was archived and must be restored first.
         OSError: the file is not readable; S3 may raise botocore's `ClientError` instead.
     """
     if not is_s3(uri):
-        return local_path(uri).open("rb")
+        file = local_path(uri).open("rb")
+        if version and str(os.fstat(file.fileno()).st_mtime_ns) != version:
+            file.close()
+            raise FileNotFoundError(uri)
+        return file
     import smart_open
     from botocore.exceptions import ClientError
 
+    # S3 compares the tag in each request: the object may be replaced while it is read.
+    arguments = {"S3.Client.get_object": {"IfMatch": f'"{version}"'}} if version else {}
     try:
         # Without decompression: the file name does not tell whether the content is compressed.
         stream: IO[bytes] = smart_open.open(
-            "s3://" + uri.removeprefix("s3a://"), "rb", compression="disable", transport_params={"client": client("s3")}
+            "s3://" + uri.removeprefix("s3a://"),
+            "rb",
+            compression="disable",
+            transport_params={"client": client("s3"), "client_kwargs": arguments},
         )
         return stream
     except (ClientError, OSError) as error:
         code = _error_code(getattr(error, "backend_error", error))
-        if code in {"404", "NoSuchKey"}:
+        if code in {"404", "NoSuchKey", "412", "PreconditionFailed"}:
             raise FileNotFoundError(uri) from error
         if code in {"403", "AccessDenied", "InvalidObjectState"}:
             raise PermissionError(str(error)) from error

@@ -91,7 +91,7 @@ _USER = Column("user_id", "STRING", "id of the author, or the user name if the t
 _TEXT = Column("full_text", "STRING", "untruncated text; for a retweet, the text of the original tweet")
 _LANG = Column("lang", "STRING", "BCP 47 language tag assigned by Twitter; und if unknown")
 _TIME = Column("timestamp", "TIMESTAMP", "when the tweet was posted, UTC")
-_MENTIONS = Column("mentions", "ARRAY<STRING>", "mentioned accounts, at most 100: lower case, without @, no duplicates")
+_MENTIONS = Column("mentions", "ARRAY<STRING>", "mentioned accounts: lower case, without @, no duplicates")
 _SOURCE_FILE = Column("source_file", "STRING", "URI of the landed file, with !/ and the path of a file in an archive")
 
 BRONZE_TWEETS = Table(
@@ -218,7 +218,7 @@ REASONS = {
     "binary": "the file or document is not text",
     "bad_gzip": "the gzip stream is damaged or truncated",
     "damaged": "the compressed file or archive is damaged, truncated or encrypted",
-    "too_compressed": "the file expands to more than 200 times its size",
+    "too_compressed": "the file expands to more than the permitted ratio to its size",
     "too_large": "the document exceeds the limit of its size or of its JSON values",
     "vanished": "the file disappeared before it was read",
     "unreadable": "reading the file or folder failed",

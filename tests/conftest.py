@@ -34,6 +34,7 @@ LONGEST = [
     "streaming/test_poison.py",
     "streaming/test_upkeep.py",
     "test_exactly_once.py",
+    "bronze/test_parts.py",
     "test_chaos.py",
     "demo/test_demo.py",
     "monitoring/test_scrape.py",

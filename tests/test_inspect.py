@@ -126,6 +126,18 @@ def test_a_damaged_and_a_too_large_document_are_rejects(tmp_path: Path) -> None:
     assert result.exit_code == 1
 
 
+def test_limits_of_the_settings_apply(tmp_path: Path) -> None:
+    long = write(tmp_path / "long.json", flat_tweet(1, full_text="x" * 1001))
+    mentions = write(tmp_path / "mentions.json", flat_tweet(1, full_text="@a @b @c"))
+    packed = tmp_path / "packed.json.gz"
+    packed.write_bytes(gzip.compress(flat_tweet(1).encode() * 100_000))
+    limits = {"TWEETS_MAX_TEXT_CHARACTERS": "1000", "TWEETS_MAX_MENTIONS": "2", "TWEETS_MAX_EXPANSION": "10"}
+    result = inspect(long, mentions, packed, "--json", **limits)
+    reports = json.loads(result.stdout)["files"]
+    assert [list(report["rejects"]) for report in reports] == [["long_text"], [], ["too_compressed"]]
+    assert reports[1]["records"][0]["tweet"]["mentions"] == ["a", "b"]
+
+
 def test_the_output_shows_control_characters_and_markup_as_text(tmp_path: Path) -> None:
     text = "[bold]b[/] [/x] :smile: \x1b[31m \x07 \u202e \x9b \r\n \ud800"
     path = write(tmp_path / "[red]\x1b.json", flat_tweet(1, full_text=text, user_id="\x1b]0;x"), '{"\x1b": "\x9b"}')

@@ -64,6 +64,24 @@ def test_all_layers_run_on_s3() -> None:
 
 
 @pytest.mark.usefixtures("s3")
+def test_an_object_is_read_from_an_offset_in_one_version_only() -> None:
+    client = boto3.client("s3")
+    version = client.put_object(Bucket="tweets", Key="a", Body=b"0123456789")["ETag"].strip('"')
+    with storage.open_binary("s3a://tweets/a", version) as stream:
+        assert stream.read(2) == b"01"
+        stream.seek(7)
+        assert stream.read() == b"789"
+    with storage.open_binary("s3a://tweets/a", version) as stream:
+        client.put_object(Bucket="tweets", Key="a", Body=b"9876543210")
+        with pytest.raises((OSError, ClientError), match="PreconditionFailed"):
+            stream.seek(7)
+    with pytest.raises(FileNotFoundError):
+        storage.open_binary("s3a://tweets/a", version)
+    with storage.open_binary("s3a://tweets/a") as stream:
+        assert stream.read(2) == b"98"
+
+
+@pytest.mark.usefixtures("s3")
 def test_bronze_reads_the_messages_of_a_queue() -> None:
     """The file of a repeated message is read once, a file without a message is not, and a foreign message stays."""
     sqs = boto3.client("sqs")

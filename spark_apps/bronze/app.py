@@ -7,9 +7,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_apps.bronze.poison import find_poison_files, read_batch
+from spark_apps.bronze.reader import UNFINISHED, ReadLimits, unfinished_file
 from spark_apps.bronze.reconcile import find_missed_files
-from spark_apps.bronze.source import FORMAT, LandingSource, Options, batch_files
-from spark_apps.landing.landed_file import LandedFile
+from spark_apps.bronze.source import FORMAT, LandingSource, Offset, Options, batch_files
+from spark_apps.landing.landed_file import BEGINNING, LandedFile
 from spark_apps.landing.log import LandingLog
 from spark_apps.settings import Settings
 from spark_apps.streaming import checkpoint
@@ -30,8 +31,13 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         queue=settings.landing_queue or "",
         max_files=settings.max_files_per_batch,
         max_bytes=settings.max_batch_mb << 20,
-        max_document_bytes=settings.max_document_mb << 20,
         parallelism=spark.sparkContext.defaultParallelism,
+        limits=ReadLimits(
+            document_bytes=settings.max_document_mb << 20,
+            expansion=settings.max_expansion,
+            task_documents=settings.max_task_documents,
+            task_bytes=settings.max_task_mb << 20,
+        ),
     )
 
     def files(batch: Batch) -> list[LandedFile]:
@@ -39,32 +45,50 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         return batch_files(log.folder, start or {}, end)
 
     def find_poison(batch: Batch) -> Sequence[PoisonRow]:
-        return find_poison_files(spark, files(batch), options.max_document_bytes)
+        return find_poison_files(spark, files(batch), options.limits)
 
     def documents(batch: Batch) -> DataFrame:
         if not batch.poison:
             return batch.rows
-        return read_batch(spark, files(batch), batch.poison, options.max_document_bytes)
+        return read_batch(spark, files(batch), batch.poison, options.limits)
 
     def process(batch: Batch) -> BatchResult:
-        missed = _reconcile(spark, lake, landing, log)
-        rows = documents(batch).withColumn("ingest_date", F.to_date("ingested_at")).persist()
+        read = documents(batch).withColumn("ingest_date", F.to_date("ingested_at")).persist()
+        is_unfinished = F.col("problem").eqNullSafe(UNFINISHED)
+        rows = read.where(~is_unfinished)
         try:
-            files_read = F.count_if(F.col("position") == 0)
-            ((document_count, file_count, landed),) = rows.agg(
-                F.count("*"), files_read, newest("source_modified_at")
+            ((document_count, file_count, landed, unfinished),) = read.agg(
+                F.count_if(~is_unfinished),
+                F.count_if(~is_unfinished & (F.col("position") == 0)),
+                newest("source_modified_at"),
+                F.collect_list(F.when(is_unfinished, F.col("detail"))),
             ).collect()
+            rest = sorted(unfinished_file(detail) for detail in unfinished)
+            log.write_rest(_number(checkpoint.read_offset(spark, lake, "bronze", batch.id)) if rest else 0, rest)
+            # What is left of this batch would seem to be missed.
+            missed = 0 if rest else _reconcile(spark, lake, landing, log)
             counts = {"rows": document_count, "missed": missed}
             batch.writers[BRONZE_TWEETS.name].append(rows, batch.id, counts)
         finally:
-            rows.unpersist()
+            read.unpersist()
         return BatchResult(counts, file_count, landed)
+
+    def position(offset: Offset) -> Offset:
+        """Add the files that have begun: no listing finds them. Those that have not begun are not in the table."""
+        begun = [file.to_json() for file in log.rest(_number(offset)) if file.start != BEGINNING]
+        return offset | {"rest": begun} if begun else offset
 
     def source() -> DataFrame:
         spark.dataSource.register(LandingSource)
         return spark.readStream.format(FORMAT).options(**options.to_spark()).load()
 
-    return [Stream("bronze", source, (), (BRONZE_TWEETS,), always_ready(process, find_poison))]
+    prepare = always_ready(process, find_poison)
+    return [Stream("bronze", source, (), (BRONZE_TWEETS,), prepare, position=position)]
+
+
+def _number(offset: Offset | None) -> int:
+    """Return the number of the log entry at an offset; 0 for an offset of Spark's file source."""
+    return int((offset or {}).get("batch", 0))
 
 
 def _reconcile(spark: SparkSession, lake: str, landing: str, log: LandingLog) -> int:

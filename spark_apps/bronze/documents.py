@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import IO
 
-from spark_apps.bronze.files import DamagedFile, File, open_files
+from spark_apps.bronze.decompress import MAX_RATIO, DamagedFile
+from spark_apps.bronze.files import File, open_files
+from spark_apps.landing.landed_file import BEGINNING, Start
 
 _BOM = b"\xef\xbb\xbf"
 # Consecutive blank lines: one match, even for a megabyte of blank lines.
@@ -33,7 +35,8 @@ class Document:
 
     `raw` is the text, with invalid UTF-8 replaced. `raw_bytes` are the original bytes if `raw` does not reproduce them
     exactly. `problem` is a quarantine reason for a document that could not be read, and `detail` explains the problem.
-    `member` is the path of its file in a landed archive, "" if the landed file is not an archive.
+    `member` is the path of its file in a landed archive, "" if the landed file is not an archive; `file` is the number
+    of that file, from 0. `end` is the number of bytes of the file up to the end of the document.
     """
 
     raw: str | None
@@ -41,37 +44,54 @@ class Document:
     problem: str | None = None
     detail: str | None = None
     member: str = ""
+    file: int = 0
+    end: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
     data: bytes
     size: int  # in bytes; greater than len(data) if the line exceeds the limit and its data was dropped
+    end: int  # number of bytes of the file up to the end of the line, with its line end
 
 
-def read_documents(stream: IO[bytes], name: str, limit: int) -> Iterator[Document]:
+def read_documents(stream: IO[bytes], name: str, limit: int, max_ratio: int = MAX_RATIO) -> Iterator[Document]:
     """Yield the documents of a landed file, at least one: for a file of blank lines, one with a problem.
 
     A document is one line, or several lines if its JSON spans them. Compressed files and archives are opened by their
     first bytes; `name` only decides how unreadable content is reported. A document longer than `limit` bytes becomes a
-    Document with the problem `too_large` and is never fully in memory.
+    Document with the problem `too_large` and is never fully in memory. A compressed file may expand to `max_ratio`
+    times its size.
+    """
+    return (document for document in read_rest(stream, name, limit, max_ratio, BEGINNING) if document is not None)
+
+
+def read_rest(stream: IO[bytes], name: str, limit: int, max_ratio: int, start: Start) -> Iterator[Document | None]:
+    """Yield the documents of a landed file from `start`, as `read_documents` does.
+
+    None is yielded again and again while the start is searched: a caller that reports its progress may need it.
     """
     file = document = None
     try:
-        for file in open_files(stream):
+        for file in open_files(stream, start, max_ratio):
+            if file is None:
+                yield None
+                continue
             for document in _read_file(file, name, limit):
-                yield replace(document, member=file.member)
-        if document is None:
+                yield replace(document, member=file.member, file=file.number)
+        if document is None and start == BEGINNING:
             yield Document(None, None, "empty_file", "nothing, or blank lines only")
     except DamagedFile as error:
-        yield Document(None, None, error.problem, error.detail, file.member if file else "")
+        member, number = (file.member, file.number) if file else ("", start.member)
+        yield Document(None, None, error.problem, error.detail, member, number)
 
 
 def _read_file(file: File, name: str, limit: int) -> Iterator[Document]:
-    if _is_text(file.head):
-        yield from _documents(_without_lengths(_lines(file.chunks, limit)), limit)
-    else:
+    if not _is_text(file.head):
         yield _unreadable(file.head, file.chunks, limit, "bad_gzip" if name.endswith(".gz") else "binary")
+        return
+    lines = _without_lengths(_lines(file.chunks, file.offset, limit))
+    yield from _join_lines(lines, limit) if file.offset else _documents(lines, limit)
 
 
 def _is_text(head: bytes) -> bool:
@@ -94,32 +114,45 @@ def _unreadable(head: bytes, chunks: Iterable[bytes], limit: int, problem: str) 
         if size <= limit:
             kept += chunk
     detail = f"{size} bytes, starting with {head[:16].hex(' ')}"
-    return Document(None, bytes(kept) if size <= limit else None, problem, detail)
+    return Document(None, bytes(kept) if size <= limit else None, problem, detail, end=size)
 
 
-def _lines(chunks: Iterable[bytes], limit: int) -> Iterator[_Line]:
-    """Yield the non-blank lines, without line ends."""
+def _lines(chunks: Iterable[bytes], end: int, limit: int) -> Iterator[_Line]:
+    """Yield the non-blank lines, without line ends; `end` is the number of bytes before the chunks."""
     line, size = bytearray(), 0
-    for chunk in chunks:
-        if b"\n\n" in chunk or b"\n\r\n" in chunk:
-            chunk = _BLANK_LINES.sub(b"\n", chunk)
-        first, *others = chunk.split(b"\n")
+    for text, skipped in _without_blank_lines(chunks):
+        first, *others = text.split(b"\n")
+        end += len(first)
         size += len(first)
         if size <= limit:
             line += first
         for other in others:
-            yield from _line(bytes(line), size, limit)
+            end += 1
+            yield from _line(bytes(line), size, end, limit)
+            end += len(other)
             line, size = bytearray(other[: limit + 1]), len(other)
         if size > limit:
             line.clear()
-    yield from _line(bytes(line), size, limit)
+        end += skipped
+    yield from _line(bytes(line), size, end, limit)
 
 
-def _line(data: bytes, size: int, limit: int) -> Iterator[_Line]:
+def _without_blank_lines(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Yield the text of the chunks between runs of blank lines, and the number of bytes that follow it in the run."""
+    for chunk in chunks:
+        start = 0
+        if b"\n\n" in chunk or b"\n\r\n" in chunk:
+            for run in _BLANK_LINES.finditer(chunk):
+                yield chunk[start : run.start() + 1], run.end() - run.start() - 1
+                start = run.end()
+        yield chunk[start:], 0
+
+
+def _line(data: bytes, size: int, end: int, limit: int) -> Iterator[_Line]:
     if size > limit:
-        yield _Line(b"", size)
+        yield _Line(b"", size, end)
     elif data.strip():
-        yield _Line(data.removesuffix(b"\r"), size)
+        yield _Line(data.removesuffix(b"\r"), size, end)
 
 
 def _without_lengths(lines: Iterator[_Line]) -> Iterator[_Line]:
@@ -146,7 +179,7 @@ def _documents(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
             buffered.append(line)
             size += line.size + 1
         if size <= limit and len(buffered) > 1 and _is_json(whole := b"\n".join(line.data for line in buffered)):
-            yield _document(whole)
+            yield _document(whole, buffered[-1].end)
             return
         lines = chain(buffered[1:], lines)
     yield from _join_lines(chain([first], lines), limit)
@@ -159,23 +192,24 @@ def _join_lines(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
     has no data, continues it too, and makes the document too large.
     """
     document: list[bytes] = []
-    size = single_lines = 0
+    size = single_lines = end = 0
     is_open = False
     for line in lines:
         single_lines = 0 if _can_start(line.data) else single_lines + 1
         joins = single_lines > _SINGLE_LINES and size + line.size < min(_JOINED_BYTES, limit) and not is_open
         if not joins and not (is_open and (not line.data or line.data[:1] in b" \t}]")):
             if size:
-                yield _joined_document(document, size, limit)
+                yield _joined_document(document, size, end, limit)
             document, size = [], 0
             is_open = line.size == len(line.data) and _is_unclosed(line.data)
         size += line.size + 1
+        end = line.end
         if size <= limit + 1:
             document.append(line.data)
         else:
             document.clear()
     if size:
-        yield _joined_document(document, size, limit)
+        yield _joined_document(document, size, end, limit)
 
 
 def _is_unclosed(line: bytes) -> bool:
@@ -195,18 +229,18 @@ def _json_start(line: bytes) -> int:
     return _BEFORE_JSON.match(line).end()  # type: ignore[union-attr]  # the pattern also matches the empty string
 
 
-def _joined_document(lines: list[bytes], size: int, limit: int) -> Document:
+def _joined_document(lines: list[bytes], size: int, end: int, limit: int) -> Document:
     if size > limit + 1:
-        return Document(None, None, "too_large", f"{size - 1} bytes; the limit is {limit}")
-    return _document(b"\n".join(lines))
+        return Document(None, None, "too_large", f"{size - 1} bytes; the limit is {limit}", end=end)
+    return _document(b"\n".join(lines), end)
 
 
-def _document(data: bytes) -> Document:
+def _document(data: bytes, end: int) -> Document:
     text = data.removeprefix(_BOM)
     try:
-        return Document(text.decode(), None if text is data else data)
+        return Document(text.decode(), None if text is data else data, end=end)
     except UnicodeDecodeError:
-        return Document(_decode_cesu8(text) or text.decode("utf-8", "replace"), data)
+        return Document(_decode_cesu8(text) or text.decode("utf-8", "replace"), data, end=end)
 
 
 def _decode_cesu8(data: bytes) -> str | None:

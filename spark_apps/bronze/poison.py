@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_apps.bronze.reader import read_files
+from spark_apps.bronze.reader import ReadLimits, read_files
 from spark_apps.landing.landed_file import LandedFile
 from spark_apps.map_in_arrow import ArrowFunction, arrow_schema
 from spark_apps.streaming.poison import PoisonRow, find_poison_rows
@@ -17,21 +17,24 @@ from spark_apps.tables import BRONZE_TWEETS, ddl
 _FILE = "file"
 
 
-def find_poison_files(spark: SparkSession, files: Sequence[LandedFile], max_document_bytes: int) -> list[PoisonRow]:
+def find_poison_files(spark: SparkSession, files: Sequence[LandedFile], limits: ReadLimits) -> list[PoisonRow]:
     """Return the files that end a task of `read_files`; the key of a row is an entry for `read_batch`."""
-    return find_poison_rows(_to_frame(spark, files), [_FILE], _reader(max_document_bytes))
+    return find_poison_rows(_to_frame(spark, files), [_FILE], _reader(limits))
 
 
 def read_batch(
-    spark: SparkSession, files: Sequence[LandedFile], poison: Sequence[PoisonRow], max_document_bytes: int
+    spark: SparkSession, files: Sequence[LandedFile], poison: Sequence[PoisonRow], limits: ReadLimits
 ) -> DataFrame:
-    """Read files into rows of BRONZE_TWEETS, without its partition column; a poison file is one `internal_error`."""
+    """Read files into rows of BRONZE_TWEETS, without its partition column; a poison file is one `internal_error`.
+
+    If an earlier batch has read a part of a poison file, the documents of that part stay; the rest is left out.
+    """
     causes = {row.key[0]: f"reading the file ended its task: {row.cause}" for row in poison}
     marked = [
         replace(file, problem="internal_error", version=causes[_to_json(file)]) if _to_json(file) in causes else file
         for file in files
     ]
-    return _to_frame(spark, marked).mapInArrow(_reader(max_document_bytes), ddl(BRONZE_TWEETS.data_columns))
+    return _to_frame(spark, marked).mapInArrow(_reader(limits), ddl(BRONZE_TWEETS.data_columns))
 
 
 def _to_frame(spark: SparkSession, files: Sequence[LandedFile]) -> DataFrame:
@@ -39,14 +42,14 @@ def _to_frame(spark: SparkSession, files: Sequence[LandedFile]) -> DataFrame:
 
 
 def _to_json(file: LandedFile) -> str:
-    return json.dumps(astuple(file))
+    return json.dumps(file.to_json())
 
 
-def _reader(max_document_bytes: int) -> ArrowFunction:
+def _reader(limits: ReadLimits) -> ArrowFunction:
     schema = arrow_schema(BRONZE_TWEETS.data_columns)
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         texts = (text for batch in batches for text in batch.column(_FILE).to_pylist())
-        return read_files((LandedFile(*json.loads(text)) for text in texts), schema, max_document_bytes)
+        return read_files((LandedFile.from_json(json.loads(text)) for text in texts), schema, limits)
 
     return read

@@ -15,8 +15,9 @@ from spark_apps.landing.log import MAX_MISSED
 from spark_apps.tables import BRONZE_TWEETS
 
 _SCHEMA = "landed_at DOUBLE, uri STRING, size BIGINT, version STRING, problem STRING"
-_TYPES = (pa.float64(), pa.string(), pa.int64(), pa.string(), pa.string())
-_ARROW_SCHEMA = pa.schema(list(zip(LandedFile.__match_args__, _TYPES, strict=True)))
+_ARROW_SCHEMA = pa.schema(
+    {"landed_at": pa.float64(), "uri": pa.string(), "size": pa.int64(), "version": pa.string(), "problem": pa.string()}
+)
 _BATCH_ROWS = 10_000
 
 
@@ -44,7 +45,7 @@ def _lister(landing: str, before: float) -> Callable[[Iterator[pa.RecordBatch]],
     def rows(_: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         files = (file for file in open_listing(landing).files(0.0) if file.landed_at < before and _is_text(file.uri))
         while batch := list(islice(files, _BATCH_ROWS)):
-            yield pa.RecordBatch.from_pylist([asdict(file) for file in batch], _ARROW_SCHEMA)
+            yield pa.RecordBatch.from_pylist([asdict(file) for file in batch], _ARROW_SCHEMA)  # without `start`
 
     return rows
 

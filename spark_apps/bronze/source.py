@@ -7,7 +7,8 @@ recent files, and its work depends only on the new files (docs/decisions/0012-la
 import heapq
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql.datasource import DataSource, DataSourceStreamReader, InputPartition
@@ -15,9 +16,9 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.streaming.datasource import ReadLimit, SupportsTriggerAvailableNow
 from pyspark.sql.types import StructType
 
-from spark_apps.bronze.reader import read_files
+from spark_apps.bronze.reader import ReadLimits, read_files
 from spark_apps.landing.discovery import Discovery, ListDiscovery
-from spark_apps.landing.landed_file import LandedFile
+from spark_apps.landing.landed_file import BEGINNING, LandedFile
 from spark_apps.landing.listing import open_listing
 from spark_apps.landing.log import LandingLog, LandingState
 from spark_apps.landing.planner import LandingPlanner
@@ -27,6 +28,7 @@ from spark_apps.landing.taken import TakenFiles
 from spark_apps.tables import BRONZE_TWEETS, ddl
 
 FORMAT = "landing"
+Offset = dict[str, Any]
 # A task reads at most so much. More tasks show progress earlier, fewer write fewer files.
 _TASK_FILES = 100
 _TASK_BYTES = 64 << 20
@@ -44,8 +46,8 @@ class Options:
         queue: URL of the SQS queue with S3's notifications; empty to list the landing.
         max_files: number of files in a batch.
         max_bytes: sum of their sizes, unless a single file is larger.
-        max_document_bytes: larger documents become rows with the problem `too_large`.
         parallelism: number of tasks of a batch, if its files suffice.
+        limits: limits of a task.
     """
 
     landing: str
@@ -53,19 +55,22 @@ class Options:
     queue: str
     max_files: int
     max_bytes: int
-    max_document_bytes: int
     parallelism: int
+    limits: ReadLimits
 
     def to_spark(self) -> dict[str, str]:
-        return {name: str(value) for name, value in vars(self).items()}
+        return {name: str(value) for name, value in (vars(self) | asdict(self.limits)).items() if name != "limits"}
 
     @staticmethod
     def from_spark(options: Mapping[str, str]) -> "Options":
         return Options(
-            options["landing"],
-            options["log"],
-            options["queue"],
-            *(int(options[name]) for name in ("max_files", "max_bytes", "max_document_bytes", "parallelism")),
+            landing=options["landing"],
+            log=options["log"],
+            queue=options["queue"],
+            max_files=int(options["max_files"]),
+            max_bytes=int(options["max_bytes"]),
+            parallelism=int(options["parallelism"]),
+            limits=ReadLimits(*(int(options[name]) for name in ReadLimits.__match_args__)),
         )
 
 
@@ -87,8 +92,9 @@ class LandingReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     """Plans the batches in a process beside the driver, and reads their files in tasks.
 
     An offset is `{"batch": number of an entry in the log}`. The planner writes the entry before Spark writes the
-    offset: after a kill in between, the next process returns the same number. A checkpoint of Spark's file source has
-    offsets `{"logOffset": number}`.
+    offset: after a kill in between, the next process returns the same number. In a recovered checkpoint, which has lost
+    the log, the offset also has the files that the batch has read in part, as `rest`. A checkpoint of Spark's file
+    source has offsets `{"logOffset": number}`.
     """
 
     def __init__(self, options: Options, schema: pa.Schema) -> None:
@@ -98,31 +104,31 @@ class LandingReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         # Only the process beside the driver makes a planner.
         self._planner: LandingPlanner | None = None
 
-    def initialOffset(self) -> dict[str, int]:  # noqa: N802 - Spark's name
+    def initialOffset(self) -> Offset:  # noqa: N802 - Spark's name
         return {"batch": 0}
 
     def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802 - Spark's name
         self._until = time.time()
 
-    def latestOffset(self, start: dict[str, int], _limit: ReadLimit) -> dict[str, int]:  # noqa: N802 - Spark's name
+    def latestOffset(self, start: Offset, _limit: ReadLimit) -> Offset:  # noqa: N802 - Spark's name
         number = start.get("batch", 0)
         if self._planner is None:
             self._planner = self._make_planner(start)
         planned = self._planner.plan(number, self._options.max_files, self._options.max_bytes, self._until)
         return start if planned == number else {"batch": planned}
 
-    def partitions(self, start: dict[str, int], end: dict[str, int]) -> Sequence[InputPartition]:
+    def partitions(self, start: Offset, end: Offset) -> Sequence[InputPartition]:
         files = batch_files(self._options.log, start, end)
         return [InputPartition(part) for part in split(files, self._options.parallelism)]
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        return read_files(partition.value, self._schema, self._options.max_document_bytes)
+        return read_files(partition.value, self._schema, self._options.limits)
 
-    def commit(self, end: dict[str, int]) -> None:
+    def commit(self, end: Offset) -> None:
         if "batch" in end:
             LandingLog(self._options.log).remove_before(end["batch"])
 
-    def _make_planner(self, start: dict[str, int]) -> LandingPlanner:
+    def _make_planner(self, start: Offset) -> LandingPlanner:
         options = self._options
         log, listing = LandingLog(options.log), open_listing(options.landing)
         if options.queue:
@@ -138,10 +144,12 @@ class LandingReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             first = LandingState(TakenFiles(time.time()))
         elif "logOffset" in start and not log.has(1):
             first = _spark_file_log(options.log).adopt(start["logOffset"], listing, log)
-        return LandingPlanner(log, discovery, number, first)
+        return LandingPlanner(
+            log, discovery, number, first, [LandedFile.from_json(file) for file in start.get("rest", ())]
+        )
 
 
-def batch_files(log: str, start: dict[str, int], end: dict[str, int]) -> list[LandedFile]:
+def batch_files(log: str, start: Offset, end: Offset) -> list[LandedFile]:
     """Return the files between two offsets; `log` is the folder of the write-ahead log."""
     if "logOffset" in end:
         return _spark_file_log(log).files(start.get("logOffset", -1), end["logOffset"])
@@ -154,12 +162,23 @@ def _spark_file_log(log: str) -> SparkFileLog:
 
 
 def split(files: Sequence[LandedFile], parallelism: int) -> list[list[LandedFile]]:
-    """Split files into `parallelism` parts of about the same size, or more if these were too large for a task."""
-    size = sum(file.size for file in files)
+    """Split the files of a batch into tasks.
+
+    Files that have begun have at most `parallelism` tasks of their own, which continue the oldest files first: new
+    files do not wait for them. The others fill `parallelism` tasks of about the same size, or more if these were too
+    large.
+    """
+    begun = sorted(file for file in files if file.start != BEGINNING)
+    tasks = [begun[task::parallelism] for task in range(min(parallelism, len(begun)))]
+    return tasks + _split_by_size([file for file in files if file.start == BEGINNING], parallelism)
+
+
+def _split_by_size(files: Sequence[LandedFile], parallelism: int) -> list[list[LandedFile]]:
+    size = sum(min(file.size, _TASK_BYTES) for file in files)
     parts = max(min(parallelism, len(files)), -(-len(files) // _TASK_FILES), -(-size // _TASK_BYTES))
     heap: list[tuple[int, int, list[LandedFile]]] = [(0, part, []) for part in range(min(parts, len(files)))]
     for file in sorted(files, key=lambda file: file.size, reverse=True):
         filled, part, members = heap[0]
         members.append(file)
         heapq.heapreplace(heap, (filled + file.size + _FILE_BYTES, part, members))
-    return [members for _, _, members in sorted(heap)]
+    return [sorted(members) for _, _, members in sorted(heap)]

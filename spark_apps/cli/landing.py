@@ -32,7 +32,7 @@ def inspect(
         from spark_apps.inspection import inspect_files, report_lines
         from spark_apps.silver.user_formats import load_formats
 
-        reports = inspect_files(files, load_formats(settings.formats), settings.max_document_mb, limit)
+        reports = inspect_files(files, load_formats(settings.formats), settings, limit)
         inspected = []
         rejected = 0
         for report in reports:

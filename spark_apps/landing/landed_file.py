@@ -1,6 +1,8 @@
 """A landed file, and the names of files that Bronze does not read."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
 
 # A file that is written under a hidden name must be renamed within this time. After it, the file is reported.
 _RENAMED_WITHIN_SECONDS = 600.0
@@ -9,6 +11,24 @@ _MARKERS = (
     "_SUCCESS", "_committed_", "_started_", "_temporary", "__magic", "_spark_metadata", "_delta_log", "..",
     ".DS_Store", ".nfs", ".fuse_hidden",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Start:
+    """Where the documents of a file begin that were not read yet.
+
+    Attributes:
+        member: number of the file in its archive, from 0; 0 for a file that is no archive.
+        position: position of the next document in that member.
+        offset: number of bytes of that member before the document, decompressed and as UTF-8.
+    """
+
+    member: int = 0
+    position: int = 0
+    offset: int = 0
+
+
+BEGINNING = Start()
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -21,6 +41,7 @@ class LandedFile:
         size: size in bytes.
         version: changes with the content of the file: the entity tag on S3, the modification time in a folder.
         problem: quarantine reason of a file that Bronze does not open; empty for all others.
+        start: where to continue a file that an earlier batch has read in part.
     """
 
     landed_at: float
@@ -28,6 +49,17 @@ class LandedFile:
     size: int
     version: str
     problem: str = ""
+    start: Start = BEGINNING
+
+    def to_json(self) -> list[Any]:
+        """Return the fields as a list for JSON; without `start` if the file is to be read from its beginning."""
+        *fields, start = astuple(self)
+        return fields if self.start == BEGINNING else [*fields, list(start)]
+
+    @classmethod
+    def from_json(cls, fields: Sequence[Any]) -> "LandedFile":
+        """Return the file that `to_json` has described."""
+        return cls(*fields[:5], *(Start(*start) for start in fields[5:]))
 
 
 def name_problem(path: str, landed_at: float, now: float) -> str | None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from spark_apps import storage
@@ -58,17 +58,21 @@ class LandingLog:
                 f"{self.folder}/{number}.json is missing; it lists the files of a batch: delete the checkpoint of "
                 "Bronze, and Bronze continues where its table ends"
             )
-        return _files(entry)
+        return [*_files(entry, "rest"), *_files(entry)]
 
-    def append(self, number: int, files: Sequence[LandedFile], state: LandingState) -> None:
+    def append(
+        self, number: int, files: Sequence[LandedFile], state: LandingState, rest: Sequence[LandedFile] = ()
+    ) -> None:
         """Write an entry, before its number reaches Spark's checkpoint.
 
         Args:
             number: number of the entry.
-            files: files of the batch.
+            files: files that the batch takes.
             state: state after the batch.
+            rest: what the batch before has left of its files.
         """
         entry = {
+            "rest": _to_json(rest),
             "files": _to_json(files),
             "cutoff": state.taken.cutoff,
             "reconciled_at": state.reconciled_at,
@@ -103,6 +107,23 @@ class LandingLog:
                 number = name.removesuffix(".json")
                 if number.isdecimal() and int(number) < _snapshot(end):
                     storage.delete(f"{self.folder}/{name}")
+
+    def write_rest(self, number: int, files: Sequence[LandedFile]) -> None:
+        """Write what a batch has left of its files, before the batch is committed.
+
+        Args:
+            number: number of the entry of the batch.
+            files: files that the batch has not read, or not to their end.
+        """
+        if files:
+            self._write("rest", {"number": number, "files": _to_json(files)})
+        else:
+            storage.delete(f"{self.folder}/rest.json")
+
+    def rest(self, number: int) -> list[LandedFile]:
+        """Return what the batch of an entry has left of its files."""
+        entry = self._read("rest")
+        return _files(entry) if entry is not None and entry["number"] == number else []
 
     def request_reconciliation(self, name: str, before: float) -> None:
         """Ask Bronze to compare the landing with its table.
@@ -140,9 +161,10 @@ def _snapshot(number: int) -> int:
     return number // _SNAPSHOT_INTERVAL * _SNAPSHOT_INTERVAL
 
 
-def _to_json(files: Sequence[LandedFile]) -> list[tuple[str | float, ...]]:
-    return [astuple(file) for file in files]
+def _to_json(files: Sequence[LandedFile]) -> list[list[Any]]:
+    return [file.to_json() for file in files]
 
 
-def _files(entry: Any) -> list[LandedFile]:
-    return [LandedFile(*file) for file in entry["files"]]
+def _files(entry: Any, name: str = "files") -> list[LandedFile]:
+    # Entries of version 0.1 have no rest.
+    return [LandedFile.from_json(file) for file in entry.get(name, ())]

@@ -2,9 +2,10 @@
 
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from spark_apps.landing.discovery import OVERLAP_SECONDS, Discovery
-from spark_apps.landing.landed_file import LandedFile
+from spark_apps.landing.landed_file import BEGINNING, LandedFile
 from spark_apps.landing.log import MAX_MISSED, LandingLog, LandingState
 
 _RECONCILE_SECONDS = 24 * 3600.0
@@ -16,9 +17,19 @@ class LandingPlanner:
     Besides new files, batches have the files that a reconciliation has found: files that landed, and are not in
     Bronze, because a message was lost or a file appeared long after its time. The planner asks for one each day, with
     a batch without files; Bronze answers with a list.
+
+    What a batch leaves of its files comes first in the next batch. New files accompany it: they do not wait for the
+    end of a huge file.
     """
 
-    def __init__(self, log: LandingLog, discovery: Discovery, start: int, first: LandingState) -> None:
+    def __init__(
+        self,
+        log: LandingLog,
+        discovery: Discovery,
+        start: int,
+        first: LandingState,
+        rest: Sequence[LandedFile] = (),
+    ) -> None:
         """Continue after the last entry of the log.
 
         Args:
@@ -26,11 +37,15 @@ class LandingPlanner:
             discovery: finds new files.
             start: number of the last entry that is in Spark's checkpoint; the log may have another one.
             first: state of a landing without a log.
+            rest: what the last batch has left of its files, if the log does not know.
         """
         self._log = log
         self._discovery = discovery
         self._number = start + 1 if log.has(start + 1) else start
         self._state = log.restore(self._number) or first
+        self._recovered_rest = list(rest) if self._number == start else []
+        # What the last batch has left of its files; None until that batch is processed.
+        self._rest: list[LandedFile] | None = None
         self._missed: deque[LandedFile] = deque()
         request = log.requested_reconciliation()
         self._awaited = "" if request is None else request[0]
@@ -42,24 +57,29 @@ class LandingPlanner:
         Args:
             start: number of the batch before.
             max_files: number of files in a batch.
-            max_bytes: sum of their sizes, unless a single file is larger.
+            max_bytes: sum of their sizes, without files that have begun, and unless a single file is larger.
             until: read no file that lands later, in Unix seconds; None reads all.
         """
         if start < self._number:  # the next batch is planned, but Spark has not started it
             return self._number
-        files = self._take(max_files, max_bytes, until)
-        if files or self._request_reconciliation():
+        if self._rest is None:  # an idle source asks again and again
+            self._rest = self._log.rest(start) or self._recovered_rest
+        # A file that has begun waits for tasks of its own. All others share the limit of the batch.
+        waiting = [file.size for file in self._rest if file.start == BEGINNING]
+        files = self._take(max_files - len(self._rest), max_bytes - sum(waiting), bool(waiting), until)
+        if self._rest or files or self._request_reconciliation():
             self._number += 1
-            self._log.append(self._number, files, self._state)
+            self._log.append(self._number, files, self._state, self._rest)
+            self._rest, self._recovered_rest = None, []
         self._discovery.acknowledge()
         return self._number
 
-    def _take(self, max_files: int, max_bytes: int, until: float | None) -> list[LandedFile]:
+    def _take(self, max_files: int, max_bytes: int, must_fit: bool, until: float | None) -> list[LandedFile]:
         files: list[LandedFile] = []
         left: float = max_bytes
         while len(files) < max_files:
             file = self._next_missed() or self._discovery.next_file(
-                self._state.taken, left if files else float("inf"), until
+                self._state.taken, left if files or must_fit else float("inf"), until
             )
             if file is None:
                 break

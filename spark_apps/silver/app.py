@@ -16,6 +16,7 @@ from spark_apps.silver.transform import (
     reject_poison,
     rejects,
 )
+from spark_apps.silver.tweet import TweetLimits
 from spark_apps.silver.user_formats import load_formats
 from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest
@@ -29,16 +30,17 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     """Return the stream of this layer."""
     (lake,) = settings.require("lake")
     formats = load_formats(settings.formats)
+    limits = TweetLimits(settings.max_text_characters, settings.max_mentions)
 
     def process(batch: Batch) -> BatchResult:
-        records = parse_records(reject_poison(batch.rows, batch.poison), SILVER_TWEETS, formats).persist()
+        records = parse_records(reject_poison(batch.rows, batch.poison), SILVER_TWEETS, formats, limits).persist()
         try:
             return _write(records, batch, lake)
         finally:
             records.unpersist()
 
     def find_poison(batch: Batch) -> Sequence[PoisonRow]:
-        return find_poison_documents(batch.rows, SILVER_TWEETS, formats)
+        return find_poison_documents(batch.rows, SILVER_TWEETS, formats, limits)
 
     def source() -> DataFrame:
         return delta_tables.read_stream(spark, lake, BRONZE_TWEETS, _MAX_BRONZE_BYTES)

@@ -15,7 +15,7 @@ from spark_apps.silver.json_text import (
     too_many_values,
 )
 from spark_apps.silver.search import UNRECOGNISED, Candidate, TooManyValues, TweetFinder, reject
-from spark_apps.silver.tweet import InvalidTweet, Json, Tweet
+from spark_apps.silver.tweet import DEFAULT_LIMITS, InvalidTweet, Json, Tweet, TweetLimits
 from spark_apps.silver.tweet_reader import TweetFormat, get, parse_tweet
 
 __all__ = ["Rejected", "Tweet", "field_text", "read_records"]
@@ -27,7 +27,11 @@ _REPLACEMENT = "\ufffd"
 
 
 def read_records(
-    raw: str, read_at: datetime, raw_bytes: bytes | None = None, formats: Sequence[TweetFormat] = ()
+    raw: str,
+    read_at: datetime,
+    raw_bytes: bytes | None = None,
+    formats: Sequence[TweetFormat] = (),
+    limits: TweetLimits = DEFAULT_LIMITS,
 ) -> Iterator[Tweet | Rejected]:
     """Yield the records of a document, at least one. No content of `raw` raises an exception.
 
@@ -40,12 +44,13 @@ def read_records(
         raw_bytes: bytes of the document if `raw` does not reproduce them. A tweet is rejected if its text has bytes
             that are not valid UTF-8: the text would be wrong.
         formats: formats that a user has declared; they come before the built-in ones.
+        limits: limits of a tweet.
     """
     # Otherwise each U+FFFD of `raw` is also in its bytes, and no byte was replaced.
     has_invalid_bytes = raw_bytes is not None and raw.count(_REPLACEMENT) > raw_bytes.count(_REPLACEMENT.encode())
     text = decode_utf8(raw_bytes) if raw_bytes is not None and has_invalid_bytes else replace_lone_surrogates(raw)
     records = rejects = 0
-    for record in _records(text, read_at, formats):
+    for record in _records(text, read_at, formats, limits):
         records += 1
         if isinstance(record, Rejected):
             rejects += 1
@@ -72,14 +77,16 @@ def field_text(tweet: Json, path: str) -> str | None:
     return replace_lone_surrogates(value) if isinstance(value, str) else compact_json(value)
 
 
-def _records(text: str, read_at: datetime, formats: Sequence[TweetFormat]) -> Iterator[Tweet | Rejected]:
+def _records(
+    text: str, read_at: datetime, formats: Sequence[TweetFormat], limits: TweetLimits
+) -> Iterator[Tweet | Rejected]:
     finder = TweetFinder(formats)
     try:
         for value in json_values(text):
             if isinstance(value, Rejected):
                 yield value
             elif isinstance(value, TooDeep):
-                records = [_read(candidate, read_at) for candidate in finder.find(value.value)]
+                records = [_read(candidate, read_at, limits) for candidate in finder.find(value.value)]
                 # A field beside or within a tweet may be too deep, while the tweet itself can be read.
                 is_recognised = any(
                     isinstance(record, Tweet) or record.reason not in UNRECOGNISED for record in records
@@ -87,18 +94,18 @@ def _records(text: str, read_at: datetime, formats: Sequence[TweetFormat]) -> It
                 yield from records if is_recognised else [value.reject()]
             else:
                 for candidate in finder.find(value):
-                    yield _read(candidate, read_at)
+                    yield _read(candidate, read_at, limits)
     except TooManyValues:
         yield too_many_values(text)
     except Exception as error:
         yield _internal_error(text, error)
 
 
-def _read(candidate: Candidate | Rejected, read_at: datetime) -> Tweet | Rejected:
+def _read(candidate: Candidate | Rejected, read_at: datetime, limits: TweetLimits) -> Tweet | Rejected:
     if isinstance(candidate, Rejected):
         return candidate
     try:
-        return parse_tweet(candidate.value, candidate.format, candidate.includes, read_at)
+        return parse_tweet(candidate.value, candidate.format, candidate.includes, read_at, limits)
     except InvalidTweet as error:
         return reject(candidate.value, error.reason, error.detail)
     except Exception as error:

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from spark_apps.cpu_limit import limit_cpu_time, limits_removed_after
 from spark_apps.map_in_arrow import ArrowFunction, arrow_schema
 from spark_apps.silver.records import Rejected, field_text, read_records
+from spark_apps.silver.tweet import DEFAULT_LIMITS, TweetLimits
 from spark_apps.silver.tweet_reader import TweetFormat
 from spark_apps.streaming.poison import PoisonRow, find_poison_rows, to_frame
 from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, Column, Table, ddl
@@ -23,15 +24,21 @@ _KEY = ("source_file", "position")
 _DOCUMENT = ("raw", "raw_bytes", "problem", "detail", *_KEY, "source_modified_at", "ingested_at")
 
 
-def parse_records(documents: DataFrame, silver_tweets: Table, formats: Sequence[TweetFormat] = ()) -> DataFrame:
+def parse_records(
+    documents: DataFrame,
+    silver_tweets: Table,
+    formats: Sequence[TweetFormat] = (),
+    limits: TweetLimits = DEFAULT_LIMITS,
+) -> DataFrame:
     """Parse rows of BRONZE_TWEETS into records, one row per record: a tweet if `reason` is null, else a reject.
 
     A row has the columns of `silver_tweets` and QUARANTINE, and three more: `position` of the document in its file,
     `record`, the index of the record in its document from 0, and `copy`, which numbers the tweets with the same id
     from 1 in the order in which they landed. A tweet with a `copy` above 1 is a duplicate within `documents`.
-    `formats` are the formats that a user has declared.
+    `formats` are the formats that a user has declared, `limits` those of a tweet.
     """
-    rows = documents.select(*_DOCUMENT).mapInArrow(_reader(silver_tweets, formats), ddl(_parsed_columns(silver_tweets)))
+    reader = _reader(silver_tweets, formats, limits)
+    rows = documents.select(*_DOCUMENT).mapInArrow(reader, ddl(_parsed_columns(silver_tweets)))
     for column in silver_tweets.columns:
         if column.json_path:
             # A value that does not fit the type of the column becomes null; Bronze still has the value.
@@ -45,10 +52,13 @@ def parse_records(documents: DataFrame, silver_tweets: Table, formats: Sequence[
 
 
 def find_poison_documents(
-    documents: DataFrame, silver_tweets: Table, formats: Sequence[TweetFormat] = ()
+    documents: DataFrame,
+    silver_tweets: Table,
+    formats: Sequence[TweetFormat] = (),
+    limits: TweetLimits = DEFAULT_LIMITS,
 ) -> list[PoisonRow]:
     """Return the rows of BRONZE_TWEETS that end a task of `parse_records`."""
-    return find_poison_rows(documents.select(*_DOCUMENT), _KEY, _reader(silver_tweets, formats))
+    return find_poison_rows(documents.select(*_DOCUMENT), _KEY, _reader(silver_tweets, formats, limits))
 
 
 def reject_poison(documents: DataFrame, poison: Sequence[PoisonRow]) -> DataFrame:
@@ -83,14 +93,14 @@ def _parsed_columns(silver_tweets: Table) -> list[Column]:
     return [*tweet, *reject, _POSITION, _RECORD]
 
 
-def _reader(silver_tweets: Table, formats: Sequence[TweetFormat]) -> ArrowFunction:
+def _reader(silver_tweets: Table, formats: Sequence[TweetFormat], limits: TweetLimits) -> ArrowFunction:
     """Return the function that reads the documents in a Python worker; its rows have `_parsed_columns`."""
     schema = arrow_schema(_parsed_columns(silver_tweets))
     paths = {column.name: column.json_path for column in silver_tweets.columns if column.json_path}
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         documents = (document for batch in batches for document in batch.to_pylist())
-        rows = (row for document in documents for row in _rows(document, paths, formats))
+        rows = (row for document in documents for row in _rows(document, paths, formats, limits))
         with limits_removed_after():
             while chunk := list(islice(rows, _BATCH_ROWS)):
                 yield pa.RecordBatch.from_pylist(chunk, schema)
@@ -99,7 +109,7 @@ def _reader(silver_tweets: Table, formats: Sequence[TweetFormat]) -> ArrowFuncti
 
 
 def _rows(
-    document: dict[str, Any], paths: Mapping[str, str], formats: Sequence[TweetFormat]
+    document: dict[str, Any], paths: Mapping[str, str], formats: Sequence[TweetFormat], limits: TweetLimits
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of one document, without the columns that are null."""
     limit_cpu_time()
@@ -113,7 +123,7 @@ def _rows(
         reject = {"raw": document["raw"], "reason": document["problem"], "detail": document["detail"]}
         yield origin | reject | {"record": 0}
         return
-    records = read_records(document["raw"], document["ingested_at"], document["raw_bytes"], formats)
+    records = read_records(document["raw"], document["ingested_at"], document["raw_bytes"], formats, limits)
     for number, record in enumerate(records):
         if isinstance(record, Rejected):
             yield origin | {"record": number, "raw": record.raw, "reason": record.reason, "detail": record.detail}

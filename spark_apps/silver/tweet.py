@@ -78,33 +78,46 @@ _USER_NAMES = ("id_str", "id", "screen_name", "userName", "username", "name")
 _MENTION = re.compile(r"(?<![\w@])[@＠](\w{1,30})")
 _ID = re.compile(r"\d{1,20}")
 _MAX_LANG_CHARACTERS = 35
-# Ids have 20 digits, names 15 characters (20 in the first years), and a tweet mentions 50 accounts at most.
+# Names have 15 characters, and had 20 in the first years.
 _MAX_NAME_CHARACTERS = 100
-_MAX_MENTIONS = 100
 # The first tweet was posted on 21 March 2006.
 _FIRST_TWEET = datetime(2006, 3, 21, tzinfo=UTC)
 # Tolerates wrong clocks, and local times without a zone.
 _MAX_FUTURE = timedelta(days=1)
-# Four times the length of the longest possible tweet. A longer text would take the memory of the processes that score
-# or display it.
-_MAX_TEXT_CHARACTERS = 100_000
 
 
-def validate(json: Json, format_: str, raw: RawFields, read_at: datetime) -> Tweet:
+@dataclass(frozen=True, slots=True)
+class TweetLimits:
+    """Limits of the fields of a tweet.
+
+    Attributes:
+        text_characters: a tweet with a longer text is rejected: the text would take the memory of the processes that
+            score or display it. The longest possible tweet has a quarter of the default.
+        mentions: further accounts are dropped: each one is a row of gold/mentions. A tweet mentions 50 at most.
+    """
+
+    text_characters: int = 100_000
+    mentions: int = 100
+
+
+DEFAULT_LIMITS = TweetLimits()
+
+
+def validate(json: Json, format_: str, raw: RawFields, read_at: datetime, limits: TweetLimits) -> Tweet:
     """Return the tweet with the fields `raw` of the object `json`, which was read at the time `read_at`.
 
     Raises `InvalidTweet` if id, text or time is missing or malformed. Other malformed fields become null, `und` or [].
     """
     user = _user(raw.user)
     id_ = _id(raw.id) if raw.identity is None else _derive_id(format_, raw.identity or [raw.time, user, raw.text])
-    text = _text(raw.text)
+    text = _text(raw.text, limits.text_characters)
     return Tweet(
         id=id_,
         user_id=user,
         full_text=text,
         lang=_lang(raw.lang),
         timestamp=_time(raw.time, id_ if raw.has_time_in_id else None, read_at),
-        mentions=_mentions(raw.mentions, text),
+        mentions=_mentions(raw.mentions, text, limits.mentions),
         truth=raw.truth,
         format=format_,
         json=json,
@@ -138,13 +151,13 @@ def _derive_id(format_: str, identity: list[Any]) -> str:
     return f"{format_}-{hashlib.sha256(compact_json(identity).encode()).hexdigest()[:24]}"
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, limit: int) -> str:
     if value is None or (isinstance(value, str) and not value.strip()):
         raise InvalidTweet("missing_text")
     if not isinstance(value, str):
         raise InvalidTweet("bad_text", f"{_excerpt(value)} is not a string")
-    if len(value) > _MAX_TEXT_CHARACTERS:
-        raise InvalidTweet("long_text", f"{len(value)} characters; the limit is {_MAX_TEXT_CHARACTERS}")
+    if len(value) > limit:
+        raise InvalidTweet("long_text", f"{len(value)} characters; the limit is {limit}")
     if INVALID_BYTE in value:
         raise InvalidTweet("bad_encoding", "the text has bytes that are not valid UTF-8: convert the file to UTF-8")
     return replace_lone_surrogates(value)
@@ -181,14 +194,14 @@ def _user(value: Any) -> str | None:
     return replace_lone_surrogates(value) if 0 < len(value) <= _MAX_NAME_CHARACTERS else None
 
 
-def _mentions(names: Any, text: str) -> list[str]:
-    """Return the first accounts in the list `names`, or those mentioned in `text` if `names` is not a list."""
+def _mentions(names: Any, text: str, limit: int) -> list[str]:
+    """Return the first `limit` accounts in the list `names`, or those mentioned in `text` if `names` is not a list."""
     accounts: Iterable[str] = (
         [name for name in names if isinstance(name, str)] if isinstance(names, list) else _MENTION.findall(text)
     )
     normalised = (replace_lone_surrogates(name.strip().lstrip("@").lower()) for name in accounts)
     distinct = dict.fromkeys(name for name in normalised if 0 < len(name) <= _MAX_NAME_CHARACTERS)
-    return list(islice(distinct, _MAX_MENTIONS))
+    return list(islice(distinct, limit))
 
 
 def _excerpt(value: Any) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from spark_apps.silver.tweet import Json, RawFields, Tweet, supplied_label, validate
+from spark_apps.silver.tweet import Json, RawFields, Tweet, TweetLimits, supplied_label, validate
 
 Path = tuple[str, ...]
 # A line break in HTML: the end of a paragraph before another one, or <br>.
@@ -95,7 +95,7 @@ def first(value: Json, alternatives: Iterable[Path]) -> Any:
     return None
 
 
-def parse_tweet(value: Json, format_: TweetFormat, includes: Json, read_at: datetime) -> Tweet:
+def parse_tweet(value: Json, format_: TweetFormat, includes: Json, read_at: datetime, limits: TweetLimits) -> Tweet:
     """Read a tweet in one format.
 
     Args:
@@ -103,6 +103,7 @@ def parse_tweet(value: Json, format_: TweetFormat, includes: Json, read_at: date
         format_: format that `find_format` returned.
         includes: field of that name in an API v2 response, {} for other sources.
         read_at: when the tweet was read.
+        limits: limits of text and mentions.
 
     Raises:
         InvalidTweet: id, text or time is missing or malformed.
@@ -129,6 +130,7 @@ def parse_tweet(value: Json, format_: TweetFormat, includes: Json, read_at: date
             has_time_in_id=format_.has_time_in_id,
         ),
         read_at,
+        limits,
     )
 
 

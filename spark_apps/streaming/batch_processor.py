@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -51,9 +52,12 @@ class BatchProcessor:
         app_id = f"{stream.name}:{checkpoint_id}"
         # Each table of a batch needs the same offset: read it once.
         read_offset = lru_cache(maxsize=1)(partial(checkpoint.read_offset, spark, lake, stream.name))
-        self._writers = {
-            table.name: TableWriter(lake, table, stream.name, app_id, read_offset) for table in stream.writes
-        }
+
+        def position(batch: int) -> Any:
+            end = read_offset(batch)
+            return None if end is None else stream.position(end)
+
+        self._writers = {table.name: TableWriter(lake, table, stream.name, app_id, position) for table in stream.writes}
         self._upkeep = Upkeep(spark, lake, stream, self._writers, app_id, retention)
         self._poison_batch, self._poison = checkpoint.read_poison(spark, lake, stream.name)
         self._spark = spark

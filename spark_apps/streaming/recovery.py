@@ -61,7 +61,8 @@ def _restore_offset(spark: SparkSession, lake: str, stream: Stream, last: BatchM
     offset: Spark's log of offsets does not refuse the second one of two.
     """
     planned = checkpoint.read_offset(spark, lake, stream.name, last.batch)
-    if planned in (None, last.offset) or last.offset is None:  # Spark keeps the last 100 batches
+    # Spark keeps the last 100 batches. A commit may have more about its position than the checkpoint.
+    if planned is None or last.offset is None or planned.items() <= last.offset.items():
         return
     is_processed = str(last.batch) in storage.names(f"{checkpoint.location(lake, stream.name)}/commits")
     checkpoint.add_batch(spark, lake, stream.name, last.batch, last.offset, is_processed)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -80,6 +81,7 @@ class Stream:
         prepare: returns the `Process` of the next micro-batch, or None while the batch has to wait, for example for a
             model. Other streams continue meanwhile.
         trigger: interval between micro-batches. The first stream of a run has the trigger of the run instead.
+        position: returns what the commits of a batch store as its end offset. A recovered checkpoint continues there.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Stream:
     writes: tuple[Table, ...]
     prepare: Callable[[], Process | None]
     trigger: str = "0 seconds"
+    position: Callable[[Any], Any] = lambda offset: offset
 
 
 def always_ready(

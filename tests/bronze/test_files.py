@@ -91,6 +91,18 @@ def test_the_detail_of_an_encrypted_archive_says_so() -> None:
     assert document.problem == "damaged" and "encrypted" in str(document.detail)
 
 
+def test_a_zip_archive_in_a_tar_archive_is_opened_unless_that_is_compressed() -> None:
+    inner = {"x.zip": zip_archive({"a.json": LINES.encode()}), "y.tar": tar({"b.json": LINES.encode()})}
+    members = [document.member for document in split(tar(inner))]
+    assert members == ["x.zip/a.json"] * 2 + ["y.tar/b.json"] * 2
+    documents = split(gzip.compress(tar(inner)))
+    assert [(document.member, document.problem) for document in documents] == [
+        ("x.zip", "binary"),
+        ("y.tar/b.json", None),
+        ("y.tar/b.json", None),
+    ]
+
+
 def test_an_archive_within_archives_is_opened_to_a_bounded_depth() -> None:
     data = LINES.encode()
     for _ in range(2):

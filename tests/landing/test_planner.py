@@ -5,6 +5,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from spark_apps import storage
 from spark_apps.landing import discovery, log, planner, taken
 from spark_apps.landing.discovery import ListDiscovery
-from spark_apps.landing.landed_file import LandedFile
+from spark_apps.landing.landed_file import BEGINNING, LandedFile, Start
 from spark_apps.landing.log import LandingLog, LandingLogError, LandingState
 from spark_apps.landing.planner import LandingPlanner
 
@@ -164,6 +165,116 @@ def test_kills_neither_lose_nor_repeat_a_file(landing: Landing, tmp_path: Path, 
     while query.run_batch():
         pass
     assert Counter(file.uri for file in query.processed) == Counter({f"file:/{name}": 1 for name in range(landed)})
+
+
+class QueryOfLargeFiles(Query):
+    """A query that reads ten bytes of each file that has begun, and of the first three others."""
+
+    def __init__(self, landing: Landing, folder: Path) -> None:
+        super().__init__(landing, folder)
+        self.read: list[tuple[str, int]] = []
+        self.committed = 0
+
+    def run_batch(self, max_files: int = 1000, max_bytes: int = 1 << 30, kill: str = "") -> list[str]:
+        number = self.planner.plan(self.offset, max_files, max_bytes, None)
+        if number == self.offset:
+            return []
+        if kill == "before the offset":
+            raise KeyboardInterrupt
+        self.offset = number
+        return self.process(kill)
+
+    def process(self, kill: str = "") -> list[str]:
+        """Process the batch of the last offset, unless it is committed."""
+        files = self.log.files(self.offset)
+        if self.committed < self.offset:
+            waiting = [file for file in files if file.start == BEGINNING]
+            read, rest = [file for file in files if file.start != BEGINNING] + waiting[:3], waiting[3:]
+            rest += [
+                replace(file, start=Start(0, file.start.position + 1, file.start.offset + 10))
+                for file in read
+                if file.start.offset + 10 < file.size
+            ]
+            self.log.write_rest(self.offset, rest)
+            if kill == "before the commit":
+                raise KeyboardInterrupt
+            self.read += [(file.uri, file.start.position) for file in read]
+            self.committed = self.offset
+            if kill == "after the commit":
+                raise KeyboardInterrupt
+        return [file.uri.removeprefix("file:/") for file in files]
+
+
+def test_what_a_batch_leaves_comes_first_and_new_files_accompany_it(landing: Landing, tmp_path: Path) -> None:
+    query = QueryOfLargeFiles(landing, tmp_path)
+    landing.land("large", size=40)
+    assert query.run_batch(max_bytes=15) == ["large"]
+    landing.land("a")
+    landing.land("b")
+    assert query.run_batch(max_bytes=15) == ["large", "a"]
+    assert query.run_batch(max_bytes=15) == ["large", "b"]
+    landing.land("huge", size=1000)
+    assert query.run_batch(max_bytes=15) == ["large", "huge"]
+    for number in range(6):
+        landing.land(f"{number}", size=5)
+    assert query.run_batch(max_bytes=50) == ["huge", "0", "1", "2", "3", "4", "5"]
+    landing.land("large too", size=40)
+    # "3", "4" and "5" wait: what exceeds the limit with them waits, too.
+    assert query.run_batch(max_bytes=50) == ["3", "4", "5", "huge"]
+    assert query.run_batch(max_bytes=50, max_files=1) == ["huge"]
+    assert query.run_batch(max_bytes=50, max_files=2) == ["huge", "large too"]
+    assert query.offset == 8
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kills_between_the_parts_of_files_lose_and_repeat_none(landing: Landing, tmp_path: Path, seed: int) -> None:
+    choice = random.Random(seed)
+    query = QueryOfLargeFiles(landing, tmp_path)
+    landed = {}
+    for number in range(60):
+        for name in range(choice.randrange(8)):
+            file = landing.land(f"{number}-{name}", size=choice.choice([1, 10, 11, 60]))
+            landed[file.uri] = -(-file.size // 10)
+        try:
+            query.run_batch(10, 100, choice.choice(["", "before the offset", "before the commit", "after the commit"]))
+        except KeyboardInterrupt:
+            # Spark repeats the last batch before it plans another one.
+            if query.offset:
+                query.process()
+            query.restart()
+    while query.run_batch():
+        pass
+    assert Counter(query.read) == Counter({(uri, part): 1 for uri in landed for part in range(landed[uri])})
+
+
+def test_a_version_that_replaces_a_file_between_its_parts_is_new(landing: Landing, tmp_path: Path) -> None:
+    query = QueryOfLargeFiles(landing, tmp_path)
+    landing.land("a", time.time() - 200, size=30)
+    assert query.run_batch() == ["a"]
+    new = landing.land("a", time.time() - 100, version="2", size=30)
+    query.restart()
+    assert query.run_batch() == ["a", "a"]
+    assert [file.version for file in query.log.files(2)] == ["1", "2"]
+    query.restart()
+    for _ in range(3):
+        query.run_batch()
+    assert query.run_batch() == []
+    assert Counter(query.read)[new.uri, 0] == 2
+
+
+def test_the_rest_of_a_recovered_checkpoint_is_read_once(landing: Landing, tmp_path: Path) -> None:
+    query = QueryOfLargeFiles(landing, tmp_path)
+    rest = LandedFile(1.0, "file:/a", 40, "1", "", Start(0, 2, 20))
+    query.offset = query.committed = 7
+    query.planner = LandingPlanner(
+        query.log, ListDiscovery(landing), 7, LandingState(reconciled_at=time.time()), [rest]
+    )
+    query.planner.plan(7, 10, 100, None)
+    query.planner = LandingPlanner(
+        query.log, ListDiscovery(landing), 7, LandingState(reconciled_at=time.time()), [rest]
+    )
+    assert [query.run_batch() for _ in range(3)] == [["a"], ["a"], []]
+    assert query.read == [(rest.uri, 2), (rest.uri, 3)]
 
 
 def test_missed_files_are_requested_daily_and_read_once(

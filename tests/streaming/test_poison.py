@@ -14,6 +14,7 @@ from pyspark import cloudpickle
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_apps.bronze import poison as bronze_poison
+from spark_apps.bronze.reader import ReadLimits
 from spark_apps.cpu_limit import limit_cpu_time
 from spark_apps.dashboard.queries import Filters, latest, totals
 from spark_apps.gold.rescore import rescore
@@ -181,6 +182,38 @@ def test_a_poison_file_is_quarantined(pipeline: Pipeline, monkeypatch: pytest.Mo
     assert rows == {(f"{POISON}.json", "internal_error", 0), ("fine.json", None, 0), ("fine.json", None, 1)}
     (detail,) = [row["detail"] for row in bronze_rows(pipeline) if row["problem"]]
     assert detail == "reading the file ended its task: the process was ended by SIGKILL"
+    pipeline.land("later.json", flat_tweet(4))
+    assert [report.counts["rows"] for report in pipeline.run_once(stream)] == [1]
+
+
+def test_only_the_rest_of_a_poison_file_is_left_out(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file ends the task of its second part: the documents of the first one stay."""
+    pipeline.settings.max_task_documents = 2
+    pipeline.land(f"{POISON}.json", "".join(flat_tweet(number) for number in range(5)))
+    (stream,) = pipeline.streams("bronze")
+    source = stream.source
+    schema = source().schema
+
+    def second_part(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for row in batch.to_pylist():
+                if POISON in row["source_file"] and row["position"] == 2 and row["problem"] is None:
+                    kill()
+            yield batch
+
+    died = replace(stream, source=lambda: source().mapInArrow(second_part, schema))
+    with monkeypatch.context() as patch:
+        make = bronze_poison._reader
+
+        def dying_reader(limits: ReadLimits) -> ArrowFunction:
+            read = make(limits)
+            return lambda rows: second_part(read(rows))
+
+        patch.setattr(bronze_poison, "_reader", dying_reader)
+        reports = pipeline.run_once(died)
+    assert [report.counts["rows"] for report in reports] == [2, 1]
+    rows = sorted((row["position"], row["problem"]) for row in bronze_rows(pipeline))
+    assert rows == [(0, None), (1, None), (2, "internal_error")]
     pipeline.land("later.json", flat_tweet(4))
     assert [report.counts["rows"] for report in pipeline.run_once(stream)] == [1]
 
