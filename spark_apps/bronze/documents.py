@@ -2,6 +2,7 @@
 
 import json
 import re
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -24,6 +25,8 @@ _LENGTH = re.compile(rb"\s*\d{1,9}\s*")
 # lines are joined to documents of `_JOINED_BYTES`.
 _SINGLE_LINES = 100
 _JOINED_BYTES = 64 << 10
+# A document with more lines has more JSON values than Silver accepts, or some lines without a value.
+_BUFFERED_LINES = 4_000_000
 # Control characters that occur in text.
 _TEXT_CONTROLS = b"\t\n\r\f\b"
 _CONTROLS = bytes(byte for byte in range(0x20) if byte not in _TEXT_CONTROLS)
@@ -152,7 +155,8 @@ def _line(data: bytes, size: int, end: int, limit: int) -> Iterator[_Line]:
     if size > limit:
         yield _Line(b"", size, end)
     elif data.strip():
-        yield _Line(data.removesuffix(b"\r"), size, end)
+        text = data.removesuffix(b"\r")
+        yield _Line(text, len(text), end)
 
 
 def _without_lengths(lines: Iterator[_Line]) -> Iterator[_Line]:
@@ -172,17 +176,40 @@ def _documents(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
     first = next(lines, None)
     if first is None:
         return
-    if not _is_json(first.data):
+    lines = chain([first], lines)
+    if first.data and not _is_json(first.data):
         # The whole file may be a single document with an unusual layout. Try to parse it, if it is within the limit.
-        buffered, size = [first], first.size
-        while size <= limit and (line := next(lines, None)):
-            buffered.append(line)
-            size += line.size + 1
-        if size <= limit and len(buffered) > 1 and _is_json(whole := b"\n".join(line.data for line in buffered)):
-            yield _document(whole, buffered[-1].end)
+        buffer = _Buffer()
+        next_line = buffer.fill(lines, limit)
+        if next_line is None and len(buffer.ends) > 1 and _is_json(buffer.text):
+            yield _document(bytes(buffer.text[:-1]), buffer.ends[-1])
             return
-        lines = chain(buffered[1:], lines)
-    yield from _join_lines(chain([first], lines), limit)
+        lines = chain(buffer.lines(), [next_line] if next_line else [], lines)
+    yield from _join_lines(lines, limit)
+
+
+class _Buffer:
+    """The first lines of a file. An object for each would take a hundred times the memory of short lines."""
+
+    def __init__(self) -> None:
+        self.text = bytearray()
+        self.ends = array("q")
+
+    def fill(self, lines: Iterable[_Line], limit: int) -> _Line | None:
+        """Take lines up to `limit` bytes; return the first line that does not fit, None if all fit."""
+        for line in lines:
+            if not line.data or len(self.text) + line.size > limit or len(self.ends) == _BUFFERED_LINES:
+                return line
+            self.text += line.data + b"\n"
+            self.ends.append(line.end)
+        return None
+
+    def lines(self) -> Iterator[_Line]:
+        start = 0
+        for end in self.ends:
+            stop = self.text.index(b"\n", start)
+            yield _Line(bytes(self.text[start:stop]), stop - start, end)
+            start = stop + 1
 
 
 def _join_lines(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
@@ -224,7 +251,7 @@ def _can_start(line: bytes) -> bool:
     return line[start : start + 1] in (b"{", b"[", b"")
 
 
-def _json_start(line: bytes) -> int:
+def _json_start(line: bytes | bytearray) -> int:
     """Return the position after everything that may precede JSON."""
     return _BEFORE_JSON.match(line).end()  # type: ignore[union-attr]  # the pattern also matches the empty string
 
@@ -251,7 +278,7 @@ def _decode_cesu8(data: bytes) -> str | None:
         return None
 
 
-def _is_json(data: bytes) -> bool:
+def _is_json(data: bytes | bytearray) -> bool:
     try:
         json.loads(data[_json_start(data) :])
     except (ValueError, RecursionError):

@@ -60,6 +60,20 @@ def test_two_documents_on_a_line_stay_together() -> None:
     assert raws(b'{"id":1}{"id":2}\n{"id":3}') == ['{"id":1}{"id":2}', '{"id":3}']
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_pretty_printed_documents_may_have_line_ends_of_windows(line_end: str) -> None:
+    documents = [json.dumps({"id": number, "text": "a"}, indent=2) for number in range(2)]
+    assert raws("".join(f"{text}\n" for text in documents).replace("\n", line_end).encode()) == documents
+
+
+def test_a_document_without_indentation_may_be_the_whole_file() -> None:
+    document = json.dumps([{"id": number, "text": "a"} for number in range(300)], indent=0)
+    assert raws(b"\n" + document.encode() + b"\n\n") == [document]
+    # With a document behind it, and cut off.
+    assert len(raws(document.encode() + b'\n{"id": 1}')) > 1
+    assert raws(document.encode()[:-1]) != [document[:-1]]
+
+
 def test_gzip_may_have_several_members() -> None:
     assert raws(gzip.compress(b'{"id":1}\n{"id":2}')) == ['{"id":1}', '{"id":2}']
     assert raws(gzip.compress(b'{"id":1}\n') + gzip.compress(b'{"id":2}\n')) == ['{"id":1}', '{"id":2}']
@@ -144,6 +158,16 @@ def test_memory_is_bounded_for_a_long_line() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert document.problem == "too_large"
+    assert peak < 16 << 20
+
+
+def test_memory_is_bounded_for_short_lines_that_may_be_one_document() -> None:
+    """The first line is not JSON: the whole file might be a single document."""
+    data = b"x\n" + b"1\n" * (LIMIT // 2 - 2)
+    tracemalloc.start()
+    assert sum(1 for _ in read_documents(io.BytesIO(data), "f.json", LIMIT)) > 1
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     assert peak < 16 << 20
 
 
