@@ -64,7 +64,7 @@ def stop_silver_and_delete_its_application(
     expected.land()
     airflow.wait_for_log(f"silver: held by operate-stream.*{reason}", 150)
     installation.kubectl("delete", "sparkapplication", "silver")
-    airflow.wait_for_log(f"silver: held by.*{reason}.*no SparkApplication", 150)
+    airflow.wait_for_log(f"silver: held by.*{reason}.*SparkApplication does not exist", 150)
     assert not installation.get("pods", "-l", "sparkoperator.k8s.io/app-name=silver")["items"]
     annotations = installation.get("configmap", "stream-applications")["metadata"]["annotations"]
     assert reason in annotations["tweet-sentiment/hold-silver"]
