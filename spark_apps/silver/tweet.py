@@ -1,7 +1,6 @@
 """A tweet in the columns of SILVER_TWEETS, and the validation of its fields, which is the same for every format."""
 
 import hashlib
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -127,23 +126,30 @@ def validate(json: Json, format_: str, raw: RawFields, read_at: datetime, limits
 def supplied_label(json: Json) -> str | None:
     """Return the label in the first field of `_LABEL_FIELDS` that a tweet has; None without a known label."""
     for name in _LABEL_FIELDS:
-        if isinstance(json.get(name), str | int):
-            return _LABELS.get(str(json[name]).strip().lower())
+        if isinstance(value := _exact(json.get(name)), str | int):
+            return _LABELS.get(str(value).strip().lower())
     return None
 
 
 def _id(value: Any) -> str:
     if value is None or value == "":
         raise InvalidTweet("missing_id")
-    # A float below 2**53 is exact. A larger one may have lost digits of the id.
-    if isinstance(value, float) and math.isfinite(value) and value.is_integer() and abs(value) < 2**53:
-        value = int(value)
+    value = _exact(value)
     digits = str(value).strip() if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
     if isinstance(value, str) and not digits:
         raise InvalidTweet("missing_id")
     if not (digits.isascii() and _ID.fullmatch(digits)) or not 0 < int(digits) < 2**64:
         raise InvalidTweet("bad_id", f"{_excerpt(value)} is not a positive 64-bit integer")
     return str(int(digits))
+
+
+def _exact(value: Any) -> Any:
+    """Return an integer for a float without a fraction: pandas writes a column of integers with gaps as floats.
+
+    A float of 2**53 or more may have lost digits, and stays as it is.
+    """
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
+    return int(value) if is_whole else value
 
 
 def _derive_id(format_: str, identity: list[Any]) -> str:
@@ -187,6 +193,7 @@ def _time(value: Any, snowflake_id: str | None, read_at: datetime) -> datetime:
 def _user(value: Any) -> str | None:
     if isinstance(value, dict):
         value = next((value[name] for name in _USER_NAMES if value.get(name)), None)
+    value = _exact(value)
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
     if isinstance(value, int):
