@@ -146,6 +146,55 @@ def put(folder: str, name: str, data: bytes) -> str:
     return str(target)
 
 
+def create(folder: str, name: str, data: bytes) -> None:
+    """Write a file atomically, unless it exists; do nothing if it exists with the same content.
+
+    Args:
+        folder: folder or s3a:// URI; created if it is missing.
+        name: path of the file in the folder.
+        data: content of the file.
+
+    Raises:
+        FileExistsError: the file exists with other content. Of several processes, one creates the file.
+    """
+    try:
+        if is_s3(folder):
+            _create_object(*bucket_and_key(f"{folder}/{name}"), data)
+        else:
+            _create_file(local_path(folder) / name, data)
+    except FileExistsError:
+        # The S3 client repeats a request that succeeded if the response was lost.
+        if read(f"{folder}/{name}") != data:
+            raise
+
+
+def _create_object(bucket: str, key: str, data: bytes) -> None:
+    from botocore.exceptions import ClientError
+
+    try:
+        client("s3").put_object(Bucket=bucket, Key=key, Body=data, IfNoneMatch="*")
+    except ClientError as error:
+        if _error_code(error) in {"412", "PreconditionFailed"}:
+            raise FileExistsError(f"s3a://{bucket}/{key}") from error
+        raise
+
+
+def _create_file(target: Path, data: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    temporary.write_bytes(data)
+    try:
+        target.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:  # the file system has no hard links
+        if target.exists():
+            raise FileExistsError(str(target)) from None
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def read(uri: str) -> bytes | None:
     """Return the content of a small file; None if the file does not exist.
 

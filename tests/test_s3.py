@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -104,6 +105,17 @@ def test_bronze_reads_the_messages_of_a_queue() -> None:
     attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
     assert attributes["ApproximateNumberOfMessages"] == "0"
     assert attributes["ApproximateNumberOfMessagesNotVisible"] == "1"
+
+
+@pytest.mark.usefixtures("s3")
+@pytest.mark.parametrize("on_s3", [True, False])
+def test_a_file_is_created_once(tmp_path: Path, on_s3: bool) -> None:
+    folder = "s3a://tweets/created" if on_s3 else str(tmp_path / "created")
+    storage.create(folder, "a.json", b"one")
+    storage.create(folder, "a.json", b"one")  # as the S3 client does if a response is lost
+    with pytest.raises(FileExistsError, match=r"created/a\.json"):
+        storage.create(folder, "a.json", b"two")
+    assert storage.read(f"{folder}/a.json") == b"one" and storage.names(folder) == ["a.json"]
 
 
 @pytest.mark.usefixtures("s3")

@@ -16,7 +16,7 @@ MAX_MISSED = 50_000
 
 
 class LandingLogError(Exception):
-    """An entry of the log is missing."""
+    """An entry of the log is missing, or another process has written it."""
 
 
 @dataclass
@@ -70,6 +70,9 @@ class LandingLog:
             files: files that the batch takes.
             state: state after the batch.
             rest: what the batch before has left of its files.
+
+        Raises:
+            LandingLogError: another process has written the entry, with other files.
         """
         entry = {
             "rest": _to_json(rest),
@@ -80,7 +83,13 @@ class LandingLog:
         }
         if number == 1 or number % _SNAPSHOT_INTERVAL == 0:
             entry["taken"] = list(state.taken)
-        self._write(str(number), entry)
+        try:
+            storage.create(self.folder, f"{number}.json", json.dumps(entry).encode())
+        except FileExistsError as error:
+            raise LandingLogError(
+                f"{self.folder}/{number}.json was written by another process: stop one of the two, because only one "
+                "process at a time may read a landing into a lake"
+            ) from error
 
     def restore(self, end: int) -> LandingState | None:
         """Return the state after the entry `end`; None if the entry does not exist."""

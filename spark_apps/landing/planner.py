@@ -35,13 +35,15 @@ class LandingPlanner:
         Args:
             log: write-ahead log.
             discovery: finds new files.
-            start: number of the last entry that is in Spark's checkpoint; the log may have another one.
+            start: number of the last entry that is in Spark's checkpoint; the log may have further ones.
             first: state of a landing without a log.
             rest: what the last batch has left of its files, if the log does not know.
         """
         self._log = log
         self._discovery = discovery
-        self._number = start + 1 if log.has(start + 1) else start
+        self._number = start
+        while log.has(self._number + 1):
+            self._number += 1
         self._state = log.restore(self._number) or first
         self._recovered_rest = list(rest) if self._number == start else []
         # What the last batch has left of its files; None until that batch is processed.

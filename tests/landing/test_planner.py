@@ -133,6 +133,21 @@ def test_the_log_keeps_the_entries_that_a_restart_needs(landing: Landing, query:
         query.log.files(7)
 
 
+def test_a_second_process_does_not_replace_a_plan(landing: Landing, query: Query, tmp_path: Path) -> None:
+    """The second process has listed the landing before, and is stopped until the first one has planned a batch."""
+    second = Query(landing, tmp_path)
+    landing.land("a")
+    assert query.run_batch() == ["a"]
+    landing.land("b")
+    with pytest.raises(LandingLogError, match=r"/1\.json was written by another process"):
+        second.run_batch()
+    # Started again, it continues after all entries, whatever Spark's checkpoint knows of them.
+    assert query.run_batch() == ["b"]
+    second.restart()
+    assert second.run_batch() == ["a", "b"]
+    assert second.run_batch() == []
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_kills_neither_lose_nor_repeat_a_file(landing: Landing, tmp_path: Path, seed: int) -> None:
     """Kill the process 50 times before or after each write to the log, and before Spark has written the offset."""
