@@ -21,7 +21,7 @@ Append = Callable[[DataFrame, str, int], None]
 
 
 def commits() -> Result:
-    """Appends of 200 rows: without a fence, with Delta's public options for a fence, and with the writer's transaction."""
+    """Appends of 200 rows: without a fence, with Delta's public options, and with the transaction of the writer."""
     with lake_settings() as settings:
         spark = make_session(settings)
         try:
