@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
@@ -84,13 +84,10 @@ class TerminalView:
     def watch(self, stop: threading.Event) -> None:
         """Read the status of the lake every second until `stop`, then show that the demo is stopping."""
         while not stop.wait(_WATCH_SECONDS):
-            try:
-                status = read_status(self._lake, missing_ok=True)
-            except LakeError:
-                continue  # Spark may be creating a table
-            self._status = status
+            self._read_status()
             self._history.append((time.monotonic(), {table.name: self._rows(table.name) for _, table, *_ in _LAYERS}))
-            if all(table.exists for table in status.tables.values()) and "spark" in self._startup.done:
+            tables_exist = self._status and all(table.exists for table in self._status.tables.values())
+            if tables_exist and "spark" in self._startup.done:
                 self.finish("tables")
         self._is_stopping = True
 
@@ -104,10 +101,15 @@ class TerminalView:
 
     def farewell(self) -> str:
         """Return the last line of the demo."""
+        self._read_status()  # the last batches may have ended since `watch` read it
         tweets = self._rows(GOLD_SENTIMENT.name)
         if not tweets:
             return "stopped before the first tweets were labelled; start again with the same command"
         return f"stopped: {tweets:,} labelled tweets are in {self._lake}; the same command continues from here"
+
+    def _read_status(self) -> None:
+        with suppress(LakeError):  # Spark may be creating a table
+            self._status = read_status(self._lake, missing_ok=True)
 
     def _print_step(self) -> None:
         step = self._startup.current

@@ -4,15 +4,20 @@ import socket
 import subprocess
 import time
 import urllib.request
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from spark_apps.cli.main import app
+from spark_apps.dashboard.startup import Startup
+from spark_apps.demo.terminal import TerminalView
 from spark_apps.lake.status import read_status
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT
 from tests import process
+from tests.lakes import gold_rows, put
 from tests.process import free_port
 from tests.waiting import until
 
@@ -24,6 +29,13 @@ def run_demo(home: Path, port: int) -> Result:
 
 def rows(home: Path, table: str) -> int:
     return read_status(str(home / "lake"), missing_ok=True).tables[table].totals.get("rows", 0)
+
+
+def test_the_last_line_counts_tweets_that_were_labelled_just_before_ctrl_c(tmp_path: Path) -> None:
+    view = TerminalView(str(tmp_path), "http://127.0.0.1:1", Startup(), Console())
+    assert view.farewell().startswith("stopped before the first tweets were labelled")
+    put(tmp_path, GOLD_SENTIMENT, gold_rows(3, timedelta(hours=1)), rows=3)
+    assert view.farewell() == f"stopped: 3 labelled tweets are in {tmp_path}; the same command continues from here"
 
 
 def test_a_second_start_continues_after_ctrl_c(tmp_path: Path) -> None:
