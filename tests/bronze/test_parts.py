@@ -6,8 +6,6 @@ import io
 import json
 import os
 import shutil
-import tarfile
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,35 +17,19 @@ from spark_apps.bronze import decompress, reader
 from spark_apps.bronze.files import open_files
 from spark_apps.bronze.reader import UNFINISHED, ReadLimits, read_files, unfinished_file
 from spark_apps.bronze.source import split
+from spark_apps.demo.malformed import tar
 from spark_apps.lake.writer import TableWriter
 from spark_apps.landing.landed_file import LandedFile, Start
 from spark_apps.landing.log import LandingLog
 from spark_apps.streaming.query_group import StreamError
 from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import BRONZE_TWEETS
+from tests.bronze.archives import zip_archive
 from tests.bronze.test_reader import SCHEMA
 from tests.conftest import Pipeline
 
 Row = tuple[str, int, str | None, str | None]
 PART = 7
-
-
-def tar(members: dict[str, bytes]) -> bytes:
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w") as archive:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return data.getvalue()
-
-
-def zipped(members: dict[str, bytes]) -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return data.getvalue()
 
 
 def lines(first: int, end: int) -> bytes:
@@ -84,8 +66,8 @@ CONTENTS: dict[str, bytes] = {
     "cut gzip": gzip.compress(b"".join(os.urandom(40).hex().encode() + b"\n{}\n" for _ in range(500)))[:-800],
     "tar": tar(MEMBERS),
     "gzip tar": gzip.compress(tar(MEMBERS)),
-    "zip": zipped(MEMBERS),
-    "zip of tar": zipped({"x.tar": tar(MEMBERS), "y.json": lines(60, 80)}),
+    "zip": zip_archive(MEMBERS),
+    "zip of tar": zip_archive({"x.tar": tar(MEMBERS), "y.json": lines(60, 80)}),
     "one document": b'[{"id": 1},\n{"id": 2}]',
     "empty": b"",
 }
@@ -179,7 +161,7 @@ def test_a_search_for_the_start_reports_that_it_works(tmp_path: Path, monkeypatc
     assert [(row["position"], json.loads(row["raw"])["id"]) for row in last.to_pylist()] == [(199_999, 199_999)]
 
 
-@pytest.mark.parametrize("pack", [tar, zipped, lambda members: gzip.compress(tar(members))])
+@pytest.mark.parametrize("pack", [tar, zip_archive, lambda members: gzip.compress(tar(members))])
 def test_each_file_of_an_archive_that_is_skipped_is_progress(pack: Callable[[dict[str, bytes]], bytes]) -> None:
     """The time limit of a document begins again: an archive may have a million files."""
     archive = pack({f"{number}.json": b"{}" for number in range(100)})
