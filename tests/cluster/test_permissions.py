@@ -63,7 +63,7 @@ def test_a_driver_cannot_read_secrets_through_a_pod(
 
 
 @pytest.mark.parametrize(
-    ("change", "message"), [*CHANGED_PODS, ({"serviceAccountName": "default"}, "account of its layer")]
+    ("change", "message"), [*CHANGED_PODS, ({"serviceAccountName": "default"}, "account of a layer")]
 )
 def test_the_operator_creates_no_pod_that_reads_secrets(
     installation: Installation, change: dict[str, object], message: str
