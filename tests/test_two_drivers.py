@@ -52,6 +52,20 @@ class Lake:
                 self.expected += file.expected
             time.sleep(self._random.uniform(0.1, 1.0))
 
+    def run_driver(self, number: int, driver: process.Running, pause: float) -> process.Running:
+        """Return a driver that has labelled tweets, and has run for `pause` seconds since: `driver`, or a new one.
+
+        The driver that continued in the last takeover can have planned a batch of `driver`: then both end.
+        """
+        while True:
+            before = self.labelled()
+            self.land_until(lambda: driver.has_exited() or self.labelled() > before)  # noqa: B023 - called at once
+            moment = time.monotonic() + pause
+            self.land_until(lambda: driver.has_exited() or time.monotonic() >= moment)  # noqa: B023 - called at once
+            if not driver.has_exited():
+                return driver
+            driver = self.start_driver(number)
+
     def labelled(self) -> int:
         tables = read_status(self.path, missing_ok=True).tables
         return tables[GOLD_SENTIMENT.name].totals.get("rows", 0) if GOLD_SENTIMENT.name in tables else 0
@@ -73,10 +87,7 @@ def take_over(
     outputs = []
     driver = lake.start_driver(0)
     for number, pause in enumerate(pauses, 1):
-        before = lake.labelled()
-        lake.land_until(lambda: driver.has_exited() or lake.labelled() > before)  # noqa: B023 - called in this round
-        moment = time.monotonic() + pause
-        lake.land_until(lambda: time.monotonic() >= moment)  # noqa: B023 - called in this round
+        driver = lake.run_driver(number, driver, pause)
         driver.pause()
         before = lake.labelled()
         successor = lake.start_driver(number)
@@ -87,8 +98,6 @@ def take_over(
         outputs.append(driver.output + successor.output)
         driver.kill()
         driver = successor
-        if driver.has_exited():
-            driver = lake.start_driver(number)
         errors = [line for line in outputs[-1].splitlines() if line.startswith("error:")]
         print(f"takeover {number} of {len(pauses)}: {lake.expected.documents:,} documents landed; {errors}", flush=True)
     driver.kill()
