@@ -138,12 +138,17 @@ def put(folder: str, name: str, data: bytes) -> str:
         client("s3").put_object(Bucket=bucket, Key=prefix + name, Body=data)
         return f"s3a://{bucket}/{prefix}{name}"
     target = local_path(folder) / name
+    # The rename is atomic within the folder.
+    _write_temporary(target, data).replace(target)
+    return str(target)
+
+
+def _write_temporary(target: Path, data: bytes) -> Path:
+    """Write `data` beside `target`, under a name that readers skip: it starts with a dot."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Readers skip names that start with a dot. The rename is atomic within the folder.
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     temporary.write_bytes(data)
-    temporary.replace(target)
-    return str(target)
+    return temporary
 
 
 def create(folder: str, name: str, data: bytes) -> None:
@@ -180,9 +185,7 @@ def _create_object(bucket: str, key: str, data: bytes) -> None:
 
 
 def _create_file(target: Path, data: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    temporary.write_bytes(data)
+    temporary = _write_temporary(target, data)
     try:
         target.hardlink_to(temporary)
     except FileExistsError:

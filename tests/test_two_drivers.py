@@ -42,10 +42,10 @@ class Lake:
         where = ["--landing", self.landing, "--lake", self.path, "--trigger", "0 seconds"]
         return process.Running(self._home / f"driver-{number}.log", "run", *where)
 
-    def land_until(self, condition: Callable[[], bool]) -> None:
-        """Land files until `condition` holds."""
+    def land_until(self, *conditions: Callable[[], bool]) -> None:
+        """Land files until one of `conditions` holds."""
         deadline = time.monotonic() + LIMIT
-        while not condition():
+        while not any(condition() for condition in conditions):
             assert time.monotonic() < deadline, f"nothing happened within {LIMIT:.0f} s"
             for file in self._generator.files(self._random.randint(1, 60)):
                 storage.put(self.landing, file.name, file.data)
@@ -58,17 +58,26 @@ class Lake:
         The driver that continued in the last takeover can have planned a batch of `driver`: then both end.
         """
         while True:
-            before = self.labelled()
-            self.land_until(lambda: driver.has_exited() or self.labelled() > before)  # noqa: B023 - called at once
-            moment = time.monotonic() + pause
-            self.land_until(lambda: driver.has_exited() or time.monotonic() >= moment)  # noqa: B023 - called at once
+            self.land_until(driver.has_exited, self.more_labels())
+            self.land_until(driver.has_exited, seconds_later(pause))
             if not driver.has_exited():
                 return driver
             driver = self.start_driver(number)
 
+    def more_labels(self) -> Callable[[], bool]:
+        """Return a condition: more tweets are labelled than now."""
+        before = self.labelled()
+        return lambda: self.labelled() > before
+
     def labelled(self) -> int:
         tables = read_status(self.path, missing_ok=True).tables
         return tables[GOLD_SENTIMENT.name].totals.get("rows", 0) if GOLD_SENTIMENT.name in tables else 0
+
+
+def seconds_later(seconds: float) -> Callable[[], bool]:
+    """Return a condition: `seconds` have passed."""
+    moment = time.monotonic() + seconds
+    return lambda: time.monotonic() >= moment
 
 
 def take_over(
@@ -89,12 +98,12 @@ def take_over(
     for number, pause in enumerate(pauses, 1):
         driver = lake.run_driver(number, driver, pause)
         driver.pause()
-        before = lake.labelled()
+        more_labels = lake.more_labels()
         successor = lake.start_driver(number)
-        lake.land_until(lambda: lake.labelled() > before)  # noqa: B023 - called in this round
+        lake.land_until(more_labels)
         driver.resume()
         # The stopped driver, or the new one where the stopped one was first, is refused and exits.
-        lake.land_until(lambda: driver.has_exited() or successor.has_exited())  # noqa: B023 - called in this round
+        lake.land_until(driver.has_exited, successor.has_exited)
         outputs.append(driver.output + successor.output)
         driver.kill()
         driver = successor

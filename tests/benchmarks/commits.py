@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 from pyspark.sql import DataFrame, SparkSession
@@ -12,6 +11,7 @@ from spark_apps.lake import delta_tables
 from spark_apps.lake.transaction import Transaction
 from spark_apps.session import make_session
 from spark_apps.tables import BRONZE_TWEETS
+from tests.benchmarks.gold_lake import jvm_cpu_seconds
 from tests.benchmarks.result import Line, Result
 from tests.benchmarks.streams import lake_settings
 
@@ -47,9 +47,9 @@ def _measure(spark: SparkSession, lake: str) -> dict[str, list[tuple[float, floa
     for number in range(_COMMITS):
         for name, append in reversed(kinds.items()) if number % 2 else kinds.items():
             rows = spark.range(_ROWS).select(*columns, F.current_date().alias(str(BRONZE_TWEETS.partition)))
-            cpu, began = _cpu_seconds(spark), perf_counter()
+            cpu, began = jvm_cpu_seconds(spark), perf_counter()
             append(rows, BRONZE_TWEETS.path(f"{lake}/{name}"), number)
-            measured[name].append((_cpu_seconds(spark) - cpu, perf_counter() - began))
+            measured[name].append((jvm_cpu_seconds(spark) - cpu, perf_counter() - began))
     return measured
 
 
@@ -64,9 +64,3 @@ def _append_with_options(rows: DataFrame, path: str, number: int) -> None:
 
 def _append_fenced(rows: DataFrame, path: str, number: int) -> None:
     Transaction(rows.sparkSession, path).write(rows, "Append", {}, number)
-
-
-def _cpu_seconds(spark: SparkSession) -> float:
-    jvm: Any = spark._jvm
-    duration = jvm.java.lang.ProcessHandle.current().info().totalCpuDuration().get()
-    return float(duration.toNanos()) / 1e9

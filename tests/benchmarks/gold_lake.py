@@ -141,9 +141,13 @@ class GoldLake:
         self.seconds.setdefault(kind, {}).setdefault(step, []).append(self.cpu_seconds() - began)
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of the JVM so far, which other work on the machine affects less than wall-clock time."""
-        info = self.spark._jvm.java.lang.ProcessHandle.current().info()  # type: ignore[union-attr]
-        return float(info.totalCpuDuration().get().toMillis()) / 1000
+        return jvm_cpu_seconds(self.spark)
+
+
+def jvm_cpu_seconds(spark: SparkSession) -> float:
+    """Return the CPU time of the JVM so far, which other work on the machine affects less than wall-clock time."""
+    info = spark._jvm.java.lang.ProcessHandle.current().info()  # type: ignore[union-attr]
+    return float(info.totalCpuDuration().get().toMillis()) / 1000
 
 
 def _one_of(random: Column, *values: str) -> Column:
