@@ -17,11 +17,12 @@ from spark_apps.monitoring.log import batch_line
 from spark_apps.monitoring.progress import Listener, Progress
 from spark_apps.monitoring.server import serve
 from spark_apps.session import make_session
-from spark_apps.settings import LAYERS, Settings, SettingsError
+from spark_apps.settings import LAYERS, Settings
 from spark_apps.signals import set_on_signal
 from spark_apps.silver import app as silver
 from spark_apps.silver.user_formats import load_formats
 from spark_apps.streaming.checkpoint import last_error
+from spark_apps.streaming.outage import outlast
 from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import BatchReport
 
@@ -53,7 +54,8 @@ def run(
         The counts of this run, its duration (`seconds`), and under `tables` the counts since the tables were created.
 
     Raises:
-        SettingsError: a setting is missing, the landing is not readable, or a declared format is invalid.
+        SettingsError: a setting is missing, or a declared format is invalid.
+        LandingError: the landing is not readable.
         StreamError: a streaming query has failed.
         LakeError: a table is not readable, or was written by a newer version.
         JavaError: Java is missing, or Spark does not support its version.
@@ -61,8 +63,7 @@ def run(
     began = time.monotonic()
     chosen = [layer for layer in LAYERS if layer in layers] or list(LAYERS)
     lake, *_ = settings.require(*(["lake", "landing"] if "bronze" in chosen else ["lake"]))
-    if "bronze" in chosen and (problem := storage.why_not_readable(str(settings.landing))):
-        raise SettingsError(problem)
+    stop = stop or Event()
     if "silver" in chosen:
         load_formats(settings.formats)  # report an invalid file before Spark starts
     progress = Progress(chosen)
@@ -78,13 +79,13 @@ def run(
         if settings.monitor_port is not None:
             # The server starts before Spark, because a pod must answer its probes while Spark starts.
             stack.enter_context(serve(progress, settings.monitor_port, settings.stuck_seconds))
+        before = _reach_storage(settings, chosen, progress, stop)
         spark = make_session(settings)
         stack.callback(spark.stop)
         on_session(spark)
         if settings.monitor_port is not None:
             spark.streams.addListener(Listener(progress))
             progress.spark_ui = spark.sparkContext.uiWebUrl
-        before = _totals(lake)
         runner = StreamRunner(
             spark, lake, settings.retention_seconds, report_batch, stop, progress.on_wait, progress.record
         )
@@ -95,6 +96,26 @@ def run(
             runner.run(streams, None if once else settings.trigger)
         after = _totals(lake)
     return _growth(before, after) | {"seconds": round(time.monotonic() - began, 1), "tables": _growth({}, after)}
+
+
+def _reach_storage(
+    settings: Settings, layers: Sequence[str], progress: Progress, stop: Event
+) -> dict[str, Counter[str]]:
+    """Check that the landing and the lake are readable; return the counts of the tables, as `_totals` does.
+
+    On a cluster, wait for the end of an outage. A person gets the error at once, which may name a wrong setting.
+    """
+
+    def reach() -> dict[str, Counter[str]]:
+        if "bronze" in layers:
+            storage.check_readable(str(settings.landing))
+        return _totals(str(settings.lake))
+
+    def on_outage(outage: str) -> None:
+        for layer in layers:
+            progress.on_wait(layer, outage)
+
+    return reach() if settings.monitor_port is None else outlast(reach, on_outage, stop) or {}
 
 
 def _totals(lake: str) -> dict[str, Counter[str]]:

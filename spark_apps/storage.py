@@ -4,8 +4,17 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
+from spark_apps.errors import UserError
+
 # boto3 and deltalake read this variable; session.py passes its value to S3A.
 S3_ENDPOINT_ENV = "AWS_ENDPOINT_URL"
+# Seconds in which S3 must accept a connection, and send the next bytes of a response. All clients of S3 use them: with
+# their defaults, a request without a response takes longer than a driver may be without progress.
+CONNECT_TIMEOUT_SECONDS, TIMEOUT_SECONDS = 15, 20
+
+
+class LandingError(UserError):
+    """The landing is not readable; the message names the remedy."""
 
 
 def is_s3(uri: str) -> bool:
@@ -27,9 +36,14 @@ def bucket_and_prefix(folder: str) -> tuple[str, str]:
 def client(service: str) -> Any:
     """Return a boto3 client of an AWS service, with AWS's default credentials chain."""
     import boto3  # only processes that use AWS need it
+    from botocore.config import Config
 
     # Pods get the region as AWS_REGION, which boto3 does not read.
-    return boto3.client(service, region_name=os.environ.get("AWS_REGION"))  # type: ignore[call-overload]
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        region_name=os.environ.get("AWS_REGION"),
+        config=Config(connect_timeout=CONNECT_TIMEOUT_SECONDS, read_timeout=TIMEOUT_SECONDS),
+    )
 
 
 def local_path(uri: str) -> Path:
@@ -103,23 +117,22 @@ def exists(uri: str) -> bool:
     return bool(listed["KeyCount"])
 
 
-def why_not_readable(landing: str) -> str | None:
-    """Return why a landing is not readable, with the remedy; None if the landing is readable."""
+def check_readable(landing: str) -> None:
+    """Check that a landing is readable; raise a LandingError, which names the remedy, if it is not."""
     if not is_s3(landing):
-        if local_path(landing).is_dir():
-            return None
-        return f"landing {landing} is not a folder: create it, or pass another --landing"
+        if not local_path(landing).is_dir():
+            raise LandingError(f"landing {landing} is not a folder: create it, or pass another --landing")
+        return
     from botocore.exceptions import BotoCoreError, ClientError
 
     bucket, _ = bucket_and_key(landing)
     try:
         client("s3").head_bucket(Bucket=bucket)
     except (ClientError, BotoCoreError) as error:
-        return (
+        raise LandingError(
             f"landing {landing} is not readable ({error}): check that the bucket {bucket} exists and that this user "
             "has s3:ListBucket, or pass another --landing"
-        )
-    return None
+        ) from error
 
 
 def put(folder: str, name: str, data: bytes) -> str:

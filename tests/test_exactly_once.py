@@ -12,7 +12,7 @@ from spark_apps.demo.malformed import Expected, GeneratedFile
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import LakeError
 from spark_apps.streaming.checkpoint import last_error
-from spark_apps.streaming.query_group import StreamError
+from spark_apps.streaming.runner import StreamError
 from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import BRONZE_TWEETS
 from tests.conftest import Pipeline
@@ -83,7 +83,7 @@ def test_a_single_layer_waits_for_the_tables_of_the_previous_layer(pipeline: Pip
 
     expected = land(pipeline, list(Generator(3, mix=MIX).files(40, 20)))
     stop, waited, reports = threading.Event(), threading.Event(), list[BatchReport]()
-    runner = pipeline.runner(reports.append, stop=stop, on_wait=lambda _: waited.set())
+    runner = pipeline.runner(reports.append, stop=stop, on_wait=lambda *_: waited.set())
     run = threading.Thread(target=runner.run, args=(silver, "0 seconds"))
     run.start()
     try:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from spark_apps.errors import UserError
 from spark_apps.settings import seconds
 from spark_apps.streaming import checkpoint, tasks
 from spark_apps.streaming.batch_processor import BatchProcessor
@@ -34,10 +33,12 @@ _SOURCE_POLL_SECONDS = 0.05
 _WAIT_SECONDS = 2.0
 
 
-class StreamError(UserError):
-    """A streaming query has failed; its error is saved in the lake."""
+class QueryError(Exception):
+    """A streaming query has failed."""
 
-    exit_code = 1
+    def __init__(self, stream: str, error: str) -> None:
+        super().__init__(error)
+        self.stream = stream
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,13 @@ class Callbacks:
 
     Attributes:
         on_batch: called after each micro-batch with input rows.
-        on_wait: called with the name of a stream that waits for a table or a model.
+        on_wait: called every few seconds with the name of a stream that waits, and what it waits for.
         on_task: called with the name of the running stream every few seconds while its tasks make progress. A batch
             without these calls may hang.
     """
 
     on_batch: Callable[[BatchReport], None]
-    on_wait: Callable[[str], None]
+    on_wait: Callable[[str, str], None]
     on_task: Callable[[str], None]
 
 
@@ -98,7 +99,7 @@ class QueryGroup:
             triggers: interval between the micro-batches of each stream; None processes all available input.
 
         Raises:
-            StreamError: a query has failed.
+            QueryError: a query has failed.
             LakeError: the checkpoint of a stream does not match its tables.
         """
         queries: list[StreamingQuery] = []
@@ -114,7 +115,7 @@ class QueryGroup:
         for query in queries:
             error, name = query.exception(), str(query.name)
             if error is not None and name not in self._abandoned:
-                raise StreamError(checkpoint.save_error(self._spark, self._lake, name, str(error))) from error
+                raise QueryError(name, str(error)) from error
 
     def _start(self, stream: Stream, trigger: str | None) -> StreamingQuery:
         on_batch = self._callbacks.on_batch
@@ -164,7 +165,7 @@ class QueryGroup:
     def _prepare(self, stream: Stream) -> Process:
         """Wait until the stream can process a batch. The stream waits before its turn, so other streams continue."""
         while (process := stream.prepare()) is None:
-            self._callbacks.on_wait(stream.name)
+            self._callbacks.on_wait(stream.name, "a model in production")
             if self._ending.wait(_WAIT_SECONDS):
                 raise BatchAbandoned
         return process

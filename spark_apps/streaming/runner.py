@@ -4,20 +4,29 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from pyspark.sql import SparkSession
 
+from spark_apps.errors import UserError
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import LakeError
 from spark_apps.settings import seconds
-from spark_apps.streaming import checkpoint
-from spark_apps.streaming.query_group import Callbacks, QueryGroup, StreamError
+from spark_apps.streaming import checkpoint, tasks
+from spark_apps.streaming.outage import outlast
+from spark_apps.streaming.query_group import Callbacks, QueryError, QueryGroup
 from spark_apps.streaming.stream import BatchReport, Stream
 from spark_apps.tables import Table
 
 _log = logging.getLogger(__name__)
 # Interval between checks for a missing table.
 _WAIT_SECONDS = 2.0
+
+
+class StreamError(UserError):
+    """A streaming query has failed; its error is saved in the lake."""
+
+    exit_code = 1
 
 
 class StreamRunner:
@@ -30,7 +39,7 @@ class StreamRunner:
         retention: float,
         on_batch: Callable[[BatchReport], None],
         stop: threading.Event | None = None,
-        on_wait: Callable[[str], None] = lambda _: None,
+        on_wait: Callable[[str, str], None] = lambda *_: None,
         on_task: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Create a runner.
@@ -59,7 +68,8 @@ class StreamRunner:
         """Run `streams` until a stop is requested or a stream fails.
 
         First create the tables that the streams write, or evolve them to the current schema, and wait for the tables
-        that another process writes.
+        that another process writes. With a trigger, an outage of the storage ends no stream: the queries are started
+        again until it is over.
 
         Args:
             streams: streams, in the order in which tweets pass through them.
@@ -73,15 +83,31 @@ class StreamRunner:
             LakeError: the lake is not usable, or `trigger` is None and a table to read does not exist.
         """
         try:
-            self._run(streams, trigger)
-        except StreamError:
-            raise
+            if trigger is None:
+                self._run(streams, None)
+            else:
+                outlast(partial(self._start, streams, trigger), partial(self._on_outage, streams), self._stop)
+        except QueryError as error:
+            raise StreamError(checkpoint.save_error(self._spark, self._lake, error.stream, str(error))) from error
         except Exception as error:
             # Save the error in the lake, because the pod and its log disappear when the process exits.
             if not self._stop.is_set():
                 with suppress(Exception):
                     checkpoint.save_error(self._spark, self._lake, streams[0].name, str(error))
             raise
+
+    def _start(self, streams: Sequence[Stream], trigger: str) -> None:
+        try:
+            self._run(streams, trigger)
+        except Exception:
+            if not tasks.is_alive(self._spark):
+                # The refused connection to the JVM looks like an outage, but does not end.
+                raise StreamError("the JVM of the driver has ended: see its output above for the reason") from None
+            raise
+
+    def _on_outage(self, streams: Sequence[Stream], outage: str) -> None:
+        for stream in streams:
+            self._callbacks.on_wait(stream.name, outage)
 
     def _run(self, streams: Sequence[Stream], trigger: str | None) -> None:
         written = {table.name: table for stream in streams for table in stream.writes}
@@ -116,7 +142,7 @@ class StreamRunner:
             if reason != logged_reason:
                 _log.warning("stream %s waits: %s", stream, reason)
             logged_reason = reason
-            self._callbacks.on_wait(stream)
+            self._callbacks.on_wait(stream, reason)
             if self._stop.wait(_WAIT_SECONDS):
                 return False
         return True
