@@ -57,7 +57,7 @@ class Driver:
     def check_totals(self) -> None:
         """Check the totals of the tables once all tweets are labelled."""
         files = len(boto3.client("s3").list_objects_v2(Bucket="lake", Prefix="landing/")["Contents"])
-        # In a separate process: deltalake holds the interpreter's lock while it reads, and this process runs the server.
+        # deltalake holds the interpreter's lock while it reads, and this process runs the server.
         status = process.run("tables", "--lake", "s3a://lake/tables", "--json")
         tables = json.loads(status.stdout)["tables"]
         assert tables["bronze/tweets"]["rows"] == self._landed + files
