@@ -2,17 +2,17 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from threading import Event
 from typing import Any
 
 from pyspark.sql import SparkSession
 
-from spark_apps import storage
 from spark_apps.bronze import app as bronze
 from spark_apps.gold import app as gold
 from spark_apps.lake.status import read_status
+from spark_apps.landing.access import why_not_readable
 from spark_apps.monitoring.log import batch_line
 from spark_apps.monitoring.progress import Listener, Progress
 from spark_apps.monitoring.server import serve
@@ -60,30 +60,11 @@ def run(
     """
     began = time.monotonic()
     chosen = [layer for layer in LAYERS if layer in layers] or list(LAYERS)
-    lake, *_ = settings.require(*(["lake", "landing"] if "bronze" in chosen else ["lake"]))
-    if "bronze" in chosen and (problem := storage.why_not_readable(str(settings.landing))):
-        raise SettingsError(problem)
-    if "silver" in chosen:
-        load_formats(settings.formats)  # report an invalid file before Spark starts
+    lake = _check_settings(chosen, settings)
     progress = Progress(chosen)
-
-    def report_batch(report: BatchReport) -> None:
-        progress.on_batch(report)
-        if settings.monitor_port is None:
-            on_batch(report)
-        else:
-            print(batch_line(report), flush=True)
-
-    with ExitStack() as stack:
-        if settings.monitor_port is not None:
-            # The server starts before Spark, because a pod must answer its probes while Spark starts.
-            stack.enter_context(serve(progress, settings.monitor_port, settings.stuck_seconds))
-        spark = make_session(settings)
-        stack.callback(spark.stop)
+    report_batch = _reporter(progress, on_batch if settings.monitor_port is None else None)
+    with _monitored_session(settings, progress) as spark:
         on_session(spark)
-        if settings.monitor_port is not None:
-            spark.streams.addListener(Listener(progress))
-            progress.spark_ui = spark.sparkContext.uiWebUrl
         before = _totals(lake)
         runner = StreamRunner(
             spark, lake, settings.retention_seconds, report_batch, stop, progress.on_wait, progress.record
@@ -95,6 +76,44 @@ def run(
             runner.run(streams, None if once else settings.trigger)
         after = _totals(lake)
     return _growth(before, after) | {"seconds": round(time.monotonic() - began, 1), "tables": _growth({}, after)}
+
+
+def _check_settings(layers: Sequence[str], settings: Settings) -> str:
+    """Report wrong settings before Spark starts, which takes seconds; return the lake."""
+    lake, *_ = settings.require(*(["lake", "landing"] if "bronze" in layers else ["lake"]))
+    if "bronze" in layers and (problem := why_not_readable(str(settings.landing))):
+        raise SettingsError(problem)
+    if "silver" in layers:
+        load_formats(settings.formats)
+    return lake
+
+
+def _reporter(progress: Progress, on_batch: Callable[[BatchReport], None] | None) -> Callable[[BatchReport], None]:
+    """Return a function that records a batch in `progress` and passes it to `on_batch`; None logs a line of JSON."""
+
+    def report(batch: BatchReport) -> None:
+        progress.on_batch(batch)
+        if on_batch is None:
+            print(batch_line(batch), flush=True)
+        else:
+            on_batch(batch)
+
+    return report
+
+
+@contextmanager
+def _monitored_session(settings: Settings, progress: Progress) -> Iterator[SparkSession]:
+    """Start Spark and, if `monitor_port` is set, the monitoring server; stop both after the body."""
+    with ExitStack() as stack:
+        if settings.monitor_port is not None:
+            # The server starts before Spark, because a pod must answer its probes while Spark starts.
+            stack.enter_context(serve(progress, settings.monitor_port, settings.stuck_seconds))
+        spark = make_session(settings)
+        stack.callback(spark.stop)
+        if settings.monitor_port is not None:
+            spark.streams.addListener(Listener(progress))
+            progress.spark_ui = spark.sparkContext.uiWebUrl
+        yield spark
 
 
 def _totals(lake: str) -> dict[str, Counter[str]]:

@@ -103,25 +103,6 @@ def exists(uri: str) -> bool:
     return bool(listed["KeyCount"])
 
 
-def why_not_readable(landing: str) -> str | None:
-    """Return why a landing is not readable, with the remedy; None if the landing is readable."""
-    if not is_s3(landing):
-        if local_path(landing).is_dir():
-            return None
-        return f"landing {landing} is not a folder: create it, or pass another --landing"
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    bucket, _ = bucket_and_key(landing)
-    try:
-        client("s3").head_bucket(Bucket=bucket)
-    except (ClientError, BotoCoreError) as error:
-        return (
-            f"landing {landing} is not readable ({error}): check that the bucket {bucket} exists and that this user "
-            "has s3:ListBucket, or pass another --landing"
-        )
-    return None
-
-
 def put(folder: str, name: str, data: bytes) -> str:
     """Write a file atomically; replace an existing file.
 
