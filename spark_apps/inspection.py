@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spark_apps.bronze.documents import Document, read_documents
+from spark_apps.printable import printable
 from spark_apps.settings import Settings, check_files
 from spark_apps.silver.near_formats import NearFormat, near_formats
 from spark_apps.silver.records import Rejected, Tweet, read_records
@@ -159,20 +160,20 @@ def _excerpt(text: str) -> str:
 
 def report_lines(report: FileReport) -> Iterator[str]:
     """Yield the lines that show a report in a terminal, without control characters."""
-    yield _printable(
+    yield printable(
         f"{report.file}: {report.documents:,} documents, {report.tweets.total():,} tweets, "
         f"{report.rejects.total():,} rejected"
     )
     for name, count in report.tweets.most_common():
-        yield _printable(f"  {count:,} × {name}")
+        yield printable(f"  {count:,} × {name}")
     for reason, count in report.rejects.most_common():
         yield f"  {count:,} × {reason}, {REASONS[reason]}"
     for record in report.records:
         member = f"{record.member}, " if record.member else ""
         outcome = f"rejected: {record.reason}" if record.reason else "a tweet"
         matched = f", format {record.format}" if record.format else ""
-        yield _printable(f"  {member}document {record.document}, record {record.record}: {outcome}{matched}")
-        yield from (_printable(f"    {line}") for line in _details(record))
+        yield printable(f"  {member}document {record.document}, record {record.record}: {outcome}{matched}")
+        yield from (printable(f"    {line}") for line in _details(record))
 
 
 def _details(record: RecordReport) -> Iterator[str]:
@@ -190,8 +191,3 @@ def _details(record: RecordReport) -> Iterator[str]:
         parts += [f"lacks {', '.join(near.missing)}"] if near.missing else []
         parts += [f"must not have {', '.join(near.excluded_by)}"] if near.excluded_by else []
         yield f"{where}: {'; '.join(parts)}"
-
-
-def _printable(text: str) -> str:
-    """Escape control characters, including those that change the writing direction."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -9,10 +9,10 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from spark_apps import storage
 from spark_apps.bronze import app as bronze
 from spark_apps.gold import app as gold
 from spark_apps.lake.status import read_status
+from spark_apps.landing.access import check_readable
 from spark_apps.monitoring.log import batch_line
 from spark_apps.monitoring.progress import Listener, Progress
 from spark_apps.monitoring.server import serve
@@ -62,19 +62,10 @@ def run(
     """
     began = time.monotonic()
     chosen = [layer for layer in LAYERS if layer in layers] or list(LAYERS)
-    lake, *_ = settings.require(*(["lake", "landing"] if "bronze" in chosen else ["lake"]))
+    lake = _check_settings(chosen, settings)
     stop = stop or Event()
-    if "silver" in chosen:
-        load_formats(settings.formats)  # report an invalid file before Spark starts
     progress = Progress(chosen)
-
-    def report_batch(report: BatchReport) -> None:
-        progress.on_batch(report)
-        if settings.monitor_port is None:
-            on_batch(report)
-        else:
-            print(batch_line(report), flush=True)
-
+    report_batch = _reporter(progress, on_batch if settings.monitor_port is None else None)
     with ExitStack() as stack:
         if settings.monitor_port is not None:
             # The server starts before Spark, because a pod must answer its probes while Spark starts.
@@ -82,10 +73,10 @@ def run(
         before = _reach_storage(settings, chosen, progress, stop)
         spark = make_session(settings)
         stack.callback(spark.stop)
-        on_session(spark)
         if settings.monitor_port is not None:
             spark.streams.addListener(Listener(progress))
             progress.spark_ui = spark.sparkContext.uiWebUrl
+        on_session(spark)
         runner = StreamRunner(
             spark, lake, settings.retention_seconds, report_batch, stop, progress.on_wait, progress.record
         )
@@ -98,6 +89,27 @@ def run(
     return _growth(before, after) | {"seconds": round(time.monotonic() - began, 1), "tables": _growth({}, after)}
 
 
+def _check_settings(layers: Sequence[str], settings: Settings) -> str:
+    """Report wrong settings before Spark starts, which takes seconds; return the lake."""
+    lake, *_ = settings.require(*(["lake", "landing"] if "bronze" in layers else ["lake"]))
+    if "silver" in layers:
+        load_formats(settings.formats)
+    return lake
+
+
+def _reporter(progress: Progress, on_batch: Callable[[BatchReport], None] | None) -> Callable[[BatchReport], None]:
+    """Return a function that records a batch in `progress` and passes it to `on_batch`; None logs a line of JSON."""
+
+    def report(batch: BatchReport) -> None:
+        progress.on_batch(batch)
+        if on_batch is None:
+            print(batch_line(batch), flush=True)
+        else:
+            on_batch(batch)
+
+    return report
+
+
 def _reach_storage(
     settings: Settings, layers: Sequence[str], progress: Progress, stop: Event
 ) -> dict[str, Counter[str]]:
@@ -108,7 +120,7 @@ def _reach_storage(
 
     def reach() -> dict[str, Counter[str]]:
         if "bronze" in layers:
-            storage.check_readable(str(settings.landing))
+            check_readable(str(settings.landing))
         return _totals(str(settings.lake))
 
     def on_outage(outage: str) -> None:

@@ -4,17 +4,11 @@ import os
 from pathlib import Path
 from typing import IO, Any
 
-from spark_apps.errors import UserError
-
 # boto3 and deltalake read this variable; session.py passes its value to S3A.
 S3_ENDPOINT_ENV = "AWS_ENDPOINT_URL"
 # Seconds in which S3 must accept a connection, and send the next bytes of a response. All clients of S3 use them: with
 # their defaults, a request without a response takes longer than a driver may be without progress.
 CONNECT_TIMEOUT_SECONDS, TIMEOUT_SECONDS = 15, 20
-
-
-class LandingError(UserError):
-    """The landing is not readable; the message names the remedy."""
 
 
 def is_s3(uri: str) -> bool:
@@ -115,24 +109,6 @@ def exists(uri: str) -> bool:
             return False
         raise OSError(str(error)) from error
     return bool(listed["KeyCount"])
-
-
-def check_readable(landing: str) -> None:
-    """Check that a landing is readable; raise a LandingError, which names the remedy, if it is not."""
-    if not is_s3(landing):
-        if not local_path(landing).is_dir():
-            raise LandingError(f"landing {landing} is not a folder: create it, or pass another --landing")
-        return
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    bucket, _ = bucket_and_key(landing)
-    try:
-        client("s3").head_bucket(Bucket=bucket)
-    except (ClientError, BotoCoreError) as error:
-        raise LandingError(
-            f"landing {landing} is not readable ({error}): check that the bucket {bucket} exists and that this user "
-            "has s3:ListBucket, or pass another --landing"
-        ) from error
 
 
 def put(folder: str, name: str, data: bytes) -> str:

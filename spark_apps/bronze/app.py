@@ -1,6 +1,5 @@
 """Bronze: read the files of the landing, write each document unchanged to bronze/tweets."""
 
-import logging
 from collections.abc import Sequence
 
 from pyspark.sql import DataFrame, SparkSession
@@ -8,7 +7,7 @@ from pyspark.sql import functions as F
 
 from spark_apps.bronze.poison import find_poison_files, read_batch
 from spark_apps.bronze.reader import UNFINISHED, ReadLimits, unfinished_file
-from spark_apps.bronze.reconcile import find_missed_files
+from spark_apps.bronze.reconcile import answer_request
 from spark_apps.bronze.source import FORMAT, LandingSource, Offset, Options, batch_files
 from spark_apps.landing.landed_file import BEGINNING, LandedFile
 from spark_apps.landing.log import LandingLog
@@ -18,16 +17,15 @@ from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest
 from spark_apps.tables import BRONZE_TWEETS
 
-_log = logging.getLogger(__name__)
+_STREAM = "bronze"
 
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     """Return the stream of this layer."""
     lake, landing = settings.require("lake", "landing")
-    log = LandingLog(f"{checkpoint.location(lake, 'bronze')}/landing")
     options = Options(
         landing=landing,
-        log=log.folder,
+        log=f"{checkpoint.location(lake, _STREAM)}/landing",
         queue=settings.landing_queue or "",
         max_files=settings.max_files_per_batch,
         max_bytes=settings.max_batch_mb << 20,
@@ -39,66 +37,67 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
             task_bytes=settings.max_task_mb << 20,
         ),
     )
+    bronze = _Bronze(spark, lake, options)
+    prepare = always_ready(bronze.process, bronze.find_poison)
+    return [Stream(_STREAM, bronze.source, (), (BRONZE_TWEETS,), prepare, position=bronze.position)]
 
-    def files(batch: Batch) -> list[LandedFile]:
-        start, end = (checkpoint.read_offset(spark, lake, "bronze", number) for number in (batch.id - 1, batch.id))
-        return batch_files(log.folder, start or {}, end)
 
-    def find_poison(batch: Batch) -> Sequence[PoisonRow]:
-        return find_poison_files(spark, files(batch), options.limits)
+class _Bronze:
+    """The functions of the stream."""
 
-    def documents(batch: Batch) -> DataFrame:
-        if not batch.poison:
-            return batch.rows
-        return read_batch(spark, files(batch), batch.poison, options.limits)
+    def __init__(self, spark: SparkSession, lake: str, options: Options) -> None:
+        self._spark = spark
+        self._lake = lake
+        self._options = options
+        self._log = LandingLog(options.log)
 
-    def process(batch: Batch) -> BatchResult:
-        read = documents(batch).withColumn("ingest_date", F.to_date("ingested_at")).persist()
-        is_unfinished = F.col("problem").eqNullSafe(UNFINISHED)
-        rows = read.where(~is_unfinished)
+    def source(self) -> DataFrame:
+        self._spark.dataSource.register(LandingSource)
+        return self._spark.readStream.format(FORMAT).options(**self._options.to_spark()).load()
+
+    def find_poison(self, batch: Batch) -> Sequence[PoisonRow]:
+        return find_poison_files(self._spark, self._files(batch), self._options.limits)
+
+    def process(self, batch: Batch) -> BatchResult:
+        documents = batch.rows
+        if batch.poison:
+            documents = read_batch(self._spark, self._files(batch), batch.poison, self._options.limits)
+        read = documents.withColumn("ingest_date", F.to_date("ingested_at")).persist()
         try:
-            ((document_count, file_count, landed, unfinished),) = read.agg(
-                F.count_if(~is_unfinished),
-                F.count_if(~is_unfinished & (F.col("position") == 0)),
-                newest("source_modified_at"),
-                F.collect_list(F.when(is_unfinished, F.col("detail"))),
-            ).collect()
-            rest = sorted(unfinished_file(detail) for detail in unfinished)
-            log.write_rest(_number(checkpoint.read_offset(spark, lake, "bronze", batch.id)) if rest else 0, rest)
-            # What is left of this batch would seem to be missed.
-            missed = 0 if rest else _reconcile(spark, lake, landing, log)
-            counts = {"rows": document_count, "missed": missed}
-            batch.writers[BRONZE_TWEETS.name].append(rows, batch.id, counts)
+            return self._write(read, batch)
         finally:
             read.unpersist()
+
+    def _write(self, read: DataFrame, batch: Batch) -> BatchResult:
+        is_unfinished = F.col("problem").eqNullSafe(UNFINISHED)
+        ((document_count, file_count, landed, unfinished),) = read.agg(
+            F.count_if(~is_unfinished),
+            F.count_if(~is_unfinished & (F.col("position") == 0)),
+            newest("source_modified_at"),
+            F.collect_list(F.when(is_unfinished, F.col("detail"))),
+        ).collect()
+        rest = sorted(unfinished_file(detail) for detail in unfinished)
+        self._log.write_rest(_number(self._offset(batch.id)) if rest else 0, rest)
+        # A reconciliation would count the files in `rest` as missed, because they are not in Bronze yet.
+        missed = 0 if rest else answer_request(self._spark, self._lake, self._options.landing, self._log)
+        counts = {"rows": document_count, "missed": missed}
+        batch.writers[BRONZE_TWEETS.name].append(read.where(~is_unfinished), batch.id, counts)
         return BatchResult(counts, file_count, landed)
 
-    def position(offset: Offset) -> Offset:
-        """Add the files that have begun: no listing finds them. Those that have not begun are not in the table."""
-        begun = [file.to_json() for file in log.rest(_number(offset)) if file.start != BEGINNING]
-        return offset | {"rest": begun} if begun else offset
+    def position(self, offset: Offset) -> Offset:
+        """Add the partly read files of the batch: they are in Bronze, so a reconciliation would not find them."""
+        partly_read = [file.to_json() for file in self._log.rest(_number(offset)) if file.start != BEGINNING]
+        return offset | {"rest": partly_read} if partly_read else offset
 
-    def source() -> DataFrame:
-        spark.dataSource.register(LandingSource)
-        return spark.readStream.format(FORMAT).options(**options.to_spark()).load()
+    def _files(self, batch: Batch) -> list[LandedFile]:
+        return batch_files(self._options.log, self._offset(batch.id - 1), self._offset(batch.id))
 
-    prepare = always_ready(process, find_poison)
-    return [Stream("bronze", source, (), (BRONZE_TWEETS,), prepare, position=position)]
+    def _offset(self, batch: int) -> Offset:
+        """Return the end offset of a batch; {} before the first batch."""
+        offset: Offset | None = checkpoint.read_offset(self._spark, self._lake, _STREAM, batch)
+        return offset or {}
 
 
-def _number(offset: Offset | None) -> int:
+def _number(offset: Offset) -> int:
     """Return the number of the log entry at an offset; 0 for an offset of Spark's file source."""
-    return int((offset or {}).get("batch", 0))
-
-
-def _reconcile(spark: SparkSession, lake: str, landing: str, log: LandingLog) -> int:
-    """Write the list of files that the source has missed, if the source has requested it; return their number."""
-    request = log.requested_reconciliation()
-    if request is None:
-        return 0
-    name, before = request
-    missed = find_missed_files(spark, lake, landing, before)
-    if missed:
-        _log.warning("%d landed files are not in Bronze, the first is %s: reading them now", len(missed), missed[0].uri)
-    log.write_missed(name, before, missed)
-    return len(missed)
+    return int(offset.get("batch", 0))

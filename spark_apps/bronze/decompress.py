@@ -33,10 +33,13 @@ class DamagedFile(Exception):  # noqa: N818 - names the condition, as StopIterat
         self.detail = f"{detail}; the documents before it are kept"
 
 
-class Source(io.RawIOBase):
-    """The landed file: it remembers its own error, which is not damage, and counts the bytes that were read.
+class LandedStream(io.RawIOBase):
+    """The bytes of a landed file.
 
-    `max_ratio` is the number of times its size to which it may expand.
+    Attributes:
+        max_ratio: the file may expand to this many times its size.
+        error: error of the storage, which is not damage of the file; None without an error.
+        bytes: number of bytes that were read.
     """
 
     def __init__(self, stream: IO[bytes], max_ratio: int) -> None:
@@ -73,11 +76,11 @@ class Source(io.RawIOBase):
 
 
 class Expanded(io.RawIOBase):
-    """The output of a decompressor as a file. Bytes before damage are returned before the error is raised."""
+    """The output of a decompressor as a file. It returns all bytes before the damage, then raises the error."""
 
-    def __init__(self, chunks: Iterable[bytes], source: Source) -> None:
+    def __init__(self, chunks: Iterable[bytes], landed: LandedStream) -> None:
         self._chunks = iter(chunks)
-        self._source = source
+        self._source = landed
         self._rest = b""
         self._error: Exception | None = None
         self._bytes = 0
@@ -116,13 +119,13 @@ class Expanded(io.RawIOBase):
 
 
 @contextmanager
-def damage(source: Source) -> Iterator[None]:
+def reporting_damage(landed: LandedStream) -> Iterator[None]:
     """Raise `DamagedFile` for errors of decompressors and archives, unless reading the landed file itself failed."""
     try:
         yield
     except _DAMAGE as error:
-        if source.error is not None:
-            raise source.error from None
+        if landed.error is not None:
+            raise landed.error from None
         raise DamagedFile("damaged", str(error) or type(error).__name__) from error
 
 
@@ -131,23 +134,24 @@ def decompress(head: bytes, content: io.BufferedReader) -> Iterator[bytes] | Non
     if head.startswith(_GZIP):
         return _inflate(content)
     if head.startswith(_BZIP2) and head[4:10] == b"1AY&SY":
-        return reads(bz2.BZ2File(content).read1)
+        return chunks_of(bz2.BZ2File(content).read1)
     if head.startswith(_XZ):
-        return reads(lzma.LZMAFile(content).read1)
+        return chunks_of(lzma.LZMAFile(content).read1)
     if head.startswith(_ZSTD):
-        return reads(pa.CompressedInputStream(pa.PythonFile(content, mode="r"), "zstd").read)
+        return chunks_of(pa.CompressedInputStream(pa.PythonFile(content, mode="r"), "zstd").read)
     return None
 
 
-def reads(read: Callable[[int], bytes]) -> Iterator[bytes]:
+def chunks_of(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Yield the results of `read`, a method of a file, up to the end of the file."""
     while chunk := read(CHUNK_BYTES):
         yield chunk
 
 
 def _inflate(content: io.BufferedReader) -> Iterator[bytes]:
-    """Decompress gzip of one or more members; unlike `gzip`, up to the very byte of the damage."""
+    """Decompress gzip of one or more members; unlike the module `gzip`, up to the damaged byte."""
     inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    for chunk in reads(content.read1):
+    for chunk in chunks_of(content.read1):
         data = chunk
         while data:
             if inflater.eof:  # another member, or the zeros that some tools append to fill a block

@@ -10,17 +10,14 @@ from typing import IO
 
 from spark_apps.bronze.decompress import MAX_RATIO, DamagedFile
 from spark_apps.bronze.files import File, open_files
+from spark_apps.bronze.lines import Line, split_lines
 from spark_apps.landing.landed_file import BEGINNING, Start
 
 _BOM = b"\xef\xbb\xbf"
-# Consecutive blank lines: one match, even for a megabyte of blank lines.
-_BLANK_LINES = re.compile(rb"\n(?:[ \t\r\v\f]*+\n)++")
 # May precede JSON: a byte order mark, a record separator (RFC 7464), and the assignment in X's archives.
 _BEFORE_JSON = re.compile(
     rb"(?:\xef\xbb\xbf)?[\s\x1e]*(?:(?:(?:var|let|const)\s+)?[A-Za-z_$][\w.$]{0,100}\s*=\s*(?=[\[{]))?"
 )
-# In a length-delimited stream, the line before each tweet is its number of bytes.
-_LENGTH = re.compile(rb"\s*\d{1,9}\s*")
 # After this many consecutive lines that cannot start a JSON object or array, such as the lines of a CSV file, the next
 # lines are joined to documents of `_JOINED_BYTES`.
 _SINGLE_LINES = 100
@@ -36,10 +33,14 @@ _CONTROLS = bytes(byte for byte in range(0x20) if byte not in _TEXT_CONTROLS)
 class Document:
     """One document of a file.
 
-    `raw` is the text, with invalid UTF-8 replaced. `raw_bytes` are the original bytes if `raw` does not reproduce them
-    exactly. `problem` is a quarantine reason for a document that could not be read, and `detail` explains the problem.
-    `member` is the path of its file in a landed archive, "" if the landed file is not an archive; `file` is the number
-    of that file, from 0. `end` is the number of bytes of the file up to the end of the document.
+    Attributes:
+        raw: the text, with invalid UTF-8 replaced; None if the document is unreadable.
+        raw_bytes: the original bytes if `raw` does not reproduce them exactly; else None.
+        problem: quarantine reason of an unreadable document; else None.
+        detail: explanation of the problem.
+        member: path of the file in a landed archive; "" if the landed file is not an archive.
+        file: number of the file in the archive, from 0.
+        end: number of bytes of the file up to the end of the document.
     """
 
     raw: str | None
@@ -51,28 +52,29 @@ class Document:
     end: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    data: bytes
-    size: int  # in bytes; greater than len(data) if the line exceeds the limit and its data was dropped
-    end: int  # number of bytes of the file up to the end of the line, with its line end
-
-
 def read_documents(stream: IO[bytes], name: str, limit: int, max_ratio: int = MAX_RATIO) -> Iterator[Document]:
-    """Yield the documents of a landed file, at least one: for a file of blank lines, one with a problem.
+    """Yield the documents of a landed file, at least one: a file of blank lines has one document with a problem.
 
-    A document is one line, or several lines if its JSON spans them. Compressed files and archives are opened by their
-    first bytes; `name` only decides how unreadable content is reported. A document longer than `limit` bytes becomes a
-    Document with the problem `too_large` and is never fully in memory. A compressed file may expand to `max_ratio`
-    times its size.
+    A document is one line, or several lines if its JSON spans them. Compressed files and archives are recognised by
+    their first bytes.
+
+    Args:
+        stream: landed file.
+        name: name of the file; it only decides how unreadable content is reported.
+        limit: a document of more bytes has the problem `too_large`, and is never fully in memory.
+        max_ratio: a compressed file may expand to this many times its size.
     """
-    return (document for document in read_rest(stream, name, limit, max_ratio, BEGINNING) if document is not None)
+    documents = read_documents_from(stream, name, limit, max_ratio, BEGINNING)
+    return (document for document in documents if document is not None)
 
 
-def read_rest(stream: IO[bytes], name: str, limit: int, max_ratio: int, start: Start) -> Iterator[Document | None]:
-    """Yield the documents of a landed file from `start`, as `read_documents` does.
+def read_documents_from(
+    stream: IO[bytes], name: str, limit: int, max_ratio: int, start: Start
+) -> Iterator[Document | None]:
+    """Yield the documents of a landed file from `start` on, as `read_documents` does.
 
-    None is yielded again and again while the start is searched: a caller that reports its progress may need it.
+    Before the first document, None is yielded for each chunk and each file that precedes `start`, so that the caller
+    can report progress.
     """
     file = document = None
     try:
@@ -93,7 +95,7 @@ def _read_file(file: File, name: str, limit: int) -> Iterator[Document]:
     if not _is_text(file.head):
         yield _unreadable(file.head, file.chunks, limit, "bad_gzip" if name.endswith(".gz") else "binary")
         return
-    lines = _without_lengths(_lines(file.chunks, file.offset, limit))
+    lines = split_lines(file.chunks, file.offset, limit)
     yield from _join_lines(lines, limit) if file.offset else _documents(lines, limit)
 
 
@@ -102,7 +104,7 @@ def _is_text(head: bytes) -> bool:
 
     The threshold tolerates a damaged tweet, so that the other tweets of its file are still read.
     """
-    # `_line` treats the same bytes as blank. Without this check, a file of vertical tabs would count as binary.
+    # `lines.py` treats the same bytes as blank. Without this check, a file of vertical tabs would count as binary.
     if not head.strip():
         return True
     invalid = head.decode("utf-8", "replace").count("\ufffd")
@@ -120,65 +122,13 @@ def _unreadable(head: bytes, chunks: Iterable[bytes], limit: int, problem: str) 
     return Document(None, bytes(kept) if size <= limit else None, problem, detail, end=size)
 
 
-def _lines(chunks: Iterable[bytes], end: int, limit: int) -> Iterator[_Line]:
-    """Yield the non-blank lines, without line ends; `end` is the number of bytes before the chunks."""
-    line, size = bytearray(), 0
-    for text, skipped in _without_blank_lines(chunks):
-        first, *others = text.split(b"\n")
-        end += len(first)
-        size += len(first)
-        if size <= limit:
-            line += first
-        for other in others:
-            end += 1
-            yield from _line(bytes(line), size, end, limit)
-            end += len(other)
-            line, size = bytearray(other[: limit + 1]), len(other)
-        if size > limit:
-            line.clear()
-        end += skipped
-    yield from _line(bytes(line), size, end, limit)
-
-
-def _without_blank_lines(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Yield the text of the chunks between runs of blank lines, and the number of bytes that follow it in the run."""
-    for chunk in chunks:
-        start = 0
-        if b"\n\n" in chunk or b"\n\r\n" in chunk:
-            for run in _BLANK_LINES.finditer(chunk):
-                yield chunk[start : run.start() + 1], run.end() - run.start() - 1
-                start = run.end()
-        yield chunk[start:], 0
-
-
-def _line(data: bytes, size: int, end: int, limit: int) -> Iterator[_Line]:
-    if size > limit:
-        yield _Line(b"", size, end)
-    elif data.strip():
-        text = data.removesuffix(b"\r")
-        yield _Line(text, len(text), end)
-
-
-def _without_lengths(lines: Iterator[_Line]) -> Iterator[_Line]:
-    """Drop each line that is the length of the object on the next line, with or without the line end."""
-    held = None
-    for line in lines:
-        if held is not None and not (line.data[:1] == b"{" and abs(int(held.data) - line.size) <= 2):
-            yield held
-        held = line if line.size < 12 and _LENGTH.fullmatch(line.data) else None
-        if held is None:
-            yield line
-    if held is not None:
-        yield held
-
-
-def _documents(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
+def _documents(lines: Iterator[Line], limit: int) -> Iterator[Document]:
     first = next(lines, None)
     if first is None:
         return
     lines = chain([first], lines)
     if first.data and not _is_json(first.data):
-        # The whole file may be a single document with an unusual layout. Try to parse it, if it is within the limit.
+        # The whole file may be a single document with an unusual layout: try to parse it if it is within the limit.
         buffer = _Buffer()
         next_line = buffer.fill(lines, limit)
         if next_line is None and len(buffer.ends) > 1 and _is_json(buffer.text):
@@ -189,13 +139,13 @@ def _documents(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
 
 
 class _Buffer:
-    """The first lines of a file. An object for each would take a hundred times the memory of short lines."""
+    """The first lines of a file. One object per line would take a hundred times the memory of a short line."""
 
     def __init__(self) -> None:
         self.text = bytearray()
         self.ends = array("q")
 
-    def fill(self, lines: Iterable[_Line], limit: int) -> _Line | None:
+    def fill(self, lines: Iterable[Line], limit: int) -> Line | None:
         """Take lines up to `limit` bytes; return the first line that does not fit, None if all fit."""
         for line in lines:
             if not line.data or len(self.text) + line.size > limit or len(self.ends) == _BUFFERED_LINES:
@@ -204,15 +154,15 @@ class _Buffer:
             self.ends.append(line.end)
         return None
 
-    def lines(self) -> Iterator[_Line]:
+    def lines(self) -> Iterator[Line]:
         start = 0
         for end in self.ends:
             stop = self.text.index(b"\n", start)
-            yield _Line(bytes(self.text[start:stop]), stop - start, end)
+            yield Line(bytes(self.text[start:stop]), stop - start, end)
             start = stop + 1
 
 
-def _join_lines(lines: Iterator[_Line], limit: int) -> Iterator[Document]:
+def _join_lines(lines: Iterator[Line], limit: int) -> Iterator[Document]:
     """Join the lines of pretty-printed documents.
 
     A line continues an open document if it is indented or starts with a closing bracket. A line over the limit, which
@@ -246,7 +196,7 @@ def _is_unclosed(line: bytes) -> bool:
 
 
 def _can_start(line: bytes) -> bool:
-    """Return whether a line may start a JSON object or array: always for a line that is too long, and thus empty."""
+    """Return whether a line may start a JSON object or array; true for a line over the limit, which has no data."""
     start = _json_start(line)
     return line[start : start + 1] in (b"{", b"[", b"")
 

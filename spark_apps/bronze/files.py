@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import IO
 
-from spark_apps.bronze.decompress import CHUNK_BYTES, MAX_RATIO, Expanded, Source, damage, decompress, reads
+from spark_apps.bronze.decompress import (
+    CHUNK_BYTES,
+    MAX_RATIO,
+    Expanded,
+    LandedStream,
+    chunks_of,
+    decompress,
+    reporting_damage,
+)
 from spark_apps.landing.landed_file import BEGINNING, Start
 
 _HEAD_BYTES = 4096
@@ -39,7 +47,7 @@ class File:
         member: path in the archive; "" for the landed file itself.
         head: first bytes of the content.
         offset: number of bytes of the content before `chunks`.
-        chunks: the content from `offset`, decompressed, and as UTF-8 if it was UTF-16 or UTF-32. To iterate it may
+        chunks: the content from `offset` on, decompressed, and as UTF-8 if it was UTF-16 or UTF-32. The iteration may
             raise `DamagedFile`.
     """
 
@@ -52,7 +60,13 @@ class File:
 
 @dataclass(frozen=True)
 class _Opened:
-    """A file whose content is neither compressed nor an archive; a sequential one is read before the next file."""
+    """A file with a content that is neither compressed nor an archive.
+
+    Attributes:
+        member: path in the archive; "" for the landed file itself.
+        content: content of the file.
+        is_sequential: whether the file must be read to its end before the next file.
+    """
 
     member: str
     content: io.BufferedReader
@@ -66,41 +80,41 @@ def open_files(stream: IO[bytes], start: Start = BEGINNING, max_ratio: int = MAX
     be nested. Read the chunks of a file before the next file.
 
     Args:
-        stream: landed file. If it is seekable, what precedes `start` is not read, unless it is compressed.
-        start: where to begin. None is yielded for each file before it, and for each chunk that had to be read.
-        max_ratio: number of times its size to which the landed file may expand.
+        stream: landed file. If it is seekable and not compressed, the content before `start` is not read.
+        start: where to begin. Before it, None is yielded for each file, and for each chunk that must be read.
+        max_ratio: the landed file may expand to this many times its size.
 
     Raises:
         DamagedFile: the content is damaged, truncated or encrypted, or expands too much.
         Exception: `stream` raised it.
     """
-    source = Source(stream, max_ratio)
-    opened = _unpack(io.BufferedReader(source, CHUNK_BYTES), "", source, 0, False)
+    landed = LandedStream(stream, max_ratio)
+    opened = _unpack(io.BufferedReader(landed, CHUNK_BYTES), "", landed, 0, False)
     number = 0
     while True:
-        with damage(source):
+        with reporting_damage(landed):
             file = next(opened, None)
             if file is None:
                 return
             head = file.content.peek(_HEAD_BYTES)[:_HEAD_BYTES]
         if number >= start.member:
             offset = start.offset if number == start.member else 0
-            yield from _open(file, number, head, offset, source)
+            yield from _open(file, number, head, offset, landed)
         else:
             yield None
             if file.is_sequential:
-                yield from (None for _ in _guarded(file.content, source))
+                yield from (None for _ in _guarded(file.content, landed))
         number += 1
 
 
-def _open(file: _Opened, number: int, head: bytes, offset: int, source: Source) -> Iterator[File | None]:
+def _open(file: _Opened, number: int, head: bytes, offset: int, landed: LandedStream) -> Iterator[File | None]:
     """Yield None for each chunk that is read before `offset`, then the file."""
-    chunks = _guarded(file.content, source)
+    chunks = _guarded(file.content, landed)
     encoding = _encoding(head)
     if encoding is not None:
         head, chunks = head.decode(encoding, "ignore").encode(), _transcoded(chunks, encoding)
     elif offset and _is_seekable(file.content, file.is_sequential):
-        with damage(source):
+        with reporting_damage(landed):
             file.content.seek(offset)
         yield File(number, file.member, head, offset, chunks)
         return
@@ -113,23 +127,23 @@ def _open(file: _Opened, number: int, head: bytes, offset: int, source: Source) 
     yield File(number, file.member, head, offset, chunks)
 
 
-def _guarded(content: io.BufferedReader, source: Source) -> Iterator[bytes]:
-    with damage(source):
-        yield from reads(content.read1)
+def _guarded(content: io.BufferedReader, landed: LandedStream) -> Iterator[bytes]:
+    with reporting_damage(landed):
+        yield from chunks_of(content.read1)
 
 
 def _unpack(
-    content: io.BufferedReader, member: str, source: Source, layers: int, is_sequential: bool
+    content: io.BufferedReader, member: str, landed: LandedStream, layers: int, is_sequential: bool
 ) -> Iterator[_Opened]:
     """Yield the files in `content`, which may be compressed, an archive, or neither."""
     head = content.peek(_HEAD_BYTES)
     if layers < _MAX_LAYERS and (chunks := decompress(head, content)) is not None:
-        expanded: io.BufferedReader = io.BufferedReader(Expanded(chunks, source), CHUNK_BYTES)
-        yield from _unpack(expanded, member, source, layers + 1, is_sequential)
+        expanded: io.BufferedReader = io.BufferedReader(Expanded(chunks, landed), CHUNK_BYTES)
+        yield from _unpack(expanded, member, landed, layers + 1, is_sequential)
     elif layers < _MAX_LAYERS and head[257:262] == b"ustar":
-        yield from _untar(content, member, source, layers, is_sequential)
+        yield from _untar(content, member, landed, layers, is_sequential)
     elif layers < _MAX_LAYERS and head.startswith(_ZIP) and _is_seekable(content, is_sequential):
-        yield from _unzip(content, member, source, layers)
+        yield from _unzip(content, member, landed, layers)
     else:
         yield _Opened(member, content, is_sequential)
 
@@ -140,7 +154,7 @@ def _is_seekable(content: io.BufferedReader, is_sequential: bool) -> bool:
 
 
 def _untar(
-    content: io.BufferedReader, member: str, source: Source, layers: int, is_sequential: bool
+    content: io.BufferedReader, member: str, landed: LandedStream, layers: int, is_sequential: bool
 ) -> Iterator[_Opened]:
     is_sequential = not _is_seekable(content, is_sequential)
     with tarfile.open(fileobj=content, mode="r|" if is_sequential else "r:") as archive:
@@ -148,17 +162,17 @@ def _untar(
             file = archive.extractfile(info) if info.isfile() else None
             if file is not None and info.size:
                 path = _join(member, info.name)
-                yield from _unpack(file, path, source, layers + 1, is_sequential)  # type: ignore[arg-type]
+                yield from _unpack(file, path, landed, layers + 1, is_sequential)  # type: ignore[arg-type]
             archive.members = []  # type: ignore[attr-defined]  # or the list grows with each member
 
 
-def _unzip(content: io.BufferedReader, member: str, source: Source, layers: int) -> Iterator[_Opened]:
+def _unzip(content: io.BufferedReader, member: str, landed: LandedStream, layers: int) -> Iterator[_Opened]:
     with zipfile.ZipFile(content) as archive:
         for info in archive.infolist():
             if not info.is_dir() and info.file_size:
                 with archive.open(info) as file:
-                    expanded: io.BufferedReader = io.BufferedReader(Expanded(reads(file.read), source), CHUNK_BYTES)
-                    yield from _unpack(expanded, _join(member, info.filename), source, layers + 1, False)
+                    expanded: io.BufferedReader = io.BufferedReader(Expanded(chunks_of(file.read), landed), CHUNK_BYTES)
+                    yield from _unpack(expanded, _join(member, info.filename), landed, layers + 1, False)
 
 
 def _join(member: str, name: str) -> str:
@@ -166,7 +180,7 @@ def _join(member: str, name: str) -> str:
 
 
 def _encoding(head: bytes) -> str | None:
-    """Return the encoding of a content in UTF-16 or UTF-32; None for UTF-8, and for binary content."""
+    """Return the encoding of content in UTF-16 or UTF-32; None for UTF-8, and for binary content."""
     encoding = next((encoding for start, encoding in _ENCODINGS if head.startswith(start)), None)
     if encoding is None:
         return None

@@ -1,4 +1,4 @@
-"""Find the landed files that end the task that reads them, and read a batch without these files."""
+"""Find the landed files that end their task, and read a batch without these files."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ def read_batch(
 ) -> DataFrame:
     """Read files into rows of BRONZE_TWEETS, without its partition column; a poison file is one `internal_error`.
 
-    If an earlier batch has read a part of a poison file, the documents of that part stay; the rest is left out.
+    The documents of a poison file that an earlier batch has read stay in Bronze; its rest is left out.
     """
     causes = {row.key[0]: f"reading the file ended its task: {row.cause}" for row in poison}
     marked = [

@@ -9,20 +9,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from spark_apps.bronze.documents import Document, read_rest
+from spark_apps.bronze.documents import Document, read_documents_from
 from spark_apps.cpu_limit import limit_cpu_time, limits_removed_after
 from spark_apps.landing.landed_file import BEGINNING, LandedFile, Start
 from spark_apps.storage import open_binary
 
-# The value of `problem` in a row that is no document. Its `detail` is a file that the task has not read to its end, or
-# null if the task only reports that it works.
+# Value of `problem` in a row that does not hold a document. Its `detail` is a file that the task has not read to its
+# end, or null if the row only reports progress.
 UNFINISHED = "unfinished"
 # A record batch is sent to Spark when it reaches either limit: this bounds the memory of a Python worker.
 _BATCH_ROWS = 2_000
 _BATCH_BYTES = 16 << 20
-# While a task looks for the place to continue at, it sends rows: a batch whose tasks send none counts as stuck. Each
-# of them is as large as the output buffer of a Python worker.
-_SILENT_SECONDS = 10.0
+# A batch without rows from its tasks counts as stuck. A task that skips the part that was read before therefore sends a
+# row at this interval, which is as large as the output buffer of a Python worker.
+_REPORT_SECONDS = 10.0
 _REPORT = bytes(64 << 10)
 _DETAILS = {"hidden": "the name, or that of a folder, begins with a dot: rename it to have the file read"}
 
@@ -33,9 +33,9 @@ class ReadLimits:
 
     Attributes:
         document_bytes: a longer document becomes a row with the problem `too_large`.
-        expansion: number of times its size to which a compressed file may expand.
-        task_documents: after so many documents the task leaves the rest to the next batch.
-        task_bytes: after so many bytes, decompressed, the task leaves the rest to the next batch.
+        expansion: a compressed file may expand to this many times its size.
+        task_documents: after this number of documents, the task leaves the rest to the next batch.
+        task_bytes: after this number of decompressed bytes, the task leaves the rest to the next batch.
     """
 
     document_bytes: int
@@ -45,7 +45,7 @@ class ReadLimits:
 
 
 class _Budget:
-    """What a task may still read. It may read one document more."""
+    """Counts what a task reads. The document that exceeds the limits is still read."""
 
     def __init__(self, limits: ReadLimits) -> None:
         self._documents = limits.task_documents
@@ -62,8 +62,8 @@ class _Budget:
 def read_files(files: Iterable[LandedFile], schema: pa.Schema, limits: ReadLimits) -> Iterator[pa.RecordBatch]:
     """Read files into rows of BRONZE_TWEETS, without its partition column: one row per document, at least one per file.
 
-    For each file that exceeds the limits of the task there is a row with the problem `UNFINISHED`. `unfinished_file`
-    returns where to continue; there are also such rows without a detail.
+    A file that the task does not read to its end also has a row with the problem `UNFINISHED`, from which
+    `unfinished_file` returns where to continue. Such a row without a detail only reports progress.
 
     Args:
         files: files to read.
@@ -85,7 +85,7 @@ def read_files(files: Iterable[LandedFile], schema: pa.Schema, limits: ReadLimit
 
 
 def unfinished_file(detail: str) -> LandedFile:
-    """Return the file that a row with the problem `UNFINISHED` has in its column `detail`."""
+    """Return the file, with the position at which to continue, from the detail of a row with `UNFINISHED`."""
     return LandedFile.from_json(json.loads(detail))
 
 
@@ -101,7 +101,7 @@ def _rows(file: LandedFile, limits: ReadLimits, budget: _Budget) -> Iterator[dic
     for document in _documents(file, limits):
         limit_cpu_time()
         if document is None:  # before the start
-            if time.monotonic() - sent_at > _SILENT_SECONDS:
+            if time.monotonic() - sent_at > _REPORT_SECONDS:
                 sent_at = time.monotonic()
                 yield _row(origin, Document(None, _REPORT, UNFINISHED), position)
             continue
@@ -146,14 +146,14 @@ def _documents(file: LandedFile, limits: ReadLimits) -> Iterator[Document | None
     if file.problem:
         yield Document(None, None, file.problem, _DETAILS.get(file.problem, file.version))
         return
-    is_begun = file.start != BEGINNING
+    is_partly_read = file.start != BEGINNING
     try:
-        # The content from a position on means something in the same version only.
-        with open_binary(file.uri, file.version if is_begun else "") as stream:
-            yield from read_rest(stream, file.uri, limits.document_bytes, limits.expansion, file.start)
+        # A position is valid in one version of a file only.
+        with open_binary(file.uri, file.version if is_partly_read else "") as stream:
+            yield from read_documents_from(stream, file.uri, limits.document_bytes, limits.expansion, file.start)
     except FileNotFoundError:
         detail = "the file was listed but no longer exists"
-        if is_begun:
+        if is_partly_read:
             detail = "the file was removed or replaced before its end was read; another version is read as a new file"
         yield Document(None, None, "vanished", detail)
     except PermissionError as error:

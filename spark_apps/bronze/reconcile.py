@@ -1,5 +1,6 @@
 """Compare a landing with Bronze: find the files that the source has missed."""
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from itertools import islice
@@ -11,9 +12,10 @@ from pyspark.sql import functions as F
 from spark_apps.lake import delta_tables
 from spark_apps.landing.landed_file import LandedFile
 from spark_apps.landing.listing import open_listing
-from spark_apps.landing.log import MAX_MISSED
+from spark_apps.landing.log import MAX_MISSED, LandingLog
 from spark_apps.tables import BRONZE_TWEETS
 
+_log = logging.getLogger(__name__)
 _SCHEMA = "landed_at DOUBLE, uri STRING, size BIGINT, version STRING, problem STRING"
 _ARROW_SCHEMA = pa.schema(
     {"landed_at": pa.float64(), "uri": pa.string(), "size": pa.int64(), "version": pa.string(), "problem": pa.string()}
@@ -21,7 +23,20 @@ _ARROW_SCHEMA = pa.schema(
 _BATCH_ROWS = 10_000
 
 
-def find_missed_files(spark: SparkSession, lake: str, landing: str, before: float) -> list[LandedFile]:
+def answer_request(spark: SparkSession, lake: str, landing: str, log: LandingLog) -> int:
+    """Write the list of missed files if the source has requested a reconciliation; return their number."""
+    request = log.requested_reconciliation()
+    if request is None:
+        return 0
+    name, before = request
+    missed = _find_missed_files(spark, lake, landing, before)
+    if missed:
+        _log.warning("%d landed files are not in Bronze, the first is %s: reading them now", len(missed), missed[0].uri)
+    log.write_missed(name, before, missed)
+    return len(missed)
+
+
+def _find_missed_files(spark: SparkSession, lake: str, landing: str, before: float) -> list[LandedFile]:
     """Return the files that landed before a time and have no document in Bronze, the oldest first.
 
     Args:

@@ -29,7 +29,7 @@ from spark_apps.tables import BRONZE_TWEETS, ddl
 
 FORMAT = "landing"
 Offset = dict[str, Any]
-# A task reads at most so much. More tasks show progress earlier, fewer write fewer files.
+# Limits of a task. Smaller tasks report progress earlier, larger tasks write fewer files.
 _TASK_FILES = 100
 _TASK_BYTES = 64 << 20
 # Opening a file takes about as long as reading this many bytes.
@@ -93,8 +93,8 @@ class LandingReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
     An offset is `{"batch": number of an entry in the log}`. The planner writes the entry before Spark writes the
     offset: after a kill in between, the next process returns the same number. In a recovered checkpoint, which has lost
-    the log, the offset also has the files that the batch has read in part, as `rest`. A checkpoint of Spark's file
-    source has offsets `{"logOffset": number}`.
+    the log, the offset also has the partly read files of the batch, as `rest`. A checkpoint of Spark's file source has
+    offsets `{"logOffset": number}`.
     """
 
     def __init__(self, options: Options, schema: pa.Schema) -> None:
@@ -164,12 +164,12 @@ def _spark_file_log(log: str) -> SparkFileLog:
 def split(files: Sequence[LandedFile], parallelism: int) -> list[list[LandedFile]]:
     """Split the files of a batch into tasks.
 
-    Files that have begun have at most `parallelism` tasks of their own, which continue the oldest files first: new
-    files do not wait for them. The others fill `parallelism` tasks of about the same size, or more if these were too
-    large.
+    Partly read files get at most `parallelism` tasks of their own, which continue the oldest files first: new files do
+    not wait for them. The other files fill `parallelism` tasks of about the same size, or more tasks if these would be
+    too large.
     """
-    begun = sorted(file for file in files if file.start != BEGINNING)
-    tasks = [begun[task::parallelism] for task in range(min(parallelism, len(begun)))]
+    partly_read = sorted(file for file in files if file.start != BEGINNING)
+    tasks = [partly_read[task::parallelism] for task in range(min(parallelism, len(partly_read)))]
     return tasks + _split_by_size([file for file in files if file.start == BEGINNING], parallelism)
 
 

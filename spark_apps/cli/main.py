@@ -9,6 +9,7 @@ from spark_apps.cli.landing import app as landing_app
 from spark_apps.cli.model import app as model_app
 from spark_apps.cli.options import Lake, ModelRegistry, Rate, console, report_errors
 from spark_apps.cli.quality import app as quality_app
+from spark_apps.cli.quarantine import app as quarantine_app
 from spark_apps.cli.streams import app as streams_app
 from spark_apps.settings import load
 
@@ -24,6 +25,7 @@ app.add_typer(streams_app)
 app.add_typer(landing_app)
 app.add_typer(model_app, name="model")
 app.add_typer(quality_app, name="quality")
+app.add_typer(quarantine_app, name="quarantine")
 
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the dashboard.")]
 

@@ -68,15 +68,17 @@ def clean(
     if reader is not None:
         position = reader()
         if position is None or _committed_at(spark, delta, path, position.next_version) < oldest_kept:
-            unread = position.next_version if position else 0
-            _log.warning(
-                "%s keeps all files and versions: the stream %s has not read version %d yet", path, table.reader, unread
-            )
+            _warn_unread(path, table.reader, position)
             return True
         oldest_entry_kept = min(oldest_entry_kept, _committed_at(spark, delta, path, position.log_version))
     spark.sql(f"VACUUM {sql_name(path)}")
     _remove_log_entries(spark, path, oldest_entry_kept)
     return True
+
+
+def _warn_unread(path: str, reader: str | None, position: Position | None) -> None:
+    unread = position.next_version if position else 0
+    _log.warning("%s keeps all files and versions: the stream %s has not read version %d yet", path, reader, unread)
 
 
 def _committed_at(spark: SparkSession, delta: DeltaTable, path: str, version: int) -> float:

@@ -59,6 +59,10 @@ class LakeQuery:
         """Run a CREATE VIEW statement; later statements can read the view."""
         self._builder.execute(sql)
 
+    def set_batch_rows(self, rows: int) -> None:
+        """Set the number of rows that DataFusion processes at once, 8,192 by default; large values need few rows."""
+        self._builder.execute(f"SET datafusion.execution.batch_size = {rows:d}")
+
     def arrow(self, statement: Statement, *values: Value) -> pa.Table:
         """Run `statement` with `values` as its parameters and return the result.
 

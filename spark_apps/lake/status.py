@@ -126,12 +126,12 @@ def read_status(lake: str, missing_ok: bool = False, with_storage: bool = False)
         tables = {name: _with_storage(lake, table) for name, table in tables.items()}
     status = LakeStatus(lake, tables)
     if not missing_ok and not any(table.exists for table in status.tables.values()):
-        _check_exists(lake)
+        check_exists(lake)
     return status
 
 
-def _check_exists(lake: str) -> None:
-    """Raise if the lake is not a folder, or if S3 has no object under its prefix: a typo is not an empty lake."""
+def check_exists(lake: str) -> None:
+    """Raise `LakeError` if the lake is not a folder, or if S3 has no object under its prefix: it may be a typo."""
     try:
         exists = storage.exists(lake)
     except OSError as error:

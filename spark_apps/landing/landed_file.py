@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
-# A file that is written under a hidden name must be renamed within this time. After it, the file is reported.
+# A file that is written under a hidden name must be renamed within this time. Later, the file is reported.
 _RENAMED_WITHIN_SECONDS = 600.0
 # Files and folders that Spark, Hadoop, Delta, Kubernetes and operating systems leave beside data.
 _MARKERS = (
@@ -15,10 +15,10 @@ _MARKERS = (
 
 @dataclass(frozen=True, order=True, slots=True)
 class Start:
-    """Where the documents of a file begin that were not read yet.
+    """The position in a landed file at which to start reading.
 
     Attributes:
-        member: number of the file in its archive, from 0; 0 for a file that is no archive.
+        member: number of the file in the archive, from 0; 0 if the landed file is not an archive.
         position: position of the next document in that member.
         offset: number of bytes of that member before the document, decompressed and as UTF-8.
     """
@@ -41,7 +41,7 @@ class LandedFile:
         size: size in bytes.
         version: changes with the content of the file: the entity tag on S3, the modification time in a folder.
         problem: quarantine reason of a file that Bronze does not open; empty for all others.
-        start: where to continue a file that an earlier batch has read in part.
+        start: where to start reading. A file that an earlier batch has read in part does not start at the beginning.
     """
 
     landed_at: float
@@ -52,13 +52,13 @@ class LandedFile:
     start: Start = BEGINNING
 
     def to_json(self) -> list[Any]:
-        """Return the fields as a list for JSON; without `start` if the file is to be read from its beginning."""
+        """Return the fields as a list for JSON, without `start` if that is the beginning."""
         *fields, start = astuple(self)
         return fields if self.start == BEGINNING else [*fields, list(start)]
 
     @classmethod
     def from_json(cls, fields: Sequence[Any]) -> "LandedFile":
-        """Return the file that `to_json` has described."""
+        """Return the file of a list from `to_json`."""
         return cls(*fields[:5], *(Start(*start) for start in fields[5:]))
 
 

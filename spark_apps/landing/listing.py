@@ -3,7 +3,7 @@
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,7 @@ _FULL_LISTING_SECONDS = 3600.0
 
 
 class Listing(Protocol):
-    """Lists a landing again and again."""
+    """Lists a landing repeatedly."""
 
     def files(self, after: float) -> Iterator[LandedFile]:
         """Yield at least the files that have landed after `after` (Unix seconds), in any order.
@@ -82,62 +82,111 @@ class Folder:
 
     def files(self, after: float) -> Iterator[LandedFile]:
         now = time.time()
-        known, self._directories = self._directories, {}
         read_all = now - self._all_read_at > _FULL_LISTING_SECONDS
         if read_all:
             self._all_read_at = now
-        visited: set[tuple[int, int]] = set()
-        stack = [(self._root, 0.0)]
-        while stack:
-            path, moved_at = stack.pop()
-            try:
-                status = os.stat(path)  # noqa: PTH116 - Path is slower
-                identity = (status.st_dev, status.st_ino)
-                if identity in visited:  # a link to a folder that contains it
-                    continue
-                visited.add(identity)
-                before = known.get(path)
-                if known and before is None:
-                    moved_at = max(moved_at, min(status.st_ctime, now))
-                elif before is not None and not read_all and before.mtime_ns == status.st_mtime_ns <= after * 1e9:
-                    self._directories[path] = before
-                    stack.extend((child, 0.0) for child in before.subdirectories)
-                    continue
-                entries = os.scandir(path)
-            except (FileNotFoundError, NotADirectoryError):
-                if path == self._root:
-                    raise
-                continue
-            except PermissionError as error:
-                if path == self._root:
-                    raise
-                yield LandedFile(min(status.st_ctime, now), f"file:{path}", 0, str(error), "unreadable")
-                continue
-            subdirectories = []
-            with entries:
-                for entry in entries:
-                    try:
-                        is_directory = entry.is_dir()
-                        entry_status = entry.stat()
-                    except OSError:  # removed meanwhile, or a link that leads nowhere
-                        continue
-                    if is_directory:
-                        subdirectories.append(entry.path)
-                    elif (file := self._file(entry.path, entry_status, after, moved_at, now)) is not None:
-                        yield file
-            self._directories[path] = _Directory(status.st_mtime_ns, tuple(subdirectories))
-            stack.extend((child, moved_at) for child in subdirectories)
+        walk = _Walk(self._root, self._directories, read_all, after, now)
+        yield from walk.files()
+        self._directories = walk.directories
 
     def forget(self) -> None:
         self._all_read_at = 0.0
 
-    def _file(self, path: str, status: os.stat_result, after: float, moved_at: float, now: float) -> LandedFile | None:
-        landed_at = min(status.st_ctime, now)
-        if landed_at <= after:
+
+class _Walk:
+    """One listing of a folder.
+
+    Attributes:
+        directories: each directory of the folder, by its path.
+    """
+
+    def __init__(self, root: str, known: Mapping[str, _Directory], read_all: bool, after: float, now: float) -> None:
+        """Prepare a listing.
+
+        Args:
+            root: path of the folder.
+            known: `directories` of the listing before; empty for the first listing.
+            read_all: whether to read the known directories without a new entry, too.
+            after: yield at least the files that have landed after this time, in Unix seconds.
+            now: current time; the clock of the file system may be ahead of it.
+        """
+        self.directories: dict[str, _Directory] = {}
+        self._root = root
+        self._known = known
+        self._read_all = read_all
+        self._after = after
+        self._now = now
+        self._visited: set[tuple[int, int]] = set()
+        # Directories to visit, each with the time at which it was moved into the landing; 0 if it was not.
+        self._stack = [(root, 0.0)]
+
+    def files(self) -> Iterator[LandedFile]:
+        while self._stack:
+            path, moved_at = self._stack.pop()
+            try:
+                yield from self._visit(path, moved_at)
+            except (FileNotFoundError, NotADirectoryError):
+                if path == self._root:
+                    raise
+            except PermissionError as error:
+                if path == self._root:
+                    raise
+                yield self._unreadable(path, error)
+
+    def _visit(self, path: str, moved_at: float) -> Iterator[LandedFile]:
+        """Yield the files in a directory that has new entries; add its subdirectories to the stack."""
+        status = os.stat(path)  # noqa: PTH116 - Path is slower
+        identity = (status.st_dev, status.st_ino)
+        if identity in self._visited:  # a link to a folder that contains it
+            return
+        self._visited.add(identity)
+        before = self._known.get(path)
+        if self._known and before is None:
+            moved_at = max(moved_at, self._landed_at(status))
+        elif before is not None and not self._read_all and before.mtime_ns == status.st_mtime_ns <= self._after * 1e9:
+            self.directories[path] = before
+            self._stack.extend((child, 0.0) for child in before.subdirectories)
+            return
+        subdirectories: list[str] = []
+        yield from self._read(path, moved_at, subdirectories)
+        self.directories[path] = _Directory(status.st_mtime_ns, tuple(subdirectories))
+        self._stack.extend((child, moved_at) for child in subdirectories)
+
+    def _read(self, path: str, moved_at: float, subdirectories: list[str]) -> Iterator[LandedFile]:
+        """Yield the files in a directory, and append its subdirectories to a list."""
+        with os.scandir(path) as entries:
+            for entry in entries:
+                try:
+                    is_directory, entry_status = entry.is_dir(), entry.stat()
+                except PermissionError as error:
+                    if not entry.is_symlink():
+                        raise  # without the permission to search the directory, no entry is accessible
+                    yield self._unreadable(entry.path, error)
+                    continue
+                except OSError:  # removed meanwhile, or a link that leads nowhere
+                    continue
+                if is_directory:
+                    subdirectories.append(entry.path)
+                elif (file := self._file(entry.path, entry_status, moved_at)) is not None:
+                    yield file
+
+    def _file(self, path: str, status: os.stat_result, moved_at: float) -> LandedFile | None:
+        landed_at = self._landed_at(status)
+        if landed_at <= self._after:
             landed_at = moved_at
-        if landed_at <= after or not stat.S_ISREG(status.st_mode):
+        if landed_at <= self._after or not stat.S_ISREG(status.st_mode):
             return None
-        problem = name_problem(os.path.relpath(path, self._root), landed_at, now)
+        problem = name_problem(os.path.relpath(path, self._root), landed_at, self._now)
         if problem is None:
             return None
         return LandedFile(landed_at, f"file:{path}", status.st_size, str(status.st_mtime_ns), problem)
+
+    def _unreadable(self, path: str, error: PermissionError) -> LandedFile:
+        try:
+            landed_at = self._landed_at(os.lstat(path))
+        except OSError:
+            landed_at = self._now
+        return LandedFile(landed_at, f"file:{path}", 0, str(error), "unreadable")
+
+    def _landed_at(self, status: os.stat_result) -> float:
+        return min(status.st_ctime, self._now)

@@ -41,6 +41,9 @@ class LandingLog:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
+        # False once this process, the only one that writes rest.json, has removed it: without this flag, each batch
+        # would send two more requests to S3.
+        self._may_have_rest = True
 
     def has(self, number: int) -> bool:
         """Return whether an entry exists."""
@@ -69,7 +72,7 @@ class LandingLog:
             number: number of the entry.
             files: files that the batch takes.
             state: state after the batch.
-            rest: what the batch before has left of its files.
+            rest: unread rest of the batch before.
 
         Raises:
             LandingLogError: another process has written the entry, with other files.
@@ -118,20 +121,22 @@ class LandingLog:
                     storage.delete(f"{self.folder}/{name}")
 
     def write_rest(self, number: int, files: Sequence[LandedFile]) -> None:
-        """Write what a batch has left of its files, before the batch is committed.
+        """Write the unread rest of a batch, before the batch is committed.
 
         Args:
             number: number of the entry of the batch.
             files: files that the batch has not read, or not to their end.
         """
         if files:
+            self._may_have_rest = True
             self._write("rest", {"number": number, "files": _to_json(files)})
-        else:
+        elif self._may_have_rest:
             storage.delete(f"{self.folder}/rest.json")
+            self._may_have_rest = False
 
     def rest(self, number: int) -> list[LandedFile]:
-        """Return what the batch of an entry has left of its files."""
-        entry = self._read("rest")
+        """Return the unread rest of the batch of an entry."""
+        entry = self._read("rest") if self._may_have_rest else None
         return _files(entry) if entry is not None and entry["number"] == number else []
 
     def request_reconciliation(self, name: str, before: float) -> None:

@@ -12,14 +12,14 @@ _RECONCILE_SECONDS = 24 * 3600.0
 
 
 class LandingPlanner:
-    """Plans one batch after the other, of new files and of missed files.
+    """Plans batches of new files, of missed files, and of the unread rest of the batch before.
 
-    Besides new files, batches have the files that a reconciliation has found: files that landed, and are not in
-    Bronze, because a message was lost or a file appeared long after its time. The planner asks for one each day, with
-    a batch without files; Bronze answers with a list.
+    A missed file has landed but is not in Bronze: its message was lost, or it appeared long after its landing time.
+    Once a day the planner requests a reconciliation, with a batch without files. Bronze answers with the list of missed
+    files.
 
-    What a batch leaves of its files comes first in the next batch. New files accompany it: they do not wait for the
-    end of a huge file.
+    The rest of a batch comes first in the next batch. New files are added to it, so that they do not wait for the end
+    of a huge file.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class LandingPlanner:
             discovery: finds new files.
             start: number of the last entry that is in Spark's checkpoint; the log may have further ones.
             first: state of a landing without a log.
-            rest: what the last batch has left of its files, if the log does not know.
+            rest: unread rest of the last batch, if the log was lost.
         """
         self._log = log
         self._discovery = discovery
@@ -46,7 +46,7 @@ class LandingPlanner:
             self._number += 1
         self._state = log.restore(self._number) or first
         self._recovered_rest = list(rest) if self._number == start else []
-        # What the last batch has left of its files; None until that batch is processed.
+        # Unread rest of the last batch; None until that batch is processed.
         self._rest: list[LandedFile] | None = None
         self._missed: deque[LandedFile] = deque()
         request = log.requested_reconciliation()
@@ -59,14 +59,14 @@ class LandingPlanner:
         Args:
             start: number of the batch before.
             max_files: number of files in a batch.
-            max_bytes: sum of their sizes, without files that have begun, and unless a single file is larger.
-            until: read no file that lands later, in Unix seconds; None reads all.
+            max_bytes: sum of the sizes of the files, unless a single file is larger. Partly read files do not count.
+            until: ignore files that land after this time, in Unix seconds; None for no limit.
         """
         if start < self._number:  # the next batch is planned, but Spark has not started it
             return self._number
-        if self._rest is None:  # an idle source asks again and again
+        if self._rest is None:  # read it once, although an idle source is polled
             self._rest = self._log.rest(start) or self._recovered_rest
-        # A file that has begun waits for tasks of its own. All others share the limit of the batch.
+        # Partly read files get tasks of their own. All other files share the limit of the batch.
         waiting = [file.size for file in self._rest if file.start == BEGINNING]
         files = self._take(max_files - len(self._rest), max_bytes - sum(waiting), bool(waiting), until)
         if self._rest or files or self._request_reconciliation():

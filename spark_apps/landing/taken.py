@@ -48,13 +48,15 @@ class TakenFiles:
     def shrink(self, cutoff: float) -> None:
         """Raise the cutoff to `cutoff`, or higher if there are too many files, and drop the files before the cutoff."""
         self.cutoff = max(self.cutoff, cutoff)
-        while self._files:
-            oldest = next(iter(self._files))
-            landed_at = self._files[oldest][1]
-            if landed_at > self.cutoff and len(self._files) <= _MAX_FILES:
+        # Drop the files at the end: deleting the first entry of a dict repeatedly takes quadratic time.
+        dropped: list[int] = []
+        for uri, (_, landed_at) in self._files.items():
+            if landed_at > self.cutoff and len(self._files) - len(dropped) <= _MAX_FILES:
                 break
             self.cutoff = max(self.cutoff, landed_at)
-            del self._files[oldest]
+            dropped.append(uri)
+        for uri in dropped:
+            del self._files[uri]
 
     def drop_oldest(self) -> None:
         """Drop the oldest files over the limit, without raising the cutoff."""

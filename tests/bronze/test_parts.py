@@ -146,13 +146,13 @@ def test_a_file_that_changes_between_two_parts_ends(tmp_path: Path, change: str)
     assert list(parts) == [[(f"file:{path}", PART, None, "vanished")]]
 
 
-def test_a_search_for_the_start_reports_that_it_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "_SILENT_SECONDS", 0.0)
+def test_a_task_reports_progress_while_it_skips_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "_REPORT_SECONDS", 0.0)
     (tmp_path / "file").write_bytes(gzip.compress(lines(0, 200_000)))
     size = len(lines(0, 199_999))
     file = landed(tmp_path / "file")
-    begun = LandedFile(file.landed_at, file.uri, file.size, file.version, "", Start(0, 199_999, size))
-    *reports, last = read_files([begun], SCHEMA, ReadLimits(1000, 200, 10, 1 << 40))
+    partly_read = LandedFile(file.landed_at, file.uri, file.size, file.version, "", Start(0, 199_999, size))
+    *reports, last = read_files([partly_read], SCHEMA, ReadLimits(1000, 200, 10, 1 << 40))
     assert len(reports) >= size >> 20
     for report in reports:
         (row,) = report.to_pylist()
@@ -170,11 +170,11 @@ def test_each_file_of_an_archive_that_is_skipped_is_progress(pack: Callable[[dic
     assert [file.member for file in found if file is not None] == [f"{number}.json" for number in range(90, 100)]
 
 
-def test_files_that_have_begun_have_tasks_of_their_own() -> None:
-    begun = [LandedFile(number, f"begun-{number}", 1, "", "", Start(0, 1, 1)) for number in range(3)]
+def test_partly_read_files_have_tasks_of_their_own() -> None:
+    partly_read = [LandedFile(number, f"partly-read-{number}", 1, "", "", Start(0, 1, 1)) for number in range(3)]
     new = [LandedFile(number, f"new-{number}", 1 << 40 if number == 5 else 1, "") for number in range(6)]
-    tasks = split([*new, *begun], 2)
-    assert tasks[:2] == [[begun[0], begun[2]], [begun[1]]]
+    tasks = split([*new, *partly_read], 2)
+    assert tasks[:2] == [[partly_read[0], partly_read[2]], [partly_read[1]]]
     assert sorted(file for task in tasks[2:] for file in task) == new
     assert [new[5]] in tasks
 
@@ -209,7 +209,7 @@ def test_a_run_reads_all_parts_of_all_files_in_bounded_batches(pipeline: Pipelin
     reports = run(pipeline)
     assert bronze(pipeline) == expected(pipeline)
     assert len(reports) > 4
-    # Two tasks for files that have begun, and two for the others.
+    # Two tasks for partly read files, and two for the others.
     assert max(report.counts["rows"] for report in reports) <= 4 * PART
     assert sum(report.result.read for report in reports) == 2 + 20 + 4  # the archive has four files
     assert run(pipeline) == []
@@ -248,7 +248,7 @@ def fail(patch: pytest.MonkeyPatch, owner: Any, name: str, when: str, at: int) -
 def test_a_failure_in_any_write_loses_and_repeats_no_document(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The batch fails before and after it writes what is left, and before and after its commit."""
+    """The batch fails before and after it writes its unread rest, and before and after its commit."""
     for number, (owner, name) in enumerate(((LandingLog, "write_rest"), (TableWriter, "append"))):
         for when in ("before", "after"):
             for at in (1, 2):
@@ -280,7 +280,7 @@ def test_a_lost_checkpoint_does_not_lose_the_rest(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Pipeline], None]
 ) -> None:
     land_large_files(pipeline)
-    # Waits for its turn behind the others, and is in no part yet: the reconciliation finds it.
+    # No part of this file is read before the failure: the reconciliation finds the file.
     pipeline.land("waiting.json", lines(0, 5))
     with monkeypatch.context() as patch:
         fail(patch, TableWriter, "append", "after", at=2)
@@ -294,7 +294,7 @@ def test_a_lost_checkpoint_does_not_lose_the_rest(
 
 
 def test_a_reconciliation_waits_for_the_end_of_a_file(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While files wait for their turn, they are not in Bronze, and not missed."""
+    """The files of an unread rest are not in Bronze, but they are not missed."""
     for number in range(4):
         pipeline.land(f"{number}.json", lines(0, 2 * PART))
     folder = Path(pipeline.lake, "checkpoints/bronze/landing")

@@ -128,6 +128,49 @@ def test_a_folder_without_permission_is_reported_and_later_read(folder: Path, mo
     assert names(listing, after) == ["a.json"]
 
 
+class _Refused:
+    """An entry of a directory whose status this user may not read."""
+
+    def __init__(self, entry: os.DirEntry[str], is_symlink: bool) -> None:
+        self.path = entry.path
+        self._is_symlink = is_symlink
+
+    def is_symlink(self) -> bool:
+        return self._is_symlink
+
+    def is_dir(self) -> bool:
+        raise PermissionError(f"Permission denied: {self.path}")
+
+
+class _Entries(list[_Refused]):
+    """The result of `os.scandir`."""
+
+    def __enter__(self) -> "_Entries":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("is_symlink", "unreadable"), [(True, "closed/a.json"), (False, "closed")])
+def test_an_entry_without_permission_is_reported(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, is_symlink: bool, unreadable: str
+) -> None:
+    """A link may lead to a closed folder. Otherwise the folder itself is closed, with all its entries."""
+    write(folder / "closed/a.json")
+    write(folder / "b.json")
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:
+        if not path.endswith("closed"):
+            return scandir(path)
+        return _Entries(_Refused(entry, is_symlink) for entry in scandir(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)  # the tests may run as root, which may read any folder
+    files = {file.uri: file.problem for file in Folder(str(folder)).files(0.0)}
+    assert files == {f"file:{folder}/b.json": "", f"file:{folder}/{unreadable}": "unreadable"}
+
+
 def test_a_landing_that_disappears_is_an_error(folder: Path) -> None:
     listing = Folder(str(folder))
     folder.rmdir()

@@ -121,6 +121,14 @@ def test_a_backlog_is_listed_in_parts_of_bounded_size(
     assert len(list(query.planner._state.taken)) <= 50
 
 
+def test_many_files_are_forgotten_in_little_time() -> None:
+    files = taken.TakenFiles(0.0, ((number, 0, float(number)) for number in range(taken._MAX_FILES)))
+    began = time.process_time()
+    files.shrink(1e9)
+    assert time.process_time() - began < 1
+    assert list(files) == []
+
+
 def test_the_log_keeps_the_entries_that_a_restart_needs(landing: Landing, query: Query, tmp_path: Path) -> None:
     for number in range(250):
         landing.land(str(number))
@@ -153,7 +161,7 @@ def test_kills_neither_lose_nor_repeat_a_file(landing: Landing, tmp_path: Path, 
     """Kill the process 50 times before or after each write to the log, and before Spark has written the offset."""
     choice = random.Random(seed)
     query = Query(landing, tmp_path)
-    put = storage.put
+    create = storage.create
     landed = 0
     for _ in range(50):
         for _ in range(choice.randrange(30)):
@@ -162,19 +170,19 @@ def test_kills_neither_lose_nor_repeat_a_file(landing: Landing, tmp_path: Path, 
         with pytest.MonkeyPatch.context() as patch:
             moment = choice.choice(("before", "after", "offset"))
 
-            def put_and_die(folder: str, name: str, data: bytes, moment: str = moment) -> str:
+            def create_and_die(folder: str, name: str, data: bytes, moment: str = moment) -> None:
                 if moment == "after":
-                    put(folder, name, data)
+                    create(folder, name, data)
                 raise KeyboardInterrupt
 
             if moment == "offset":
                 query.planner.plan(query.offset, 10, 1 << 30, None)
             else:
-                patch.setattr(storage, "put", put_and_die)
+                landing.land(str(landed))  # without a new file, no entry is written
+                landed += 1
+                patch.setattr(storage, "create", create_and_die)
                 with pytest.raises(KeyboardInterrupt):
-                    while query.run_batch(max_files=10):
-                        pass
-                    raise KeyboardInterrupt
+                    query.run_batch(max_files=10)
         query.restart()
         query.run_batch(max_files=10)
     while query.run_batch():
@@ -183,7 +191,7 @@ def test_kills_neither_lose_nor_repeat_a_file(landing: Landing, tmp_path: Path, 
 
 
 class QueryOfLargeFiles(Query):
-    """A query that reads ten bytes of each file that has begun, and of the first three others."""
+    """A query that reads ten bytes of each partly read file, and of the first three other files."""
 
     def __init__(self, landing: Landing, folder: Path) -> None:
         super().__init__(landing, folder)
@@ -220,7 +228,7 @@ class QueryOfLargeFiles(Query):
         return [file.uri.removeprefix("file:/") for file in files]
 
 
-def test_what_a_batch_leaves_comes_first_and_new_files_accompany_it(landing: Landing, tmp_path: Path) -> None:
+def test_the_rest_of_a_batch_comes_first_and_new_files_are_added(landing: Landing, tmp_path: Path) -> None:
     query = QueryOfLargeFiles(landing, tmp_path)
     landing.land("large", size=40)
     assert query.run_batch(max_bytes=15) == ["large"]
@@ -234,7 +242,7 @@ def test_what_a_batch_leaves_comes_first_and_new_files_accompany_it(landing: Lan
         landing.land(f"{number}", size=5)
     assert query.run_batch(max_bytes=50) == ["huge", "0", "1", "2", "3", "4", "5"]
     landing.land("large too", size=40)
-    # "3", "4" and "5" wait: what exceeds the limit with them waits, too.
+    # "3", "4" and "5" wait: a file that exceeds the limit together with them waits, too.
     assert query.run_batch(max_bytes=50) == ["3", "4", "5", "huge"]
     assert query.run_batch(max_bytes=50, max_files=1) == ["huge"]
     assert query.run_batch(max_bytes=50, max_files=2) == ["huge", "large too"]
@@ -290,6 +298,21 @@ def test_the_rest_of_a_recovered_checkpoint_is_read_once(landing: Landing, tmp_p
     )
     assert [query.run_batch() for _ in range(3)] == [["a"], ["a"], []]
     assert query.read == [(rest.uri, 2), (rest.uri, 3)]
+
+
+def test_a_batch_without_a_rest_sends_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rest = [LandedFile(1.0, "file:/a", 40, "1", "", Start(0, 2, 20))]
+    LandingLog(str(tmp_path)).write_rest(7, rest)
+    restarted = LandingLog(str(tmp_path))
+    assert restarted.rest(7) == rest
+    restarted.write_rest(7, [])
+    assert LandingLog(str(tmp_path)).rest(7) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(log, "storage", None)
+        restarted.write_rest(8, [])
+        assert restarted.rest(8) == []
+    restarted.write_rest(9, rest)
+    assert restarted.rest(9) == LandingLog(str(tmp_path)).rest(9) == rest
 
 
 def test_missed_files_are_requested_daily_and_read_once(
