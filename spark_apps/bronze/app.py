@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_apps.bronze.erasures import erase_documents
 from spark_apps.bronze.poison import find_poison_files, read_batch
 from spark_apps.bronze.reader import UNFINISHED, ReadLimits, unfinished_file
 from spark_apps.bronze.reconcile import find_missed_files
@@ -82,8 +83,8 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         spark.dataSource.register(LandingSource)
         return spark.readStream.format(FORMAT).options(**options.to_spark()).load()
 
-    prepare = always_ready(process, find_poison)
-    return [Stream("bronze", source, (), (BRONZE_TWEETS,), prepare, position=position)]
+    prepare, erase = always_ready(process, find_poison), {BRONZE_TWEETS.name: erase_documents}
+    return [Stream("bronze", source, (), (BRONZE_TWEETS,), prepare, position=position, erase=erase)]
 
 
 def _number(offset: Offset | None) -> int:

@@ -12,6 +12,7 @@ from spark_apps import storage
 from spark_apps.lake.commits import LakeError, batch_commits, open_table
 from spark_apps.tables import (
     BRONZE_TWEETS,
+    ERASURES,
     GOLD_MENTIONS,
     GOLD_SENTIMENT,
     GOLD_TRENDS,
@@ -27,6 +28,7 @@ _TIME_COLUMNS = {
     BRONZE_TWEETS.name: "ingested_at",
     SILVER_TWEETS.name: "ingested_at",
     QUARANTINE.name: "ingested_at",
+    ERASURES.name: "ingested_at",
     GOLD_SENTIMENT.name: "scored_at",
     GOLD_TRENDS.name: "minute",
     GOLD_MENTIONS.name: "tweet_date",

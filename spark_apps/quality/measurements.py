@@ -78,10 +78,11 @@ def count_scored(lake: str, since: datetime) -> int:
 
 
 def count_records(lake: str, since: datetime) -> tuple[int, Counter[str]]:
-    """Return the number of records that Silver accepted from `since` on, duplicates included, and rejects by reason."""
+    """Return the number of records that Silver did not reject from `since` on, and rejects by reason."""
     accepted = sum(
-        commit.metadata.counts.get("rows", 0) + commit.metadata.counts.get("duplicates", 0)
+        commit.metadata.counts.get(outcome, 0)
         for commit in _commits_since(lake, SILVER_TWEETS, since)
+        for outcome in ("rows", "duplicates", "erasures", "erased")
     )
     rejected: Counter[str] = Counter()
     for commit in _commits_since(lake, QUARANTINE, since):
