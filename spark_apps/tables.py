@@ -158,7 +158,7 @@ ERASURES = Table(
     "silver/erasures",
     "one row per tweet or user to erase, and per landing of an erased tweet that was kept out",
     (
-        Column("kind", "STRING", "tweet or user"),
+        Column("kind", "STRING", "what to erase: tweet, user (all tweets of a user) or locations (in a user's tweets)"),
         Column("key", "STRING", "id of the tweet, or a hash of the user id: user_key in erasure/request.py"),
         Column("why", "STRING", "reason of the request; 'landed again' if an erased tweet was kept out"),
         Column("requested_at", "TIMESTAMP", "when the erasure was requested; null if unknown"),

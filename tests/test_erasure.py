@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from spark_apps.erasure.request import make_request
 from spark_apps.lake.status import read_status
+from spark_apps.streaming import query_group
 from spark_apps.streaming.query_group import StreamError
 from spark_apps.tables import (
+    BRONZE_TWEETS,
     ERASURES,
     GOLD_MENTIONS,
     GOLD_SENTIMENT,
@@ -23,6 +26,7 @@ from tests.conftest import Pipeline
 from tests.exactness import assert_aggregates_match
 from tests.failing_writes import fail_write
 from tests.lakes import flat_tweet
+from tests.waiting import until
 
 ERASABLE = (SILVER_TWEETS, GOLD_TRENDS, GOLD_MENTIONS, GOLD_SENTIMENT)
 
@@ -145,14 +149,21 @@ def test_rows_that_the_aggregates_have_not_read_are_not_counted(pipeline: Pipeli
     check(pipeline, [1, 4], 5)
 
 
-def test_gold_drops_tweets_of_an_append_before_the_erasure(pipeline: Pipeline) -> None:
-    bronze, silver, *_ = pipeline.streams()
+def test_gold_drops_tweets_that_silver_has_deleted(pipeline: Pipeline) -> None:
+    """Before its first batch, Gold never sees deleted tweets; later it reads the rows that Silver had appended."""
+    layers = pipeline.streams("bronze", "silver")
     pipeline.land("1.json", tweet(1) + tweet(2))
-    pipeline.run_once(bronze, silver)
-    pipeline.land("2.json", request(["2"]))
-    pipeline.run_once(bronze, silver)
+    pipeline.run_once(*layers)
+    pipeline.land("2.json", request(["2"]) + tweet(3))
+    pipeline.run_once(*layers)
     pipeline.run_once()
-    check(pipeline, [1], 3)
+    check(pipeline, [1, 3], 4)
+    pipeline.land("3.json", tweet(4) + tweet(5))
+    pipeline.run_once(*layers)
+    pipeline.land("4.json", request(["4"]))
+    pipeline.run_once(*layers)
+    pipeline.run_once()
+    check(pipeline, [1, 3, 5], 7)
     assert totals(pipeline, GOLD_SENTIMENT)["deleted"] == 1
 
 
@@ -165,3 +176,29 @@ def test_erasures_outlast_the_loss_of_all_checkpoints(pipeline: Pipeline) -> Non
     pipeline.land("3.json", tweet(2) + deletion(3) + tweet(4))
     pipeline.run_once()
     check(pipeline, [1, 4], 7)
+
+
+def test_running_streams_apply_erasures_without_further_input(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query_group, "_ERASE_POLL_SECONDS", 0.5)
+    streams = pipeline.streams("bronze", "silver")
+    pipeline.land("1.json", tweet(1) + tweet(2))
+    stop = threading.Event()
+    run = threading.Thread(target=pipeline.runner(stop=stop).run, args=(streams, "0 seconds"))
+    run.start()
+    try:
+        until(lambda: read_rows(pipeline, SILVER_TWEETS) == 2, 240, "the tweets in Silver")
+        pipeline.land("2.json", request(["2"]))
+        until(lambda: read_rows(pipeline, SILVER_TWEETS) == 1, 240, "the tweet to leave Silver")
+        until(lambda: totals(pipeline, BRONZE_TWEETS).get("rows") == 3, 60, "the request in Bronze")
+        until(lambda: sum(row["raw"] is None for row in pipeline.rows(BRONZE_TWEETS)) == 1, 240, "Bronze to erase")
+        assert run.is_alive()
+    finally:
+        stop.set()
+        run.join(60)
+
+
+def read_rows(pipeline: Pipeline, table: Table) -> int | None:
+    status = read_status(pipeline.lake, missing_ok=True).tables.get(table.name)
+    return status.rows if status else None

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from spark_apps.erasure.redact import Redactor
-from spark_apps.erasure.request import user_key
+from spark_apps.erasure.request import make_request, user_key
 
 ERASED, OTHER = "1800000000000000001", "1800000000000000002"
 USER, FRIEND = "12", "13"
@@ -39,7 +39,6 @@ def redacted(value: object, users: bool = False) -> Any:
         {"id": f"tag:search.twitter.com,2005:{ERASED}", "body": "a", "actor": {"id": "id:twitter.com:9"}},
         {"message": json.dumps(v1(ERASED))},
         {"nr": ERASED, "body": {"words": "a declared format"}},
-        {"delete": {"status": {"id_str": ERASED, "user_id_str": USER}}},
     ],
 )
 def test_a_document_with_only_erased_tweets_has_no_text_left(document: object) -> None:
@@ -75,13 +74,34 @@ def test_tweets_of_an_erased_user_are_removed_in_any_format() -> None:
         {"data": [{"id": OTHER, "author_id": USER, "text": "a"}]},
         {"id": OTHER, "user_id": USER, "full_text": "a"},
         {"date": "2026-01-01", "user": USER, "text": "a"},
-        {"user_delete": {"user": {"id": USER}}},
         v1(OTHER, retweeted_status=v1("5", USER)),
     ):
         assert redacted(erased, users=True) is None, erased
     mentioned = v1(OTHER, entities={"user_mentions": [{"id_str": USER}, {"id_str": FRIEND}]})
     assert redacted(mentioned, users=True)["entities"] == {"user_mentions": [{"id_str": FRIEND}]}
     assert redacted(v1(OTHER, in_reply_to_user_id_str=USER), users=True)["in_reply_to_user_id_str"] is None
+
+
+def test_tweets_of_a_scrubbed_user_lose_their_locations() -> None:
+    places: dict[str, Any] = {"geo": {"type": "Point"}, "place": {"full_name": "Berlin"}, "coordinates": None}
+    without: dict[str, None] = dict.fromkeys(places)
+    redactor = Redactor(frozenset(), frozenset(), frozenset({user_key(USER)}))
+    for scrubbed in (v1(OTHER, USER), {"id": OTHER, "author_id": USER, "text": "a"}):
+        assert json.loads(redactor.redact(json.dumps([scrubbed | places]))) == [scrubbed | without]
+    unchanged = json.dumps(v1(OTHER, **places) | {"in_reply_to_user_id": int(USER)})
+    assert redactor.redact(unchanged) == unchanged
+
+
+def test_requests_stay_and_notices_become_requests() -> None:
+    request = make_request([ERASED], [USER], "a reason").to_json()
+    assert redacted(request, users=True) == request
+    for notice in (
+        {"delete": {"status": {"id_str": ERASED, "user_id_str": USER}}},
+        {"data": {"delete": {"tweet": {"id": ERASED, "author_id": USER}}}},
+    ):
+        assert redacted(notice)["erasure"]["tweets"] == [ERASED]
+    request = redacted({"data": {"user_delete": {"user": {"id": USER}}}}, users=True)
+    assert request["erasure"]["users"] == [user_key(USER)]
 
 
 def test_a_text_that_is_not_json_is_removed_as_a_whole() -> None:

@@ -1,11 +1,13 @@
-"""Twitter's notices that a tweet or an account was deleted, as erasure requests.
+"""Twitter's notices that a tweet, an account or the locations of an account were deleted, as erasure requests.
 
 | Notice                                        | Source                                    |
 |-----------------------------------------------|-------------------------------------------|
 | `{"delete": {"status": {"id_str", …}}}`       | streaming and compliance APIs v1.1        |
 | `{"user_delete": {"id", …}}`                  | compliance API v1.1                       |
+| `{"scrub_geo": {"user_id_str", …}}`           | streaming and compliance APIs v1.1        |
 | `{"delete": {"tweet": {"id", …}, …}}`         | compliance stream v2, in the field `data` |
 | `{"user_delete": {"user": {"id"}, …}}`        | compliance stream v2, in the field `data` |
+| `{"scrub_geo": {"user": {"id"}, …}}`          | compliance stream v2, in the field `data` |
 """
 
 from datetime import UTC, datetime
@@ -15,6 +17,7 @@ from spark_apps.erasure.request import ErasureRequest, iso_time, tweet_id, user_
 
 _TWEET_DELETED = "Twitter: the tweet was deleted"
 _USER_DELETED = "Twitter: the account was deleted"
+_LOCATIONS_DELETED = "Twitter: the locations of the account were deleted"
 
 
 def parse_notice(value: dict[str, Any]) -> ErasureRequest | None:
@@ -25,6 +28,9 @@ def parse_notice(value: dict[str, Any]) -> ErasureRequest | None:
     if isinstance(notice := value.get("user_delete"), dict):
         user = _id(notice.get("user")) or _id(notice)
         return ErasureRequest((), (user_key(user),), _USER_DELETED, _time(notice)) if user else None
+    if isinstance(notice := value.get("scrub_geo"), dict):
+        user = _id(notice.get("user")) or _id({"id_str": notice.get("user_id_str"), "id": notice.get("user_id")})
+        return ErasureRequest((), (), _LOCATIONS_DELETED, _time(notice), (user_key(user),)) if user else None
     return None
 
 

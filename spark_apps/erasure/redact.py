@@ -2,7 +2,8 @@
 
 Bronze stores documents unchanged and does not know their formats. Therefore an object counts as an erased tweet if one
 of its fields, or the object in one of its fields, has an erased id. A field that refers to another tweet or account,
-such as `quoted_status` or `in_reply_to_user_id`, is emptied instead. A list loses the erased elements.
+such as `quoted_status` or `in_reply_to_user_id`, is emptied instead. A list loses the erased elements. The tweets of a
+user whose locations are erased stay, without these fields.
 """
 
 import json
@@ -11,8 +12,9 @@ from collections.abc import Iterator, Set
 from functools import lru_cache
 from typing import Any
 
-from spark_apps.erasure.request import user_key
-from spark_apps.json_text import Rejected, TooDeep, compact_json, json_values
+from spark_apps.erasure.notices import parse_notice
+from spark_apps.erasure.request import parse_request, user_key
+from spark_apps.json_text import Rejected, TooDeep, compact_json, json_values, parse, prune
 
 _NUMBER = re.compile(r"\d+")
 _STRING = re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
@@ -21,6 +23,9 @@ _FIELD = re.compile(r'"([^"\\]{1,40})"\s*:\s*"?([^"\\,}\]\s]{1,100})')
 # Fields that refer to tweets and accounts that are not a part of the tweet.
 _REFERENCE = re.compile(r"repl|quot|mention|conversation|history|includes|pinned|edit|up_to", re.IGNORECASE)
 _ID = re.compile(r"(?:^|[_ a-z])(?:id|Id)s?(?:_str)?$|^ID$")
+_LOCATIONS = {"geo", "coordinates", "place", "location"}
+_AUTHOR_IDS = ("author_id", "user_id_str", "user_id")
+_AUTHORS = ("user", "author", "actor")
 _USER = re.compile(r"user|author|actor|owner|account|name$", re.IGNORECASE)
 # Snowflake ids are this long: no count and no user id has the same value by chance.
 _LONG_DIGITS = 15
@@ -36,12 +41,19 @@ _ERASED = _Erased()
 
 
 class Redactor:
-    """Removes some tweets and users from texts."""
+    """Removes some tweets, users and locations from texts."""
 
-    def __init__(self, tweets: Set[str], users: Set[str]) -> None:
-        """Remove the tweets with the ids `tweets`, and the tweets of the users with the keys `users`."""
+    def __init__(self, tweets: Set[str], users: Set[str], locations: Set[str] = frozenset()) -> None:
+        """Create a redactor.
+
+        Args:
+            tweets: ids of the tweets to remove.
+            users: keys of the users whose tweets to remove.
+            locations: keys of the users of whose tweets to remove the locations.
+        """
         self._tweets = tweets
         self._users = users
+        self._locations = locations
         self._changed = False
 
     def redact(self, text: str) -> str:
@@ -58,15 +70,24 @@ class Redactor:
                 return value.raw
             self._changed = True
             return ""
+        if isinstance(value, dict) and parse_request(value):
+            return compact_json(value)
         redacted = self._value(value, "")
-        return "" if redacted is _ERASED else compact_json(redacted)
+        if redacted is not _ERASED:
+            return compact_json(redacted)
+        self._changed = True
+        # A notice becomes a request, which has no user id: Silver reads it again if its tables are rebuilt.
+        notice = value.get("data", value) if isinstance(value, dict) else None
+        request = parse_notice(notice) if isinstance(notice, dict) else None
+        return compact_json(request.to_json()) if request else ""
 
     def _may_hold(self, text: str) -> bool:
         """Return whether any number or string of a text is an erased id: most texts need not be decoded."""
         numbers = set(_NUMBER.findall(text))
         if not self._tweets.isdisjoint(numbers):
             return True
-        return bool(self._users) and any(_user_key(token) in self._users for token in numbers | set(_strings(text)))
+        keys = self._users | self._locations
+        return bool(keys) and any(_user_key(token) in keys for token in numbers | set(_strings(text)))
 
     def _raw_is_erased(self, raw: str) -> bool:
         """Return whether a text that is not JSON has an erased id in a field, or a long erased id anywhere."""
@@ -98,6 +119,9 @@ class Redactor:
             elif _REFERENCE.search(name) and self._is_user_reference(child):
                 self._changed, redacted = True, None
             kept[name] = redacted
+        if self._locations and any(_user_key(author) in self._locations for author in _authors(value)):
+            for name in _LOCATIONS & kept.keys():
+                self._changed, kept[name] = True, None
         return kept
 
     def _list(self, values: list[Any], path: str) -> Any:
@@ -118,9 +142,10 @@ class Redactor:
     def _encoded(self, text: str, path: str) -> Any:
         """Redact a string with JSON: a message in the envelope of a queue."""
         try:
-            value = json.loads(text)
+            value = parse(text)
         except (ValueError, RecursionError):
             return _ERASED if self._raw_is_erased(text) else text
+        prune(value)
         redacted = self._value(value, path)
         return redacted if redacted is _ERASED else compact_json(redacted)
 
@@ -147,6 +172,13 @@ def _scalar(value: Any) -> str | None:
         return None
     text = str(value).strip() if isinstance(value, str) else str(value)
     return text.rpartition(":")[2] if 0 < len(text) <= _MAX_KEY_CHARACTERS else None
+
+
+def _authors(value: dict[str, Any]) -> Iterator[str]:
+    """Yield the ids of the author of a tweet."""
+    users = [value[name] for name in _AUTHORS if isinstance(value.get(name), dict)]
+    ids = [value.get(name) for name in _AUTHOR_IDS] + [user.get(name) for user in users for name in ("id_str", "id")]
+    yield from filter(None, map(_scalar, ids))
 
 
 def _strings(text: str) -> Iterator[str]:

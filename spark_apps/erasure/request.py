@@ -9,7 +9,7 @@ from typing import Any
 from spark_apps.errors import UserError
 
 # The kinds of rows in silver/erasures.
-TWEET, USER = "tweet", "user"
+TWEET, USER, LOCATIONS = "tweet", "user", "locations"
 # Before the user id, so that the hash differs from other hashes of the same id. `lake/erasures.py` uses it in SQL.
 USER_PREFIX = "tweet-sentiment user "
 _FIELD = "erasure"
@@ -24,25 +24,29 @@ class RequestError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class ErasureRequest:
-    """A request to erase tweets, and all tweets of users.
+    """A request to erase tweets, all tweets of users, or the locations in the tweets of users.
 
     Attributes:
         tweets: ids of the tweets.
         users: `user_key` of each user.
         why: reason, without personal data: it is stored in the lake.
         requested_at: when the erasure was requested; None if unknown.
+        locations: `user_key` of each user whose tweets stay, without their locations.
     """
 
     tweets: tuple[str, ...]
     users: tuple[str, ...]
     why: str
     requested_at: datetime | None
+    locations: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the document that lands; `parse_request` reads it."""
         requested_at = self.requested_at.isoformat() if self.requested_at else None
-        values = {"tweets": [*self.tweets], "users": [*self.users], "why": self.why, "requested_at": requested_at}
-        return {_FIELD: values}
+        values = {"tweets": self.tweets, "users": self.users, "locations": self.locations}
+        return {
+            _FIELD: {name: [*ids] for name, ids in values.items()} | {"why": self.why, "requested_at": requested_at}
+        }
 
 
 def user_key(user: str) -> str:
@@ -80,14 +84,17 @@ def parse_request(value: dict[str, Any]) -> ErasureRequest | None:
     fields = value.get(_FIELD)
     if len(value) != 1 or not isinstance(fields, dict):
         return None
-    tweets, users, why = fields.get("tweets"), fields.get("users"), fields.get("why")
-    if not isinstance(tweets, list) or not isinstance(users, list) or not isinstance(why, str):
+    tweets, users, locations = (fields.get(name, []) for name in ("tweets", "users", "locations"))
+    why = fields.get("why")
+    if not all(isinstance(ids, list) for ids in (tweets, users, locations)) or not isinstance(why, str):
         return None
     ids = [tweet_id(id_) for id_ in tweets]
-    if not 0 < len(ids) + len(users) <= _MAX_IDS or None in ids or not all(map(_is_user_key, users)):
+    keys = [*users, *locations]
+    if not 0 < len(ids) + len(keys) <= _MAX_IDS or None in ids or not all(map(_is_user_key, keys)):
         return None
+    requested_at = iso_time(fields.get("requested_at"))
     valid_ids = tuple(id_ for id_ in ids if id_)
-    return ErasureRequest(valid_ids, tuple(users), why[:_MAX_WHY_CHARACTERS], iso_time(fields.get("requested_at")))
+    return ErasureRequest(valid_ids, tuple(users), why[:_MAX_WHY_CHARACTERS], requested_at, tuple(locations))
 
 
 def tweet_id(value: object) -> str | None:

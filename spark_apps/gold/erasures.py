@@ -82,8 +82,9 @@ def _changed_rows(
     keys = aggregate(stored_tweets(pending, sentiment)).select(*key).localCheckpoint()
     days = [row["tweet_date"] for row in keys.select("tweet_date").distinct().collect()]
     same_days = sentiment.where(F.col("tweet_date").isin(days))
-    erased = stored_tweets(Pending(pending.spark, pending.lake, -1, pending.end), same_days)
-    remaining = same_days.join(erased.select("id"), "id", "left_anti")
+    # Tweets of earlier erasures may still be in gold/sentiment.
+    erased = covered_tweets(same_days, pending.lake, pending.end.batch).select("id").distinct()
+    remaining = same_days.join(erased, "id", "left_anti")
     return keys.join(aggregate(remaining), list(key), "left").select(*key, *_others(aggregate(remaining), key))
 
 
@@ -98,11 +99,12 @@ def _read_version(lake: str, writer: TableWriter) -> int | None:
     """
     batches = (commit.metadata for commit in batch_commits(open_existing_table(lake, writer.table)))
     offset = next((metadata.offset for metadata in batches if metadata.query == _AGGREGATES_STREAM), None)
+    delta = open_existing_table(lake, GOLD_SENTIMENT)
     if offset is None:
-        return -1
+        # The stream must count the tweets before they are deleted: it starts with the rows that the table then has.
+        return None if any(map(_has_new_rows, batch_commits(delta))) else -1
     if offset["index"] >= 0 or offset["isStartingVersion"]:
         return None
-    delta = open_existing_table(lake, GOLD_SENTIMENT)
     read = int(offset["reservoirVersion"]) - 1
     unread = [commit.version for commit in batch_commits(delta, read) if _has_new_rows(commit)]
     # A later version without new rows has the same tweets, and its files are not removed yet.

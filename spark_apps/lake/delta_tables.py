@@ -29,6 +29,7 @@ _STATISTICS_COLUMNS = {
     "ingested_at",
     "tweet_date",
     "reason",
+    "batch",
 }
 
 

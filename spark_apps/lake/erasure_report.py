@@ -31,14 +31,14 @@ _STREAMS: tuple[tuple[Table, str], ...] = (
     (GOLD_MENTIONS, "gold-aggregates"),
 )
 _BATCHES = """
-    SELECT batch, count(*) FILTER (WHERE kind = 'tweet') AS tweets, count(*) FILTER (WHERE kind = 'user') AS users,
+    SELECT batch, count(*) FILTER (WHERE kind = 'tweet') AS tweets, count(*) FILTER (WHERE kind <> 'tweet') AS users,
            count(*) FILTER (WHERE why = 'landed again') AS landed_again, min(requested_at) AS requested_at,
            min(ingested_at) AS ingested_at, array_agg(DISTINCT why) AS whys
     FROM erasures {where} GROUP BY batch ORDER BY batch DESC LIMIT {limit}
 """
 _ALL = Statement(_BATCHES.format(where="", limit="$1"), "BIGINT")
 _OF_KEYS = Statement(
-    _BATCHES.format(where="WHERE (kind = 'tweet' AND key = $1) OR (kind = 'user' AND key = $2)", limit="$3"),
+    _BATCHES.format(where="WHERE (kind = 'tweet' AND key = $1) OR (kind <> 'tweet' AND key = $2)", limit="$3"),
     "VARCHAR",
     "VARCHAR",
     "BIGINT",
@@ -52,7 +52,7 @@ class BatchErasures:
     Attributes:
         batch: the micro-batch.
         tweets: number of tweets to erase.
-        users: number of users to erase.
+        users: number of users to erase, or of users whose locations to erase.
         landed_again: number of these rows that record a later landing of an erased tweet, not a request.
         why: the reasons.
         requested_at: when the first of them was requested; None if unknown.

@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_apps.erasure.redact import Redactor
-from spark_apps.erasure.request import TWEET, USER
+from spark_apps.erasure.request import LOCATIONS, TWEET, USER
 from spark_apps.lake import delta_tables
 from spark_apps.lake.erasures import Pending, merge_into
 from spark_apps.lake.ranges import join_ranges
@@ -55,18 +55,18 @@ def _changed_rows(pending: Pending, table: DataFrame) -> DataFrame:
         .agg(F.min("since").alias("since"), F.count_if(F.col("since").isNull()).alias("unknown"))
     )
     rows = erasures.collect()
-    keys = {kind: frozenset(row["key"] for row in rows if row["kind"] == kind) for kind in (TWEET, USER)}
+    keys = {kind: frozenset(row["key"] for row in rows if row["kind"] == kind) for kind in (TWEET, USER, LOCATIONS)}
     if not any(row["unknown"] for row in rows):
         table = table.where(F.col("ingest_date") >= F.lit(min(row["since"] for row in rows)))
     texts = table.where("raw IS NOT NULL").select(*_KEY, F.sha2("raw", 256).alias("hash"), "raw")
-    return texts.mapInArrow(_redacting(keys[TWEET], keys[USER]), _CHANGED)
+    return texts.mapInArrow(_redacting(keys[TWEET], keys[USER], keys[LOCATIONS]), _CHANGED)
 
 
-def _redacting(tweets: Set[str], users: Set[str]) -> ArrowFunction:
+def _redacting(tweets: Set[str], users: Set[str], locations: Set[str]) -> ArrowFunction:
     """Return the function that replaces the column `raw`, and drops the rows without a change."""
 
     def redact(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        redactor = Redactor(tweets, users)
+        redactor = Redactor(tweets, users, locations)
         for batch in batches:
             texts = batch.column("raw").to_pylist()
             redacted = [redactor.redact(text) for text in texts]

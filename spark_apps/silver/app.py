@@ -92,14 +92,15 @@ def _erase(records: DataFrame, tweets: DataFrame, requests: int, batch: Batch, l
     if not requests and not writer.totals:
         return set(), 0
     requested = requested_erasures(records, batch.id) if requests else None
-    covered = erased_tweets(tweets, requested, lake).localCheckpoint()
-    rows = kept_out_landings(records, covered, batch.id)
-    rows = (rows if requested is None else rows.union(requested)).localCheckpoint()
-    writer.append(rows, batch.id, {"rows": rows.count()})
-    ids = {row["id"] for row in covered.select("id").distinct().collect()}
-    if not ids:
+    covered = erased_tweets(tweets, requested, lake).collect()
+    ids = {row["id"] for row in covered}
+    if not requests and not ids:
         return ids, 0
-    return ids, records.where("reason IS NULL").join(_ids(records.sparkSession, ids), "id").count()
+    spark = records.sparkSession
+    rows = kept_out_landings(records, spark.createDataFrame(covered, "id STRING, kind STRING, key STRING"), batch.id)
+    rows = rows if requested is None else rows.union(requested)
+    writer.append(rows, batch.id, {"rows": rows.count()})
+    return ids, records.where("reason IS NULL").join(_ids(spark, ids), "id").count()
 
 
 def _ids(spark: SparkSession, ids: Collection[str]) -> DataFrame:

@@ -1,10 +1,12 @@
 """Erasures in a micro-batch of Silver: the requests that it contains, and the tweets that erasures keep out."""
 
+from functools import reduce
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_apps import snowflake
-from spark_apps.erasure.request import TWEET, USER
+from spark_apps.erasure.request import LOCATIONS, TWEET, USER
 from spark_apps.lake.erasures import Pending, covered_tweets, tweet_keys
 from spark_apps.lake.redaction import erase_texts
 from spark_apps.lake.writer import TableWriter
@@ -14,6 +16,7 @@ from spark_apps.tables import ERASURES, Column
 ERASURE = "erasure"
 ERASED_TWEETS = Column("erased_tweets", "ARRAY<STRING>", "ids of the tweets to erase")
 ERASED_USERS = Column("erased_users", "ARRAY<STRING>", "keys of the users to erase")
+ERASED_LOCATIONS = Column("erased_locations", "ARRAY<STRING>", "keys of the users whose locations to erase")
 # A tweet cannot land before it was posted, except for the difference between clocks.
 _CLOCK_DAYS = 2
 
@@ -29,9 +32,14 @@ def requested_erasures(records: DataFrame, batch: int) -> DataFrame:
         for kind, keys, first in (
             (TWEET, ERASED_TWEETS.name, F.when(is_snowflake, since)),
             (USER, ERASED_USERS.name, F.lit(None).cast("date")),
+            (LOCATIONS, ERASED_LOCATIONS.name, F.lit(None).cast("date")),
         )
     ]
-    return rows[0].unionByName(rows[1]).withColumn("batch", F.lit(batch).cast("bigint")).select(ERASURES.column_names)
+    return (
+        reduce(DataFrame.unionByName, rows)
+        .withColumn("batch", F.lit(batch).cast("bigint"))
+        .select(ERASURES.column_names)
+    )
 
 
 def kept_out_landings(records: DataFrame, covered: DataFrame, batch: int) -> DataFrame:

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from spark_apps.cpu_limit import limit_cpu_time, limits_removed_after
 from spark_apps.map_in_arrow import ArrowFunction, arrow_schema
-from spark_apps.silver.erasures import ERASED_TWEETS, ERASED_USERS, ERASURE
+from spark_apps.silver.erasures import ERASED_LOCATIONS, ERASED_TWEETS, ERASED_USERS, ERASURE
 from spark_apps.silver.records import ErasureRequest, Rejected, field_text, read_records
 from spark_apps.silver.tweet import DEFAULT_LIMITS, TweetLimits
 from spark_apps.silver.tweet_reader import TweetFormat
@@ -99,7 +99,7 @@ def _parsed_columns(silver_tweets: Table) -> list[Column]:
     tweet = [replace(column, type="STRING") if column.json_path else column for column in silver_tweets.data_columns]
     names = {column.name for column in tweet}
     reject = [column for column in QUARANTINE.data_columns if column.name not in names]
-    return [*tweet, *reject, *_REQUEST, ERASED_TWEETS, ERASED_USERS, _POSITION, _RECORD]
+    return [*tweet, *reject, *_REQUEST, ERASED_TWEETS, ERASED_USERS, ERASED_LOCATIONS, _POSITION, _RECORD]
 
 
 def _reader(
@@ -148,6 +148,7 @@ def _rows(
                 "reason": ERASURE,
                 "erased_tweets": record.tweets,
                 "erased_users": record.users,
+                "erased_locations": record.locations,
                 "why": record.why,
                 "requested_at": record.requested_at,
             }

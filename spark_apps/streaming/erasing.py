@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 # An erasure reads whole columns of a table, and all documents of Bronze. Notices arrive all the time; an interval
 # bounds the share of time that goes into applying them.
 INTERVAL_SECONDS = 3600.0
+# A table that is not ready for its erasures is tried again after this time.
+_RETRY_SECONDS = 60.0
 
 
 class Eraser:
@@ -82,8 +84,10 @@ class Eraser:
         newest = newest_position(self._lake)
         for table in self._tables() if newest else ():
             try:
-                while newest and (end := self._end(table, newest)) and self._apply(table, end):
-                    pass
+                while newest and (end := self._end(table, newest)):
+                    if not self._apply(table, end):
+                        self._began_at += _RETRY_SECONDS - INTERVAL_SECONDS
+                        break
                 self._remove_files(table)
             except UserError:
                 raise

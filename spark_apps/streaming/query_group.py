@@ -30,8 +30,8 @@ _TASK_POLL_SECONDS = 5.0
 # take longer.
 _SOURCE_RETRIES = 10
 _SOURCE_POLL_SECONDS = 0.05
-# Interval between checks for pending erasures, which read the log of a table.
-_ERASE_POLL_SECONDS = 5.0
+# Interval between checks for pending erasures. Each check reads the log of a table for each stream.
+_ERASE_POLL_SECONDS = 20.0
 # Interval between checks whether a waiting stream can process a batch.
 _WAIT_SECONDS = 2.0
 

@@ -34,7 +34,21 @@ def test_notices_of_all_apis_are_erasures(
 ) -> None:
     (request,) = erasures(notice)
     assert (list(request.tweets), list(request.users)) == (tweets, [user_key(user) for user in users])
+    assert not request.locations
     assert request.requested_at == (datetime.fromisoformat(time).replace(tzinfo=UTC) if time else None)
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        {"scrub_geo": {"user_id": 12, "user_id_str": "12", "up_to_status_id_str": "5"}},
+        {"data": {"scrub_geo": {"user": {"id": "12"}, "up_to_tweet_id": "5", "event_at": "2026-01-01T00:00:00Z"}}},
+    ],
+)
+def test_scrub_notices_erase_locations(notice: object) -> None:
+    (request,) = erasures(notice)
+    assert (request.tweets, request.users, request.locations) == ((), (), (user_key("12"),))
+    assert read(json.dumps(request.to_json())) == [request]
 
 
 @pytest.mark.parametrize(
