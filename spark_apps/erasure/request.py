@@ -10,6 +10,8 @@ from spark_apps.errors import UserError
 
 # The kinds of rows in silver/erasures.
 TWEET, USER, LOCATIONS = "tweet", "user", "locations"
+# `why` of the rows for tweets that landed after their erasure. Only Bronze has these tweets.
+LANDED_AGAIN = "landed again"
 # Before the user id, so that the hash differs from other hashes of the same id. `lake/erasures.py` uses it in SQL.
 USER_PREFIX = "tweet-sentiment user "
 _FIELD = "erasure"

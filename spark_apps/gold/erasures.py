@@ -11,7 +11,7 @@ from spark_apps.lake.commits import Commit, batch_commits, open_existing_table
 from spark_apps.lake.erasures import Pending, covered_tweets, merge_into, newest_position, stored_tweets
 from spark_apps.lake.ranges import join_ranges
 from spark_apps.lake.writer import TableWriter
-from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
+from spark_apps.tables import GOLD_SENTIMENT
 
 # The streams that write gold/sentiment and its aggregates.
 _SENTIMENT_STREAM, _AGGREGATES_STREAM = "gold", "gold-aggregates"
@@ -23,9 +23,8 @@ def drop_erased(tweets: DataFrame, lake: str) -> DataFrame:
     """Return rows of SILVER_TWEETS without those that an erasure covers: Silver may have deleted them since."""
     if newest_position(lake) is None:
         return tweets
-    return tweets.join(covered_tweets(tweets, lake).select("id").distinct(), "id", "left_anti").select(
-        SILVER_TWEETS.column_names
-    )
+    covered = covered_tweets(tweets, lake).select("id").distinct()
+    return tweets.join(covered, "id", "left_anti").select(tweets.columns)
 
 
 def erase_trends(pending: Pending, writer: TableWriter) -> None:

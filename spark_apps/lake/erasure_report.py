@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table as RichTable
 
-from spark_apps.erasure.request import user_key
+from spark_apps.erasure.request import LANDED_AGAIN, user_key
 from spark_apps.lake.commits import open_table
 from spark_apps.lake.erasure_progress import Progress, Step
 from spark_apps.lake.query import LakeQuery, Statement
@@ -32,13 +32,17 @@ _STREAMS: tuple[tuple[Table, str], ...] = (
 )
 _BATCHES = """
     SELECT batch, count(*) FILTER (WHERE kind = 'tweet') AS tweets, count(*) FILTER (WHERE kind <> 'tweet') AS users,
-           count(*) FILTER (WHERE why = 'landed again') AS landed_again, min(requested_at) AS requested_at,
+           count(*) FILTER (WHERE why = '{landed_again}') AS landed_again, min(requested_at) AS requested_at,
            min(ingested_at) AS ingested_at, array_agg(DISTINCT why) AS whys
     FROM erasures {where} GROUP BY batch ORDER BY batch DESC LIMIT {limit}
 """
-_ALL = Statement(_BATCHES.format(where="", limit="$1"), "BIGINT")
+_ALL = Statement(_BATCHES.format(landed_again=LANDED_AGAIN, where="", limit="$1"), "BIGINT")
 _OF_KEYS = Statement(
-    _BATCHES.format(where="WHERE (kind = 'tweet' AND key = $1) OR (kind <> 'tweet' AND key = $2)", limit="$3"),
+    _BATCHES.format(
+        landed_again=LANDED_AGAIN,
+        where="WHERE (kind = 'tweet' AND key = $1) OR (kind <> 'tweet' AND key = $2)",
+        limit="$3",
+    ),
     "VARCHAR",
     "VARCHAR",
     "BIGINT",
@@ -76,7 +80,8 @@ class BatchErasures:
     @property
     def complete_at(self) -> datetime | None:
         """Since when no file of the lake has the tweets; None if a file may have them."""
-        return max(self.removed.values()) if set(self.removed) == set(self.tables) else None
+        is_complete = bool(self.tables) and self.removed.keys() == set(self.tables)
+        return max(self.removed.values()) if is_complete else None
 
     @property
     def state(self) -> str:

@@ -13,7 +13,7 @@ from delta.tables import DeltaMergeBuilder, DeltaTable
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps.erasure.request import TWEET, USER, USER_PREFIX
+from spark_apps.erasure.request import LANDED_AGAIN, TWEET, USER, USER_PREFIX
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import batch_commits, open_table
 from spark_apps.lake.ranges import join_ranges
@@ -125,15 +125,16 @@ def stored_tweets(pending: Pending, tweets: DataFrame) -> DataFrame:
     Tweet ids prune the files to read by the statistics in the log. The author and the original of a tweet do not; but
     a retweet is not older than its original.
     """
-    rows = pending.rows().select("kind", "key", "since").localCheckpoint()
+    rows = pending.rows().where(F.col("why") != LANDED_AGAIN).select("kind", "key", "since").localCheckpoint()
+    is_tweet = F.col("kind") == TWEET
     ((users, unknown, since),) = rows.agg(
-        F.count_if(F.col("kind") == USER), F.count_if(F.col("since").isNull()), F.min("since")
+        F.count_if(F.col("kind") == USER), F.count_if(is_tweet & F.col("since").isNull()), F.min("since")
     ).collect()
     if not users:
         is_retweet = F.col("retweet_of").isNotNull()
         if not unknown:
             is_retweet &= F.col("timestamp") >= F.lit(since)
-        tweets = tweets.where(_in_ranges("id", _key_ranges(rows)) | is_retweet)
+        tweets = tweets.where(_in_ranges("id", _key_ranges(rows.where(is_tweet))) | is_retweet)
     covered = tweet_keys(tweets).join(F.broadcast(rows.select("kind", "key")), ["kind", "key"], "left_semi")
     return tweets.join(covered.select("id").distinct(), "id", "left_semi")
 

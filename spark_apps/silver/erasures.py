@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_apps import snowflake
-from spark_apps.erasure.request import LOCATIONS, TWEET, USER
+from spark_apps.erasure.request import LANDED_AGAIN, LOCATIONS, TWEET, USER
 from spark_apps.lake.erasures import Pending, covered_tweets, tweet_keys
 from spark_apps.lake.redaction import erase_texts
 from spark_apps.lake.writer import TableWriter
@@ -57,7 +57,7 @@ def kept_out_landings(records: DataFrame, covered: DataFrame, batch: int) -> Dat
             F.min("ingested_at").alias("ingested_at"),
             F.min("source_file").alias("source_file"),
         )
-        .withColumns({"why": F.lit("landed again"), "requested_at": F.lit(None).cast("timestamp")})
+        .withColumns({"why": F.lit(LANDED_AGAIN), "requested_at": F.lit(None).cast("timestamp")})
         .withColumn("batch", F.lit(batch).cast("bigint"))
         .select(ERASURES.column_names)
     )

@@ -86,7 +86,7 @@ class Eraser:
             try:
                 while newest and (end := self._end(table, newest)):
                     if not self._apply(table, end):
-                        self._began_at += _RETRY_SECONDS - INTERVAL_SECONDS
+                        self._began_at = time.monotonic() - INTERVAL_SECONDS + _RETRY_SECONDS
                         break
                 self._remove_files(table)
             except UserError:
