@@ -147,6 +147,8 @@ def _growth(before: dict[str, Counter[str]], after: dict[str, Counter[str]]) -> 
         "bronze": added("bronze/tweets")["rows"],
         "silver": silver_counts["rows"],
         "duplicates": silver_counts["duplicates"],
+        "erasures": silver_counts["erasures"],
+        "erased": silver_counts["erased"],
         "quarantine": dict(sorted(added("silver/quarantine").items())),
         "gold": added("gold/sentiment")["rows"],
     }

@@ -42,6 +42,7 @@ class BatchMetadata:
         counts: number of rows per outcome, such as `rows` and `duplicates`.
         totals: sum of the counts of all batches of the table, up to this batch.
         offset: position of the query in its source after the batch; None for a write that no query made.
+        erased: the erasures that are applied to the table; None before the first.
     """
 
     query: str
@@ -50,6 +51,7 @@ class BatchMetadata:
     counts: dict[str, int]
     totals: dict[str, int]
     offset: Any = None
+    erased: dict[str, Any] | None = None
 
     def __str__(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from spark_apps.errors import UserError
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import LakeError
+from spark_apps.lake.erasures import newest_position
 from spark_apps.settings import seconds
 from spark_apps.streaming import checkpoint, tasks
 from spark_apps.streaming.outage import outlast
@@ -109,6 +110,15 @@ class StreamRunner:
         for stream in streams:
             self._callbacks.on_wait(stream.name, outage)
 
+    def erase(self, streams: Sequence[Stream]) -> None:
+        """Apply the pending erasures to the tables of streams that do not run.
+
+        Raises:
+            LakeError: another process has written a table.
+        """
+        if newest_position(self._lake) is not None:
+            self._group(streams).erase()
+
     def _run(self, streams: Sequence[Stream], trigger: str | None) -> None:
         written = {table.name: table for stream in streams for table in stream.writes}
         for table in written.values():
@@ -124,6 +134,8 @@ class StreamRunner:
             for stream in streams:
                 if not self._stop.is_set():
                     self._run_queries([stream], [None])
+            if not self._stop.is_set():
+                self.erase(streams)
         else:
             # Each poll of an idle stream reads the log of a table: a long trigger allows a long interval between polls.
             polling_ms = min(1000, max(100, seconds(trigger) * 1000 / 60))
@@ -131,7 +143,10 @@ class StreamRunner:
             self._run_queries(streams, [trigger, *(stream.trigger for stream in streams[1:])])
 
     def _run_queries(self, streams: Sequence[Stream], triggers: Sequence[str | None]) -> None:
-        QueryGroup(self._spark, self._lake, streams, self._callbacks, self._stop, self._retention).run(triggers)
+        self._group(streams).run(triggers)
+
+    def _group(self, streams: Sequence[Stream]) -> QueryGroup:
+        return QueryGroup(self._spark, self._lake, streams, self._callbacks, self._stop, self._retention)
 
     def _wait_for(self, table: Table, stream: str, once: bool) -> bool:
         """Wait until a table that another process writes is readable; return whether it is, False after a stop."""
