@@ -164,7 +164,7 @@ def test_gold_drops_tweets_that_silver_has_deleted(pipeline: Pipeline) -> None:
     pipeline.run_once(*layers)
     pipeline.run_once()
     check(pipeline, [1, 3, 5], 7)
-    assert totals(pipeline, GOLD_SENTIMENT)["deleted"] == 1
+    assert totals(pipeline, GOLD_SENTIMENT)["erased"] == 1
 
 
 def test_erasures_outlast_the_loss_of_all_checkpoints(pipeline: Pipeline) -> None:
