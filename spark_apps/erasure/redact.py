@@ -81,11 +81,9 @@ class Redactor:
 
     def _may_hold(self, text: str) -> bool:
         """Return whether any number or string of a text is an erased id: most texts need not be decoded."""
-        found = tokens(text)
-        if not self._tweets.isdisjoint(found):
-            return True
         keys = self._users | self._locations
-        return bool(keys) and any(_user_key(token) in keys for token in found)
+        found = tokens(text, with_strings=bool(keys))
+        return not self._tweets.isdisjoint(found) or (bool(keys) and any(_user_key(token) in keys for token in found))
 
     def _raw_is_erased(self, raw: str) -> bool:
         """Return whether a text that is not JSON has an erased id in a field, or a long erased id anywhere."""

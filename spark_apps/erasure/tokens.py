@@ -11,15 +11,16 @@ _NUMBER = re.compile(r"\d+")
 _STRING = re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
 # How `{"`, `{ "` and `[{` begin in Base64, in which Kinesis and Pub/Sub encode their records.
 _BASE64_JSON = ("eyJ", "eyA", "W3s")
+_BASE64 = re.compile(r'"((?:eyJ|eyA|W3s)[A-Za-z0-9+/]*=*)"')
 
 
-def tokens(text: str) -> set[str]:
-    """Return the numbers and the short strings of a JSON text, and those of the texts in Base64 in it."""
+def tokens(text: str, with_strings: bool) -> set[str]:
+    """Return the numbers of a JSON text, its short strings if requested, and those of the texts in Base64 in it."""
     found = set(_NUMBER.findall(text))
-    for string in _STRING.findall(text):
-        if string.startswith(_BASE64_JSON):
-            found |= tokens(encoded_json(string) or "")
-        elif len(string) <= 6 * _MAX_CHARACTERS:  # each character may be an escape sequence of six
+    for encoded in _BASE64.findall(text):
+        found |= tokens(encoded_json(encoded) or "", with_strings)
+    for string in _STRING.findall(text) if with_strings else ():
+        if len(string) <= 6 * _MAX_CHARACTERS:  # each character may be an escape sequence of six
             found.update(scalars(_unescaped(string)))
     return found
 
