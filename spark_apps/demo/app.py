@@ -158,9 +158,10 @@ class _Registration(threading.Thread):
 
     def run(self) -> None:
         from spark_apps.registry.client import BUNDLED, Registry
+        from spark_apps.registry.production import ensure_production
 
         try:
-            Registry(self._registry, _REGISTRY_SECONDS).ensure_production(BUNDLED)
+            ensure_production(Registry(self._registry, _REGISTRY_SECONDS), BUNDLED)
             self._view.finish(MODEL.key)
         except Exception as error:  # the main thread raises it
             self.error = error
