@@ -49,7 +49,7 @@ class TakenFiles:
         """Raise the cutoff to `cutoff`, or higher if there are too many files, and drop the files before the cutoff."""
         self.cutoff = max(self.cutoff, cutoff)
         # Drop the files at the end: deleting the first entry of a dict repeatedly takes quadratic time.
-        dropped = []
+        dropped: list[int] = []
         for uri, (_, landed_at) in self._files.items():
             if landed_at > self.cutoff and len(self._files) - len(dropped) <= _MAX_FILES:
                 break
