@@ -95,7 +95,7 @@ def release(uri: str, ago: timedelta = timedelta(hours=2)) -> str:
             client.create_registered_model(MODEL_NAME)
         return str(client.create_model_version(MODEL_NAME, "s3://nowhere/model").version)
 
-    with patch("spark_apps.registry.client._now", lambda: at.isoformat().replace("+00:00", "Z")):
+    with patch("spark_apps.registry.production._now", lambda: at.isoformat().replace("+00:00", "Z")):
         return promote(registry, registry._requests.run(create), "ann", "")
 
 
