@@ -11,8 +11,11 @@ stream.
   minutes after they end; until then, their logs can be read.
 - `needs_healing` asks the driver whether its micro-batches advance. If they do, `heal` is skipped.
 - `heal` restarts a driver that makes no progress or does not answer. If a stream has failed too often within an hour,
-  `heal` gives it up: it suspends the stream until a person starts it. Restarts by an upgrade, an edit or a person do
-  not count as failures.
+  `heal` gives it up: it suspends the stream. Restarts by an upgrade, an edit or a person do not count as failures.
+- `apply` starts a stream again half an hour after it was given up.
+
+A driver that cannot reach its storage does not fail: it waits for the end of the outage, and `needs_healing` logs what
+it waits for.
 
 Streams keep running while Airflow is stopped, and a run may be deleted at any time: all state is on the cluster. A
 stream that someone holds (`operate_stream` or a rescore) stays suspended, and is not created again if its application
@@ -31,7 +34,7 @@ is deleted.
   driver's node is lost. Nothing is ended by force. **Remedy:** Check the node. If it is gone for good, delete the
   driver's pod.
 - **Sign:** `heal` is red: `given up`. **Meaning:** The stream failed too often. The log has the driver's last error.
-  **Remedy:** Fix the cause, then trigger `operate_stream` with the action `start`.
+  **Remedy:** Fix the cause. Trigger `operate_stream` with the action `start`, or wait for the next attempt.
 """
 
 from datetime import UTC, datetime, timedelta

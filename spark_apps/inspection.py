@@ -13,7 +13,7 @@ from spark_apps.bronze.documents import Document, read_documents
 from spark_apps.printable import printable
 from spark_apps.settings import Settings, check_files
 from spark_apps.silver.near_formats import NearFormat, near_formats
-from spark_apps.silver.records import Rejected, Tweet, read_records
+from spark_apps.silver.records import ErasureRequest, Rejected, Tweet, read_records
 from spark_apps.silver.tweet import TweetLimits
 from spark_apps.silver.tweet_formats import find_format
 from spark_apps.silver.tweet_reader import TweetFormat
@@ -54,12 +54,13 @@ class RecordReport:
 
 @dataclass
 class FileReport:
-    """The number of documents in a file, tweets by format and rejects by reason, and reports on some of its records."""
+    """The number of documents in a file, of its records by outcome, and reports on some of these records."""
 
     file: str
     documents: int = 0
     tweets: Counter[str] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)
+    erasures: int = 0
     records: list[RecordReport] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,12 +97,14 @@ def _inspect(file: Path, formats: Sequence[TweetFormat], settings: Settings, lim
         for member, member_documents in groupby(documents, lambda document: document.member):
             for position, document in enumerate(member_documents):
                 report.documents += 1
-                for number, record in enumerate(_records(document, formats, limits)):
+                for number, record in enumerate(_records(document, formats, limits, settings.deletion_notices)):
                     if isinstance(record, Tweet):
                         report.tweets[record.format] += 1
                         if len(tweets) < limit:
                             tweet = _tweet(record)
                             tweets.append(RecordReport(member, position, number, record.format, tweet))
+                    elif isinstance(record, ErasureRequest):
+                        report.erasures += 1
                     else:
                         report.rejects[record.reason] += 1
                         if len(rejects) < limit:
@@ -110,11 +113,14 @@ def _inspect(file: Path, formats: Sequence[TweetFormat], settings: Settings, lim
     return report
 
 
-def _records(document: Document, formats: Sequence[TweetFormat], limits: TweetLimits) -> Iterator[Tweet | Rejected]:
+def _records(
+    document: Document, formats: Sequence[TweetFormat], limits: TweetLimits, reads_notices: bool
+) -> Iterator[Tweet | ErasureRequest | Rejected]:
     if document.problem:
         yield Rejected(document.raw or "", document.problem, document.detail)
     else:
-        yield from read_records(document.raw or "", datetime.now(UTC), document.raw_bytes, formats, limits)
+        raw, now = document.raw or "", datetime.now(UTC)
+        yield from read_records(raw, now, document.raw_bytes, formats, limits, reads_notices)
 
 
 def _tweet(tweet: Tweet) -> dict[str, Any]:
@@ -166,6 +172,8 @@ def report_lines(report: FileReport) -> Iterator[str]:
     )
     for name, count in report.tweets.most_common():
         yield printable(f"  {count:,} × {name}")
+    if report.erasures:
+        yield f"  {report.erasures:,} × erasure request"
     for reason, count in report.rejects.most_common():
         yield f"  {count:,} × {reason}, {REASONS[reason]}"
     for record in report.records:

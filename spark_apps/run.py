@@ -2,8 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from threading import Event
 from typing import Any
 
@@ -12,16 +12,17 @@ from pyspark.sql import SparkSession
 from spark_apps.bronze import app as bronze
 from spark_apps.gold import app as gold
 from spark_apps.lake.status import read_status
-from spark_apps.landing.access import why_not_readable
+from spark_apps.landing.access import check_readable
 from spark_apps.monitoring.log import batch_line
 from spark_apps.monitoring.progress import Listener, Progress
 from spark_apps.monitoring.server import serve
 from spark_apps.session import make_session
-from spark_apps.settings import LAYERS, Settings, SettingsError
+from spark_apps.settings import LAYERS, Settings
 from spark_apps.signals import set_on_signal
 from spark_apps.silver import app as silver
 from spark_apps.silver.user_formats import load_formats
 from spark_apps.streaming.checkpoint import last_error
+from spark_apps.streaming.outage import outlast
 from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import BatchReport
 
@@ -53,7 +54,8 @@ def run(
         The counts of this run, its duration (`seconds`), and under `tables` the counts since the tables were created.
 
     Raises:
-        SettingsError: a setting is missing, the landing is not readable, or a declared format is invalid.
+        SettingsError: a setting is missing, or a declared format is invalid.
+        LandingError: the landing is not readable.
         StreamError: a streaming query has failed.
         LakeError: a table is not readable, or was written by a newer version.
         JavaError: Java is missing, or Spark does not support its version.
@@ -61,11 +63,20 @@ def run(
     began = time.monotonic()
     chosen = [layer for layer in LAYERS if layer in layers] or list(LAYERS)
     lake = _check_settings(chosen, settings)
+    stop = stop or Event()
     progress = Progress(chosen)
     report_batch = _reporter(progress, on_batch if settings.monitor_port is None else None)
-    with _monitored_session(settings, progress) as spark:
+    with ExitStack() as stack:
+        if settings.monitor_port is not None:
+            # The server starts before Spark, because a pod must answer its probes while Spark starts.
+            stack.enter_context(serve(progress, settings.monitor_port, settings.stuck_seconds))
+        before = _reach_storage(settings, chosen, progress, stop)
+        spark = make_session(settings)
+        stack.callback(spark.stop)
+        if settings.monitor_port is not None:
+            spark.streams.addListener(Listener(progress))
+            progress.spark_ui = spark.sparkContext.uiWebUrl
         on_session(spark)
-        before = _totals(lake)
         runner = StreamRunner(
             spark, lake, settings.retention_seconds, report_batch, stop, progress.on_wait, progress.record
         )
@@ -81,8 +92,6 @@ def run(
 def _check_settings(layers: Sequence[str], settings: Settings) -> str:
     """Report wrong settings before Spark starts, which takes seconds; return the lake."""
     lake, *_ = settings.require(*(["lake", "landing"] if "bronze" in layers else ["lake"]))
-    if "bronze" in layers and (problem := why_not_readable(str(settings.landing))):
-        raise SettingsError(problem)
     if "silver" in layers:
         load_formats(settings.formats)
     return lake
@@ -101,19 +110,24 @@ def _reporter(progress: Progress, on_batch: Callable[[BatchReport], None] | None
     return report
 
 
-@contextmanager
-def _monitored_session(settings: Settings, progress: Progress) -> Iterator[SparkSession]:
-    """Start Spark and, if `monitor_port` is set, the monitoring server; stop both after the body."""
-    with ExitStack() as stack:
-        if settings.monitor_port is not None:
-            # The server starts before Spark, because a pod must answer its probes while Spark starts.
-            stack.enter_context(serve(progress, settings.monitor_port, settings.stuck_seconds))
-        spark = make_session(settings)
-        stack.callback(spark.stop)
-        if settings.monitor_port is not None:
-            spark.streams.addListener(Listener(progress))
-            progress.spark_ui = spark.sparkContext.uiWebUrl
-        yield spark
+def _reach_storage(
+    settings: Settings, layers: Sequence[str], progress: Progress, stop: Event
+) -> dict[str, Counter[str]]:
+    """Check that the landing and the lake are readable; return the counts of the tables, as `_totals` does.
+
+    On a cluster, wait for the end of an outage. A person gets the error at once, which may name a wrong setting.
+    """
+
+    def reach() -> dict[str, Counter[str]]:
+        if "bronze" in layers:
+            check_readable(str(settings.landing))
+        return _totals(str(settings.lake))
+
+    def on_outage(outage: str) -> None:
+        for layer in layers:
+            progress.on_wait(layer, outage)
+
+    return reach() if settings.monitor_port is None else outlast(reach, on_outage, stop) or {}
 
 
 def _totals(lake: str) -> dict[str, Counter[str]]:
@@ -133,6 +147,8 @@ def _growth(before: dict[str, Counter[str]], after: dict[str, Counter[str]]) -> 
         "bronze": added("bronze/tweets")["rows"],
         "silver": silver_counts["rows"],
         "duplicates": silver_counts["duplicates"],
+        "erasures": silver_counts["erasures"],
+        "erased": silver_counts["erased"],
         "quarantine": dict(sorted(added("silver/quarantine").items())),
         "gold": added("gold/sentiment")["rows"],
     }

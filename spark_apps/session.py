@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from spark_apps.errors import UserError
 from spark_apps.lake import log_store
 from spark_apps.settings import Settings, SettingsError
-from spark_apps.storage import S3_ENDPOINT_ENV, is_s3
+from spark_apps.storage import CONNECT_TIMEOUT_SECONDS, S3_ENDPOINT_ENV, TIMEOUT_SECONDS, is_s3
 
 # The pyspark package contains neither Delta nor S3A. Their jars are downloaded once, at set-up or in an image build.
 JARS = Path(os.environ.get("TWEETS_JARS", Path(__file__).parents[1] / ".jars"))
@@ -47,6 +47,14 @@ _SPARK_CONF = {
     # By default, S3A buffers uploads through the local file system that the two settings above replace.
     "spark.hadoop.fs.s3a.fast.upload.buffer": "bytebuffer",
     "spark.hadoop.fs.s3a.multipart.size": "16M",
+    # S3A tries a request `retry.limit` + 1 times, and the SDK `attempts.maximum` times for each of these. With the
+    # defaults, a request fails after many minutes without a response: then the driver, which waits for the end of an
+    # outage itself, would be restarted for lack of progress.
+    "spark.hadoop.fs.s3a.connection.establish.timeout": f"{CONNECT_TIMEOUT_SECONDS}s",
+    "spark.hadoop.fs.s3a.connection.timeout": f"{TIMEOUT_SECONDS}s",
+    "spark.hadoop.fs.s3a.attempts.maximum": "2",
+    "spark.hadoop.fs.s3a.retry.limit": "2",
+    "spark.hadoop.fs.s3a.retry.throttle.limit": "4",
     # Keep tasks short: each finished task counts as progress of the batch, and without progress /healthz fails.
     "spark.sql.files.maxPartitionBytes": "64m",
     "spark.sql.files.openCostInBytes": "64k",

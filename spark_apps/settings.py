@@ -80,6 +80,9 @@ class Settings(BaseSettings):
         None, pattern="^https?://", description="URL of the SQS queue with S3's notifications about the landing"
     )
     formats: Path | None = Field(None, description="YAML file with further formats of tweets, which Silver reads")
+    deletion_notices: bool = Field(
+        True, description="whether Twitter's notices of deleted tweets and accounts erase these tweets"
+    )
     max_files_per_batch: int = Field(1000, ge=1, description="maximum number of files per Bronze micro-batch")
     max_batch_mb: int = Field(
         256, ge=1, description="maximum size in MiB of the new files of a Bronze micro-batch; a larger one comes alone"

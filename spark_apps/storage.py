@@ -6,6 +6,9 @@ from typing import IO, Any
 
 # boto3 and deltalake read this variable; session.py passes its value to S3A.
 S3_ENDPOINT_ENV = "AWS_ENDPOINT_URL"
+# Seconds in which S3 must accept a connection, and send the next bytes of a response. All clients of S3 use them: with
+# their defaults, a request without a response takes longer than a driver may be without progress.
+CONNECT_TIMEOUT_SECONDS, TIMEOUT_SECONDS = 15, 20
 
 
 def is_s3(uri: str) -> bool:
@@ -27,9 +30,14 @@ def bucket_and_prefix(folder: str) -> tuple[str, str]:
 def client(service: str) -> Any:
     """Return a boto3 client of an AWS service, with AWS's default credentials chain."""
     import boto3  # only processes that use AWS need it
+    from botocore.config import Config
 
     # Pods get the region as AWS_REGION, which boto3 does not read.
-    return boto3.client(service, region_name=os.environ.get("AWS_REGION"))  # type: ignore[call-overload]
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        region_name=os.environ.get("AWS_REGION"),
+        config=Config(connect_timeout=CONNECT_TIMEOUT_SECONDS, read_timeout=TIMEOUT_SECONDS),
+    )
 
 
 def local_path(uri: str) -> Path:

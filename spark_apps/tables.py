@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 # Stored as a table property. A program refuses a table with a higher version than its own.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SCHEMA_VERSION_PROPERTY = "tweets.schemaVersion"
 
 
@@ -42,7 +42,7 @@ class Table:
         name: name of the table, and its path in the lake.
         comment: what one row is.
         columns: all columns.
-        partition: date column of the partitions; None for a table without partitions.
+        partition: column of the partitions; None for a table without partitions.
         order: column by which a write sorts its rows. Each file then has a narrow range of this column, and queries
             skip files by the statistics in the log. None for a table with partitions.
         merged: whether MERGEs write the table. A MERGE rewrites the files that contain its rows, so these files are
@@ -92,6 +92,8 @@ _TEXT = Column("full_text", "STRING", "untruncated text; for a retweet, the text
 _LANG = Column("lang", "STRING", "BCP 47 language tag assigned by Twitter; und if unknown")
 _TIME = Column("timestamp", "TIMESTAMP", "when the tweet was posted, UTC")
 _MENTIONS = Column("mentions", "ARRAY<STRING>", "mentioned accounts: lower case, without @, no duplicates")
+_RETWEET_OF = Column("retweet_of", "STRING", "id of the original if the tweet is a retweet, else null")
+_RETWEET_OF_USER = Column("retweet_of_user", "STRING", "id of the original's author, as in user_id; null if no retweet")
 _SOURCE_FILE = Column("source_file", "STRING", "URI of the landed file, with !/ and the path of a file in an archive")
 
 BRONZE_TWEETS = Table(
@@ -131,6 +133,8 @@ SILVER_TWEETS = Table(
         _LANDED,
         _INGESTED,
         _TWEET_DATE,
+        _RETWEET_OF,
+        _RETWEET_OF_USER,
     ),
     order="timestamp",
     reader="gold",
@@ -148,6 +152,22 @@ QUARANTINE = Table(
         _INGEST_DATE,
     ),
     partition="ingest_date",
+)
+
+ERASURES = Table(
+    "silver/erasures",
+    "one row per tweet or user to erase, and per landing of an erased tweet that was kept out",
+    (
+        Column("kind", "STRING", "what to erase: tweet, user (all tweets of a user) or locations (in a user's tweets)"),
+        Column("key", "STRING", "id of the tweet, or a hash of the user id: user_key in erasure/request.py"),
+        Column("why", "STRING", "reason of the request; 'landed again' if an erased tweet was kept out"),
+        Column("requested_at", "TIMESTAMP", "when the erasure was requested; null if unknown"),
+        Column("since", "DATE", "first ingest_date of the documents that may hold the tweet; null if unknown"),
+        Column("batch", "BIGINT", "micro-batch of Silver that wrote the row"),
+        _SOURCE_FILE,
+        _INGESTED,
+    ),
+    partition="kind",
 )
 
 GOLD_SENTIMENT = Table(
@@ -172,6 +192,8 @@ GOLD_SENTIMENT = Table(
         _LANDED,
         _INGESTED,
         _TWEET_DATE,
+        _RETWEET_OF,
+        _RETWEET_OF_USER,
     ),
     order="timestamp",
     reader="gold-aggregates",
@@ -210,7 +232,7 @@ GOLD_MENTIONS = Table(
     merged=True,
 )
 
-TABLES = (BRONZE_TWEETS, SILVER_TWEETS, QUARANTINE, GOLD_SENTIMENT, GOLD_TRENDS, GOLD_MENTIONS)
+TABLES = (BRONZE_TWEETS, SILVER_TWEETS, QUARANTINE, ERASURES, GOLD_SENTIMENT, GOLD_TRENDS, GOLD_MENTIONS)
 
 # Each quarantine reason and its explanation.
 REASONS = {
@@ -228,10 +250,11 @@ REASONS = {
     "trailing_text": "text follows a JSON value on the same line",
     "too_deep": "the JSON is nested more than 100 levels deep",
     "more_rejects": "more records of a document with a thousand rejects are rejected",
+    "erased": "the document held only tweets that were erased",
     "internal_error": "a fault of this program; please report it",
     "not_a_tweet": "JSON, but not in a known tweet format",
     "no_tweets": "a response or an array that contains no tweets",
-    "deletion": "a notice that a tweet was deleted",
+    "deletion": "a notice that a like was deleted; of a tweet, if TWEETS_DELETION_NOTICES is false",
     "notice": "another stream notice: limit, withheld, disconnect, warning …",
     "direct_message": "a direct message",
     "user": "a user object",

@@ -48,8 +48,16 @@ def check(spark: SparkSession, lake: str, expected: Expected) -> None:
 
     shared = ["id", "user_id", "timestamp", "lang", "full_text", "mentions", "landed_at", "ingested_at", "tweet_date"]
     assert_same_rows(rows(SILVER_TWEETS).select(shared), rows(GOLD_SENTIMENT).select(shared))
-    assert_same_rows(_rounded(trends(rows(GOLD_SENTIMENT))), _rounded(rows(GOLD_TRENDS)))
-    assert_same_rows(mentions(rows(GOLD_SENTIMENT)), rows(GOLD_MENTIONS).select(GOLD_MENTIONS.column_names))
+    assert_aggregates_match(spark, lake)
+
+
+def assert_aggregates_match(spark: SparkSession, lake: str) -> None:
+    """Assert that gold/trends and gold/mentions count the rows of gold/sentiment."""
+    sentiment, counted, mentioned = (
+        delta_tables.read(spark, lake, table) for table in (GOLD_SENTIMENT, GOLD_TRENDS, GOLD_MENTIONS)
+    )
+    assert_same_rows(_rounded(trends(sentiment)), _rounded(counted))
+    assert_same_rows(mentions(sentiment), mentioned.select(GOLD_MENTIONS.column_names))
 
 
 def assert_same_rows(first: DataFrame, second: DataFrame) -> None:

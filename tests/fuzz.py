@@ -21,7 +21,7 @@ from spark_apps.bronze.documents import read_documents
 from spark_apps.demo.generator import Generator
 from spark_apps.demo.malformed import dumps
 from spark_apps.demo.shapes import ONE
-from spark_apps.silver.records import Rejected, read_records
+from spark_apps.silver.records import Rejected, Tweet, read_records
 from spark_apps.tables import REASONS
 
 DOCUMENTS_PER_FILE = 100
@@ -150,7 +150,7 @@ class Result:
             assert records, "each document has a record"
             for record in records:
                 self.records[record.reason if isinstance(record, Rejected) else "tweet"] += 1
-                if not isinstance(record, Rejected):
+                if isinstance(record, Tweet):
                     ids.add(record.id)
         if file.canary not in ids:
             self.lost.append(file.name)

@@ -1,17 +1,29 @@
 """moto's S3 as a server that records, delays and fails requests, and decides one conditional write at a time."""
 
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 import boto3
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-_ERRORS = {409: "ConditionalRequestConflict", 500: "InternalError"}
+_ERRORS = {409: "ConditionalRequestConflict", 500: "InternalError", 503: "SlowDown"}
+_WRITES = {"PUT", "POST", "DELETE"}
+
+
+class Outage(Enum):
+    """What happens to each request during an outage; no request is executed."""
+
+    THROTTLED = "503 SlowDown"
+    FAILING = "500 InternalError"
+    DISCONNECTED = "the connection is closed without a response"
+    STALLED = "no response before the end of the outage"
 
 
 @dataclass(frozen=True)
@@ -38,11 +50,21 @@ class Request:
 
 @dataclass
 class _Fault:
-    """What happens to the next PUT of a key, after `released` is set."""
+    """What happens to some requests, after `released` is set.
 
-    key: str
+    Attributes:
+        key: key of the object, of which the fault concerns PUT requests; None for all writes.
+        status: HTTP status of the response; None for the response of moto.
+        is_stored: whether moto executes the requests.
+        skipped: number of requests before the first one with the fault.
+        times: number of requests with the fault.
+    """
+
+    key: str | None
     status: int | None = None
     is_stored: bool = True
+    skipped: int = 0
+    times: int = 1
     arrived: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
 
@@ -62,7 +84,9 @@ class S3Server:
         self.ignores_conditions = False
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._faults: list[_Fault] = []
-        self._writing = threading.Lock()
+        self._outage: Outage | None = None
+        self._outage_ended = threading.Event()
+        self._writing, self._counting = threading.Lock(), threading.Lock()
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._server = make_server("127.0.0.1", 0, self._handle, threaded=True)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -103,21 +127,62 @@ class S3Server:
         fault.released.set()
         self._faults.append(fault)
 
+    def fail_writes(self, skipped: int, times: int, status: int, *, is_stored: bool) -> None:
+        """Execute `skipped` writes, then answer `times` writes with the error `status`, and execute these or not."""
+        fault = _Fault(None, status, is_stored, skipped, times)
+        fault.released.set()
+        self._faults.append(fault)
+
+    @contextmanager
+    def outage(self, kind: Outage) -> Iterator[None]:
+        """Execute no request until the end of the context."""
+        self._outage_ended.clear()
+        self._outage = kind
+        try:
+            yield
+        finally:
+            self._outage = None
+            self._outage_ended.set()
+
     def _handle(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if self._outage:
+            return self._refuse(self._outage, environ, start_response)
         method, key = environ["REQUEST_METHOD"], environ["PATH_INFO"].lstrip("/").partition("/")[2]
-        fault = next((fault for fault in self._faults if method == "PUT" and fault.key == key), None)
+        fault = self._take_fault(method, key)
         if fault:
-            self._faults.remove(fault)
             fault.arrived.set()
             fault.released.wait()
         response = self._call_moto(environ) if fault is None or fault.is_stored else None
         self.requests.append(Request(method, key, environ["QUERY_STRING"], int(response[0][:3]) if response else None))
         if fault and fault.status:
-            error = f"<Error><Code>{_ERRORS[fault.status]}</Code></Error>"
-            response = f"{fault.status} Error", [("Content-Type", "application/xml")], [error.encode()]
+            return _error(fault.status, start_response)
         assert response
         start_response(*response[:2])
         return response[2]
+
+    def _take_fault(self, method: str, key: str) -> _Fault | None:
+        """Return the fault of a request, and count the request."""
+        with self._counting:
+            for fault in self._faults:
+                if method in (_WRITES if fault.key is None else {"PUT"}) and fault.key in {None, key}:
+                    fault.skipped -= 1
+                    if fault.skipped < 0:
+                        fault.times -= 1
+                        if not fault.times:
+                            self._faults.remove(fault)
+                        return fault
+        return None
+
+    def _refuse(self, outage: Outage, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if outage is Outage.THROTTLED:
+            return _error(503, start_response)
+        if outage is Outage.FAILING:
+            return _error(500, start_response)
+        if outage is Outage.STALLED:
+            self._outage_ended.wait()
+        with suppress(OSError):  # the client has closed the connection
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        raise ConnectionAbortedError
 
     def _call_moto(self, environ: dict[str, Any]) -> tuple[str, list[tuple[str, str]], list[bytes]]:
         if self.ignores_conditions:
@@ -127,3 +192,8 @@ class S3Server:
         with self._writing:
             body = list(self._moto(environ, lambda *arguments: response.extend(arguments)))
         return response[0], response[1], body
+
+
+def _error(status: int, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    start_response(f"{status} Error", [("Content-Type", "application/xml")])
+    return [f"<Error><Code>{_ERRORS[status]}</Code></Error>".encode()]

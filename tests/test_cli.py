@@ -99,6 +99,8 @@ def test_replay_run_tables_and_evaluate(command: Callable[..., Result], tmp_path
         "bronze": file.expected.documents,
         "silver": file.expected.tweets,
         "duplicates": file.expected.duplicates,
+        "erasures": 0,
+        "erased": 0,
         "quarantine": dict(sorted(file.expected.quarantine.items())),
         "gold": file.expected.tweets,
     }

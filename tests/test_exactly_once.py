@@ -12,9 +12,9 @@ from spark_apps.demo.malformed import Expected, GeneratedFile
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import LakeError
 from spark_apps.streaming.checkpoint import last_error
-from spark_apps.streaming.query_group import StreamError
+from spark_apps.streaming.runner import StreamError
 from spark_apps.streaming.stream import BatchReport
-from spark_apps.tables import BRONZE_TWEETS
+from spark_apps.tables import BRONZE_TWEETS, ERASURES
 from tests.conftest import Pipeline
 from tests.exactness import check
 from tests.failing_writes import fail_write
@@ -83,7 +83,7 @@ def test_a_single_layer_waits_for_the_tables_of_the_previous_layer(pipeline: Pip
 
     expected = land(pipeline, list(Generator(3, mix=MIX).files(40, 20)))
     stop, waited, reports = threading.Event(), threading.Event(), list[BatchReport]()
-    runner = pipeline.runner(reports.append, stop=stop, on_wait=lambda _: waited.set())
+    runner = pipeline.runner(reports.append, stop=stop, on_wait=lambda *_: waited.set())
     run = threading.Thread(target=runner.run, args=(silver, "0 seconds"))
     run.start()
     try:
@@ -104,6 +104,9 @@ def test_a_failure_before_or_after_any_commit_loses_nothing(
     expected = Expected()
     for table in tables.TABLES:
         expected += land(pipeline, list(generator.files(40, 20)))
+        if table is ERASURES:
+            notice = b'{"delete": {"status": {"id_str": "1800000000000000001"}}}'
+            expected += land(pipeline, [GeneratedFile("deletion.json", notice, Expected(1))])
         for when in ("before", "after"):
             with monkeypatch.context() as patch:
                 for method in ("append", "merge"):

@@ -22,7 +22,7 @@ from spark_apps.lake.status import read_status
 from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.registry.production import ensure_production
 from spark_apps.relayout import RelayoutError, TableReport, relayout
-from spark_apps.streaming.query_group import StreamError
+from spark_apps.streaming.runner import StreamError
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS, Table
 from tests.conftest import Pipeline
 from tests.exactness import check

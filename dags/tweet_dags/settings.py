@@ -11,11 +11,13 @@ class HealingLimits:
 
     Attributes:
         stuck: A driver that makes no progress for this long is restarted.
-        failures: A stream with more failures than this within an hour is given up.
+        failures: A stream with more failures than this within an hour is given up: it is suspended.
+        retry: A stream that was given up is started again after this time.
     """
 
     stuck: timedelta = timedelta(seconds=300)
     failures: int = 6
+    retry: timedelta = timedelta(minutes=30)
 
 
 def namespace() -> str:
@@ -32,8 +34,9 @@ def streams() -> list[str]:
 
 
 def healing_limits() -> HealingLimits:
-    """Return the limits that TWEETS_STUCK_SECONDS and TWEETS_FAILURES_PER_HOUR set."""
+    """Return the limits that TWEETS_STUCK_SECONDS, TWEETS_FAILURES_PER_HOUR and TWEETS_RETRY_MINUTES set."""
     return HealingLimits(
         stuck=timedelta(seconds=float(os.environ.get("TWEETS_STUCK_SECONDS", "300"))),
         failures=int(os.environ.get("TWEETS_FAILURES_PER_HOUR", "6")),
+        retry=timedelta(minutes=float(os.environ.get("TWEETS_RETRY_MINUTES", "30"))),
     )

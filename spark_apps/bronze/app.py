@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_apps.bronze.erasures import erase_documents
 from spark_apps.bronze.poison import find_poison_files, read_batch
 from spark_apps.bronze.reader import UNFINISHED, ReadLimits, unfinished_file
 from spark_apps.bronze.reconcile import answer_request
@@ -39,7 +40,8 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     )
     bronze = _Bronze(spark, lake, options)
     prepare = always_ready(bronze.process, bronze.find_poison)
-    return [Stream(_STREAM, bronze.source, (), (BRONZE_TWEETS,), prepare, position=bronze.position)]
+    erase = {BRONZE_TWEETS.name: erase_documents}
+    return [Stream(_STREAM, bronze.source, (), (BRONZE_TWEETS,), prepare, position=bronze.position, erase=erase)]
 
 
 class _Bronze:

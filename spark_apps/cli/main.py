@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from spark_apps.cli.erasure import app as erasure_app
 from spark_apps.cli.landing import app as landing_app
 from spark_apps.cli.model import app as model_app
 from spark_apps.cli.options import Lake, ModelRegistry, Rate, console, report_errors
@@ -23,6 +24,7 @@ app = typer.Typer(
 # Without a name, their commands are commands of `tweet-sentiment` itself.
 app.add_typer(streams_app)
 app.add_typer(landing_app)
+app.add_typer(erasure_app)
 app.add_typer(model_app, name="model")
 app.add_typer(quality_app, name="quality")
 app.add_typer(quarantine_app, name="quarantine")

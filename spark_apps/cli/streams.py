@@ -47,10 +47,15 @@ def run(
         print(json.dumps(result, ensure_ascii=False))
     else:
         quarantined = sum(result["quarantine"].values())
+        erased = (
+            f", {result['erasures']:,} erasures, {result['erased']:,} kept out"
+            if result["erasures"] or result["erased"]
+            else ""
+        )
         console.print(
             f"Bronze: {result['bronze']:,} documents; Silver: {result['documents']:,} documents read, "
-            f"{result['silver']:,} new tweets, {result['duplicates']:,} duplicates, {quarantined:,} in quarantine; "
-            f"Gold: {result['gold']:,} tweets scored; in {result['seconds']} s"
+            f"{result['silver']:,} new tweets, {result['duplicates']:,} duplicates, "
+            f"{quarantined:,} in quarantine{erased}; Gold: {result['gold']:,} tweets scored; in {result['seconds']} s"
         )
 
 

@@ -98,7 +98,7 @@ _MESSAGE = {"direct_message": {"id": 5, "text": "hello", "sender": _USER, "recip
 _REJECTED: tuple[tuple[str, Callable[[Draft], bytes]], ...] = (
     ("not_json", _raw(b"<html>502 Bad Gateway</html>")),
     ("cut_off", _cut),
-    ("deletion", _json({"delete": {"status": {"id": 1, "id_str": "1", "user_id": 2}}})),
+    ("deletion", _json({"delete": {"favorite": {"tweet_id": 1, "tweet_id_str": "1", "user_id": 2}}})),
     ("notice", _json({"limit": {"track": 14, "timestamp_ms": "1409000000000"}})),
     ("notice", _json({"disconnect": {"code": 4, "reason": "stall"}})),
     ("user", _json(_USER)),

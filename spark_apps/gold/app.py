@@ -7,11 +7,13 @@ from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_apps.gold.erasures import drop_erased, erase_mentions, erase_trends
 from spark_apps.gold.production_model import open_model
 from spark_apps.gold.scoring import find_poison_tweets, score_tweets
 from spark_apps.gold.transform import mentions, new_sentiment, trends
 from spark_apps.labels import LABELS
 from spark_apps.lake import delta_tables
+from spark_apps.lake.erasures import delete_tweets, without_erased
 from spark_apps.lake.ranges import join_ranges
 from spark_apps.scoring.description import ModelVersion
 from spark_apps.settings import Settings
@@ -42,22 +44,33 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         model = models.current()
         if model is None:
             return None
-        return Process(partial(_score, model, models.problem, models.findings), partial(_find_poison, model))
+        return Process(partial(_score, lake, model, models.problem, models.findings), partial(_find_poison, model))
 
     def tweets() -> DataFrame:
         return delta_tables.read_stream(spark, lake, SILVER_TWEETS, _MAX_TWEETS_BYTES)
 
     return [
-        Stream("gold", tweets, (SILVER_TWEETS,), (GOLD_SENTIMENT,), prepare),
+        Stream(
+            "gold",
+            tweets,
+            (SILVER_TWEETS,),
+            (GOLD_SENTIMENT,),
+            prepare,
+            erase={GOLD_SENTIMENT.name: delete_tweets},
+            # The aggregates are computed again from the rows to delete.
+            erase_after=(GOLD_TRENDS, GOLD_MENTIONS),
+        ),
         aggregates(spark, lake),
     ]
 
 
-def _score(model: ModelVersion, problem: str, findings: int, batch: Batch) -> BatchResult:
-    rows = score_tweets(batch.rows, model, batch.poison).persist()
+def _score(lake: str, model: ModelVersion, problem: str, findings: int, batch: Batch) -> BatchResult:
+    remaining = drop_erased(batch.rows, lake)
+    rows = score_tweets(remaining, model, batch.poison).persist()
     try:
-        ((tweets, cached, landed),) = rows.agg(F.count("*"), F.count_if("cached"), newest("landed_at")).collect()
-        counts = {"rows": tweets, "unscored": len(batch.poison)}
+        ((scored, cached, landed),) = rows.agg(F.count("*"), F.count_if("cached"), newest("landed_at")).collect()
+        tweets = scored if remaining is batch.rows else batch.rows.count()
+        counts = {"rows": tweets, "unscored": len(batch.poison), "deleted": tweets - scored}
         batch.writers[GOLD_SENTIMENT.name].append(new_sentiment(rows), batch.id, counts)
     finally:
         rows.unpersist()
@@ -93,26 +106,34 @@ def aggregates(spark: SparkSession, lake: str) -> Stream:
     def sentiment() -> DataFrame:
         return delta_tables.read_stream(spark, lake, GOLD_SENTIMENT, _MAX_SENTIMENT_BYTES)
 
-    tables = (GOLD_TRENDS, GOLD_MENTIONS)
     return Stream(
-        "gold-aggregates", sentiment, (GOLD_SENTIMENT,), tables, always_ready(aggregate), trigger=_AGGREGATES_TRIGGER
+        "gold-aggregates",
+        sentiment,
+        (GOLD_SENTIMENT,),
+        (GOLD_TRENDS, GOLD_MENTIONS),
+        always_ready(aggregate),
+        trigger=_AGGREGATES_TRIGGER,
+        erase={GOLD_TRENDS.name: erase_trends, GOLD_MENTIONS.name: erase_mentions},
     )
 
 
 def _merge_trends(batch: Batch, lake: str, days: Iterable[str], counts: Mapping[str, int]) -> None:
-    session = batch.rows.sparkSession
+    session, writer = batch.rows.sparkSession, batch.writers[GOLD_TRENDS.name]
     merge = (
         DeltaTable.forPath(session, GOLD_TRENDS.path(lake))
         .alias("t")
-        .merge(trends(batch.rows).alias("s"), _merge_condition(days, "minute", "lang", "label"))
+        .merge(
+            trends(without_erased(batch.rows, lake, writer.erased)).alias("s"),
+            _merge_condition(days, "minute", "lang", "label"),
+        )
         .whenMatchedUpdate(set={"tweets": "t.tweets + s.tweets", "score_sum": "t.score_sum + s.score_sum"})
         .whenNotMatchedInsertAll()
     )
-    batch.writers[GOLD_TRENDS.name].merge(merge, session, batch.id, counts)
+    writer.merge(merge, session, batch.id, counts)
 
 
 def _merge_mentions(batch: Batch, lake: str, days: Iterable[str], counts: Mapping[str, int]) -> None:
-    session = batch.rows.sparkSession
+    session, writer = batch.rows.sparkSession, batch.writers[GOLD_MENTIONS.name]
     sums: dict[str, str | Column] = {name: f"t.{name} + s.{name}" for name in (*LABELS, "total")}
     times: dict[str, str | Column] = {
         "first_seen": "least(t.first_seen, s.first_seen)",
@@ -121,11 +142,14 @@ def _merge_mentions(batch: Batch, lake: str, days: Iterable[str], counts: Mappin
     merge = (
         DeltaTable.forPath(session, GOLD_MENTIONS.path(lake))
         .alias("t")
-        .merge(mentions(batch.rows).alias("s"), _merge_condition(days, "mention", "lang"))
+        .merge(
+            mentions(without_erased(batch.rows, lake, writer.erased)).alias("s"),
+            _merge_condition(days, "mention", "lang"),
+        )
         .whenMatchedUpdate(set=sums | times)
         .whenNotMatchedInsertAll()
     )
-    batch.writers[GOLD_MENTIONS.name].merge(merge, session, batch.id, counts)
+    writer.merge(merge, session, batch.id, counts)
 
 
 def _merge_condition(days: Iterable[str], *keys: str) -> str:

@@ -30,6 +30,7 @@ from spark_apps.gold.scoring import find_poison_tweets, score_tweets
 from spark_apps.gold.transform import mentions, trends
 from spark_apps.lake import delta_tables, hadoop_fs
 from spark_apps.lake.commits import LakeError, open_table
+from spark_apps.lake.erasures import without_erased
 from spark_apps.lake.writer import TableWriter
 from spark_apps.monitoring.log import event_line
 from spark_apps.scoring.description import ModelVersion
@@ -218,7 +219,9 @@ def _rebuild_aggregates(spark: SparkSession, lake: str, version: int) -> None:
     """Compute both aggregates again from `version` of gold/sentiment; safe to repeat."""
     sentiment = delta_tables.read(spark, lake, GOLD_SENTIMENT, version)
     for table, aggregate in ((GOLD_TRENDS, trends), (GOLD_MENTIONS, mentions)):
-        _writer(lake, table).replace(aggregate(sentiment), 0)
+        writer = _writer(lake, table)
+        # Erasures are applied to the aggregates first: they do not count tweets that gold/sentiment may still have.
+        writer.replace(aggregate(without_erased(sentiment, lake, writer.erased)), 0)
 
 
 def _raise_if_stopped(stop: Event, progress: str) -> None:

@@ -65,20 +65,45 @@ def clean(
     if newest is None or (newest.metadata.app, newest.metadata.batch) != query_batch:
         return False  # the newest entry with batch metadata has the totals of the table and must be too new to remove
     oldest_entry_kept = min(oldest_kept, newest.at.timestamp())
-    if reader is not None:
-        position = reader()
-        if position is None or _committed_at(spark, delta, path, position.next_version) < oldest_kept:
-            _warn_unread(path, table.reader, position)
-            return True
+    position = reader() if reader is not None else None
+    if reader is not None and _is_behind(spark, delta, table, path, position, oldest_kept):
+        return True
+    if position is not None:
         oldest_entry_kept = min(oldest_entry_kept, _committed_at(spark, delta, path, position.log_version))
     spark.sql(f"VACUUM {sql_name(path)}")
     _remove_log_entries(spark, path, oldest_entry_kept)
     return True
 
 
-def _warn_unread(path: str, reader: str | None, position: Position | None) -> None:
+def remove_files(
+    spark: SparkSession, lake: str, table: Table, retention: float, reader: Callable[[], Position | None] | None
+) -> bool:
+    """Remove files that the table has not used for the retention, as `clean` does; the log stays as it is.
+
+    Returns:
+        False if the stream that reads the table still needs the files.
+
+    Raises:
+        LakeError: the table is not readable.
+    """
+    delta, path = open_existing_table(lake, table), table.path(lake)
+    if reader is not None and _is_behind(spark, delta, table, path, reader(), time.time() - retention):
+        return False
+    spark.sql(f"VACUUM {sql_name(path)}")
+    return True
+
+
+def _is_behind(
+    spark: SparkSession, delta: DeltaTable, table: Table, path: str, position: Position | None, oldest_kept: float
+) -> bool:
+    """Return whether the stream that reads a table has unread commits older than `oldest_kept` (Unix seconds)."""
+    if position is not None and _committed_at(spark, delta, path, position.next_version) >= oldest_kept:
+        return False
     unread = position.next_version if position else 0
-    _log.warning("%s keeps all files and versions: the stream %s has not read version %d yet", path, reader, unread)
+    _log.warning(
+        "%s keeps all files and versions: the stream %s has not read version %d yet", path, table.reader, unread
+    )
+    return True
 
 
 def _committed_at(spark: SparkSession, delta: DeltaTable, path: str, version: int) -> float:

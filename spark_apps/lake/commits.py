@@ -6,6 +6,7 @@ log was written completely, and the counts in the metadata are as exact as the r
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -14,14 +15,16 @@ from typing import Any
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from spark_apps.errors import UserError, first_line
-from spark_apps.storage import S3_ENDPOINT_ENV, is_s3
+from spark_apps.errors import UserError
+from spark_apps.storage import CONNECT_TIMEOUT_SECONDS, S3_ENDPOINT_ENV, TIMEOUT_SECONDS, is_s3
 from spark_apps.tables import Table
 
 # Number of commits to read first. Only maintenance commits lack batch metadata, so these nearly always suffice.
 _RECENT_COMMITS = 20
 # If these do not suffice, read this many times more: each commit is one file, and an hour has a few hundred.
 _GROWTH = 8
+# Arrows and terminal colours in the errors of deltalake.
+_DECORATION = re.compile(r"↳|\x1b\[\d*m")
 
 
 class LakeError(UserError):
@@ -39,6 +42,7 @@ class BatchMetadata:
         counts: number of rows per outcome, such as `rows` and `duplicates`.
         totals: sum of the counts of all batches of the table, up to this batch.
         offset: position of the query in its source after the batch; None for a write that no query made.
+        erased: the erasures that are applied to the table; None before the first.
     """
 
     query: str
@@ -47,6 +51,7 @@ class BatchMetadata:
     counts: dict[str, int]
     totals: dict[str, int]
     offset: Any = None
+    erased: dict[str, Any] | None = None
 
     def __str__(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
@@ -78,7 +83,12 @@ def open_table(lake: str, table: Table) -> DeltaTable | None:
     options: dict[str, str] = {}
     if is_s3(path):
         path = "s3://" + path.removeprefix("s3a://")
-        options = {"allow_http": str(os.environ.get(S3_ENDPOINT_ENV, "").startswith("http://")).lower()}
+        options = {
+            "allow_http": str(os.environ.get(S3_ENDPOINT_ENV, "").startswith("http://")).lower(),
+            "connect_timeout": f"{CONNECT_TIMEOUT_SECONDS}s",
+            "timeout": f"{TIMEOUT_SECONDS}s",
+            "retry_timeout": f"{TIMEOUT_SECONDS}s",
+        }
     try:
         return DeltaTable(path, storage_options=options or None)
     except TableNotFoundError:
@@ -86,7 +96,7 @@ def open_table(lake: str, table: Table) -> DeltaTable | None:
     except (DeltaError, OSError) as error:
         if not is_s3(path) and not os.path.exists(path):  # noqa: PTH110 - Path rejects some strings
             return None
-        cause = first_line(error)
+        cause = " ".join(_DECORATION.sub("", str(error)).split())
         raise LakeError(f"{path} cannot be read: {cause}: check that the table is intact and readable") from error
 
 

@@ -19,7 +19,18 @@ from spark_apps.tables import SCHEMA_VERSION, SCHEMA_VERSION_PROPERTY, Column, T
 # Delta's default, the checkpoints of a busy table outgrow its data.
 _CHECKPOINT_INTERVAL = 50
 # Columns in the conditions of queries. Statistics of long texts would cost more than they prune.
-_STATISTICS_COLUMNS = {"id", "timestamp", "minute", "mention", "scored_at", "ingested_at", "tweet_date", "reason"}
+_STATISTICS_COLUMNS = {
+    "id",
+    "key",
+    "timestamp",
+    "minute",
+    "mention",
+    "scored_at",
+    "ingested_at",
+    "tweet_date",
+    "reason",
+    "batch",
+}
 
 
 def sql_name(path: str) -> str:

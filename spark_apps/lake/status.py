@@ -1,5 +1,6 @@
 """The status of a lake, read without Spark: rows, sizes and versions of its tables, and the lag between layers."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from spark_apps import storage
 from spark_apps.lake.commits import LakeError, batch_commits, open_table
 from spark_apps.tables import (
     BRONZE_TWEETS,
+    ERASURES,
     GOLD_MENTIONS,
     GOLD_SENTIMENT,
     GOLD_TRENDS,
@@ -27,6 +29,7 @@ _TIME_COLUMNS = {
     BRONZE_TWEETS.name: "ingested_at",
     SILVER_TWEETS.name: "ingested_at",
     QUARANTINE.name: "ingested_at",
+    ERASURES.name: "ingested_at",
     GOLD_SENTIMENT.name: "scored_at",
     GOLD_TRENDS.name: "minute",
     GOLD_MENTIONS.name: "tweet_date",
@@ -90,13 +93,16 @@ class LakeStatus:
 
     @property
     def lag(self) -> dict[str, int]:
-        """Rows that a layer has not read yet: documents for silver, tweets for gold and for the aggregates."""
+        """Rows that a layer has not read yet: documents for silver, tweets for gold and for the aggregates.
+
+        A Gold that is newer than Silver has never read the tweets that were erased before its start.
+        """
         bronze, silver, gold, trends = (
             self.tables[table.name].totals for table in (BRONZE_TWEETS, SILVER_TWEETS, GOLD_SENTIMENT, GOLD_TRENDS)
         )
         return {
             "silver": bronze.get("rows", 0) - silver.get("documents", 0),
-            "gold": silver.get("rows", 0) - gold.get("rows", 0),
+            "gold": silver.get("rows", 0) - gold.get("rows", 0) - unread_deletions(silver, gold),
             "aggregates": gold.get("rows", 0) - trends.get("rows", 0),
         }
 
@@ -108,6 +114,11 @@ class LakeStatus:
             "lag": self.lag,
             "quarantine": self.quarantine,
         }
+
+
+def unread_deletions(source: Mapping[str, int], reader: Mapping[str, int]) -> int:
+    """Return how many rows were deleted from a table, by its totals, that the table of the reader never had."""
+    return max(0, source.get("deleted", 0) - reader.get("deleted", 0))
 
 
 def read_status(lake: str, missing_ok: bool = False, with_storage: bool = False) -> LakeStatus:

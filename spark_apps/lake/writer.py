@@ -17,6 +17,8 @@ _ROWS_PER_FILE = 4_000
 _ROWS_PER_MERGED_FILE = 150_000
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 _COMPACTED_BYTES = "spark.databricks.delta.autoCompact.maxFileSize"
+# The query in the metadata of commits that apply erasures: they are no batch of the stream.
+_ERASURE = "erasure"
 
 
 class TableWriter:
@@ -51,13 +53,24 @@ class TableWriter:
         self._delta = open_existing_table(lake, table)
         newest = next(batch_commits(self._delta), None)
         self._totals = dict(newest.metadata.totals) if newest else {}
+        self._erased = newest.metadata.erased if newest else None
         # Read at the first use: for a query without any commit, the search reads the whole log.
         self._last_batch: int | None = None
         self._version = self._delta.version()
         # The version of Delta's transaction identifier in the next commit: above the one of each commit before.
         self._next_transaction = _transaction_after(newest)
-        # The batch that this writer has committed after `_version`, if any.
-        self._own_batch: int | None = None
+        # App and batch of the commit that this writer has made after `_version`, if any.
+        self._own: tuple[str, int] | None = None
+
+    @property
+    def totals(self) -> Mapping[str, int]:
+        """The sums of the counts of all batches of the table."""
+        return self._totals
+
+    @property
+    def erased(self) -> dict[str, Any] | None:
+        """The position in silver/erasures up to which erasures are applied to the table; None before the first."""
+        return self._erased
 
     def is_committed(self, batch: int) -> bool:
         """Return whether this query has already committed the batch, before a kill."""
@@ -90,7 +103,8 @@ class TableWriter:
         """
         if self.is_committed(batch) or not any(counts.values()):
             return
-        self._write(rows, batch, counts, "Append", {"maxRecordsPerFile": str(_ROWS_PER_FILE)})
+        options = {"maxRecordsPerFile": str(_ROWS_PER_FILE)}
+        self._write(rows, lambda: self._metadata(batch, counts), "Append", options)
 
     def merge(self, merge: DeltaMergeBuilder, session: SparkSession, batch: int, counts: Mapping[str, int]) -> None:
         """Execute a MERGE in one commit; do nothing if the batch is already committed or all counts are zero.
@@ -106,16 +120,31 @@ class TableWriter:
         """
         if self.is_committed(batch) or not any(counts.values()):
             return
-        metadata = self._metadata(batch, counts)
-        # A MERGE takes its metadata from the session only, where the next write would find it too.
-        session.conf.set(_USER_METADATA, str(metadata))
-        session.conf.set(_COMPACTED_BYTES, self.table.file_bytes)
-        try:
-            with self._naming_other_writers():
-                execute_merge(merge, session, self._next_transaction)
-        finally:
-            session.conf.unset(_USER_METADATA)
-        self._remember(metadata)
+        self._merge(merge, session, self._metadata(batch, counts))
+
+    def erase(
+        self,
+        session: SparkSession,
+        erased: dict[str, Any],
+        merge: DeltaMergeBuilder | None,
+        counts: Mapping[str, int],
+    ) -> None:
+        """Apply erasures in one commit, which streams that read the table skip.
+
+        Args:
+            session: session of the MERGE.
+            erased: position in silver/erasures after the commit.
+            merge: complete MERGE into the table; None if the erasures cover none of its rows.
+            counts: number of `deleted` rows.
+
+        Raises:
+            LakeError: another process has written the table.
+        """
+        if merge is None:
+            nothing = session.read.format("delta").load(self.table.path(self.lake)).where("false")
+            self._write(nothing, lambda: self._erasure_metadata(erased, counts), "Append", {})
+        else:
+            self._merge(merge, session, self._erasure_metadata(erased, counts))
 
     def replace(self, rows: DataFrame, batch: int, where: str | None = None, relayout: bool = False) -> None:
         """Replace rows in one commit. The totals do not change, and streams that read the table skip the commit.
@@ -136,20 +165,32 @@ class TableWriter:
             rows = rows.repartitionByRange(str(self.table.order))
             options["maxRecordsPerFile"] = str(_ROWS_PER_MERGED_FILE)
         partition = [self.table.partition] if relayout and self.table.partition else []
-        self._write(rows, batch, {}, "Overwrite", options, partition)
+        self._write(rows, lambda: self._metadata(batch, {}), "Overwrite", options, partition)
+
+    def _merge(self, merge: DeltaMergeBuilder, session: SparkSession, metadata: BatchMetadata) -> None:
+        compacted_bytes = session.conf.get(_COMPACTED_BYTES)
+        # A MERGE takes its metadata from the session only, where the next write would find it too.
+        session.conf.set(_USER_METADATA, str(metadata))
+        session.conf.set(_COMPACTED_BYTES, self.table.file_bytes)
+        try:
+            with self._naming_other_writers():
+                execute_merge(merge, session, self._next_transaction)
+        finally:
+            session.conf.unset(_USER_METADATA)
+            session.conf.set(_COMPACTED_BYTES, str(compacted_bytes))
+        self._remember(metadata)
 
     def _write(
         self,
         rows: DataFrame,
-        batch: int,
-        counts: Mapping[str, int],
+        make_metadata: Callable[[], BatchMetadata],
         mode: str,
         options: Mapping[str, str],
         partition: Sequence[str] = (),
     ) -> None:
         # The transaction begins before the check: a commit of another writer is either checked, or refuses this one.
         transaction = Transaction(rows.sparkSession, self.table.path(self.lake))
-        metadata = self._metadata(batch, counts)
+        metadata = make_metadata()
         options = {**options, "userMetadata": str(metadata)}
         with self._naming_other_writers():
             transaction.write(self._ordered(rows), mode, options, self._next_transaction, partition)
@@ -171,14 +212,21 @@ class TableWriter:
 
     def _metadata(self, batch: int, counts: Mapping[str, int]) -> BatchMetadata:
         self._check_only_writer()
-        totals = {key: self._totals.get(key, 0) + counts.get(key, 0) for key in self._totals.keys() | counts.keys()}
-        return BatchMetadata(self._query, self._app_id, batch, dict(counts), totals, self._offset(batch))
+        totals, offset = self._added(counts), self._offset(batch)
+        return BatchMetadata(self._query, self._app_id, batch, dict(counts), totals, offset, self._erased)
+
+    def _erasure_metadata(self, erased: dict[str, Any], counts: Mapping[str, int]) -> BatchMetadata:
+        self._check_only_writer()
+        app = f"{_ERASURE}:{self._app_id}"
+        return BatchMetadata(_ERASURE, app, erased["batch"], dict(counts), self._added(counts), erased=erased)
+
+    def _added(self, counts: Mapping[str, int]) -> dict[str, int]:
+        return {key: self._totals.get(key, 0) + counts.get(key, 0) for key in self._totals.keys() | counts.keys()}
 
     def _check_only_writer(self) -> None:
         self._delta.update_incremental()
         new = list(batch_commits(self._delta, self._version))
-        own = (self._app_id, self._own_batch)
-        others = [commit for commit in new if (commit.metadata.app, commit.metadata.batch) != own]
+        others = [commit for commit in new if (commit.metadata.app, commit.metadata.batch) != self._own]
         # Two commits of one batch: another process runs the same query.
         if others or len(new) > 1:
             other = (others or new)[0]
@@ -189,10 +237,12 @@ class TableWriter:
             )
         if new:
             self._next_transaction = _transaction_after(new[0])
-        self._version, self._own_batch = self._delta.version(), None
+        self._version, self._own = self._delta.version(), None
 
     def _remember(self, metadata: BatchMetadata) -> None:
-        self._totals, self._last_batch, self._own_batch = metadata.totals, metadata.batch, metadata.batch
+        self._totals, self._erased, self._own = metadata.totals, metadata.erased, (metadata.app, metadata.batch)
+        if metadata.app == self._app_id:
+            self._last_batch = metadata.batch
 
 
 def _transaction_after(commit: Commit | None) -> int:

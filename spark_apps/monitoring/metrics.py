@@ -48,7 +48,8 @@ class Metrics:
             "seconds_since_progress", "Time since the stream finished a micro-batch or found no new data."
         )
         self._waiting = self._gauge(
-            "waiting_seconds", "Time that the stream has been waiting for a missing table or model; otherwise 0."
+            "waiting_seconds",
+            "Time that the stream has been waiting for a table, a model or the end of an outage; otherwise 0.",
         )
         started = Gauge(
             f"{_PREFIX}_started_timestamp_seconds",
@@ -98,7 +99,7 @@ class Metrics:
         Args:
             stream: name of the stream.
             progress_age: returns the seconds since the last progress.
-            waiting: returns the seconds for which the stream has been waiting for a table or a model, else 0.
+            waiting: returns the seconds for which the stream has been waiting, else 0.
         """
         self._progress_age.labels(stream).set_function(progress_age)
         self._waiting.labels(stream).set_function(waiting)

@@ -14,7 +14,7 @@ from pyspark.sql.streaming.listener import (
     StreamingQueryListener,
 )
 
-from spark_apps.errors import first_line
+from spark_apps.errors import cause_line
 from spark_apps.monitoring.metrics import Metrics
 from spark_apps.streaming.stream import BatchReport
 
@@ -26,14 +26,16 @@ class _Query:
     progress_at: float
     batch: int = -1
     waiting_since: float | None = None
+    # What the query waits for; empty if it does not wait.
+    waits_for: str = ""
 
 
 class Progress:
     """The progress of the queries of `layers`; thread-safe.
 
     A query makes progress when it finishes a batch, when tasks of its running batch make progress, when it finds no new
-    data, and while it waits for a table or a model. `Listener` and the callbacks `on_batch`, `on_wait` and `record`
-    report progress; the monitoring server reads it.
+    data, and while it waits for a table, a model or the end of an outage. `Listener` and the callbacks `on_batch`,
+    `on_wait` and `record` report progress; the monitoring server reads it.
 
     Attributes:
         layers: names of the layers in this process.
@@ -56,21 +58,27 @@ class Progress:
         self.metrics.on_batch(report)
         self.record(report.stream)
 
-    def on_wait(self, stream: str) -> None:
-        """Record that a stream waits for a table or a model, which counts as progress: the stream is healthy."""
+    def on_wait(self, stream: str, waits_for: str) -> None:
+        """Record that a stream waits, which counts as progress: the stream is healthy."""
         with self._lock:
             query = self._query(stream)
             query.progress_at = time.monotonic()
             query.waiting_since = query.waiting_since or query.progress_at
+            query.waits_for = waits_for
 
     def record(self, stream: str, batch: int | None = None) -> None:
         """Record progress of a stream, and the end of its micro-batch with the id `batch` if given."""
         with self._lock:
             query = self._query(stream)
-            query.progress_at, query.waiting_since = time.monotonic(), None
+            query.progress_at, query.waiting_since, query.waits_for = time.monotonic(), None, ""
             if batch is not None:
                 query.batch = batch
                 self.metrics.set_batch(stream, batch)
+
+    def on_start(self, stream: str) -> None:
+        """Record the start of a query. A query that waited for the end of an outage may still wait."""
+        with self._lock:
+            self._query(stream).progress_at = time.monotonic()
 
     def _query(self, stream: str) -> _Query:
         if stream not in self._queries:
@@ -98,7 +106,11 @@ class Progress:
         now = time.monotonic()
         with self._lock:
             streams = {
-                name: {"batch": query.batch, "seconds_since_progress": round(now - query.progress_at, 1)}
+                name: {
+                    "batch": query.batch,
+                    "seconds_since_progress": round(now - query.progress_at, 1),
+                    "waits_for": query.waits_for,
+                }
                 for name, query in self._queries.items()
             }
         return {"layer": "+".join(self.layers), "streams": streams, "error": self.error}
@@ -114,7 +126,7 @@ class Listener(StreamingQueryListener):
 
     def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802 - Spark's name
         self._names[event.runId] = str(event.name)
-        self._progress.record(str(event.name))
+        self._progress.on_start(str(event.name))
 
     def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: N802
         self._progress.record(str(event.progress.name), event.progress.batchId)
@@ -125,4 +137,4 @@ class Listener(StreamingQueryListener):
 
     def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802
         if event.exception:
-            self._progress.error = first_line(event.exception)
+            self._progress.error = cause_line(event.exception)

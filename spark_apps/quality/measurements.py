@@ -11,6 +11,7 @@ from itertools import takewhile
 
 from spark_apps.lake.commits import Commit, batch_commits, open_table
 from spark_apps.lake.query import LakeQuery, Statement
+from spark_apps.lake.status import unread_deletions
 from spark_apps.quality.profile import Profile
 from spark_apps.tables import GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Table
 
@@ -64,8 +65,10 @@ def waiting_since(lake: str, source: Table, reader: Table, read: str) -> datetim
         reader: table that the layer writes.
         read: name of the count in the batch metadata of `reader` that counts the rows read from `source`.
     """
-    last = next(_commits(lake, reader), None)
+    last, newest = next(_commits(lake, reader), None), next(_commits(lake, source), None)
     done = last.metadata.totals.get(read, 0) if last else 0
+    if last and newest:
+        done += unread_deletions(newest.metadata.totals, last.metadata.totals)
     unread = takewhile(lambda commit: commit.metadata.totals.get("rows", 0) > done, _commits(lake, source))
     oldest = deque(unread, maxlen=1)
     return oldest[0].at if oldest else None
@@ -78,10 +81,11 @@ def count_scored(lake: str, since: datetime) -> int:
 
 
 def count_records(lake: str, since: datetime) -> tuple[int, Counter[str]]:
-    """Return the number of records that Silver accepted from `since` on, duplicates included, and rejects by reason."""
+    """Return the number of records that Silver did not reject from `since` on, and rejects by reason."""
     accepted = sum(
-        commit.metadata.counts.get("rows", 0) + commit.metadata.counts.get("duplicates", 0)
+        commit.metadata.counts.get(outcome, 0)
         for commit in _commits_since(lake, SILVER_TWEETS, since)
+        for outcome in ("rows", "duplicates", "erasures", "erased")
     )
     rejected: Counter[str] = Counter()
     for commit in _commits_since(lake, QUARANTINE, since):

@@ -1,14 +1,16 @@
-"""Silver: read bronze/tweets, write silver/tweets with one row per tweet id, and silver/quarantine."""
+"""Silver: read bronze/tweets, write silver/tweets with one row per tweet id, silver/quarantine and silver/erasures."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from spark_apps.lake import delta_tables
+from spark_apps.lake.erasures import delete_tweets
 from spark_apps.lake.ranges import join_ranges
 from spark_apps.settings import Settings
+from spark_apps.silver.erasures import ERASURE, erase_rejects, erased_tweets, kept_out_landings, requested_erasures
 from spark_apps.silver.transform import (
     distinct_tweets,
     find_poison_documents,
@@ -20,7 +22,7 @@ from spark_apps.silver.tweet import TweetLimits
 from spark_apps.silver.user_formats import load_formats
 from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest
-from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, SILVER_TWEETS
+from spark_apps.tables import BRONZE_TWEETS, ERASURES, QUARANTINE, SILVER_TWEETS
 
 # Limit on the total size of the files of bronze/tweets that a batch reads.
 _MAX_BRONZE_BYTES = "16m"
@@ -33,41 +35,76 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     limits = TweetLimits(settings.max_text_characters, settings.max_mentions)
 
     def process(batch: Batch) -> BatchResult:
-        records = parse_records(reject_poison(batch.rows, batch.poison), SILVER_TWEETS, formats, limits).persist()
+        documents = reject_poison(batch.rows, batch.poison)
+        records = parse_records(documents, SILVER_TWEETS, formats, limits, settings.deletion_notices).persist()
         try:
             return _write(records, batch, lake)
         finally:
             records.unpersist()
 
     def find_poison(batch: Batch) -> Sequence[PoisonRow]:
-        return find_poison_documents(batch.rows, SILVER_TWEETS, formats, limits)
+        return find_poison_documents(batch.rows, SILVER_TWEETS, formats, limits, settings.deletion_notices)
 
     def source() -> DataFrame:
         return delta_tables.read_stream(spark, lake, BRONZE_TWEETS, _MAX_BRONZE_BYTES)
 
-    return [Stream("silver", source, (BRONZE_TWEETS,), (SILVER_TWEETS, QUARANTINE), always_ready(process, find_poison))]
+    writes = (SILVER_TWEETS, QUARANTINE, ERASURES)
+    erase = {SILVER_TWEETS.name: delete_tweets, QUARANTINE.name: erase_rejects}
+    return [Stream("silver", source, (BRONZE_TWEETS,), writes, always_ready(process, find_poison), erase=erase)]
 
 
 def _write(records: DataFrame, batch: Batch, lake: str) -> BatchResult:
     groups = _count(records)
     rejected = Counter({row["reason"]: row["records"] for row in groups if row["reason"]})
+    requests = rejected.pop(ERASURE, 0)
     accepted = [row for row in groups if not row["reason"]]
     if rejected:
         batch.writers[QUARANTINE.name].append(rejects(records), batch.id, rejected)
     new = distinct_tweets(records, SILVER_TWEETS)
-    existing_ids = _existing_ids(new, accepted, lake)
-    if existing_ids:
-        existing = records.sparkSession.createDataFrame([(id_,) for id_ in existing_ids], "id STRING")
-        new = new.join(F.broadcast(existing), "id", "left_anti")
-    rows = sum(row["ids"] for row in accepted) - len(existing_ids)
+    erased_ids, erased = _erase(records, new, requests, batch, lake)
+    dropped_ids = erased_ids | set(_existing_ids(new, accepted, lake))
+    if dropped_ids:
+        new = new.join(_ids(records.sparkSession, dropped_ids), "id", "left_anti")
+    rows = sum(row["ids"] for row in accepted) - len(dropped_ids)
     counts = {
         "documents": sum(row["documents"] for row in groups),
         "rows": rows,
-        "duplicates": sum(row["records"] for row in accepted) - rows,
+        "duplicates": sum(row["records"] for row in accepted) - rows - erased,
+        "erasures": requests,
+        "erased": erased,
     }
     batch.writers[SILVER_TWEETS.name].append(new, batch.id, counts)
     landed = max((row["landed"] for row in groups if row["landed"] is not None), default=None)
     return BatchResult({**counts, "quarantine": rejected.total()}, counts["documents"], landed, rejected)
+
+
+def _erase(records: DataFrame, tweets: DataFrame, requests: int, batch: Batch, lake: str) -> tuple[set[str], int]:
+    """Write the erasures of a batch; return the ids of its tweets that are kept out, and the number of their records.
+
+    Args:
+        records: records of the batch.
+        tweets: distinct tweets among them.
+        requests: number of erasure requests among them.
+        batch: the batch.
+        lake: folder or s3a:// URI of the Delta tables.
+    """
+    writer = batch.writers[ERASURES.name]
+    if not requests and not writer.totals:
+        return set(), 0
+    requested = requested_erasures(records, batch.id) if requests else None
+    covered = erased_tweets(tweets, requested, lake).collect()
+    ids = {row["id"] for row in covered}
+    if not requests and not ids:
+        return ids, 0
+    spark = records.sparkSession
+    rows = kept_out_landings(records, spark.createDataFrame(covered, "id STRING, kind STRING, key STRING"), batch.id)
+    rows = rows if requested is None else rows.union(requested)
+    writer.append(rows, batch.id, {"rows": rows.count()})
+    return ids, records.where("reason IS NULL").join(_ids(spark, ids), "id").count()
+
+
+def _ids(spark: SparkSession, ids: Collection[str]) -> DataFrame:
+    return F.broadcast(spark.createDataFrame([(id_,) for id_ in ids], "id STRING"))
 
 
 def _count(records: DataFrame) -> Sequence[Row]:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from spark_apps.silver.json_text import (
+from spark_apps.erasure.request import ErasureRequest
+from spark_apps.json_text import (
     INVALID_BYTE,
     Rejected,
     TooDeep,
@@ -18,7 +19,7 @@ from spark_apps.silver.search import UNRECOGNISED, Candidate, TooManyValues, Twe
 from spark_apps.silver.tweet import DEFAULT_LIMITS, InvalidTweet, Json, Tweet, TweetLimits
 from spark_apps.silver.tweet_reader import TweetFormat, get, parse_tweet
 
-__all__ = ["Rejected", "Tweet", "field_text", "read_records"]
+__all__ = ["ErasureRequest", "Rejected", "Tweet", "field_text", "read_records"]
 
 # A megabyte of empty objects would have half a million rejects.
 _MAX_REJECTS = 1_000
@@ -32,7 +33,8 @@ def read_records(
     raw_bytes: bytes | None = None,
     formats: Sequence[TweetFormat] = (),
     limits: TweetLimits = DEFAULT_LIMITS,
-) -> Iterator[Tweet | Rejected]:
+    reads_notices: bool = True,
+) -> Iterator[Tweet | ErasureRequest | Rejected]:
     """Yield the records of a document, at least one. No content of `raw` raises an exception.
 
     A document contains one or more JSON values. Each value is a record, except that an array has one record per
@@ -45,12 +47,13 @@ def read_records(
             that are not valid UTF-8: the text would be wrong.
         formats: formats that a user has declared; they come before the built-in ones.
         limits: limits of a tweet.
+        reads_notices: whether Twitter's notices of deletions are erasure requests; otherwise they are rejected.
     """
     # Otherwise each U+FFFD of `raw` is also in its bytes, and no byte was replaced.
     has_invalid_bytes = raw_bytes is not None and raw.count(_REPLACEMENT) > raw_bytes.count(_REPLACEMENT.encode())
     text = decode_utf8(raw_bytes) if raw_bytes is not None and has_invalid_bytes else replace_lone_surrogates(raw)
     records = rejects = 0
-    for record in _records(text, read_at, formats, limits):
+    for record in _records(text, read_at, TweetFinder(formats, reads_notices), limits):
         records += 1
         if isinstance(record, Rejected):
             rejects += 1
@@ -78,9 +81,8 @@ def field_text(tweet: Json, path: str) -> str | None:
 
 
 def _records(
-    text: str, read_at: datetime, formats: Sequence[TweetFormat], limits: TweetLimits
-) -> Iterator[Tweet | Rejected]:
-    finder = TweetFinder(formats)
+    text: str, read_at: datetime, finder: TweetFinder, limits: TweetLimits
+) -> Iterator[Tweet | ErasureRequest | Rejected]:
     try:
         for value in json_values(text):
             if isinstance(value, Rejected):
@@ -89,7 +91,7 @@ def _records(
                 records = [_read(candidate, read_at, limits) for candidate in finder.find(value.value)]
                 # A field beside or within a tweet may be too deep, while the tweet itself can be read.
                 is_recognised = any(
-                    isinstance(record, Tweet) or record.reason not in UNRECOGNISED for record in records
+                    not isinstance(record, Rejected) or record.reason not in UNRECOGNISED for record in records
                 )
                 yield from records if is_recognised else [value.reject()]
             else:
@@ -101,8 +103,10 @@ def _records(
         yield _internal_error(text, error)
 
 
-def _read(candidate: Candidate | Rejected, read_at: datetime, limits: TweetLimits) -> Tweet | Rejected:
-    if isinstance(candidate, Rejected):
+def _read(
+    candidate: Candidate | ErasureRequest | Rejected, read_at: datetime, limits: TweetLimits
+) -> Tweet | ErasureRequest | Rejected:
+    if not isinstance(candidate, Candidate):
         return candidate
     try:
         return parse_tweet(candidate.value, candidate.format, candidate.includes, read_at, limits)

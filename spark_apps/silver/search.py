@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spark_apps.silver import json_text
-from spark_apps.silver.json_text import Rejected, compact_json, replace_lone_surrogates
+from spark_apps import json_text
+from spark_apps.erasure.notices import parse_notice
+from spark_apps.erasure.request import ErasureRequest, parse_request
+from spark_apps.json_text import Rejected, compact_json, replace_lone_surrogates
 from spark_apps.silver.tweet import Json
 from spark_apps.silver.tweet_formats import OTHER_NETWORK_FIELDS, find_format
 from spark_apps.silver.tweet_reader import TweetFormat
@@ -52,13 +54,19 @@ class Candidate:
 class TweetFinder:
     """Finds the tweets in the JSON values of one document."""
 
-    def __init__(self, formats: Sequence[TweetFormat]) -> None:
-        """Search for the formats that a user has declared, and for the built-in ones."""
+    def __init__(self, formats: Sequence[TweetFormat], reads_notices: bool) -> None:
+        """Search for the formats that a user has declared, and for the built-in ones.
+
+        Args:
+            formats: declared formats.
+            reads_notices: whether Twitter's notices of deletions are erasure requests; otherwise they are rejected.
+        """
         self._formats = formats
+        self._reads_notices = reads_notices
         self._values_left = json_text.MAX_VALUES
 
-    def find(self, value: Any, includes: Json | None = None) -> Iterator[Candidate | Rejected]:
-        """Yield the records of a JSON value: tweets, and rejects for values without tweets.
+    def find(self, value: Any, includes: Json | None = None) -> Iterator[Candidate | ErasureRequest | Rejected]:
+        """Yield the records of a JSON value: tweets, erasure requests, and rejects for values without either.
 
         An array has at least one record per object in it, an envelope of an API one per object in its list, and any
         other object the tweets in it, at any depth. An object within a tweet is not a record.
@@ -89,7 +97,7 @@ class TweetFinder:
         else:
             yield _reject_scalar(value)
 
-    def _find_in_list(self, values: list[Any], includes: Json) -> Iterator[Candidate | Rejected]:
+    def _find_in_list(self, values: list[Any], includes: Json) -> Iterator[Candidate | ErasureRequest | Rejected]:
         if not values:
             yield Rejected("[]", "no_tweets", "an empty array")
             return
@@ -104,8 +112,12 @@ class TweetFinder:
             else:
                 yield _reject_scalar(values[number])
 
-    def _find_in_envelope(self, value: Json, includes: Json) -> Iterator[Candidate | Rejected]:
+    def _find_in_envelope(self, value: Json, includes: Json) -> Iterator[Candidate | ErasureRequest | Rejected]:
         """Yield the records in an object that is not a tweet itself; one reject if it contains no tweet."""
+        request = parse_request(value) or (parse_notice(value) if self._reads_notices else None)
+        if request is not None:
+            yield request
+            return
         if (rows := _rows_by_column(value) or _rows_of_table(value)) is not None:
             yield from self._find_in_list(rows, includes)
             return

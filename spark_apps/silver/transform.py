@@ -11,15 +11,17 @@ from pyspark.sql import functions as F
 
 from spark_apps.cpu_limit import limit_cpu_time, limits_removed_after
 from spark_apps.map_in_arrow import ArrowFunction, arrow_schema
-from spark_apps.silver.records import Rejected, field_text, read_records
+from spark_apps.silver.erasures import ERASED_LOCATIONS, ERASED_TWEETS, ERASED_USERS, ERASURE
+from spark_apps.silver.records import ErasureRequest, Rejected, field_text, read_records
 from spark_apps.silver.tweet import DEFAULT_LIMITS, TweetLimits
 from spark_apps.silver.tweet_reader import TweetFormat
 from spark_apps.streaming.poison import PoisonRow, find_poison_rows, to_frame
-from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, Column, Table, ddl
+from spark_apps.tables import BRONZE_TWEETS, ERASURES, QUARANTINE, Column, Table, ddl
 
 _BATCH_ROWS = 2_000
 _POSITION = next(column for column in BRONZE_TWEETS.columns if column.name == "position")
 _RECORD = Column("record", "INT", "index of the record in its document, from 0")
+_REQUEST = (*(column for column in ERASURES.columns if column.name in {"why", "requested_at"}),)
 _KEY = ("source_file", "position")
 _DOCUMENT = ("raw", "raw_bytes", "problem", "detail", *_KEY, "source_modified_at", "ingested_at")
 
@@ -29,15 +31,19 @@ def parse_records(
     silver_tweets: Table,
     formats: Sequence[TweetFormat] = (),
     limits: TweetLimits = DEFAULT_LIMITS,
+    reads_notices: bool = True,
 ) -> DataFrame:
-    """Parse rows of BRONZE_TWEETS into records, one row per record: a tweet if `reason` is null, else a reject.
+    """Parse rows of BRONZE_TWEETS into records, one row per record.
 
-    A row has the columns of `silver_tweets` and QUARANTINE, and three more: `position` of the document in its file,
-    `record`, the index of the record in its document from 0, and `copy`, which numbers the tweets with the same id
-    from 1 in the order in which they landed. A tweet with a `copy` above 1 is a duplicate within `documents`.
-    `formats` are the formats that a user has declared, `limits` those of a tweet.
+    A record is a tweet if `reason` is null, an erasure request if it is ERASURE, and else a reject. A row has the
+    columns of `silver_tweets` and QUARANTINE, those of an erasure request, and three more: `position` of the
+    document in its file, `record`, the index of the record in its document from 0, and `copy`, which numbers the
+    tweets with the same id from 1 in the order in which they landed. A tweet with a `copy` above 1 is a duplicate
+    within `documents`.
+    `formats` are the formats that a user has declared, `limits` those of a tweet. `reads_notices` is whether Twitter's
+    notices of deletions are erasure requests.
     """
-    reader = _reader(silver_tweets, formats, limits)
+    reader = _reader(silver_tweets, formats, limits, reads_notices)
     rows = documents.select(*_DOCUMENT).mapInArrow(reader, ddl(_parsed_columns(silver_tweets)))
     for column in silver_tweets.columns:
         if column.json_path:
@@ -56,9 +62,11 @@ def find_poison_documents(
     silver_tweets: Table,
     formats: Sequence[TweetFormat] = (),
     limits: TweetLimits = DEFAULT_LIMITS,
+    reads_notices: bool = True,
 ) -> list[PoisonRow]:
     """Return the rows of BRONZE_TWEETS that end a task of `parse_records`."""
-    return find_poison_rows(documents.select(*_DOCUMENT), _KEY, _reader(silver_tweets, formats, limits))
+    reader = _reader(silver_tweets, formats, limits, reads_notices)
+    return find_poison_rows(documents.select(*_DOCUMENT), _KEY, reader)
 
 
 def reject_poison(documents: DataFrame, poison: Sequence[PoisonRow]) -> DataFrame:
@@ -82,7 +90,8 @@ def distinct_tweets(records: DataFrame, silver_tweets: Table) -> DataFrame:
 
 def rejects(records: DataFrame) -> DataFrame:
     """Return the rejected records as rows of QUARANTINE."""
-    return records.where("reason IS NOT NULL").select(QUARANTINE.column_names)
+    is_reject = F.col("reason").isNotNull() & (F.col("reason") != ERASURE)
+    return records.where(is_reject).select(QUARANTINE.column_names)
 
 
 def _parsed_columns(silver_tweets: Table) -> list[Column]:
@@ -90,17 +99,19 @@ def _parsed_columns(silver_tweets: Table) -> list[Column]:
     tweet = [replace(column, type="STRING") if column.json_path else column for column in silver_tweets.data_columns]
     names = {column.name for column in tweet}
     reject = [column for column in QUARANTINE.data_columns if column.name not in names]
-    return [*tweet, *reject, _POSITION, _RECORD]
+    return [*tweet, *reject, *_REQUEST, ERASED_TWEETS, ERASED_USERS, ERASED_LOCATIONS, _POSITION, _RECORD]
 
 
-def _reader(silver_tweets: Table, formats: Sequence[TweetFormat], limits: TweetLimits) -> ArrowFunction:
+def _reader(
+    silver_tweets: Table, formats: Sequence[TweetFormat], limits: TweetLimits, reads_notices: bool
+) -> ArrowFunction:
     """Return the function that reads the documents in a Python worker; its rows have `_parsed_columns`."""
     schema = arrow_schema(_parsed_columns(silver_tweets))
     paths = {column.name: column.json_path for column in silver_tweets.columns if column.json_path}
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         documents = (document for batch in batches for document in batch.to_pylist())
-        rows = (row for document in documents for row in _rows(document, paths, formats, limits))
+        rows = (row for document in documents for row in _rows(document, paths, formats, limits, reads_notices))
         with limits_removed_after():
             while chunk := list(islice(rows, _BATCH_ROWS)):
                 yield pa.RecordBatch.from_pylist(chunk, schema)
@@ -109,7 +120,11 @@ def _reader(silver_tweets: Table, formats: Sequence[TweetFormat], limits: TweetL
 
 
 def _rows(
-    document: dict[str, Any], paths: Mapping[str, str], formats: Sequence[TweetFormat], limits: TweetLimits
+    document: dict[str, Any],
+    paths: Mapping[str, str],
+    formats: Sequence[TweetFormat],
+    limits: TweetLimits,
+    reads_notices: bool,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of one document, without the columns that are null."""
     limit_cpu_time()
@@ -123,13 +138,22 @@ def _rows(
         reject = {"raw": document["raw"], "reason": document["problem"], "detail": document["detail"]}
         yield origin | reject | {"record": 0}
         return
-    records = read_records(document["raw"], document["ingested_at"], document["raw_bytes"], formats, limits)
-    for number, record in enumerate(records):
+    raw, raw_bytes, read_at = document["raw"], document["raw_bytes"], document["ingested_at"]
+    for number, record in enumerate(read_records(raw, read_at, raw_bytes, formats, limits, reads_notices)):
+        row = origin | {"record": number}
         if isinstance(record, Rejected):
-            yield origin | {"record": number, "raw": record.raw, "reason": record.reason, "detail": record.detail}
+            yield row | {"raw": record.raw, "reason": record.reason, "detail": record.detail}
+        elif isinstance(record, ErasureRequest):
+            yield row | {
+                "reason": ERASURE,
+                "erased_tweets": record.tweets,
+                "erased_users": record.users,
+                "erased_locations": record.locations,
+                "why": record.why,
+                "requested_at": record.requested_at,
+            }
         else:
-            yield origin | {
-                "record": number,
+            yield row | {
                 "id": record.id,
                 "user_id": record.user_id,
                 "full_text": record.full_text,
@@ -138,5 +162,7 @@ def _rows(
                 "mentions": record.mentions,
                 "truth": record.truth,
                 "format": record.format,
+                "retweet_of": record.retweet_of,
+                "retweet_of_user": record.retweet_of_user,
                 **{name: field_text(record.json, path) for name, path in paths.items()},
             }

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from spark_apps import snowflake
-from spark_apps.silver.json_text import INVALID_BYTE, compact_json, replace_lone_surrogates
+from spark_apps.json_text import INVALID_BYTE, compact_json, replace_lone_surrogates
 from spark_apps.silver.times import parse_time
 
 Json = dict[str, Any]
@@ -27,6 +27,8 @@ class Tweet:
     mentions: list[str]
     truth: str | None
     format: str
+    retweet_of: str | None
+    retweet_of_user: str | None
     json: Json
 
 
@@ -49,6 +51,8 @@ class RawFields:
         truth: None if the format has no labels.
         identity: values from which the id is derived: time, user and text if empty. None if the tweet must have an id.
         has_time_in_id: whether a missing time is derived from the id.
+        retweet_of: id of the original if the tweet is a retweet, else None.
+        retweet_of_user: author of the original.
     """
 
     id: Any
@@ -60,6 +64,8 @@ class RawFields:
     truth: str | None = None
     identity: list[Any] | None = None
     has_time_in_id: bool = False
+    retweet_of: Any = None
+    retweet_of_user: Any = None
 
 
 # 0, 2 and 4 are the label codes of Sentiment140 (Go et al., 2009).
@@ -119,6 +125,8 @@ def validate(json: Json, format_: str, raw: RawFields, read_at: datetime, limits
         mentions=_mentions(raw.mentions, text, limits.mentions),
         truth=raw.truth,
         format=format_,
+        retweet_of=_optional_id(raw.retweet_of),
+        retweet_of_user=_user(raw.retweet_of_user),
         json=json,
     )
 
@@ -141,6 +149,13 @@ def _id(value: Any) -> str:
     if not (digits.isascii() and _ID.fullmatch(digits)) or not 0 < int(digits) < 2**64:
         raise InvalidTweet("bad_id", f"{_excerpt(value)} is not a positive 64-bit integer")
     return str(int(digits))
+
+
+def _optional_id(value: Any) -> str | None:
+    try:
+        return None if value is None else _id(value)
+    except InvalidTweet:
+        return None
 
 
 def _exact(value: Any) -> Any:

@@ -112,8 +112,9 @@ def parse_tweet(value: Json, format_: TweetFormat, includes: Json, read_at: date
     id_ = first(value, format_.id)
     user = first(value, format_.user)
     text = first(source, format_.text)
+    original, author = (None, None) if source is value else (first(source, format_.id), first(source, format_.user))
     if format_.has_uris:
-        id_, user = _last_part(id_), _last_part(user)
+        id_, user, original, author = map(_last_part, (id_, user, original, author))
     derives_id = id_ is None and format_.derives_id
     return validate(
         value,
@@ -128,6 +129,8 @@ def parse_tweet(value: Json, format_: TweetFormat, includes: Json, read_at: date
             truth=supplied_label(value) if format_.has_labels else None,
             identity=[get(value, path) for path in format_.identity] if derives_id else None,
             has_time_in_id=format_.has_time_in_id,
+            retweet_of=original,
+            retweet_of_user=author,
         ),
         read_at,
         limits,

@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_apps.errors import UserError
 from spark_apps.lake.writer import TableWriter
 from spark_apps.streaming import checkpoint
+from spark_apps.streaming.erasing import Eraser
 from spark_apps.streaming.recovery import recover_checkpoint
 from spark_apps.streaming.stream import Batch, BatchReport, BatchResult, Process, Stream
 from spark_apps.streaming.upkeep import Upkeep
@@ -58,6 +59,7 @@ class BatchProcessor:
             return None if end is None else stream.position(end)
 
         self._writers = {table.name: TableWriter(lake, table, stream.name, app_id, position) for table in stream.writes}
+        self._eraser = Eraser(spark, lake, stream, self._writers, retention)
         self._upkeep = Upkeep(spark, lake, stream, self._writers, app_id, retention)
         self._poison_batch, self._poison = checkpoint.read_poison(spark, lake, stream.name)
         self._spark = spark
@@ -65,7 +67,8 @@ class BatchProcessor:
         self._stream = stream.name
         self._on_batch = on_batch
         self._ending = ending
-        # True while the processor looks for poison rows or cleans tables: this may take minutes without task progress.
+        # True while the processor looks for poison rows, applies erasures or cleans tables: this may take minutes
+        # without task progress.
         self.progress_is_hidden = False
 
     def process(self, process: Process, rows: DataFrame, batch_id: int) -> None:
@@ -80,6 +83,19 @@ class BatchProcessor:
             lag = None if result.landed is None else time.time() - result.landed
             self._on_batch(BatchReport(self._stream, batch_id, time.monotonic() - began, lag, result))
             self._clean(batch_id)
+
+    def must_erase(self) -> bool:
+        """Return whether it is time to apply pending erasures."""
+        return self._eraser.is_due()
+
+    def erase(self) -> None:
+        """Apply the pending erasures to the tables of the stream; no micro-batch of the stream may run meanwhile.
+
+        Raises:
+            LakeError: another process has written a table.
+        """
+        with self._hidden_progress():
+            self._eraser.run()
 
     def _clean(self, batch_id: int) -> None:
         if self._ending.is_set():

@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from spark_apps import storage
-from spark_apps.errors import first_line
+from spark_apps.errors import cause_line, first_line
 from spark_apps.lake import delta_tables, hadoop_fs
 from spark_apps.lake.cleanup import Position
 from spark_apps.lake.commits import LakeError
@@ -187,8 +187,8 @@ def save_error(spark: SparkSession, lake: str, stream: str, error: str) -> str:
         hadoop_fs.write_text(spark, file, json.dumps(record, ensure_ascii=False))
     except Exception as other:
         cause = first_line(getattr(other, "java_exception", None) or other)
-        return f"stream {stream} failed: {_cause(error)} (the error was not saved to {file}: {cause})"
-    return f"stream {stream} failed: {_cause(error)} (full error: {file})"
+        return f"stream {stream} failed: {cause_line(error)} (the error was not saved to {file}: {cause})"
+    return f"stream {stream} failed: {cause_line(error)} (full error: {file})"
 
 
 def last_error(spark: SparkSession, lake: str, streams: Sequence[str]) -> str | None:
@@ -198,7 +198,7 @@ def last_error(spark: SparkSession, lake: str, streams: Sequence[str]) -> str | 
     if not records:
         return None
     newest = max(records, key=lambda record: str(record["time"]))
-    return f"{newest['time']} {newest['stream']}: {_cause(newest['error'])}"
+    return f"{newest['time']} {newest['stream']}: {cause_line(newest['error'])}"
 
 
 def _error_file(lake: str, stream: str) -> str:
@@ -214,14 +214,3 @@ def _read_json(spark: SparkSession, file: str) -> Any:
         return json.loads(hadoop_fs.read_text(spark, file) or "null")
     except ValueError:
         return None
-
-
-def _cause(error: str) -> str:
-    """Return the line of a Spark error that names the cause: the last line with an exception, outside stack traces.
-
-    Without such a line, return the first line; the other lines describe the query.
-    """
-    frames = ("at ", "File ", "...")
-    lines = [line.strip() for line in error.splitlines() if line.strip() and not line.strip().startswith(frames)]
-    causes = [line for line in lines if "Error" in line or "Exception" in line]
-    return (causes[-1:] or lines[:1] or ["no message"])[0][:500]

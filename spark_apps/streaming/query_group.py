@@ -30,14 +30,18 @@ _TASK_POLL_SECONDS = 5.0
 # take longer.
 _SOURCE_RETRIES = 10
 _SOURCE_POLL_SECONDS = 0.05
+# Interval between checks for pending erasures. Each check reads the log of a table for each stream.
+_ERASE_POLL_SECONDS = 20.0
 # Interval between checks whether a waiting stream can process a batch.
 _WAIT_SECONDS = 2.0
 
 
-class StreamError(UserError):
-    """A streaming query has failed; its error is saved in the lake."""
+class QueryError(Exception):
+    """A streaming query has failed."""
 
-    exit_code = 1
+    def __init__(self, stream: str, error: str) -> None:
+        super().__init__(error)
+        self.stream = stream
 
 
 @dataclass(frozen=True)
@@ -46,13 +50,13 @@ class Callbacks:
 
     Attributes:
         on_batch: called after each micro-batch with input rows.
-        on_wait: called with the name of a stream that waits for a table or a model.
+        on_wait: called every few seconds with the name of a stream that waits, and what it waits for.
         on_task: called with the name of the running stream every few seconds while its tasks make progress. A batch
             without these calls may hang.
     """
 
     on_batch: Callable[[BatchReport], None]
-    on_wait: Callable[[str], None]
+    on_wait: Callable[[str, str], None]
     on_task: Callable[[str], None]
 
 
@@ -90,6 +94,7 @@ class QueryGroup:
         self._scheduler = BatchScheduler([stream.name for stream in streams], immediate, self._ending)
         self._processors: dict[str, BatchProcessor] = {}
         self._abandoned: set[str] = set()
+        self._erase_error: UserError | None = None
 
     def run(self, triggers: Sequence[str | None]) -> None:
         """Run the queries until all have ended, one fails, or a stop is requested.
@@ -98,28 +103,66 @@ class QueryGroup:
             triggers: interval between the micro-batches of each stream; None processes all available input.
 
         Raises:
-            StreamError: a query has failed.
-            LakeError: the checkpoint of a stream does not match its tables.
+            QueryError: a query has failed.
+            LakeError: the checkpoint of a stream does not match its tables, or another process has written one.
         """
         queries: list[StreamingQuery] = []
+        eraser = threading.Thread(target=self._erase_between_batches, daemon=True)
         try:
             for stream, trigger in zip(self._streams, triggers, strict=True):
                 queries.append(self._start(stream, trigger))
+            if any(trigger is not None for trigger in triggers):
+                eraser.start()
             self._watch(queries)
         finally:
             self._ending.set()
             self._scheduler.wait_until_idle(_STOP_SECONDS)
             for query in queries:
                 query.stop()
+        if self._erase_error is not None:
+            raise self._erase_error
         for query in queries:
             error, name = query.exception(), str(query.name)
             if error is not None and name not in self._abandoned:
-                raise StreamError(checkpoint.save_error(self._spark, self._lake, name, str(error))) from error
+                raise QueryError(name, str(error)) from error
+
+    def erase(self) -> None:
+        """Apply the pending erasures to all tables of the streams, which must not run.
+
+        Raises:
+            LakeError: another process has written a table.
+        """
+        for stream in self._erase_order():
+            processor = self._processor(stream)
+            if processor.must_erase():
+                processor.erase()
+
+    def _erase_order(self) -> list[Stream]:
+        """Return the streams in the order in which erasures apply: see `Stream.erase_after`."""
+        return list(reversed(self._streams))
+
+    def _erase_between_batches(self) -> None:
+        """Apply erasures until the queries end. A micro-batch and an erasure take turns."""
+        while not self._ending.wait(_ERASE_POLL_SECONDS):
+            try:
+                for stream in self._erase_order():
+                    if self._processors[stream.name].must_erase():
+                        with self._scheduler.turn(stream.name):
+                            self._processors[stream.name].erase()
+            except BatchAbandoned:
+                return
+            except UserError as error:
+                self._erase_error = error
+                return
+            except Exception as error:
+                _log.warning("pending erasures were not looked up: %s", error)
+
+    def _processor(self, stream: Stream) -> BatchProcessor:
+        on_batch = self._callbacks.on_batch
+        return BatchProcessor(self._spark, self._lake, stream, on_batch, self._ending, self._retention)
 
     def _start(self, stream: Stream, trigger: str | None) -> StreamingQuery:
-        on_batch = self._callbacks.on_batch
-        processor = BatchProcessor(self._spark, self._lake, stream, on_batch, self._ending, self._retention)
-        self._processors[stream.name] = processor
+        processor = self._processors[stream.name] = self._processor(stream)
         checkpoint.remove_temporary_offsets(self._spark, self._lake, stream.name)
 
         def process_batch(rows: DataFrame, batch_id: int) -> None:
@@ -164,7 +207,7 @@ class QueryGroup:
     def _prepare(self, stream: Stream) -> Process:
         """Wait until the stream can process a batch. The stream waits before its turn, so other streams continue."""
         while (process := stream.prepare()) is None:
-            self._callbacks.on_wait(stream.name)
+            self._callbacks.on_wait(stream.name, "a model in production")
             if self._ending.wait(_WAIT_SECONDS):
                 raise BatchAbandoned
         return process
@@ -174,7 +217,8 @@ class QueryGroup:
         kept_alive_at = polled_at = time.monotonic()
         progress = tasks.progress(self._spark)
         while any(query.isActive for query in queries):
-            if any(query.exception() is not None for query in queries) or self._stop.wait(_POLL_SECONDS):
+            has_failed = self._erase_error or any(query.exception() is not None for query in queries)
+            if has_failed or self._stop.wait(_POLL_SECONDS):
                 return
             if time.monotonic() - polled_at > _TASK_POLL_SECONDS:
                 polled_at, progress_before, progress = time.monotonic(), progress, tasks.progress(self._spark)

@@ -4,20 +4,30 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from pyspark.sql import SparkSession
 
+from spark_apps.errors import UserError
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import LakeError
+from spark_apps.lake.erasures import newest_position
 from spark_apps.settings import seconds
-from spark_apps.streaming import checkpoint
-from spark_apps.streaming.query_group import Callbacks, QueryGroup, StreamError
+from spark_apps.streaming import checkpoint, tasks
+from spark_apps.streaming.outage import outlast
+from spark_apps.streaming.query_group import Callbacks, QueryError, QueryGroup
 from spark_apps.streaming.stream import BatchReport, Stream
 from spark_apps.tables import Table
 
 _log = logging.getLogger(__name__)
 # Interval between checks for a missing table.
 _WAIT_SECONDS = 2.0
+
+
+class StreamError(UserError):
+    """A streaming query has failed; its error is saved in the lake."""
+
+    exit_code = 1
 
 
 class StreamRunner:
@@ -30,7 +40,7 @@ class StreamRunner:
         retention: float,
         on_batch: Callable[[BatchReport], None],
         stop: threading.Event | None = None,
-        on_wait: Callable[[str], None] = lambda _: None,
+        on_wait: Callable[[str, str], None] = lambda *_: None,
         on_task: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Create a runner.
@@ -59,7 +69,8 @@ class StreamRunner:
         """Run `streams` until a stop is requested or a stream fails.
 
         First create the tables that the streams write, or evolve them to the current schema, and wait for the tables
-        that another process writes.
+        that another process writes. With a trigger, an outage of the storage ends no stream: the queries are started
+        again until it is over.
 
         Args:
             streams: streams, in the order in which tweets pass through them.
@@ -73,15 +84,40 @@ class StreamRunner:
             LakeError: the lake is not usable, or `trigger` is None and a table to read does not exist.
         """
         try:
-            self._run(streams, trigger)
-        except StreamError:
-            raise
+            if trigger is None:
+                self._run(streams, None)
+            else:
+                outlast(partial(self._start, streams, trigger), partial(self._on_outage, streams), self._stop)
+        except QueryError as error:
+            raise StreamError(checkpoint.save_error(self._spark, self._lake, error.stream, str(error))) from error
         except Exception as error:
             # Save the error in the lake, because the pod and its log disappear when the process exits.
             if not self._stop.is_set():
                 with suppress(Exception):
                     checkpoint.save_error(self._spark, self._lake, streams[0].name, str(error))
             raise
+
+    def _start(self, streams: Sequence[Stream], trigger: str) -> None:
+        try:
+            self._run(streams, trigger)
+        except Exception:
+            if not tasks.is_alive(self._spark):
+                # The refused connection to the JVM looks like an outage, but does not end.
+                raise StreamError("the JVM of the driver has ended: see its output above for the reason") from None
+            raise
+
+    def _on_outage(self, streams: Sequence[Stream], outage: str) -> None:
+        for stream in streams:
+            self._callbacks.on_wait(stream.name, outage)
+
+    def erase(self, streams: Sequence[Stream]) -> None:
+        """Apply the pending erasures to the tables of streams that do not run.
+
+        Raises:
+            LakeError: another process has written a table.
+        """
+        if newest_position(self._lake) is not None:
+            self._group(streams).erase()
 
     def _run(self, streams: Sequence[Stream], trigger: str | None) -> None:
         written = {table.name: table for stream in streams for table in stream.writes}
@@ -98,6 +134,8 @@ class StreamRunner:
             for stream in streams:
                 if not self._stop.is_set():
                     self._run_queries([stream], [None])
+            if not self._stop.is_set():
+                self.erase(streams)
         else:
             # Each poll of an idle stream reads the log of a table: a long trigger allows a long interval between polls.
             polling_ms = min(1000, max(100, seconds(trigger) * 1000 / 60))
@@ -105,7 +143,10 @@ class StreamRunner:
             self._run_queries(streams, [trigger, *(stream.trigger for stream in streams[1:])])
 
     def _run_queries(self, streams: Sequence[Stream], triggers: Sequence[str | None]) -> None:
-        QueryGroup(self._spark, self._lake, streams, self._callbacks, self._stop, self._retention).run(triggers)
+        self._group(streams).run(triggers)
+
+    def _group(self, streams: Sequence[Stream]) -> QueryGroup:
+        return QueryGroup(self._spark, self._lake, streams, self._callbacks, self._stop, self._retention)
 
     def _wait_for(self, table: Table, stream: str, once: bool) -> bool:
         """Wait until a table that another process writes is readable; return whether it is, False after a stop."""
@@ -116,7 +157,7 @@ class StreamRunner:
             if reason != logged_reason:
                 _log.warning("stream %s waits: %s", stream, reason)
             logged_reason = reason
-            self._callbacks.on_wait(stream)
+            self._callbacks.on_wait(stream, reason)
             if self._stop.wait(_WAIT_SECONDS):
                 return False
         return True

@@ -7,6 +7,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from spark_apps.lake.erasures import Pending
 from spark_apps.lake.writer import TableWriter
 from spark_apps.streaming.poison import PoisonRow
 from spark_apps.tables import Table
@@ -82,6 +83,8 @@ class Stream:
             model. Other streams continue meanwhile.
         trigger: interval between micro-batches. The first stream of a run has the trigger of the run instead.
         position: returns what the commits of a batch store as its end offset. A recovered checkpoint continues there.
+        erase: for each table with tweets, the function that applies erasures to it, between micro-batches.
+        erase_after: tables to which an erasure is applied before it is applied to the tables of this stream.
     """
 
     name: str
@@ -91,6 +94,8 @@ class Stream:
     prepare: Callable[[], Process | None]
     trigger: str = "0 seconds"
     position: Callable[[Any], Any] = lambda offset: offset
+    erase: Mapping[str, Callable[[Pending, TableWriter], None]] = field(default_factory=dict)
+    erase_after: tuple[Table, ...] = ()
 
 
 def always_ready(

@@ -31,3 +31,11 @@ def keep_workers_alive(spark: SparkSession) -> None:
         yield from batches
 
     spark.range(1, numPartitions=1).mapInArrow(identity, "id LONG").collect()
+
+
+def is_alive(spark: SparkSession) -> bool:
+    """Return whether the JVM of the driver runs and Spark was not stopped."""
+    try:
+        return not spark.sparkContext._jsc.sc().isStopped()
+    except Exception:
+        return False

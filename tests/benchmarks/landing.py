@@ -83,10 +83,13 @@ def _feed(folder: str, reports: list[BatchReport], stop: threading.Event) -> Non
 
 def _memory_mb(process: int) -> float:
     """Return the resident memory of a process and its descendants."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    resident = next(
-        int(line.split()[1]) for line in Path(f"/proc/{process}/status").read_text().splitlines() if "VmRSS" in line
-    )
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        status = Path(f"/proc/{process}/status").read_text().splitlines()
+    except FileNotFoundError:
+        return 0.0  # it has ended since
+    # A zombie has no memory.
+    resident = next((int(line.split()[1]) for line in status if "VmRSS" in line), 0)
     return resident / 1024 + sum(_memory_mb(int(child)) for child in children)
 
 

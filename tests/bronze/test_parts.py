@@ -21,7 +21,7 @@ from spark_apps.demo.malformed import tar
 from spark_apps.lake.writer import TableWriter
 from spark_apps.landing.landed_file import LandedFile, Start
 from spark_apps.landing.log import LandingLog
-from spark_apps.streaming.query_group import StreamError
+from spark_apps.streaming.runner import StreamError
 from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import BRONZE_TWEETS
 from tests.bronze.archives import zip_archive

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from spark_apps.bronze import app
 from spark_apps.lake import delta_tables
 from spark_apps.landing.log import LandingLog
-from spark_apps.streaming.query_group import StreamError
+from spark_apps.streaming.runner import StreamError
 from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready
 from spark_apps.tables import BRONZE_TWEETS
 from tests.bronze.archives import zip_archive

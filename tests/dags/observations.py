@@ -87,7 +87,7 @@ def executor(phase: str = "Running", owner: str = "pod", finished: float | None 
 
 def progress(seconds: float = 1, batch: int = 7, error: str = "") -> DriverResponse:
     """Return the response of a driver that last advanced `seconds` ago."""
-    return DriverResponse(ResponseStatus.ANSWERED, {"gold": batch}, {"gold": seconds}, error)
+    return DriverResponse(ResponseStatus.ANSWERED, {"gold": batch}, {"gold": seconds}, last_error=error)
 
 
 def failures(*seconds_ago: float, **changes: Any) -> ReconcileState:

@@ -1,10 +1,12 @@
 """The tasks `needs_healing` and `heal` against an API server: when a stream is given up, and how it stays down."""
 
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.dags.fake_api import APP, FakeApi, set_state, store_failures, stored, stream_writes
+from tests.dags.fake_api import APP, CONFIG_MAP, HOLD, FakeApi, set_state, store_failures, stored, stream_writes
 
 pytestmark = pytest.mark.airflow
 
@@ -24,6 +26,15 @@ def test_a_stream_that_fails_too_often_is_given_up_once_with_its_error(api: Fake
     assert stored(api, "hold")["owner"] == "keep-streams-running"
     assert api.objects[APP]["spec"]["suspend"] is True
     assert "held by keep-streams-running" in tasks.apply("gold")
+    assert tasks.needs_healing("gold") is False
+    # Half an hour later, the stream is tried again: its failures no longer count.
+    hold = stored(api, "hold") | {"since": (datetime.now(UTC) - timedelta(minutes=31)).isoformat()}
+    api.objects[CONFIG_MAP]["metadata"]["annotations"][HOLD] = json.dumps(hold)
+    set_state(api, "SUSPENDED")
+    assert "trying again" in tasks.apply("gold")
+    assert "resuming it" in tasks.apply("gold")
+    assert "suspend" not in api.objects[APP]["spec"]
+    set_state(api, "FAILING")
     assert tasks.needs_healing("gold") is False
 
 

@@ -126,6 +126,12 @@ def test_an_unreachable_driver_alerts_and_is_never_restarted() -> None:
     assert planned(replace(state, reconcile_state=MANY_FAILURES)) is ActionKind.NONE
 
 
+def test_a_waiting_stream_is_healthy() -> None:
+    waiting = replace(progress(1, batch=-1), waits_for={"gold": "ConnectException: S3 refuses the connection"})
+    assert planned(observed(response=waiting)) is ActionKind.NONE
+    assert reason(observed(response=waiting)) == "waiting: gold for ConnectException: S3 refuses the connection"
+
+
 def test_a_stream_is_given_up_only_while_it_is_failing() -> None:
     """Four failures within an hour exceed the limit of three."""
     many: dict[str, Any] = {"reconcile_state": MANY_FAILURES}

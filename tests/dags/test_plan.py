@@ -1,5 +1,6 @@
 """The order of precedence of the plan: states that forbid every action, then holds, then changes of the chart."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,8 +35,9 @@ from tweet_dags.reconcile.plan import plan
 from tweet_dags.reconcile.spec_drift import FIELD_MANAGER
 
 HOLD = Hold("rescore-gold", "history", "2026-11-25T11:00:00+00:00")
+GIVEN_UP = Hold(FIELD_MANAGER, "failed 4 times within an hour", "2026-11-25T11:29:59+00:00")
 NEW_MANIFEST = manifest("bbbb")
-WRITES_TO_APPLICATION = set(ActionKind) - {ActionKind.NONE, ActionKind.RESTART_DRIVER}
+WRITES_TO_APPLICATION = set(ActionKind) - {ActionKind.NONE, ActionKind.RESTART_DRIVER, ActionKind.RETRY}
 
 
 def suspended(state: str) -> dict[str, Any]:
@@ -136,6 +138,14 @@ def test_a_hold_survives_the_deletion_of_the_application() -> None:
     assert planned(observed(application=application(""), pods=(), hold=HOLD)) is ActionKind.NONE
 
 
+def test_a_stream_that_was_given_up_is_tried_again_after_half_an_hour() -> None:
+    assert planned(observed(application=suspended("SUSPENDED"), hold=GIVEN_UP)) is ActionKind.RETRY
+    recent = replace(GIVEN_UP, since="2026-11-25T11:30:01+00:00")
+    for hold in (recent, replace(GIVEN_UP, since="unknown"), HOLD):
+        assert planned(observed(application=suspended("SUSPENDED"), hold=hold)) is ActionKind.NONE
+    assert planned(observed(application=application("FAILING"), hold=GIVEN_UP)) is ActionKind.SUSPEND
+
+
 def test_a_suspended_stream_without_a_hold_is_resumed() -> None:
     """A `start` was interrupted between its two writes, or a person has suspended the application by hand."""
     for state in ("SUSPENDED", "RUNNING"):
@@ -200,7 +210,7 @@ OBSERVED_STATES = st.builds(
         st.builds(progress, st.floats(0, 1000), st.integers(-1, 9)),
     ),
     reconcile_state=st.lists(st.floats(0, 4000), max_size=8).map(lambda at: failures(*sorted(at, reverse=True))),
-    hold=st.sampled_from([None, None, HOLD]),
+    hold=st.sampled_from([None, None, HOLD, GIVEN_UP]),
 )
 
 
@@ -231,7 +241,9 @@ def test_no_observed_state_leads_to_an_unsafe_action(first: ObservedState, waits
             # The only exception: without a driver for a minute, the operator is not working on the application.
             assert not state.pods and action.kind in {ActionKind.REQUEUE, ActionKind.RECREATE} and len(waits) > 0
         if state.hold:
-            assert action.kind in {ActionKind.NONE, ActionKind.SUSPEND}
+            assert action.kind in {ActionKind.NONE, ActionKind.SUSPEND, ActionKind.RETRY}
+        if action.kind is ActionKind.RETRY:
+            assert state.hold == GIVEN_UP and state.suspended
         if action.kind is ActionKind.SUSPEND:
             assert state.hold and not state.suspended
         if action.kind is ActionKind.RESUME:

@@ -12,7 +12,7 @@ from spark_apps.demo import malformed
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected, GeneratedFile
 from spark_apps.demo.shapes import SHAPES
-from spark_apps.silver.records import Tweet, read_records
+from spark_apps.silver.records import Rejected, Tweet, read_records
 
 MIX = Mix(duplicates=0.1, late=0.2, malformed=0.1)
 
@@ -28,8 +28,10 @@ def read_file(file: GeneratedFile, seen: set[str]) -> tuple[Expected, list[Tweet
             quarantine[document.problem] += 1
             continue
         for item in read_records(document.raw or "", datetime.now(UTC), document.raw_bytes):
-            if not isinstance(item, Tweet):
+            if isinstance(item, Rejected):
                 quarantine[item.reason] += 1
+            elif not isinstance(item, Tweet):
+                raise AssertionError("the generator erases no tweets")
             elif item.id in seen:
                 duplicates += 1
             else:

@@ -68,7 +68,7 @@ def test_a_stop_interrupts_waiting_for_a_model(pipeline: Pipeline, tmp_path: Pat
     pipeline.land("1.json", flat_tweet(1))
     stop, stopped_at = threading.Event(), list[float]()
 
-    def stop_the_second_time(stream: str) -> None:
+    def stop_the_second_time(stream: str, _: str) -> None:
         """Stop at the second call: then Gold waits between two requests for a model."""
         if stream in waiting:
             stopped_at.append(time.monotonic())

@@ -124,9 +124,9 @@ def test_the_metrics_have_the_start_time(port: int) -> None:
 
 
 def test_a_waiting_stream_is_healthy_and_reports_its_waiting_time(progress: Progress, port: int) -> None:
-    progress.on_wait("gold")
+    progress.on_wait("gold", "a model")
     time.sleep(0.4)
-    progress.on_wait("gold")
+    progress.on_wait("gold", "a model")
     assert get(port, "/healthz")[0] == 200
     waiting = metric(port, "waiting_seconds", stream="gold")
     assert waiting is not None and waiting >= 0.4

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from spark_apps.silver.records import Rejected, Tweet, read_records
+from spark_apps.silver.records import ErasureRequest, Rejected, Tweet, read_records
 from spark_apps.silver.tweet_reader import TweetFormat
 from spark_apps.silver.user_formats import load_formats
 
@@ -17,7 +17,7 @@ READ_AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
 MINIMAL: dict[str, Any] = {"marks": ["body.words"], "id": ["nr"], "text": ["body.words"], "time": ["at"]}
 
 
-def read(document: object, formats: Sequence[TweetFormat] = ()) -> list[Tweet | Rejected]:
+def read(document: object, formats: Sequence[TweetFormat] = ()) -> list[Tweet | ErasureRequest | Rejected]:
     """Return the records of a document: a text, or a value that is encoded as JSON first."""
     text = document if isinstance(document, str) else json.dumps(document)
     return list(read_records(text, READ_AT, formats=formats))
@@ -44,8 +44,11 @@ def read_reject(document: object, formats: Sequence[TweetFormat] = ()) -> Reject
 
 
 def reasons(document: object, formats: Sequence[TweetFormat] = ()) -> list[str]:
-    """Return for each record of a document the quarantine reason, or "tweet"."""
-    return [record.reason if isinstance(record, Rejected) else "tweet" for record in read(document, formats)]
+    """Return for each record of a document the quarantine reason, "tweet" or "erasure"."""
+    others = {Tweet: "tweet", ErasureRequest: "erasure"}
+    return [
+        record.reason if isinstance(record, Rejected) else others[type(record)] for record in read(document, formats)
+    ]
 
 
 def declare(folder: Path, declared: object) -> tuple[TweetFormat, ...]:

@@ -58,7 +58,7 @@ def _assert_valid_records(text: str) -> None:
         if isinstance(record, Rejected):
             assert record.reason in REASONS.keys() - {"internal_error"}, record.detail
             record.raw.encode()
-        else:
+        elif isinstance(record, Tweet):
             assert record.id and record.full_text and record.timestamp.tzinfo is UTC
             (record.full_text + record.lang + (record.user_id or "") + "".join(record.mentions)).encode()
 
@@ -125,7 +125,7 @@ def test_an_exception_in_the_parser_rejects_one_record(monkeypatch: pytest.Monke
 
 def test_a_document_with_too_many_values_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     """64 MB of `{},` would take 1.6 GB of memory and three minutes."""
-    monkeypatch.setattr("spark_apps.silver.json_text.MAX_VALUES", 100)
+    monkeypatch.setattr("spark_apps.json_text.MAX_VALUES", 100)
     assert reasons("[" + "{}," * 49 + "{}]") == ["not_a_tweet"] * 50
     assert reasons("[" + "{}," * 50 + "{}]") == ["too_large"]
     assert reasons({"data": "[" + "{}," * 50 + "{}]"}) == ["too_large"]
@@ -133,7 +133,7 @@ def test_a_document_with_too_many_values_is_not_decoded(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("objects", [49, 60])
 def test_encoded_values_have_a_limit_too(monkeypatch: pytest.MonkeyPatch, objects: int) -> None:
-    monkeypatch.setattr("spark_apps.silver.json_text.MAX_VALUES", 100)
+    monkeypatch.setattr("spark_apps.json_text.MAX_VALUES", 100)
     text = "[" + ",".join(["{ }"] * objects) + "]"
     in_base64 = base64.b64encode(text.encode()).decode()
     escaped = text.replace(",", "\\u002c").replace("{", "\\u007b")

@@ -27,7 +27,7 @@ from spark_apps.settings import MODEL_NAME
 from spark_apps.silver import transform
 from spark_apps.streaming import checkpoint
 from spark_apps.streaming.poison import PoisonRow, find_poison_rows
-from spark_apps.streaming.query_group import StreamError
+from spark_apps.streaming.runner import StreamError
 from spark_apps.streaming.stream import Batch, BatchResult, always_ready
 from spark_apps.tables import BRONZE_TWEETS, GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, QUARANTINE, SILVER_TWEETS
 from tests.conftest import Pipeline

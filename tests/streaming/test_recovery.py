@@ -10,7 +10,7 @@ from spark_apps.demo.malformed import Expected
 from spark_apps.gold import app as gold
 from spark_apps.lake.commits import LakeError
 from spark_apps.silver import app as silver
-from spark_apps.streaming.query_group import StreamError
+from spark_apps.streaming.runner import StreamError
 from spark_apps.tables import BRONZE_TWEETS, SILVER_TWEETS
 from tests.conftest import Pipeline
 from tests.exactness import check

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 
 from spark_apps.streaming import query_group
 from spark_apps.streaming.poison import PoisonRow
-from spark_apps.streaming.query_group import StreamError
+from spark_apps.streaming.runner import StreamError
 from spark_apps.streaming.stream import Batch, BatchResult, always_ready
 from tests.conftest import Pipeline
 

@@ -17,11 +17,13 @@ from spark_apps.lake import cleanup, delta_tables
 from spark_apps.lake.commits import open_existing_table
 from spark_apps.lake.status import read_status
 from spark_apps.streaming import checkpoint
-from spark_apps.tables import BRONZE_TWEETS, GOLD_MENTIONS, SILVER_TWEETS, TABLES, Table
+from spark_apps.tables import BRONZE_TWEETS, ERASURES, GOLD_MENTIONS, SILVER_TWEETS, TABLES, Table
 from tests.conftest import Pipeline
 from tests.exactness import check
 
 RETENTION_SECONDS = 20.0
+# The tables with rows: nothing is erased here.
+FILLED = tuple(table for table in TABLES if table is not ERASURES)
 
 
 class AgingPipeline:
@@ -89,13 +91,13 @@ def test_replaced_files_and_old_versions_are_removed(aging: AgingPipeline) -> No
     pipeline = aging.pipeline
     for _ in range(2):
         aging.run()
-    for table in TABLES:
+    for table in FILLED:
         # A killed batch leaves such a file, which belongs to no version.
         file = next(Path(table.path(pipeline.lake)).rglob("part-*.parquet"))
         shutil.copy(file, file.with_name("part-of-a-killed-batch.parquet"))
     replaced_rows = replaced_files(pipeline, GOLD_MENTIONS)
-    aging.run_after_retention(TABLES)
-    for table in TABLES:
+    aging.run_after_retention(FILLED)
+    for table in FILLED:
         assert not list(Path(table.path(pipeline.lake)).rglob("*killed*")), table.name
         assert oldest_version(pipeline, table) >= 1, table.name
     assert len(replaced_rows) > 1 and not replaced_rows & replaced_files(pipeline, GOLD_MENTIONS)

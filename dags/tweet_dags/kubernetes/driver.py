@@ -28,9 +28,10 @@ class DriverResponse:
     """The response of a driver to a request for its progress.
 
     Attributes:
-        status: How the request ended. The next three fields are set only for `ANSWERED`.
+        status: How the request ended. The next four fields are set only for `ANSWERED`.
         batches: The last finished batch of each stream; -1 before the first.
         seconds_since_progress: The seconds since each stream last advanced.
+        waits_for: What each waiting stream waits for, such as a table or the end of an outage.
         last_error: The last error that the lake holds for the stream, or ''.
         problem: For any other status, why the driver did not answer.
     """
@@ -38,6 +39,7 @@ class DriverResponse:
     status: ResponseStatus
     batches: Mapping[str, int] = field(default_factory=dict)
     seconds_since_progress: Mapping[str, float] = field(default_factory=dict)
+    waits_for: Mapping[str, str] = field(default_factory=dict)
     last_error: str = ""
     problem: str = ""
 
@@ -83,6 +85,8 @@ def _parse(body: bytes, status: int, address: str) -> DriverResponse:
             ResponseStatus.ANSWERED,
             batches={name: int(stream["batch"]) for name, stream in streams},
             seconds_since_progress={name: float(stream["seconds_since_progress"]) for name, stream in streams},
+            # A driver of an earlier version does not report it.
+            waits_for={name: str(stream["waits_for"]) for name, stream in streams if stream.get("waits_for")},
             last_error=str(progress.get("error") or ""),
         )
     except (ValueError, KeyError, TypeError, AttributeError):

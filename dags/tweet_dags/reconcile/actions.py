@@ -20,6 +20,8 @@ class ActionKind(Enum):
     RESTART_DRIVER = "restart driver"
     # Hold the stream in the name of the DAG, and suspend it.
     GIVE_UP = "give up"
+    # Release the hold of a stream that was given up. The next pass resumes the stream.
+    RETRY = "retry"
 
 
 class Condition(Enum):

@@ -7,7 +7,7 @@ reads the old one.
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 CONFIG_MAP = "stream-applications"
@@ -81,6 +81,13 @@ class Hold:
 
     def __str__(self) -> str:
         return f"held by {self.owner}{self.since and f' since {self.since}'}: {self.reason}"
+
+    def age(self, now: datetime) -> timedelta:
+        """Return how long the hold has lasted; zero if its time is not readable."""
+        try:
+            return now - datetime.fromisoformat(self.since)
+        except (ValueError, TypeError):
+            return timedelta()
 
     def to_json(self) -> str:
         """Return the text to store."""

@@ -10,7 +10,7 @@ from tweet_dags.kubernetes.objects import Object
 from tweet_dags.kubernetes.writes import ConflictError, RejectedError
 from tweet_dags.reconcile.actions import Action, ActionKind
 from tweet_dags.reconcile.annotations import CONFIG_MAP, HOLD_COPY_KEY, Hold
-from tweet_dags.reconcile.config_map import hold_stream
+from tweet_dags.reconcile.config_map import hold_stream, release_hold
 from tweet_dags.reconcile.observed import ObservedState, observe
 from tweet_dags.reconcile.plan import plan
 from tweet_dags.reconcile.spec_drift import FIELD_MANAGER
@@ -42,6 +42,8 @@ def execute(cluster: Cluster, observed: ObservedState, action: Action) -> None:
             restart_driver(cluster, observed)
         case ActionKind.GIVE_UP:
             _give_up(cluster, observed, action.reason)
+        case ActionKind.RETRY:
+            release_hold(cluster, observed)
 
 
 def reconcile_hold(cluster: Cluster, stream: str) -> str:

@@ -121,6 +121,8 @@ def _plan_for_progress(observed: ObservedState, response: DriverResponse, limits
         return _restart_driver(observed, limits, f"not advancing: {', '.join(stuck)}")
     if not response.batches and too_many_failures(observed, limits) and just_failed(observed):
         return _give_up(observed)
+    if response.waits_for:
+        return no_action(f"waiting: {'; '.join(f'{name} for {what}' for name, what in response.waits_for.items())}")
     batches = ", ".join(f"{name} at batch {batch}" for name, batch in response.batches.items())
     return no_action(f"advancing: {batches or 'starting'}")
 

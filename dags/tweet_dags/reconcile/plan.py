@@ -15,7 +15,7 @@ from tweet_dags.reconcile.annotations import Hold, ReconcileState
 from tweet_dags.reconcile.failures import last_error, update_failures
 from tweet_dags.reconcile.observed import ObservedState
 from tweet_dags.reconcile.operator_states import KNOWN_STATES, plan_for_state, plan_for_submission, submission_under_way
-from tweet_dags.reconcile.spec_drift import find_spec_drift
+from tweet_dags.reconcile.spec_drift import FIELD_MANAGER, find_spec_drift
 from tweet_dags.settings import HealingLimits
 
 # Only a finalizer delays the deletion of an application for longer.
@@ -55,7 +55,7 @@ def _plan(observed: ObservedState, limits: HealingLimits) -> Step:
         unknown = f"{observed.state}: the state of the driver is unknown, and it may still be writing"
         return no_action(f"{unknown}; check its pod and node; {last_error(observed)}", alert=True)
     if observed.hold:
-        return _plan_for_hold(observed, observed.hold)
+        return _plan_for_hold(observed, observed.hold, limits)
     if submission_under_way(observed):
         return plan_for_submission(observed)
     if difference := find_spec_drift(observed.desired, application):
@@ -79,8 +79,10 @@ def _plan_without_application(observed: ObservedState) -> Step:
     return act(ActionKind.APPLY, "the SparkApplication does not exist; applying it")
 
 
-def _plan_for_hold(observed: ObservedState, hold: Hold) -> Step:
+def _plan_for_hold(observed: ObservedState, hold: Hold, limits: HealingLimits) -> Step:
     if observed.suspended:
+        if hold.owner == FIELD_MANAGER and hold.age(observed.now) > limits.retry:
+            return act(ActionKind.RETRY, f"given up since {hold.since}; trying again")
         return no_action(str(hold))
     if submission_under_way(observed):
         return no_action(f"{hold}; suspending it after the submission")

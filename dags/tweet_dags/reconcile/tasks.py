@@ -74,7 +74,8 @@ def heal(stream: str) -> str:
         _save(cluster, observed, state)
         if action.alert:
             raise AirflowFailException(
-                f"{stream}: {action.reason}\nFix the cause, then trigger operate_stream with the action start."
+                f"{stream}: {action.reason}\nFix the cause, then trigger operate_stream with the action start, "
+                "or wait for the next attempt."
             )
     return action.reason
 

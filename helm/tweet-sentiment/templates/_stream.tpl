@@ -77,6 +77,9 @@ driver:
     {{- if .values.formats }}
     - {name: TWEETS_FORMATS, value: /etc/tweet-sentiment/formats.yaml}
     {{- end }}
+    {{- if and (hasKey .values "deletionNotices") (not .values.deletionNotices) }}
+    - {name: TWEETS_DELETION_NOTICES, value: "false"}
+    {{- end }}
     {{- with .values.env }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

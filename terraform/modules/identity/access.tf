@@ -9,13 +9,16 @@ locals {
     # The checkpoint, and next to it the last error of the stream.
     stream => ["lake/checkpoints/${stream}", "lake/checkpoints/${stream}.error.json"]
   }
+  # When erasures were applied, for the report of `tweet-sentiment erasures`.
+  erasure_progress = [for stream in keys(local.checkpoints) : "lake/checkpoints/${stream}/erasures.json"]
 
   access = {
     bronze = {
       namespace = var.namespaces.streams
       landing   = "read"
-      # The position of the stream that reads Bronze's table: Bronze keeps the files that it has not read.
-      read  = ["lake/checkpoints/silver"]
+      # The position of the stream that reads Bronze's table: Bronze keeps the files that it has not read. The erasures
+      # that Bronze applies to its documents.
+      read  = ["lake/checkpoints/silver", "lake/silver/erasures"]
       write = concat(["lake/bronze"], local.checkpoints["bronze"])
       logs  = []
     }
@@ -36,11 +39,12 @@ locals {
       )
       logs = []
     }
-    # Shows Gold, traces a single tweet through Silver, and counts the rows of every table from the Delta logs.
+    # Shows Gold, traces a single tweet through Silver, counts the rows of every table from the Delta logs, and reports
+    # on erasures.
     dashboard = {
       namespace = var.namespaces.streams
       landing   = var.dashboard_typing ? "put" : "none"
-      read      = ["lake/silver/tweets", "lake/gold"]
+      read      = concat(["lake/silver/tweets", "lake/silver/erasures", "lake/gold"], local.erasure_progress)
       write     = []
       logs      = ["lake/bronze/tweets", "lake/silver/quarantine"]
     }

@@ -1,0 +1,114 @@
+"""Apply erasures to the Gold tables: the aggregates first, then gold/sentiment, from which they are computed again."""
+
+from collections.abc import Callable, Sequence
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from spark_apps.gold.transform import mentions, trends
+from spark_apps.lake import delta_tables
+from spark_apps.lake.commits import Commit, batch_commits, open_existing_table
+from spark_apps.lake.erasures import Pending, covered_tweets, merge_into, newest_position, stored_tweets
+from spark_apps.lake.ranges import join_ranges
+from spark_apps.lake.writer import TableWriter
+from spark_apps.tables import GOLD_SENTIMENT
+
+# The streams that write gold/sentiment and its aggregates.
+_SENTIMENT_STREAM, _AGGREGATES_STREAM = "gold", "gold-aggregates"
+_TRENDS_KEY = ("minute", "lang", "label", "tweet_date")
+_MENTIONS_KEY = ("mention", "lang", "tweet_date")
+
+
+def drop_erased(tweets: DataFrame, lake: str) -> DataFrame:
+    """Return rows of SILVER_TWEETS without those that an erasure covers: Silver may have deleted them since."""
+    if newest_position(lake) is None:
+        return tweets
+    covered = covered_tweets(tweets, lake).select("id").distinct()
+    return tweets.join(covered, "id", "left_anti").select(tweets.columns)
+
+
+def erase_trends(pending: Pending, writer: TableWriter) -> None:
+    """Count the tweets again in each minute, language and label with an erased tweet."""
+    _erase_aggregate(pending, writer, trends, _TRENDS_KEY, "tweets")
+
+
+def erase_mentions(pending: Pending, writer: TableWriter) -> None:
+    """Count the tweets again for each account, day and language that an erased tweet mentions."""
+    _erase_aggregate(pending, writer, mentions, _MENTIONS_KEY, "total")
+
+
+def _erase_aggregate(
+    pending: Pending,
+    writer: TableWriter,
+    aggregate: Callable[[DataFrame], DataFrame],
+    key: Sequence[str],
+    count: str,
+) -> None:
+    """Replace the rows of an aggregate that count erased tweets.
+
+    The new rows are computed from the version of gold/sentiment that the stream of the aggregates has read: later rows
+    are added by the stream, without the erased ones. This version still has the erased tweets, because they are deleted
+    from gold/sentiment afterwards.
+    """
+    version = _read_version(pending.lake, writer)
+    if version is None:
+        return  # in the middle of a version: try again later
+    sentiment = delta_tables.read(pending.spark, pending.lake, GOLD_SENTIMENT, version) if version >= 0 else None
+    changed = None if sentiment is None else _changed_rows(pending, sentiment, aggregate, key).localCheckpoint()
+    days = [str(row["tweet_date"]) for row in changed.select("tweet_date").distinct().collect()] if changed else []
+    merge = None
+    if changed is not None and days:
+        in_range = F.lit(False)
+        for first, last in join_ranges((day, day) for day in days):
+            in_range |= F.col("t.tweet_date").between(F.lit(first).cast("date"), F.lit(last).cast("date"))
+        for name in key:
+            in_range &= F.col(f"t.{name}") == F.col(f"s.{name}")
+        merge = (
+            merge_into(pending.spark, pending.lake, writer.table, changed, in_range)
+            .whenMatchedDelete(f"s.{count} IS NULL")
+            .whenMatchedUpdateAll()
+        )
+    writer.erase(pending.spark, pending.end.to_json(), merge, {})
+
+
+def _changed_rows(
+    pending: Pending, sentiment: DataFrame, aggregate: Callable[[DataFrame], DataFrame], key: Sequence[str]
+) -> DataFrame:
+    """Return the new rows of an aggregate for the keys of the erased tweets; all other columns are null without tweets.
+
+    Only the days of the erased tweets are read.
+    """
+    keys = aggregate(stored_tweets(pending, sentiment)).select(*key).localCheckpoint()
+    days = [row["tweet_date"] for row in keys.select("tweet_date").distinct().collect()]
+    same_days = sentiment.where(F.col("tweet_date").isin(days))
+    # Tweets of earlier erasures may still be in gold/sentiment.
+    erased = covered_tweets(same_days, pending.lake, pending.end.batch).select("id").distinct()
+    remaining = same_days.join(erased, "id", "left_anti")
+    return keys.join(aggregate(remaining), list(key), "left").select(*key, *_others(aggregate(remaining), key))
+
+
+def _others(rows: DataFrame, key: Sequence[str]) -> list[str]:
+    return [name for name in rows.columns if name not in key]
+
+
+def _read_version(lake: str, writer: TableWriter) -> int | None:
+    """Return a version of gold/sentiment with exactly the rows that an aggregate counts; -1 if it counts none.
+
+    None if the aggregate counts a part of the rows of a version.
+    """
+    batches = (commit.metadata for commit in batch_commits(open_existing_table(lake, writer.table)))
+    offset = next((metadata.offset for metadata in batches if metadata.query == _AGGREGATES_STREAM), None)
+    delta = open_existing_table(lake, GOLD_SENTIMENT)
+    if offset is None:
+        # The stream must count the tweets before they are deleted: it starts with the rows that the table then has.
+        return None if any(map(_has_new_rows, batch_commits(delta))) else -1
+    if offset["index"] >= 0 or offset["isStartingVersion"]:
+        return None
+    read = int(offset["reservoirVersion"]) - 1
+    unread = [commit.version for commit in batch_commits(delta, read) if _has_new_rows(commit)]
+    # A later version without new rows has the same tweets, and its files are not removed yet.
+    return min(unread) - 1 if unread else delta.version()
+
+
+def _has_new_rows(commit: Commit) -> bool:
+    return commit.metadata.query == _SENTIMENT_STREAM and commit.metadata.counts.get("rows", 0) > 0
