@@ -20,6 +20,7 @@ from spark_apps.lake.commits import open_existing_table
 from spark_apps.lake.ranges import join_ranges
 from spark_apps.lake.status import read_status
 from spark_apps.registry.client import BUNDLED, Registry
+from spark_apps.registry.production import ensure_production
 from spark_apps.relayout import RelayoutError, TableReport, relayout
 from spark_apps.streaming.runner import StreamError
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS, Table
@@ -92,7 +93,7 @@ def test_the_streams_and_a_rescore_accept_a_partition_per_day(by_day: Pipeline, 
     expected += land(by_day, 200, 5)
     by_day.run_once()
     registry = Registry(f"sqlite:///{tmp_path / 'registry.db'}", 60)
-    registry.ensure_production(BUNDLED)
+    ensure_production(registry, BUNDLED)
     by_day.settings.registry, by_day.settings.registry_timeout = registry.uri, 60
     reports: list[PartReport] = []
     done = rescore(by_day.spark, by_day.settings, None, reports.append, Event())

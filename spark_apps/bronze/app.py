@@ -52,8 +52,11 @@ class _Bronze:
         self._lake = lake
         self._options = options
         self._log = LandingLog(options.log)
+        self._may_have_rest = True
 
     def source(self) -> DataFrame:
+        # An earlier attempt of the first batch may have left a rest, in this process or in another one.
+        self._may_have_rest = True
         self._spark.dataSource.register(LandingSource)
         return self._spark.readStream.format(FORMAT).options(**self._options.to_spark()).load()
 
@@ -79,15 +82,24 @@ class _Bronze:
             F.collect_list(F.when(is_unfinished, F.col("detail"))),
         ).collect()
         rest = sorted(unfinished_file(detail) for detail in unfinished)
-        self._log.write_rest(_number(self._offset(batch.id)) if rest else 0, rest)
+        self._write_rest(batch, rest)
         # A reconciliation would count the files in `rest` as missed, because they are not in Bronze yet.
         missed = 0 if rest else answer_request(self._spark, self._lake, self._options.landing, self._log)
         counts = {"rows": document_count, "missed": missed}
         batch.writers[BRONZE_TWEETS.name].append(read.where(~is_unfinished), batch.id, counts)
         return BatchResult(counts, file_count, landed)
 
+    def _write_rest(self, batch: Batch, rest: Sequence[LandedFile]) -> None:
+        """Write the unread rest of a batch, or remove the rest of an earlier attempt."""
+        if rest or self._may_have_rest:  # other batches send no request to S3
+            self._may_have_rest = True
+            self._log.write_rest(_number(self._offset(batch.id)), rest)
+            self._may_have_rest = bool(rest)
+
     def position(self, offset: Offset) -> Offset:
         """Add the partly read files of the batch: they are in Bronze, so a reconciliation would not find them."""
+        if not self._may_have_rest:
+            return offset
         partly_read = [file.to_json() for file in self._log.rest(_number(offset)) if file.start != BEGINNING]
         return offset | {"rest": partly_read} if partly_read else offset
 

@@ -14,6 +14,7 @@ from rich.markup import escape
 from spark_apps.cli.options import AsJson, By, Data, RegistryUri, Why, console, report_errors
 from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.registry.model_uri import fetch_folders, fetch_version
+from spark_apps.registry.production import ensure_production
 from spark_apps.registry.requests import RegistryError
 from spark_apps.settings import MODEL_NAME, PRODUCTION, load
 
@@ -109,7 +110,7 @@ def first(
         target, deadline = Registry.required(load(registry=registry)), time.monotonic() + wait
         while True:
             try:
-                version = target.ensure_production(BUNDLED)
+                version = ensure_production(target, BUNDLED)
                 break
             except RegistryError as error:
                 if time.monotonic() > deadline:

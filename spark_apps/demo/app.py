@@ -8,7 +8,7 @@ import threading
 import urllib.request
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.live import Live
 
 from spark_apps.dashboard.launch import check_port, start_child
-from spark_apps.dashboard.startup import MODEL, Startup
+from spark_apps.dashboard.startup import Startup
 from spark_apps.demo.output import redirect_output
+from spark_apps.demo.parallel_start import Registration, load_model, start_spark
 from spark_apps.demo.terminal import TerminalView
 from spark_apps.errors import UserError
 from spark_apps.settings import Settings, load
@@ -26,8 +27,6 @@ from spark_apps.signals import set_on_signal
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# The registration shares the cores with the start of Spark: on a busy machine one request takes minutes.
-_REGISTRY_SECONDS = 600
 _DASHBOARD_SECONDS = 3
 _POLL_SECONDS = 0.1
 
@@ -88,14 +87,14 @@ def _run(settings: Settings, rate: float, browser: bool, view: TerminalView, sto
     from spark_apps.demo import jvm
 
     jvm.set_options()
-    spark_start = threading.Thread(target=_start_spark, args=(settings,), daemon=True)
+    spark_start = threading.Thread(target=start_spark, args=(settings,), daemon=True)
     spark_start.start()
     from spark_apps.demo.feed import feed
     from spark_apps.run import run
 
     labelled = threading.Event()
     view.on_labelled = labelled.set
-    registration = _Registration(str(settings.registry), view, stop)
+    registration = Registration(str(settings.registry), view, stop)
     threads = [
         threading.Thread(target=_announce, args=(browser, view, stop)),
         threading.Thread(target=feed, args=(str(settings.landing), rate, view.on_landed, stop, labelled)),
@@ -106,7 +105,7 @@ def _run(settings: Settings, rate: float, browser: bool, view: TerminalView, sto
 
     def on_session(spark: "SparkSession") -> None:
         view.finish("spark")
-        threading.Thread(target=_load_model, args=(spark, view), daemon=True).start()
+        threading.Thread(target=load_model, args=(spark, view), daemon=True).start()
 
     try:
         # A starting Spark cannot be interrupted. A stop does not wait for it, because the JVM ends with this process.
@@ -120,51 +119,6 @@ def _run(settings: Settings, rate: float, browser: bool, view: TerminalView, sto
             thread.join()
     if registration.error is not None:
         raise registration.error
-
-
-def _start_spark(settings: Settings) -> None:
-    """Start Spark while the main thread imports the streams; `run` gets the same session, or meets the same error."""
-    from spark_apps.session import make_session
-
-    with suppress(Exception):
-        make_session(settings)
-
-
-def _load_model(spark: "SparkSession", view: TerminalView) -> None:
-    """Start the Python workers and load the bundled model in them while Spark creates the tables."""
-    from spark_apps.registry.client import BUNDLED
-    from spark_apps.scoring.description import Description, ModelVersion
-    from spark_apps.scoring.udf import load_model
-    from spark_apps.settings import MODEL_NAME
-
-    # Gold loads its model later anyway: after an error here, such as the stop of Spark, it only starts more slowly.
-    with suppress(Exception):
-        precisions = load_model(spark, ModelVersion(MODEL_NAME, "bundled", BUNDLED))
-        if precisions != {Description.read(BUNDLED).precision}:
-            view.note(
-                "The int8 model fails its self-check on this processor: tweets are scored in float32, more slowly."
-            )
-
-
-class _Registration(threading.Thread):
-    """Registers the bundled model while Spark starts; a failure stops the demo."""
-
-    def __init__(self, registry: str, view: TerminalView, stop: threading.Event) -> None:
-        super().__init__(daemon=True)
-        self.error: Exception | None = None
-        self._registry = registry
-        self._view = view
-        self._stop_demo = stop
-
-    def run(self) -> None:
-        from spark_apps.registry.client import BUNDLED, Registry
-
-        try:
-            Registry(self._registry, _REGISTRY_SECONDS).ensure_production(BUNDLED)
-            self._view.finish(MODEL.key)
-        except Exception as error:  # the main thread raises it
-            self.error = error
-            self._stop_demo.set()
 
 
 @contextmanager

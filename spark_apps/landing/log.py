@@ -11,6 +11,8 @@ from spark_apps.landing.taken import TakenFiles
 
 # Each n-th entry, and the first entry, has all files of recent batches: a start reads at most n entries.
 _SNAPSHOT_INTERVAL = 100
+# Prefix of the name of a file with the unread rest of a batch, followed by the number of its entry.
+_REST = "rest-"
 # Maximum length of the list of missed files. If more files were missed, another reconciliation follows.
 MAX_MISSED = 50_000
 
@@ -41,9 +43,6 @@ class LandingLog:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        # False once this process, the only one that writes rest.json, has removed it: without this flag, each batch
-        # would send two more requests to S3.
-        self._may_have_rest = True
 
     def has(self, number: int) -> bool:
         """Return whether an entry exists."""
@@ -113,31 +112,32 @@ class LandingLog:
         return state
 
     def remove_before(self, end: int) -> None:
-        """Remove the entries that neither a restart nor a repeated batch needs once the entry `end` is processed."""
+        """Remove the files that neither a restart nor a repeated batch needs once the entry `end` is processed."""
         if end % _SNAPSHOT_INTERVAL == 1:
             for name in storage.names(self.folder):
-                number = name.removesuffix(".json")
+                number = name.removesuffix(".json").removeprefix(_REST)
                 if number.isdecimal() and int(number) < _snapshot(end):
                     storage.delete(f"{self.folder}/{name}")
 
     def write_rest(self, number: int, files: Sequence[LandedFile]) -> None:
         """Write the unread rest of a batch, before the batch is committed.
 
+        Each batch has a file of its own. A process that was frozen in a batch therefore does not replace the rest of a
+        later batch, which another process has committed meanwhile.
+
         Args:
             number: number of the entry of the batch.
             files: files that the batch has not read, or not to their end.
         """
         if files:
-            self._may_have_rest = True
-            self._write("rest", {"number": number, "files": _to_json(files)})
-        elif self._may_have_rest:
-            storage.delete(f"{self.folder}/rest.json")
-            self._may_have_rest = False
+            self._write(f"{_REST}{number}", {"files": _to_json(files)})
+        else:
+            storage.delete(f"{self.folder}/{_REST}{number}.json")
 
     def rest(self, number: int) -> list[LandedFile]:
         """Return the unread rest of the batch of an entry."""
-        entry = self._read("rest") if self._may_have_rest else None
-        return _files(entry) if entry is not None and entry["number"] == number else []
+        entry = self._read(f"{_REST}{number}")
+        return [] if entry is None else _files(entry)
 
     def request_reconciliation(self, name: str, before: float) -> None:
         """Ask Bronze to compare the landing with its table.

@@ -1,14 +1,5 @@
-"""The registered model in an MLflow registry: its versions, and the version in production.
+"""A client of the registered model in an MLflow registry: its versions, their tags and aliases, and their files."""
 
-A version that passed its gates has the tag `passed`; a rollback adds the tag `withdrawn` to the versions that it skips.
-The alias `production` points at the highest version that is `passed` and not `withdrawn`. Each move of the alias is
-recorded as a tag of the version that it moves to.
-
-MLflow aliases have no compare-and-set. A release therefore writes the tags, moves the alias, and reads the tags again:
-of two concurrent releases the higher version wins, whichever finishes last.
-"""
-
-import getpass
 import json
 import tempfile
 from collections.abc import Mapping
@@ -19,7 +10,7 @@ from typing import Any
 from spark_apps.registry.connection import ensure_experiment
 from spark_apps.registry.log_model import log_model
 from spark_apps.registry.requests import RegistryError, Requests
-from spark_apps.registry.versions import MOVED, PASSED, STAGING, WITHDRAWN, Version
+from spark_apps.registry.versions import STAGING, Version
 from spark_apps.scoring.description import DESCRIPTION_FILE, Description
 from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings
 
@@ -36,7 +27,7 @@ class NoProductionError(RegistryError):
 
 
 class Registry:
-    """The registered model in one MLflow registry."""
+    """The registered model in one MLflow registry; `production.py` decides which version is in production."""
 
     def __init__(self, uri: str, timeout: float) -> None:
         """Create a client that connects at the first request.
@@ -113,6 +104,10 @@ class Registry:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         self._requests.run(lambda client: client.set_model_version_tag(MODEL_NAME, version, key, text))
 
+    def untag(self, version: str, key: str) -> None:
+        """Delete a tag of `version`."""
+        self._requests.run(lambda client: client.delete_model_version_tag(MODEL_NAME, version, key))
+
     def model_tags(self) -> dict[str, str]:
         """Return the tags of the registered model, which belong to no version."""
         return dict(self._requests.run(lambda client: client.get_registered_model(MODEL_NAME)).tags)
@@ -125,42 +120,6 @@ class Registry:
     def untag_model(self, key: str) -> None:
         """Delete a tag of the registered model."""
         self._requests.run(lambda client: client.delete_registered_model_tag(MODEL_NAME, key))
-
-    def promote(self, version: str, by: str, why: str) -> str:
-        """Tag `version` as passed and move `production`; return the version that is in production then.
-
-        That is the highest passed version that is not withdrawn: a concurrent release of a higher version wins.
-        """
-        self.tag(version, PASSED, {"at": _now(), "by": by, "why": why})
-        return self._move_production(by, why)
-
-    def roll_back(self, target: str, by: str, why: str) -> str:
-        """Withdraw all passed versions above `target`, and move `production`; return the version in production then.
-
-        That is `target`, unless a higher version passes its gates meanwhile.
-        """
-        for version in self.versions():
-            if int(version.version) > int(target) and version.may_be_production:
-                self.tag(version.version, WITHDRAWN, {"at": _now(), "by": by, "why": why})
-        if WITHDRAWN in self.version(target).tags:
-            self._requests.run(lambda client: client.delete_model_version_tag(MODEL_NAME, target, WITHDRAWN))
-        return self._move_production(by, why)
-
-    def _move_production(self, by: str, why: str) -> str:
-        """Move `production` to the version that the tags select, and record the move; return the version."""
-        while True:
-            versions = self.versions()
-            target = next((version for version in versions if version.may_be_production), None)
-            if target is None:
-                raise RegistryError(
-                    f"every version of {MODEL_NAME} in the registry {self.uri} is refused or withdrawn: release one"
-                )
-            if PRODUCTION in target.aliases:
-                return target.version
-            before = next((version.version for version in versions if PRODUCTION in version.aliases), None)
-            move = {"from": before, "to": target.version, "by": by, "why": why}
-            self.tag(target.version, f"{MOVED}{_now()}", move)
-            self.set_alias(PRODUCTION, target.version)
 
     def log_gates(self, version: str, figures: Mapping[str, float], report: object) -> None:
         """Log figures as metrics and `report` as gates.json to the MLflow run that registered `version`."""
@@ -236,19 +195,8 @@ class Registry:
         self.set_alias(STAGING, version)
         return version
 
-    def ensure_production(self, folder: Path) -> str:
-        """Return the version in production; if there is none, register the model in `folder` and promote it."""
-        try:
-            return self.production()
-        except NoProductionError:
-            return self.promote(self.register(folder), getpass.getuser(), "the first version")
-
 
 def _download(uri: str, folder: Path) -> str:
     import mlflow
 
     return str(mlflow.artifacts.download_artifacts(uri, dst_path=str(folder)))
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -203,7 +203,7 @@ def find_format(value: Json, declared: Sequence[TweetFormat] = ()) -> TweetForma
 
 
 def _shared_format(value: Json) -> TweetFormat:
-    """Return the format of a tweet whose fields occur in several formats."""
+    """Return the format of a tweet with fields that occur in several formats."""
     names = value.keys()
     if "created_at" not in names and "timestamp" not in names and ("date" in names or "sentiment" in names):
         return _COURSE

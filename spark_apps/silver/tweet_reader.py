@@ -38,7 +38,7 @@ class TweetFormat:
         has_time_in_id: whether a missing time is derived from the id.
         has_html: whether the text is HTML.
         derives_id: whether a tweet without an id gets one from its content.
-        identity: paths whose values give the derived id; if empty, time, user and text give it.
+        identity: paths of the values that give the derived id; if empty, time, user and text give it.
         has_labels: whether the tweet may have a sentiment label.
     """
 

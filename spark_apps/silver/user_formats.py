@@ -93,7 +93,7 @@ _FORMATS = TypeAdapter(Annotated[dict[_Name, DeclaredFormat], Field(max_length=M
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that occurs twice, of which `SafeLoader` would keep the last value."""
+    """Refuses a key that occurs twice; `SafeLoader` would keep its last value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))

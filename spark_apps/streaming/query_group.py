@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from spark_apps.errors import UserError, first_line
+from spark_apps.errors import first_line
 from spark_apps.lake.writer import OtherWriterError
 from spark_apps.settings import seconds
 from spark_apps.streaming import checkpoint, tasks

@@ -164,7 +164,7 @@ def test_cesu8_is_decoded() -> None:
 
 
 class _Broken(io.BytesIO):
-    """A file whose connection breaks after its first megabyte."""
+    """A file with a connection that breaks after the first megabyte."""
 
     def read(self, size: int | None = -1) -> bytes:
         if self.tell():

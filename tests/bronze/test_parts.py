@@ -213,7 +213,28 @@ def test_a_run_reads_all_parts_of_all_files_in_bounded_batches(pipeline: Pipelin
     assert max(report.counts["rows"] for report in reports) <= 4 * PART
     assert sum(report.result.read for report in reports) == 2 + 20 + 4  # the archive has four files
     assert run(pipeline) == []
-    assert not Path(pipeline.lake, "checkpoints/bronze/landing/rest.json").exists()
+
+
+def test_a_batch_without_a_rest_does_not_look_for_one(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An earlier attempt of the first batch may have left a rest. All other batches send no request for it."""
+    numbers: list[int] = []
+    write_rest = LandingLog.write_rest
+
+    def record(log: LandingLog, number: int, files: list[LandedFile]) -> None:
+        numbers.append(number)
+        write_rest(log, number, files)
+
+    monkeypatch.setattr(LandingLog, "write_rest", record)
+    pipeline.settings.max_files_per_batch = 1
+    for number in range(3):
+        pipeline.land(f"{number}.json", lines(number, number + 1))
+    assert len(run(pipeline)) == 3
+    assert numbers == [1]
+    pipeline.land("large.json", lines(0, 2 * PART))
+    pipeline.land("small.json", lines(0, 1))
+    run(pipeline)
+    assert numbers == [1, 4, 5]
+    assert bronze(pipeline) == expected(pipeline)
 
 
 def test_new_files_do_not_wait_for_a_large_one(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from spark_apps.lake.status import read_status
 from spark_apps.model.release.release import rollback
 from spark_apps.registry.client import BUNDLED, Registry
+from spark_apps.registry.production import ensure_production, promote
 from spark_apps.settings import Settings
 from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
@@ -44,10 +45,10 @@ def test_the_next_batch_uses_the_version_in_production(pipeline: Pipeline, tmp_p
         assert row_count(pipeline.lake, GOLD_SENTIMENT.name) == 0
 
         releases = Registry(registry, 60)
-        releases.ensure_production(BUNDLED)
+        ensure_production(releases, BUNDLED)
         until(lambda: row_count(pipeline.lake, GOLD_SENTIMENT.name) == 3, 240, "3 tweets in Gold")
 
-        second = releases.promote(releases.register(BUNDLED), "me", "the same once more")
+        second = promote(releases, releases.register(BUNDLED), "me", "the same once more")
         live.land("3.json", flat_tweet(4))
         until(lambda: row_count(pipeline.lake, GOLD_SENTIMENT.name) == 4, 240, "4 tweets in Gold")
 

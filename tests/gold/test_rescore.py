@@ -22,6 +22,7 @@ from spark_apps.lake.commits import LakeError, batch_commits, open_table
 from spark_apps.lake.status import read_status
 from spark_apps.lake.writer import TableWriter
 from spark_apps.registry.client import BUNDLED, Registry
+from spark_apps.registry.production import ensure_production, promote
 from spark_apps.scoring.description import EMBEDDINGS_FILE, MODEL_FILE, Description
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
 from tests import process
@@ -49,8 +50,8 @@ def inverted_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     files = {name: sum_ for name, sum_ in description.checksums.items() if name in {MODEL_FILE, EMBEDDINGS_FILE}}
     replace(description, labels=description.labels[::-1], checksums=files).write(folder)
     registry = Registry(f"sqlite:///{home / 'registry.db'}", 60)
-    registry.ensure_production(BUNDLED)
-    registry.promote(registry.register(folder), "me", "to see the difference")
+    ensure_production(registry, BUNDLED)
+    promote(registry, registry.register(folder), "me", "to see the difference")
     return registry.uri
 
 

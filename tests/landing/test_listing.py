@@ -129,7 +129,7 @@ def test_a_folder_without_permission_is_reported_and_later_read(folder: Path, mo
 
 
 class _Refused:
-    """An entry of a directory whose status this user may not read."""
+    """An entry of a directory; this user may not read its status."""
 
     def __init__(self, entry: os.DirEntry[str], is_symlink: bool) -> None:
         self.path = entry.path

@@ -300,19 +300,15 @@ def test_the_rest_of_a_recovered_checkpoint_is_read_once(landing: Landing, tmp_p
     assert query.read == [(rest.uri, 2), (rest.uri, 3)]
 
 
-def test_a_batch_without_a_rest_sends_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rest = [LandedFile(1.0, "file:/a", 40, "1", "", Start(0, 2, 20))]
-    LandingLog(str(tmp_path)).write_rest(7, rest)
-    restarted = LandingLog(str(tmp_path))
-    assert restarted.rest(7) == rest
-    restarted.write_rest(7, [])
-    assert LandingLog(str(tmp_path)).rest(7) == []
-    with monkeypatch.context() as patch:
-        patch.setattr(log, "storage", None)
-        restarted.write_rest(8, [])
-        assert restarted.rest(8) == []
-    restarted.write_rest(9, rest)
-    assert restarted.rest(9) == LandingLog(str(tmp_path)).rest(9) == rest
+def test_a_late_process_does_not_replace_the_rest_of_its_successor(landing: Landing, tmp_path: Path) -> None:
+    """It was frozen in a batch, and goes on after another process has committed that batch and the next one."""
+    query = QueryOfLargeFiles(landing, tmp_path)
+    landing.land("large", size=40)
+    for late in ([LandedFile(1.0, "file:/large", 40, "1", "", Start(0, 1, 10))], []):
+        assert query.run_batch() == ["large"]
+        LandingLog(str(tmp_path)).write_rest(query.offset - 1, late)
+    assert query.run_batch() == query.run_batch() == ["large"]
+    assert query.read == [("file:/large", part) for part in range(4)]
 
 
 def test_missed_files_are_requested_daily_and_read_once(

@@ -16,6 +16,7 @@ from spark_apps.labels import LABELS
 from spark_apps.model.dataset import data_version
 from spark_apps.model.evaluation.metrics import Quality
 from spark_apps.registry.client import BUNDLED, Registry
+from spark_apps.registry.production import ensure_production
 from spark_apps.scoring.description import Description
 from spark_apps.scoring.scorer import Scorer
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
@@ -51,7 +52,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def registry(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the URI of a registry with the bundled model in production, as version 1."""
     uri = f"sqlite:///{tmp_path_factory.mktemp('registry') / 'registry.db'}"
-    Registry(uri, 60).ensure_production(BUNDLED)
+    ensure_production(Registry(uri, 60), BUNDLED)
     return uri
 
 

@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 from spark_apps.cli.main import app
 from spark_apps.gold.production_model import ProductionModel, open_model
 from spark_apps.registry.client import BUNDLED, NoProductionError, Registry
+from spark_apps.registry.production import ensure_production
 from spark_apps.registry.requests import RegistryError
 from spark_apps.scoring.description import DESCRIPTION_FILE, MODEL_FILE, Description, ModelError
 from spark_apps.settings import MODEL_NAME, Settings
@@ -34,7 +35,7 @@ def sqlite(folder: Path) -> str:
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a registry with the bundled model in production, as version 1."""
     home = tmp_path_factory.mktemp("registry")
-    assert Registry(sqlite(home), 60).ensure_production(BUNDLED) == "1"
+    assert ensure_production(Registry(sqlite(home), 60), BUNDLED) == "1"
     return home
 
 
@@ -45,7 +46,7 @@ def test_artifacts_are_stored_beside_the_database(filled: Path) -> None:
 
 def test_a_version_in_production_is_not_replaced(filled: Path) -> None:
     registry = Registry(sqlite(filled), 60)
-    assert registry.ensure_production(BUNDLED) == "1"
+    assert ensure_production(registry, BUNDLED) == "1"
     (version,) = registry.versions()
     assert version.aliases == ["production", "staging"]
     assert version.tags["sha256"] == Description.read(BUNDLED).sha256
@@ -86,7 +87,7 @@ def test_an_empty_registry_and_an_unreachable_one_raise_different_errors(tmp_pat
         unreachable.production()
     assert not isinstance(caught.value, NoProductionError)
     with pytest.raises(RegistryError):
-        unreachable.ensure_production(BUNDLED)
+        ensure_production(unreachable, BUNDLED)
     assert time.monotonic() - began < 40
 
 

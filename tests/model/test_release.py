@@ -17,6 +17,7 @@ from spark_apps.model.release.gates import comparison_gate
 from spark_apps.quality.checks import at_most
 from spark_apps.quality.findings import acknowledge, update_findings
 from spark_apps.registry.client import BUNDLED, Registry
+from spark_apps.registry.production import ensure_production, promote
 from spark_apps.registry.versions import PASSED
 from spark_apps.scoring.description import TOKENIZER_FILE, Description, sha256
 from tests.model.folders import write_data
@@ -31,7 +32,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def registry(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the URI of a registry with the bundled model in production, as version 1."""
     uri = f"sqlite:///{tmp_path_factory.mktemp('registry') / 'registry.db'}"
-    assert Registry(uri, 60).ensure_production(BUNDLED) == "1"
+    assert ensure_production(Registry(uri, 60), BUNDLED) == "1"
     return uri
 
 
@@ -142,7 +143,7 @@ def test_a_model_that_cannot_be_loaded_is_refused(registry: str, data: Path, tmp
 def test_an_open_finding_of_the_stream_stops_a_release(data: Path, tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'registry.db'}"
     registry = Registry(uri, 60)
-    registry.ensure_production(BUNDLED)
+    ensure_production(registry, BUNDLED)
     now = datetime.now(UTC)
     drifted = [
         at_most(f"label drift in {lang}", 0.5, 0.25, "negative: 60% of 900 tweets", lang, "1") for lang in ("en", "es")
@@ -174,22 +175,22 @@ def test_wrong_limits_and_missing_data_are_named_before_the_registration(registr
 def test_the_higher_version_wins_between_concurrent_releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = f"sqlite:///{tmp_path / 'registry.db'}"
     first, second = Registry(uri, 60), Registry(uri, 60)
-    first.ensure_production(BUNDLED)
+    ensure_production(first, BUNDLED)
     lower, higher = first.register(BUNDLED), second.register(BUNDLED)
     set_alias = first.set_alias
     moved: list[str] = []
 
     def late(alias: str, version: str) -> None:
         if not moved:  # the release of the higher version runs between the check of the tags and the new alias
-            assert second.promote(higher, "second", "") == higher
+            assert promote(second, higher, "second", "") == higher
         moved.append(version)
         set_alias(alias, version)
 
     monkeypatch.setattr(first, "set_alias", late)
-    assert first.promote(lower, "first", "") == higher == first.production()
+    assert promote(first, lower, "first", "") == higher == first.production()
     assert moved == [lower, higher]
     # The release of the lower version ends last.
-    assert second.promote(lower, "second", "") == higher == second.production()
+    assert promote(second, lower, "second", "") == higher == second.production()
 
 
 def test_the_comparison_gate_allows_for_sampling_noise() -> None:

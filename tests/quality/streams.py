@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from spark_apps.cli.main import app
 from spark_apps.registry.client import Registry
+from spark_apps.registry.production import promote
 from spark_apps.settings import MODEL_NAME
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS
 from tests import lakes
@@ -94,8 +95,8 @@ def release(uri: str, ago: timedelta = timedelta(hours=2)) -> str:
             client.create_registered_model(MODEL_NAME)
         return str(client.create_model_version(MODEL_NAME, "s3://nowhere/model").version)
 
-    with patch("spark_apps.registry.client._now", lambda: at.isoformat().replace("+00:00", "Z")):
-        return registry.promote(registry._requests.run(create), "ann", "")
+    with patch("spark_apps.registry.production._now", lambda: at.isoformat().replace("+00:00", "Z")):
+        return promote(registry, registry._requests.run(create), "ann", "")
 
 
 def run_quality(command: str, *arguments: str | Path, **env: str) -> Result:

@@ -21,6 +21,7 @@ from spark_apps.model.release.gates import (
 from spark_apps.quality.findings import read_findings, unacknowledged
 from spark_apps.registry.client import NoProductionError, Registry
 from spark_apps.registry.model_uri import fetch_version
+from spark_apps.registry.production import promote, roll_back
 from spark_apps.registry.requests import RegistryError
 from spark_apps.registry.versions import REFUSED
 from spark_apps.scoring.scorer import Scorer
@@ -84,7 +85,7 @@ def release(
     if refused := [gate for gate in gates if not gate.passed]:
         registry.tag(version, REFUSED, {"by": by, "why": why, "gates": _report(refused)})
         return Release(version, before, _production(registry), gates)
-    return Release(version, before, registry.promote(version, by, why), gates)
+    return Release(version, before, promote(registry, version, by, why), gates)
 
 
 def _run_gates(
@@ -132,7 +133,7 @@ def rollback(registry: Registry, to: str | None, by: str, why: str) -> tuple[str
             raise RegistryError(
                 f"version {to} has not passed the gates: release it instead, or name a version that passed"
             )
-    return before, registry.roll_back(target.version, by, why)
+    return before, roll_back(registry, target.version, by, why)
 
 
 def _production(registry: Registry) -> str | None:
