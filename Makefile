@@ -67,7 +67,7 @@ check-terraform:
 values: ## print chart values for an applied example: make -s values EXAMPLE=production TAG=1.0.0 > values.yaml
 	@set -o pipefail; terraform -chdir=terraform/examples/$(EXAMPLE) output -json | $(PYTHON) terraform/values.py $(if $(TAG),--tag $(TAG))
 
-chaos: .venv/.test ## kill the streams 200 times and replace 50 stopped drivers; no tweet may be lost or counted twice
+chaos: .venv/.test ## kill the streams 200 times, replace 50 stopped drivers, take S3 away, fail each write: no tweet may be lost or counted twice
 	$(RUN) pytest -m chaos -s
 
 fuzz: .venv/.test ## read 100,000 damaged documents and check that none affects another document
