@@ -21,6 +21,7 @@ from spark_apps.settings import LAYERS, Settings
 from spark_apps.signals import set_on_signal
 from spark_apps.silver import app as silver
 from spark_apps.silver.user_formats import load_formats
+from spark_apps.streaming import tasks
 from spark_apps.streaming.checkpoint import last_error
 from spark_apps.streaming.outage import outlast
 from spark_apps.streaming.runner import StreamRunner
@@ -72,7 +73,7 @@ def run(
             stack.enter_context(serve(progress, settings.monitor_port, settings.stuck_seconds))
         before = _reach_storage(settings, chosen, progress, stop)
         spark = make_session(settings)
-        stack.callback(spark.stop)
+        stack.callback(_stop_session, spark)
         if settings.monitor_port is not None:
             spark.streams.addListener(Listener(progress))
             progress.spark_ui = spark.sparkContext.uiWebUrl
@@ -87,6 +88,11 @@ def run(
             runner.run(streams, None if once else settings.trigger)
         after = _totals(lake)
     return _growth(before, after) | {"seconds": round(time.monotonic() - began, 1), "tables": _growth({}, after)}
+
+
+def _stop_session(spark: SparkSession) -> None:
+    if tasks.is_alive(spark):  # otherwise the refused connection to the JVM would hide the error that ends the run
+        spark.stop()
 
 
 def _check_settings(layers: Sequence[str], settings: Settings) -> str:

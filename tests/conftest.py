@@ -30,11 +30,13 @@ from spark_apps.tables import Table
 LONGEST = [
     "gold/test_rescore.py",
     "test_layout.py",
+    "test_erasure.py",
     "streaming/test_recovery.py",
     "streaming/test_poison.py",
     "streaming/test_upkeep.py",
     "test_exactly_once.py",
     "test_two_drivers.py",
+    "test_erasure_files.py",
     "bronze/test_parts.py",
     "test_chaos.py",
     "demo/test_demo.py",

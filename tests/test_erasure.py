@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from spark_apps.erasure.request import make_request
+from spark_apps.gold import rescore
+from spark_apps.lake.commits import open_existing_table
 from spark_apps.lake.status import read_status
 from spark_apps.streaming import query_group
 from spark_apps.streaming.runner import StreamError
@@ -127,6 +129,10 @@ def test_a_failure_before_or_after_any_commit_of_an_erasure_is_repaired(
             for table in failing:
                 fail_write(patch, "erase", table, when)
             pipeline.run_once()
+        if failing == (GOLD_SENTIMENT,):
+            # The end of a rescore, while gold/sentiment still has the tweets that the aggregates do not count.
+            version = open_existing_table(pipeline.lake, GOLD_SENTIMENT).version()
+            rescore._rebuild_aggregates(pipeline.spark, pipeline.lake, version)
     before = pipeline.versions()
     pipeline.run_once()
     assert pipeline.versions() == before
@@ -164,7 +170,7 @@ def test_gold_drops_tweets_that_silver_has_deleted(pipeline: Pipeline) -> None:
     pipeline.run_once(*layers)
     pipeline.run_once()
     check(pipeline, [1, 3, 5], 7)
-    assert totals(pipeline, GOLD_SENTIMENT)["deleted"] == 1
+    assert totals(pipeline, GOLD_SENTIMENT)["erased"] == 1
 
 
 def test_erasures_outlast_the_loss_of_all_checkpoints(pipeline: Pipeline) -> None:

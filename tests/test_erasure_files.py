@@ -44,7 +44,7 @@ def test_no_file_has_an_erased_text_after_the_retention(pipeline: Pipeline, comm
     pipeline.land("two.json", json.dumps([other, secret | {"id": 3}]))
     pipeline.land("copy.json", json.dumps(secret | {"more": 1}))
     pipeline.land("rejected.json", json.dumps(secret | {"timestamp": f"no time: {SECRET}"}))
-    pipeline.land("cut off.json", json.dumps(secret)[:-3])
+    pipeline.land("cut off.json", json.dumps({"user_id": USER} | secret)[:-3])
     pipeline.land("retweet.json", retweet(5, 4).replace("I like tweet 4", SECRET))
     pipeline.run_once()
     assert len(files_with(pipeline.lake, SECRET)) >= 4

@@ -1,5 +1,7 @@
 """The streams add columns to their tables, and refuse tables and checkpoints that are not theirs."""
 
+import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +70,20 @@ def test_a_column_of_another_type_is_refused_by_name(filled: Pipeline, monkeypat
     monkeypatch.setattr(silver, "SILVER_TWEETS", replace(SILVER_TWEETS, columns=columns))
     with pytest.raises(LakeError, match="user_id is STRING, not BIGINT"):
         filled.run_once(*filled.streams(*LAYERS))
+
+
+def test_a_lake_without_the_table_of_erasures_gets_one(filled: Pipeline) -> None:
+    """An earlier version of the program did not write this table."""
+    shutil.rmtree(tables.ERASURES.path(filled.lake))
+    identity = Path(filled.lake, "checkpoints", "silver", "identity.json")
+    saved = json.loads(identity.read_text())
+    del saved["tables"][tables.ERASURES.name]
+    identity.write_text(json.dumps(saved))
+    filled.land("2.json", json.dumps({"delete": {"status": {"id_str": "1"}}}))
+    filled.run_once(*filled.streams(*LAYERS))
+    assert [row["key"] for row in filled.rows(tables.ERASURES)] == ["1"]
+    assert filled.rows(SILVER_TWEETS) == []
+    assert tables.ERASURES.name in json.loads(identity.read_text())["tables"]
 
 
 def test_a_checkpoint_of_other_tables_is_refused(filled: Pipeline, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ such as `quoted_status` or `in_reply_to_user_id`, is emptied instead. A list los
 user whose locations are erased stay, without these fields.
 """
 
-import json
 import re
 from collections.abc import Iterator, Set
 from functools import lru_cache
@@ -14,10 +13,10 @@ from typing import Any
 
 from spark_apps.erasure.notices import parse_notice
 from spark_apps.erasure.request import parse_request, user_key
+from spark_apps.erasure.tokens import encoded_json, scalars, tokens
 from spark_apps.json_text import Rejected, TooDeep, compact_json, json_values, parse, prune
 
 _NUMBER = re.compile(r"\d+")
-_STRING = re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
 # A field in a text that is not JSON, such as a truncated document.
 _FIELD = re.compile(r'"([^"\\]{1,40})"\s*:\s*"?([^"\\,}\]\s]{1,100})')
 # Fields that refer to tweets and accounts that are not a part of the tweet.
@@ -29,7 +28,6 @@ _AUTHORS = ("user", "author", "actor")
 _USER = re.compile(r"user|author|actor|owner|account|name$", re.IGNORECASE)
 # Snowflake ids are this long: no count and no user id has the same value by chance.
 _LONG_DIGITS = 15
-_MAX_KEY_CHARACTERS = 100
 _user_key = lru_cache(100_000)(user_key)
 
 
@@ -83,11 +81,9 @@ class Redactor:
 
     def _may_hold(self, text: str) -> bool:
         """Return whether any number or string of a text is an erased id: most texts need not be decoded."""
-        numbers = set(_NUMBER.findall(text))
-        if not self._tweets.isdisjoint(numbers):
-            return True
         keys = self._users | self._locations
-        return bool(keys) and any(_user_key(token) in keys for token in numbers | set(_strings(text)))
+        found = tokens(text, with_strings=bool(keys))
+        return not self._tweets.isdisjoint(found) or (bool(keys) and any(_user_key(token) in keys for token in found))
 
     def _raw_is_erased(self, raw: str) -> bool:
         """Return whether a text that is not JSON has an erased id in a field, or a long erased id anywhere."""
@@ -101,11 +97,13 @@ class Redactor:
             return self._object(value, path)
         if isinstance(value, list):
             return self._list(value, path)
-        if isinstance(value, str) and value.lstrip()[:1] in {"{", "["} and self._may_hold(value):
-            return self._encoded(value, path)
+        if isinstance(value, str) and (text := encoded_json(value)) is not None and self._may_hold(text):
+            return self._encoded(text, path)
         return value
 
     def _object(self, value: dict[str, Any], path: str) -> Any:
+        if (rows := _rows_by_index(value)) is not None:
+            return self._table(value, path, rows)
         kept: dict[str, Any] = {}
         for name, child in value.items():
             inner = f"{path}/{name}"
@@ -113,6 +111,8 @@ class Redactor:
             redacted = _ERASED if is_erased else self._value(child, inner)
             if redacted is _ERASED:
                 self._changed = True
+                if name.isdecimal() and not is_erased:  # an object of rows by their index, as pandas stores a table
+                    continue
                 if not _REFERENCE.search(name):
                     return _ERASED
                 redacted = None
@@ -122,7 +122,17 @@ class Redactor:
         if self._locations and any(_user_key(author) in self._locations for author in _authors(value)):
             for name in _LOCATIONS & kept.keys():
                 self._changed, kept[name] = True, None
-        return kept
+        return kept if kept or not value else _ERASED
+
+    def _table(self, value: dict[str, Any], path: str, rows: dict[str, dict[str, Any]]) -> Any:
+        """Return a table without its erased rows; the other rows stay as they are."""
+        erased = {index for index, row in rows.items() if self._object(row, path) is _ERASED}
+        if len(erased) == len(rows):
+            return _ERASED
+        if "columns" in value:
+            data = [row for number, row in enumerate(value["data"]) if str(number) not in erased]
+            return value | {"data": data}
+        return {name: {i: cell for i, cell in column.items() if i not in erased} for name, column in value.items()}
 
     def _list(self, values: list[Any], path: str) -> Any:
         name = path.rpartition("/")[2]
@@ -150,46 +160,42 @@ class Redactor:
         return redacted if redacted is _ERASED else compact_json(redacted)
 
     def _is_tweet(self, path: str, name: str, value: Any) -> bool:
-        text = _scalar(value)
-        if text is None or text not in self._tweets or _REFERENCE.search(name):
+        text = next((text for text in scalars(value) if text in self._tweets), None)
+        if text is None or _REFERENCE.search(name):
             return False
         return len(text) >= _LONG_DIGITS or (_ID.search(name) is not None and not _USER.search(f"{path}/{name}"))
 
     def _is_user(self, path: str, name: str, value: Any) -> bool:
-        text = _scalar(value) if self._users else None
-        if text is None or _REFERENCE.search(name) or _user_key(text) not in self._users:
+        if not self._is_user_reference(value) or _REFERENCE.search(name):
             return False
-        return _USER.search(name) is not None or (_ID.search(name) is not None and _USER.search(path) is not None)
+        # A short number may be a count, but no other field has the name of a user by chance.
+        is_number = not isinstance(value, str) or value.strip().isdecimal()
+        is_id = _ID.search(name) is not None and _USER.search(path) is not None
+        return is_id or not is_number or _USER.search(name) is not None
 
     def _is_user_reference(self, value: Any) -> bool:
-        text = _scalar(value) if self._users else None
-        return text is not None and _user_key(text) in self._users
+        return bool(self._users) and any(_user_key(text) in self._users for text in scalars(value))
 
 
-def _scalar(value: Any) -> str | None:
-    """Return an id as text, the last part of a URI such as `tag:search.twitter.com,2005:123`; None for other values."""
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
+def _rows_by_index(value: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
+    """Return the rows of a table that pandas has stored by columns or as a list of rows; None for other objects."""
+    names, data = value.get("columns"), value.get("data")
+    if isinstance(names, list) and isinstance(data, list):
+        if data and all(isinstance(row, list) and len(row) == len(names) for row in data):
+            return {str(number): dict(zip(map(str, names), row, strict=True)) for number, row in enumerate(data)}
         return None
-    text = str(value).strip() if isinstance(value, str) else str(value)
-    return text.rpartition(":")[2] if 0 < len(text) <= _MAX_KEY_CHARACTERS else None
+    columns = list(value.values())
+    if not {"text", "full_text"} & value.keys() or not all(isinstance(column, dict) for column in columns):
+        return None
+    index = columns[0].keys()
+    if not index or any(column.keys() != index for column in columns):
+        return None
+    return {i: {name: column[i] for name, column in value.items()} for i in index}
 
 
 def _authors(value: dict[str, Any]) -> Iterator[str]:
     """Yield the ids of the author of a tweet."""
     users = [value[name] for name in _AUTHORS if isinstance(value.get(name), dict)]
     ids = [value.get(name) for name in _AUTHOR_IDS] + [user.get(name) for user in users for name in ("id_str", "id")]
-    yield from filter(None, map(_scalar, ids))
-
-
-def _strings(text: str) -> Iterator[str]:
-    """Yield the short strings of a JSON text, decoded, and their last parts."""
-    for string in _STRING.findall(text):
-        if len(string) > 6 * _MAX_KEY_CHARACTERS:  # each character may be an escape sequence of six
-            continue
-        if "\\" in string:
-            try:
-                string = json.loads(f'"{string}"', strict=False)
-            except ValueError:
-                continue
-        if (scalar := _scalar(string)) is not None:
-            yield scalar
+    for id_ in ids:
+        yield from scalars(id_)

@@ -70,7 +70,7 @@ def _score(lake: str, model: ModelVersion, problem: str, findings: int, batch: B
     try:
         ((scored, cached, landed),) = rows.agg(F.count("*"), F.count_if("cached"), newest("landed_at")).collect()
         tweets = scored if remaining is batch.rows else batch.rows.count()
-        counts = {"rows": tweets, "unscored": len(batch.poison), "deleted": tweets - scored}
+        counts = {"rows": scored, "unscored": len(batch.poison), "erased": tweets - scored}
         batch.writers[GOLD_SENTIMENT.name].append(new_sentiment(rows), batch.id, counts)
     finally:
         rows.unpersist()

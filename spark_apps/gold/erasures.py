@@ -1,6 +1,7 @@
 """Apply erasures to the Gold tables: the aggregates first, then gold/sentiment, from which they are computed again."""
 
 from collections.abc import Callable, Sequence
+from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -8,8 +9,7 @@ from pyspark.sql import functions as F
 from spark_apps.gold.transform import mentions, trends
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import Commit, batch_commits, open_existing_table
-from spark_apps.lake.erasures import Pending, covered_tweets, merge_into, newest_position, stored_tweets
-from spark_apps.lake.ranges import join_ranges
+from spark_apps.lake.erasures import Pending, covered_tweets, in_days, merge_into, newest_position, stored_tweets
 from spark_apps.lake.writer import TableWriter
 from spark_apps.tables import GOLD_SENTIMENT
 
@@ -53,22 +53,17 @@ def _erase_aggregate(
     version = _read_version(pending.lake, writer)
     if version is None:
         return  # in the middle of a version: try again later
-    sentiment = delta_tables.read(pending.spark, pending.lake, GOLD_SENTIMENT, version) if version >= 0 else None
-    changed = None if sentiment is None else _changed_rows(pending, sentiment, aggregate, key).localCheckpoint()
-    days = [str(row["tweet_date"]) for row in changed.select("tweet_date").distinct().collect()] if changed else []
-    merge = None
-    if changed is not None and days:
-        in_range = F.lit(False)
-        for first, last in join_ranges((day, day) for day in days):
-            in_range |= F.col("t.tweet_date").between(F.lit(first).cast("date"), F.lit(last).cast("date"))
-        for name in key:
-            in_range &= F.col(f"t.{name}") == F.col(f"s.{name}")
-        merge = (
-            merge_into(pending.spark, pending.lake, writer.table, changed, in_range)
-            .whenMatchedDelete(f"s.{count} IS NULL")
-            .whenMatchedUpdateAll()
-        )
-    writer.erase(pending.spark, pending.end.to_json(), merge, {})
+    spark, lake, merge = pending.spark, pending.lake, None
+    if version >= 0:
+        sentiment = delta_tables.read(spark, lake, GOLD_SENTIMENT, version)
+        changed = _changed_rows(pending, sentiment, aggregate, key).localCheckpoint()
+        if days := _days(changed):
+            condition = in_days("t.tweet_date", days)
+            for name in key:
+                condition &= F.col(f"t.{name}") == F.col(f"s.{name}")
+            merge = merge_into(spark, lake, writer.table, changed, condition)
+            merge = merge.whenMatchedDelete(f"s.{count} IS NULL").whenMatchedUpdateAll()
+    writer.erase(spark, pending.end.to_json(), merge, {})
 
 
 def _changed_rows(
@@ -79,16 +74,15 @@ def _changed_rows(
     Only the days of the erased tweets are read.
     """
     keys = aggregate(stored_tweets(pending, sentiment)).select(*key).localCheckpoint()
-    days = [row["tweet_date"] for row in keys.select("tweet_date").distinct().collect()]
-    same_days = sentiment.where(F.col("tweet_date").isin(days))
+    same_days = sentiment.where(in_days("tweet_date", _days(keys)))
     # Tweets of earlier erasures may still be in gold/sentiment.
     erased = covered_tweets(same_days, pending.lake, pending.end.batch).select("id").distinct()
     remaining = same_days.join(erased, "id", "left_anti")
-    return keys.join(aggregate(remaining), list(key), "left").select(*key, *_others(aggregate(remaining), key))
+    return keys.join(aggregate(remaining), list(key), "left")
 
 
-def _others(rows: DataFrame, key: Sequence[str]) -> list[str]:
-    return [name for name in rows.columns if name not in key]
+def _days(rows: DataFrame) -> list[date]:
+    return [row["tweet_date"] for row in rows.select("tweet_date").distinct().collect()]
 
 
 def _read_version(lake: str, writer: TableWriter) -> int | None:

@@ -7,6 +7,7 @@ kill cannot separate the two. Erasures that are applied twice find nothing to er
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from delta.tables import DeltaMergeBuilder, DeltaTable
@@ -166,6 +167,14 @@ def delete_tweets(pending: Pending, writer: TableWriter) -> None:
 def merge_into(spark: SparkSession, lake: str, table: Table, source: DataFrame, condition: Column) -> DeltaMergeBuilder:
     """Return a MERGE into a table: `t` is the table in the condition, `s` the source."""
     return DeltaTable.forPath(spark, table.path(lake)).alias("t").merge(F.broadcast(source).alias("s"), condition)
+
+
+def in_days(column: str, days: Iterable[date]) -> Column:
+    """Return the condition that a date is in one of the ranges that contain `days`: Delta skips files of other days."""
+    condition = F.lit(False)
+    for first, last in join_ranges((str(day), str(day)) for day in days):
+        condition |= F.col(column).between(F.lit(first).cast("date"), F.lit(last).cast("date"))
+    return condition
 
 
 def _rows(spark: SparkSession, lake: str, after: int, up_to: int) -> DataFrame:

@@ -9,8 +9,7 @@ from pyspark.sql import functions as F
 from spark_apps.erasure.redact import Redactor
 from spark_apps.erasure.request import LOCATIONS, TWEET, USER
 from spark_apps.lake import delta_tables
-from spark_apps.lake.erasures import Pending, merge_into
-from spark_apps.lake.ranges import join_ranges
+from spark_apps.lake.erasures import Pending, in_days, merge_into
 from spark_apps.lake.writer import TableWriter
 from spark_apps.map_in_arrow import ArrowFunction
 
@@ -33,12 +32,10 @@ def erase_texts(pending: Pending, writer: TableWriter, updates: Mapping[str, Col
     """
     table = delta_tables.read(pending.spark, pending.lake, writer.table)
     changed = _changed_rows(pending, table).dropDuplicates([*_KEY, "hash"]).localCheckpoint()
-    days = [str(row["ingest_date"]) for row in changed.select("ingest_date").distinct().collect()]
+    days = [row["ingest_date"] for row in changed.select("ingest_date").distinct().collect()]
     merge = None
     if days:
-        condition = F.lit(False)
-        for first, last in join_ranges((day, day) for day in days):
-            condition |= F.col("t.ingest_date").between(F.lit(first).cast("date"), F.lit(last).cast("date"))
+        condition = in_days("t.ingest_date", days)
         for name in _KEY:
             condition &= F.col(f"t.{name}") == F.col(f"s.{name}")
         condition &= F.sha2("t.raw", 256) == F.col("s.hash")

@@ -93,16 +93,13 @@ class LakeStatus:
 
     @property
     def lag(self) -> dict[str, int]:
-        """Rows that a layer has not read yet: documents for silver, tweets for gold and for the aggregates.
-
-        A Gold that is newer than Silver has never read the tweets that were erased before its start.
-        """
+        """Rows that a layer has not read yet: documents for silver, tweets for gold and for the aggregates."""
         bronze, silver, gold, trends = (
             self.tables[table.name].totals for table in (BRONZE_TWEETS, SILVER_TWEETS, GOLD_SENTIMENT, GOLD_TRENDS)
         )
         return {
             "silver": bronze.get("rows", 0) - silver.get("documents", 0),
-            "gold": silver.get("rows", 0) - gold.get("rows", 0) - unread_deletions(silver, gold),
+            "gold": silver.get("rows", 0) - tweets_read(silver, gold),
             "aggregates": gold.get("rows", 0) - trends.get("rows", 0),
         }
 
@@ -116,9 +113,13 @@ class LakeStatus:
         }
 
 
-def unread_deletions(source: Mapping[str, int], reader: Mapping[str, int]) -> int:
-    """Return how many rows were deleted from a table, by its totals, that the table of the reader never had."""
-    return max(0, source.get("deleted", 0) - reader.get("deleted", 0))
+def tweets_read(silver: Mapping[str, int], gold: Mapping[str, int]) -> int:
+    """Return how many of the rows of silver/tweets Gold has read, by the totals of silver/tweets and gold/sentiment.
+
+    Tweets that were erased before the first batch of Gold count as read.
+    """
+    erased = gold.get("erased", 0)
+    return gold.get("rows", 0) + erased + max(0, silver.get("deleted", 0) - gold.get("deleted", 0) - erased)
 
 
 def read_status(lake: str, missing_ok: bool = False, with_storage: bool = False) -> LakeStatus:

@@ -21,6 +21,10 @@ _COMPACTED_BYTES = "spark.databricks.delta.autoCompact.maxFileSize"
 _ERASURE = "erasure"
 
 
+class OtherWriterError(LakeError):
+    """Another process has written the table: this process must not write it any more."""
+
+
 class TableWriter:
     """Writes one table for one streaming query, each micro-batch exactly once.
 
@@ -230,7 +234,7 @@ class TableWriter:
         # Two commits of one batch: another process runs the same query.
         if others or len(new) > 1:
             other = (others or new)[0]
-            raise LakeError(
+            raise OtherWriterError(
                 f"{self.table.path(self.lake)} was written by another process (version {other.version}: batch "
                 f"{other.metadata.batch} of {other.metadata.query}) while this process ran: stop one of the two, "
                 "because only one process at a time may write a table"

@@ -11,7 +11,7 @@ from itertools import takewhile
 
 from spark_apps.lake.commits import Commit, batch_commits, open_table
 from spark_apps.lake.query import LakeQuery, Statement
-from spark_apps.lake.status import unread_deletions
+from spark_apps.lake.status import tweets_read
 from spark_apps.quality.profile import Profile
 from spark_apps.tables import GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Table
 
@@ -67,8 +67,8 @@ def waiting_since(lake: str, source: Table, reader: Table, read: str) -> datetim
     """
     last, newest = next(_commits(lake, reader), None), next(_commits(lake, source), None)
     done = last.metadata.totals.get(read, 0) if last else 0
-    if last and newest:
-        done += unread_deletions(newest.metadata.totals, last.metadata.totals)
+    if last and newest and reader is GOLD_SENTIMENT:
+        done = tweets_read(newest.metadata.totals, last.metadata.totals)
     unread = takewhile(lambda commit: commit.metadata.totals.get("rows", 0) > done, _commits(lake, source))
     oldest = deque(unread, maxlen=1)
     return oldest[0].at if oldest else None

@@ -25,8 +25,9 @@ def requested_erasures(records: DataFrame, batch: int) -> DataFrame:
     """Return the erasure requests in `records` as rows of ERASURES, which micro-batch `batch` writes."""
     requests = records.where(F.col("reason") == ERASURE)
     posted_ms = F.expr(f"shiftright(try_cast(key AS BIGINT), 22) + {snowflake.EPOCH_MS}")
-    is_snowflake = F.col("key").try_cast("BIGINT") >= snowflake.FIRST_ID
     since = F.date_sub(F.to_date(F.timestamp_millis(posted_ms)), _CLOCK_DAYS)
+    # Other programs number tweets too: an id that would be a time in the future contains no time.
+    is_snowflake = (F.col("key").try_cast("BIGINT") >= snowflake.FIRST_ID) & (since <= F.col("ingest_date"))
     rows = [
         requests.withColumn("key", F.explode(keys)).withColumns({"kind": F.lit(kind), "since": first})
         for kind, keys, first in (

@@ -47,14 +47,16 @@ def ensure_identity(spark: SparkSession, lake: str, stream: Stream) -> str:
         new_id = uuid.uuid4().hex
         write_identity(spark, lake, stream, new_id)
         return new_id
-    table_ids = _table_ids(lake, stream)
-    changed = sorted(name for name, table_id in table_ids.items() if identity["tables"].get(name) != table_id)
+    table_ids, known = _table_ids(lake, stream), identity["tables"]
+    changed = sorted(name for name, table_id in table_ids.items() if known.get(name, table_id) != table_id)
     if changed:
         written = " and ".join(table.name for table in stream.writes)
         raise LakeError(
             f"{checkpoint} belongs to other tables than those in {lake} ({', '.join(changed)} recreated or moved): "
             f"restore the tables, or delete {checkpoint} and {written} to compute them again"
         )
+    if known.keys() != table_ids.keys():  # an earlier version of the program did not have all of these tables
+        write_identity(spark, lake, stream, identity["id"])
     return str(identity["id"])
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from pyspark.sql import SparkSession
 
-from spark_apps.errors import UserError, first_line
+from spark_apps.errors import first_line
 from spark_apps.lake import cleanup
 from spark_apps.lake.erasure_progress import Progress
 from spark_apps.lake.erasures import (
@@ -21,7 +21,7 @@ from spark_apps.lake.erasures import (
     next_position,
     read_applied_batch,
 )
-from spark_apps.lake.writer import TableWriter
+from spark_apps.lake.writer import OtherWriterError, TableWriter
 from spark_apps.streaming import checkpoint
 from spark_apps.streaming.stream import Stream
 from spark_apps.tables import Table
@@ -78,7 +78,8 @@ class Eraser:
         An error is logged, and `run` is due again after the usual interval.
 
         Raises:
-            LakeError: another process has written a table.
+            OtherWriterError: another process has written a table.
+            LakeError: silver/erasures is not readable.
         """
         self._began_at = time.monotonic()
         newest = newest_position(self._lake)
@@ -89,7 +90,7 @@ class Eraser:
                         self._began_at = time.monotonic() - INTERVAL_SECONDS + _RETRY_SECONDS
                         break
                 self._remove_files(table)
-            except UserError:
+            except OtherWriterError:
                 raise
             except Exception as error:
                 _log.warning("%s: the erasures were not applied: %s", table.path(self._lake), first_line(error))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from spark_apps.errors import UserError
+from spark_apps.errors import first_line
+from spark_apps.lake.writer import OtherWriterError
 from spark_apps.settings import seconds
 from spark_apps.streaming import checkpoint, tasks
 from spark_apps.streaming.batch_processor import BatchProcessor
@@ -94,7 +95,7 @@ class QueryGroup:
         self._scheduler = BatchScheduler([stream.name for stream in streams], immediate, self._ending)
         self._processors: dict[str, BatchProcessor] = {}
         self._abandoned: set[str] = set()
-        self._erase_error: UserError | None = None
+        self._erase_error: OtherWriterError | None = None
 
     def run(self, triggers: Sequence[str | None]) -> None:
         """Run the queries until all have ended, one fails, or a stop is requested.
@@ -130,7 +131,7 @@ class QueryGroup:
         """Apply the pending erasures to all tables of the streams, which must not run.
 
         Raises:
-            LakeError: another process has written a table.
+            LakeError: another process has written a table, or silver/erasures is not readable.
         """
         for stream in self._erase_order():
             processor = self._processor(stream)
@@ -151,11 +152,11 @@ class QueryGroup:
                             self._processors[stream.name].erase()
             except BatchAbandoned:
                 return
-            except UserError as error:
+            except OtherWriterError as error:
                 self._erase_error = error
                 return
             except Exception as error:
-                _log.warning("pending erasures were not looked up: %s", error)
+                _log.warning("pending erasures were not looked up: %s", first_line(error))
 
     def _processor(self, stream: Stream) -> BatchProcessor:
         on_batch = self._callbacks.on_batch

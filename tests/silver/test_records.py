@@ -104,7 +104,7 @@ def test_empty_and_null_fields_have_defaults() -> None:
         ("null", ["not_a_tweet"]),
         ('{"statuses": []}', ["no_tweets"]),
         ('{"meta": {"result_count": 0}}', ["no_tweets"]),
-        ('{"delete": {"status": {"id": 1}}}', ["deletion"]),
+        ('{"delete": {"favorite": {"tweet_id": 1}}}', ["deletion"]),
         ('{"limit": {"track": 5}}', ["notice"]),
         ('{"errors": [{"code": 88}]}', ["no_tweets"]),
         (json.dumps(USER), ["user"]),

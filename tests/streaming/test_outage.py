@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from pyspark.sql import DataFrame
 
 from spark_apps.lake.commits import LakeError
-from spark_apps.streaming import outage
+from spark_apps.streaming import outage, tasks
 from spark_apps.streaming.outage import find_outage, outlast
 from spark_apps.streaming.query_group import QueryError
 from spark_apps.streaming.runner import StreamError
@@ -140,3 +141,14 @@ def test_a_single_run_does_not_wait(pipeline: Pipeline) -> None:
 
     with pytest.raises(StreamError, match="No space left on device"):
         pipeline.run_once(replace(stream, prepare=always_ready(run)))
+
+
+def test_a_driver_that_has_lost_its_jvm_ends(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    (stream,) = pipeline.streams("bronze")
+
+    def source() -> DataFrame:
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+
+    monkeypatch.setattr(tasks, "is_alive", lambda _: False)
+    with pytest.raises(StreamError, match="the JVM of the driver has ended"):
+        pipeline.runner().run([replace(stream, source=source)], "0 seconds")

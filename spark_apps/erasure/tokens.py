@@ -1,0 +1,58 @@
+"""The numbers and strings of a JSON text that may be ids, found without decoding the text."""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+_MAX_CHARACTERS = 100
+_NUMBER = re.compile(r"\d+")
+_STRING = re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
+# How `{"`, `{ "` and `[{` begin in Base64, in which Kinesis and Pub/Sub encode their records.
+_BASE64_JSON = ("eyJ", "eyA", "W3s")
+_BASE64 = re.compile(r'"((?:eyJ|eyA|W3s)[A-Za-z0-9+/]*=*)"')
+
+
+def tokens(text: str, with_strings: bool) -> set[str]:
+    """Return the numbers of a JSON text, its short strings if requested, and those of the texts in Base64 in it."""
+    found = set(_NUMBER.findall(text))
+    for encoded in _BASE64.findall(text):
+        found |= tokens(encoded_json(encoded) or "", with_strings)
+    for string in _STRING.findall(text) if with_strings else ():
+        if len(string) <= 6 * _MAX_CHARACTERS:  # each character may be an escape sequence of six
+            found.update(scalars(_unescaped(string)))
+    return found
+
+
+def scalars(value: Any) -> Iterator[str]:
+    """Yield the ids that a JSON value may be: its text, and the last part of a URI such as id:twitter.com:123."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)  # pandas writes a column of integers with gaps as floats
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return
+    text = value.strip() if isinstance(value, str) else str(value)
+    if 0 < len(text) <= _MAX_CHARACTERS:
+        yield text
+        if ":" in text:
+            yield text.rpartition(":")[2]
+
+
+def encoded_json(text: str) -> str | None:
+    """Return the JSON in a string, plain or in Base64: a message in the envelope of a queue. None for other strings."""
+    text = text.lstrip()
+    if text.startswith(_BASE64_JSON):
+        try:
+            text = base64.b64decode(text, validate=True).decode("utf-8", "surrogatepass").lstrip()
+        except ValueError:
+            return None
+    return text if text[:1] in {"{", "[", '"'} else None
+
+
+def _unescaped(string: str) -> str:
+    if "\\" not in string:
+        return string
+    try:
+        return str(json.loads(f'"{string}"', strict=False))
+    except ValueError:
+        return ""
