@@ -29,7 +29,7 @@ class Discovery(Protocol):
             until: ignore files that land after this time, in Unix seconds; None for no limit.
 
         Raises:
-            OSError: the landing is not readable.
+            OSError: the landing is not readable; S3 and SQS may raise botocore's `ClientError` instead.
         """
 
     def is_idle(self) -> bool:

@@ -21,7 +21,7 @@ class Listing(Protocol):
         """Yield at least the files that have landed after `after` (Unix seconds), in any order.
 
         Raises:
-            OSError: the landing is not readable.
+            OSError: the landing is not readable; S3 may raise botocore's `ClientError` instead.
         """
 
     def forget(self) -> None:
