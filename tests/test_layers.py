@@ -30,7 +30,8 @@ def filled(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
         pipeline.land(
             "opposites.json", "".join(flat_tweet(OTHER_IDS[label], full_text=opposites[label]) for label in opposites)
         )
-        rejects = ["no json at all\n", flat_tweet(OTHER_IDS["between rejects"]), '{"delete": {"status": {"id": 1}}}\n']
+        notice = '{"delete": {"favorite": {"tweet_id": 1}}}\n'
+        rejects = ["no json at all\n", flat_tweet(OTHER_IDS["between rejects"]), notice]
         pipeline.land("rejects.json", "".join(rejects))
         unusual = [flat_tweet(id_, full_text=text) for id_, text in UNUSUAL_TEXTS.items()]
         pipeline.land("unusual.json", "".join(unusual))
@@ -75,5 +76,5 @@ def test_unusual_texts_do_not_stop_gold(filled: Pipeline) -> None:
 def test_quarantine_keeps_the_rejected_records(filled: Pipeline) -> None:
     rows = {row["reason"]: row for row in filled.rows(QUARANTINE)}
     assert rows["not_json"]["raw"] == "no json at all"
-    assert json.loads(rows["deletion"]["raw"]) == {"delete": {"status": {"id": 1}}}
+    assert json.loads(rows["deletion"]["raw"]) == {"delete": {"favorite": {"tweet_id": 1}}}
     assert all(rows[reason]["source_file"].endswith("rejects.json") for reason in ("not_json", "deletion"))
