@@ -143,7 +143,11 @@ def test_a_poison_document_is_quarantined_with_its_position(
     with monkeypatch.context() as patch:
         poison_each(patch, transform, "_reader")
         (report,) = pipeline.run_once(*pipeline.streams("silver"))
-    assert report.counts == {"documents": 5, "rows": 4, "duplicates": 0, "quarantine": 1}
+    assert {name: count for name, count in report.counts.items() if count} == {
+        "documents": 5,
+        "rows": 4,
+        "quarantine": 1,
+    }
     assert sorted(row["id"] for row in pipeline.rows(SILVER_TWEETS)) == ["1", "2", "4", "5"]
     (row,) = pipeline.rows(QUARANTINE)
     assert (row["raw"], row["reason"], row["source_file"]) == (lines[2].strip(), "internal_error", f"file:{file}")
@@ -164,7 +168,10 @@ def test_a_repeated_batch_leaves_out_the_same_documents(pipeline: Pipeline, monk
     pipeline.run_once(*pipeline.streams("silver"))
     totals = read_status(pipeline.lake).tables
     assert totals["silver/quarantine"].totals == {"internal_error": 1}
-    assert totals["silver/tweets"].totals == {"documents": 2, "rows": 1, "duplicates": 0}
+    assert {name: count for name, count in totals["silver/tweets"].totals.items() if count} == {
+        "documents": 2,
+        "rows": 1,
+    }
 
 
 def test_a_poison_file_is_quarantined(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +237,7 @@ def test_a_poison_text_gets_no_label_until_a_rescore_can_score_it(
     with monkeypatch.context() as patch:
         poison_each(patch, udf, "_scorer")
         reports = pipeline.run_once()
-    assert [report.counts for report in reports if report.stream == "gold"] == [{"rows": 2, "unscored": 1}]
+    assert [report.counts for report in reports if report.stream == "gold"] == [{"rows": 2, "unscored": 1, "erased": 0}]
     labels = {row["id"]: row["label"] for row in pipeline.rows(GOLD_SENTIMENT)}
     assert labels == {"1": "positive", "2": None}
     assert totals(pipeline.lake, Filters()) == {"negative": 0, "neutral": 0, "positive": 1}

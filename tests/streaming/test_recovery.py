@@ -109,5 +109,5 @@ def test_a_stream_does_not_continue_with_another_source(pipeline: Pipeline) -> N
     pipeline.run_once(*pipeline.streams("bronze", "silver"))
     shutil.rmtree(Path(pipeline.lake, "bronze"))
     shutil.rmtree(Path(pipeline.lake, "checkpoints"))
-    with pytest.raises(LakeError, match=r"silver/quarantine were computed from another .*bronze/tweets"):
+    with pytest.raises(LakeError, match=r"silver/erasures were computed from another .*bronze/tweets"):
         pipeline.run_once(*pipeline.streams("bronze", "silver"))
