@@ -60,7 +60,9 @@ def test_policies_use_the_names_of_quarantine_and_checkpoints(examples: dict[str
     assert QUARANTINE.name == "silver/quarantine"
     permissions = Permissions(examples["minimal"])
     streams = set(
-        re.findall(r'Stream\(\s*"([a-z-]+)"', "".join(_source(f"spark_apps/{layer}/app.py") for layer in LAYERS))
+        re.findall(
+            r'(?:Stream\(\s*|_STREAM = )"([a-z-]+)"', "".join(_source(f"spark_apps/{layer}/app.py") for layer in LAYERS)
+        )
     )
     assert {name.split("-")[0] for name in streams} == set(LAYERS)
     assert 'return f"{lake}/checkpoints/{stream}"' in _source("spark_apps/streaming/checkpoint.py")
