@@ -116,3 +116,10 @@ def test_components_can_be_disabled() -> None:
 def test_an_existing_registry_replaces_mlflow() -> None:
     streams = applications(render("mlflow.enabled=false", "mlflow.uri=http://registry:5000"))
     assert {"name": "TWEETS_REGISTRY", "value": "http://registry:5000"} in streams["gold"]["spec"]["driver"]["env"]
+
+
+@pytest.mark.parametrize("artifacts", ["", "s3://tweets-lake/mlflow"])
+def test_mlflow_has_the_keys_of_s3_only_for_artifacts(artifacts: str) -> None:
+    s3 = ("storage.type=s3", "landing=s3a://tweets-landing", "lake=s3a://tweets-lake", "storage.s3.existingSecret=keys")
+    mlflow = pod_specs(render(*s3, f"mlflow.artifacts={artifacts}"))["mlflow"]
+    assert ('"name": "keys"' in json.dumps(mlflow)) is bool(artifacts)
