@@ -18,7 +18,7 @@ def cause_line(error: str) -> str:
 
     Without such a line, return the first line; the other lines describe the query.
     """
-    frames = ("at ", "File ", "...")
+    frames = ("at ", "File ", "...", "Suppressed:")
     lines = [line.strip() for line in error.splitlines() if line.strip() and not line.strip().startswith(frames)]
     causes = [line for line in lines if "Error" in line or "Exception" in line]
     return (causes[-1:] or lines[:1] or ["no message"])[0][:500]

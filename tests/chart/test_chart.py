@@ -121,5 +121,5 @@ def test_an_existing_registry_replaces_mlflow() -> None:
 @pytest.mark.parametrize("artifacts", ["", "s3://tweets-lake/mlflow"])
 def test_mlflow_has_the_keys_of_s3_only_for_artifacts(artifacts: str) -> None:
     s3 = ("storage.type=s3", "landing=s3a://tweets-landing", "lake=s3a://tweets-lake", "storage.s3.existingSecret=keys")
-    mlflow = pod_specs(render(*s3, f"mlflow.artifacts={artifacts}"))["mlflow"]
+    mlflow = pod_specs(render(*s3, f"mlflow.artifacts={artifacts}"))["Deployment mlflow"]
     assert ('"name": "keys"' in json.dumps(mlflow)) is bool(artifacts)
