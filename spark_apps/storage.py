@@ -78,12 +78,17 @@ def open_binary(uri: str, version: str = "") -> IO[bytes]:
         )
         return stream
     except (ClientError, OSError) as error:
-        code = _error_code(getattr(error, "backend_error", error))
-        if code in {"404", "NoSuchKey", "412", "PreconditionFailed"}:
-            raise FileNotFoundError(uri) from error
-        if code in {"403", "AccessDenied", "InvalidObjectState"}:
-            raise PermissionError(str(error)) from error
+        _raise_os_error(getattr(error, "backend_error", error), uri)
         raise
+
+
+def _raise_os_error(error: Exception, uri: str) -> None:
+    """Raise the OSError for a missing or refused object on S3; do nothing for other errors."""
+    code = _error_code(error)
+    if code in {"404", "NoSuchKey", "412", "PreconditionFailed"}:
+        raise FileNotFoundError(uri) from error
+    if code in {"403", "AccessDenied", "InvalidObjectState"}:
+        raise PermissionError(str(error)) from error
 
 
 def is_storage_error(error: BaseException) -> bool:
@@ -194,6 +199,8 @@ def read(uri: str) -> bytes | None:
         OSError: the file is not readable; S3 may raise botocore's `ClientError` instead.
     """
     try:
+        if is_s3(uri):
+            return _read_object(uri)
         with open_binary(uri) as stream:
             return stream.read()
     except FileNotFoundError:
@@ -203,6 +210,19 @@ def read(uri: str) -> bytes | None:
         folder, _, name = uri.rpartition("/")
         if is_s3(uri) and name not in names(folder):
             return None
+        raise
+
+
+def _read_object(uri: str) -> bytes:
+    # Not with smart_open, which the image of the dashboard does not contain.
+    from botocore.exceptions import ClientError
+
+    bucket, key = bucket_and_key(uri)
+    try:
+        data: bytes = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        return data
+    except ClientError as error:
+        _raise_os_error(error, uri)
         raise
 
 

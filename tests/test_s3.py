@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,15 @@ def test_a_file_is_created_once(tmp_path: Path, on_s3: bool) -> None:
     with pytest.raises(FileExistsError, match=r"created/a\.json"):
         storage.create(folder, "a.json", b"two")
     assert storage.read(f"{folder}/a.json") == b"one" and storage.names(folder) == ["a.json"]
+
+
+@pytest.mark.usefixtures("s3")
+def test_small_files_are_read_without_smart_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dashboard shows the state of erasures, and its image does not contain smart_open."""
+    monkeypatch.setitem(sys.modules, "smart_open", None)
+    storage.put("s3a://tweets/small", "a.json", b"one")
+    assert storage.read("s3a://tweets/small/a.json") == b"one"
+    assert storage.read("s3a://tweets/small/b.json") is None
 
 
 @pytest.mark.usefixtures("s3")

@@ -36,7 +36,7 @@ def forget(
         (target,) = load(landing=landing).require("landing")
         request = make_request(tweet or [], user or [], why)
         uri = storage.put(target, f"erasure-{uuid.uuid4()}.json", json.dumps(request.to_json()).encode())
-    console.print(f"{uri}: {len(request.tweets):,} tweets and {len(request.users):,} users to erase")
+    console.print(f"{uri}: {len(request.tweets):,} tweets and {len(request.users):,} users to erase", soft_wrap=True)
 
 
 @app.command(epilog="Example: tweet-sentiment erasures --lake ./lake --tweet 1800000000000000001")
