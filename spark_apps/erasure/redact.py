@@ -2,8 +2,8 @@
 
 Bronze stores documents unchanged and does not know their formats. Therefore an object counts as an erased tweet if one
 of its fields, or the object in one of its fields, has an erased id. A field that refers to another tweet or account,
-such as `quoted_status` or `in_reply_to_user_id`, is emptied instead. A list loses the erased elements. The tweets of a
-user whose locations are erased stay, without these fields.
+such as `quoted_status` or `in_reply_to_user_id`, is emptied instead. A list loses the erased elements. If
+only the locations of a user are erased, the tweets stay, without these fields.
 """
 
 import re
@@ -46,8 +46,8 @@ class Redactor:
 
         Args:
             tweets: ids of the tweets to remove.
-            users: keys of the users whose tweets to remove.
-            locations: keys of the users of whose tweets to remove the locations.
+            users: keys of the users; all of their tweets are removed.
+            locations: keys of the users; the locations in their tweets are removed.
         """
         self._tweets = tweets
         self._users = users

@@ -33,7 +33,7 @@ class ErasureRequest:
         users: `user_key` of each user.
         why: reason, without personal data: it is stored in the lake.
         requested_at: when the erasure was requested; None if unknown.
-        locations: `user_key` of each user whose tweets stay, without their locations.
+        locations: `user_key` of each user; the tweets stay, without their locations.
     """
 
     tweets: tuple[str, ...]
@@ -82,7 +82,7 @@ def make_request(tweets: Iterable[str], users: Iterable[str], why: str) -> Erasu
 
 
 def parse_request(value: dict[str, Any]) -> ErasureRequest | None:
-    """Return the request in a JSON object; None if the object is no valid request."""
+    """Return the request in a JSON object; None if the object is not a valid request."""
     fields = value.get(_FIELD)
     if len(value) != 1 or not isinstance(fields, dict):
         return None
@@ -100,7 +100,7 @@ def parse_request(value: dict[str, Any]) -> ErasureRequest | None:
 
 
 def tweet_id(value: object) -> str | None:
-    """Return a tweet id as silver/tweets has it; None if `value` is no tweet id."""
+    """Return a tweet id as silver/tweets has it; None if `value` is not a tweet id."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
     digits = str(value).strip()
@@ -109,7 +109,7 @@ def tweet_id(value: object) -> str | None:
 
 
 def iso_time(value: object) -> datetime | None:
-    """Return a time in ISO 8601, in UTC without a zone; None if `value` is no such time."""
+    """Return a time in ISO 8601, in UTC without a zone; None for any other value."""
     try:
         time = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

@@ -56,13 +56,13 @@ class BatchErasures:
     Attributes:
         batch: the micro-batch.
         tweets: number of tweets to erase.
-        users: number of users to erase, or of users whose locations to erase.
+        users: number of users; of some, only the locations are erased.
         landed_again: number of these rows that record a later landing of an erased tweet, not a request.
         why: the reasons.
         requested_at: when the first of them was requested; None if unknown.
         ingested_at: when Bronze read the first of them.
         applied: tables that do not have the tweets any more, and since when; None for an unknown time.
-        removed: tables of which no file has the tweets any more, and since when.
+        removed: tables without a file that has the tweets, and since when.
         tables: all tables to which the erasures apply.
     """
 

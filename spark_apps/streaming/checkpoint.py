@@ -2,8 +2,9 @@
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -15,6 +16,7 @@ from spark_apps.lake.cleanup import Position
 from spark_apps.lake.commits import LakeError
 from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.stream import Stream
+from spark_apps.tables import Table
 
 
 def location(lake: str, stream: str) -> str:
@@ -122,6 +124,11 @@ def read_position(spark: SparkSession, lake: str, stream: str) -> Position | Non
     )
     is_processed = str(last) in storage.names(f"{location(lake, stream)}/commits")
     return Position(end if is_processed else start, start)
+
+
+def position_reader(spark: SparkSession, lake: str, table: Table) -> Callable[[], Position | None] | None:
+    """Return a function that calls `read_position` for the stream that reads a table; None if no stream reads it."""
+    return partial(read_position, spark, lake, table.reader) if table.reader else None
 
 
 def add_batch(spark: SparkSession, lake: str, stream: str, batch: int, offset: Any, is_processed: bool) -> None:

@@ -6,7 +6,6 @@ After the retention, the files with the erased rows are removed, also from a tab
 import logging
 import time
 from collections.abc import Mapping
-from functools import partial
 
 from pyspark.sql import SparkSession
 
@@ -129,7 +128,7 @@ class Eraser:
         progress, oldest_kept = self._progress, time.time() - self._retention
         if progress is None or not progress.waiting(table.name, oldest_kept):
             return
-        reader = partial(checkpoint.read_position, self._spark, self._lake, table.reader) if table.reader else None
+        reader = checkpoint.position_reader(self._spark, self._lake, table)
         if cleanup.remove_files(self._spark, self._lake, table, self._retention, reader):
             self._save_progress(progress.removed(table.name, oldest_kept, time.time()))
 

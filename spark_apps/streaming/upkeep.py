@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Mapping
-from functools import partial
 
 from pyspark.sql import SparkSession
 
@@ -74,7 +73,7 @@ class Upkeep:
         """Clean a table; return whether to wait for the interval before the next attempt."""
         try:
             query_batch = (self._app_id, batch)
-            reader = partial(checkpoint.read_position, self._spark, self._lake, table.reader) if table.reader else None
+            reader = checkpoint.position_reader(self._spark, self._lake, table)
             return cleanup.clean(self._spark, self._lake, table, query_batch, self._retention, reader)
         except Exception as error:
             _log.warning("%s was not cleaned: %s", table.path(self._lake), first_line(error))
