@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Annotated, NoReturn
 
 import typer
@@ -29,6 +30,7 @@ Rate = Annotated[float, typer.Option(min=0.1, max=1000, help="Tweets per second;
 Data = Annotated[str, typer.Option(help=DATA_HELP)]
 By = Annotated[str | None, typer.Option(help="User to record; by default the current user.")]
 Why = Annotated[str, typer.Option(help="Reason to record.")]
+Since = Annotated[str | None, typer.Option(help="First day, such as 2026-01-31; all days by default.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")]
 
 # Optional module → extra of pyproject.toml that installs it.
@@ -61,6 +63,14 @@ def fail(message: str, code: int = 2) -> NoReturn:
     """Print an error message and exit with `code`."""
     console.print(f"[bold red]error[/]: {escape(message)}", soft_wrap=True)
     raise typer.Exit(code)
+
+
+def parse_since(since: str | None) -> date | None:
+    """Return the day of the option --since, or exit with an error."""
+    try:
+        return date.fromisoformat(since) if since else None
+    except ValueError:
+        fail(f"--since {since} is not a date: write a day such as 2026-01-31")
 
 
 @contextmanager

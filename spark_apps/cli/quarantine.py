@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from spark_apps.cli.options import AsJson, Lake, console, fail, report_errors
+from spark_apps.cli.options import AsJson, Lake, Since, console, fail, parse_since, report_errors
 from spark_apps.settings import load
 from spark_apps.tables import REASONS
 
-app = typer.Typer(no_args_is_help=True, help="Show the records that Silver has rejected, and why.")
+app = typer.Typer(no_args_is_help=True, help="Show the records that Silver has rejected and why, or read them again.")
 
 
 @app.command("list", epilog="Example: tweet-sentiment quarantine list --lake ./lake")
@@ -61,6 +61,36 @@ def show(
         print("\n".join(row.lines()))
     if not rows:
         console.print(f"no rows with the reason {reason}, {explain(reason)}", soft_wrap=True)
+
+
+@app.command(epilog="Example: tweet-sentiment quarantine replay --lake ./lake --reason not_a_tweet --reason bad_time")
+def replay(
+    reason: Annotated[list[str], typer.Option(help="Reason of the rows to read again; repeat the option for several.")],
+    since: Since = None,
+    lake: Lake = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read quarantined records again with the parser and the formats of today. Stop Silver first.
+
+    Tweets move to silver/tweets, and Gold labels them. All other rows stay. After Ctrl-C or a kill, the same command
+    continues.
+    Exit codes: 0 done, 1 stopped early or refused, 2 wrong settings or a missing requirement.
+    """
+    first_day = parse_since(since)
+    with report_errors():
+        settings = load(lake=lake)
+        from spark_apps.jobs import run_job
+        from spark_apps.silver.replay import replay as replay_rows
+
+        moved = run_job(
+            settings,
+            lambda spark, on_part, stop: replay_rows(spark, settings, reason, first_day, on_part, stop),
+            lambda part: console.print(str(part)),
+        )
+    if as_json:
+        _print_json(asdict(moved))
+    else:
+        console.print(str(moved))
 
 
 def _print_json(value: object) -> None:

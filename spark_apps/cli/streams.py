@@ -1,13 +1,22 @@
 """The commands that run or show the streams of a lake: run, rescore, relayout and tables."""
 
 import json
-from datetime import date
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from spark_apps.cli.options import AsJson, Lake, Landing, ModelRegistry, console, fail, report_errors
+from spark_apps.cli.options import (
+    AsJson,
+    Lake,
+    Landing,
+    ModelRegistry,
+    Since,
+    console,
+    fail,
+    parse_since,
+    report_errors,
+)
 from spark_apps.settings import LAYERS, load
 from spark_apps.tables import REASONS
 
@@ -63,9 +72,7 @@ def run(
 def rescore(
     lake: Lake = None,
     registry: ModelRegistry = None,
-    since: Annotated[
-        str | None, typer.Option(help="First day to score, such as 2026-01-31; all days by default.")
-    ] = None,
+    since: Since = None,
     as_json: AsJson = False,
 ) -> None:
     """Score the tweets in Gold again with the model in production, and update the aggregates. Stop Gold first.
@@ -73,15 +80,12 @@ def rescore(
     After Ctrl-C or a kill, the same command continues where the rescore stopped.
     Exit codes: 0 done, 1 stopped early or no model in production, 2 wrong settings or a missing requirement.
     """
-    try:
-        first = date.fromisoformat(since) if since else None
-    except ValueError:
-        fail(f"--since {since} is not a date: write a day such as 2026-01-31")
+    first_day = parse_since(since)
     with report_errors():
         settings = load(lake=lake, registry=registry)
         from spark_apps.gold.rescore import run as run_rescore
 
-        done = run_rescore(settings, first, lambda part: console.print(str(part)))
+        done = run_rescore(settings, first_day, lambda part: console.print(str(part)))
     if as_json:
         print(json.dumps(vars(done)))
     else:

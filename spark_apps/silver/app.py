@@ -1,25 +1,24 @@
 """Silver: read bronze/tweets, write silver/tweets with one row per tweet id, silver/quarantine and silver/erasures."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from spark_apps.lake import delta_tables
 from spark_apps.lake.erasures import delete_tweets
-from spark_apps.lake.ranges import join_ranges
 from spark_apps.settings import Settings
 from spark_apps.silver.erasures import ERASURE, erase_rejects, erased_tweets, kept_out_landings, requested_erasures
+from spark_apps.silver.known_ids import ids_frame, known_ids, without_ids
 from spark_apps.silver.transform import (
+    ParseOptions,
     distinct_tweets,
     find_poison_documents,
     parse_records,
     reject_poison,
     rejects,
 )
-from spark_apps.silver.tweet import TweetLimits
-from spark_apps.silver.user_formats import load_formats
 from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest
 from spark_apps.tables import BRONZE_TWEETS, ERASURES, QUARANTINE, SILVER_TWEETS
@@ -31,19 +30,18 @@ _MAX_BRONZE_BYTES = "16m"
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     """Return the stream of this layer."""
     (lake,) = settings.require("lake")
-    formats = load_formats(settings.formats)
-    limits = TweetLimits(settings.max_text_characters, settings.max_mentions)
+    options = ParseOptions.of(settings)
 
     def process(batch: Batch) -> BatchResult:
         documents = reject_poison(batch.rows, batch.poison)
-        records = parse_records(documents, SILVER_TWEETS, formats, limits, settings.deletion_notices).persist()
+        records = parse_records(documents, SILVER_TWEETS, options).persist()
         try:
             return _write(records, batch, lake)
         finally:
             records.unpersist()
 
     def find_poison(batch: Batch) -> Sequence[PoisonRow]:
-        return find_poison_documents(batch.rows, SILVER_TWEETS, formats, limits, settings.deletion_notices)
+        return find_poison_documents(batch.rows, SILVER_TWEETS, options)
 
     def source() -> DataFrame:
         return delta_tables.read_stream(spark, lake, BRONZE_TWEETS, _MAX_BRONZE_BYTES)
@@ -62,9 +60,9 @@ def _write(records: DataFrame, batch: Batch, lake: str) -> BatchResult:
         batch.writers[QUARANTINE.name].append(rejects(records), batch.id, rejected)
     new = distinct_tweets(records, SILVER_TWEETS)
     erased_ids, erased = _erase(records, new, requests, batch, lake)
-    dropped_ids = erased_ids | set(_existing_ids(new, accepted, lake))
-    if dropped_ids:
-        new = new.join(_ids(records.sparkSession, dropped_ids), "id", "left_anti")
+    ranges = [(row["lowest"], row["highest"]) for row in accepted]
+    dropped_ids = erased_ids | set(known_ids(new, ranges, lake) if ranges else ())
+    new = without_ids(new, dropped_ids)
     rows = sum(row["ids"] for row in accepted) - len(dropped_ids)
     counts = {
         "documents": sum(row["documents"] for row in groups),
@@ -100,11 +98,7 @@ def _erase(records: DataFrame, tweets: DataFrame, requests: int, batch: Batch, l
     rows = kept_out_landings(records, spark.createDataFrame(covered, "id STRING, kind STRING, key STRING"), batch.id)
     rows = rows if requested is None else rows.union(requested)
     writer.append(rows, batch.id, {"rows": rows.count()})
-    return ids, records.where("reason IS NULL").join(_ids(spark, ids), "id").count()
-
-
-def _ids(spark: SparkSession, ids: Collection[str]) -> DataFrame:
-    return F.broadcast(spark.createDataFrame([(id_,) for id_ in ids], "id STRING"))
+    return ids, records.where("reason IS NULL").join(ids_frame(spark, ids), "id").count()
 
 
 def _count(records: DataFrame) -> Sequence[Row]:
@@ -121,18 +115,3 @@ def _count(records: DataFrame) -> Sequence[Row]:
         )
         .collect()
     )
-
-
-def _existing_ids(new: DataFrame, accepted: Sequence[Row], lake: str) -> list[str]:
-    """Return the ids of `new` that silver/tweets already contains, on any day.
-
-    Ids of one day and length are close together. With a filter on their ranges, Delta skips nearly all files by the
-    statistics in its log. The bounds are strings, because the statistics compare ids as strings.
-    """
-    if not accepted:
-        return []
-    in_range = F.lit(False)
-    for lowest, highest in join_ranges((row["lowest"], row["highest"]) for row in accepted):
-        in_range |= F.col("id").between(lowest, highest)
-    table = delta_tables.read(new.sparkSession, lake, SILVER_TWEETS).where(in_range).select("id")
-    return [row["id"] for row in table.join(F.broadcast(new.select("id")), "id", "left_semi").collect()]

@@ -1,7 +1,8 @@
 """Parse documents of bronze/tweets into records: rows of silver/tweets and of silver/quarantine."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -11,10 +12,12 @@ from pyspark.sql import functions as F
 
 from spark_apps.cpu_limit import limit_cpu_time, limits_removed_after
 from spark_apps.map_in_arrow import ArrowFunction, arrow_schema
+from spark_apps.settings import Settings
 from spark_apps.silver.erasures import ERASED_LOCATIONS, ERASED_TWEETS, ERASED_USERS, ERASURE
 from spark_apps.silver.records import ErasureRequest, Rejected, field_text, read_records
 from spark_apps.silver.tweet import DEFAULT_LIMITS, TweetLimits
 from spark_apps.silver.tweet_reader import TweetFormat
+from spark_apps.silver.user_formats import load_formats
 from spark_apps.streaming.poison import PoisonRow, find_poison_rows, to_frame
 from spark_apps.tables import BRONZE_TWEETS, ERASURES, QUARANTINE, Column, Table, ddl
 
@@ -26,13 +29,32 @@ _KEY = ("source_file", "position")
 _DOCUMENT = ("raw", "raw_bytes", "problem", "detail", *_KEY, "source_modified_at", "ingested_at")
 
 
-def parse_records(
-    documents: DataFrame,
-    silver_tweets: Table,
-    formats: Sequence[TweetFormat] = (),
-    limits: TweetLimits = DEFAULT_LIMITS,
-    reads_notices: bool = True,
-) -> DataFrame:
+@dataclass(frozen=True)
+class ParseOptions:
+    """How documents are read.
+
+    Attributes:
+        formats: formats that a user has declared; they come before the built-in ones.
+        limits: limits of a tweet.
+        reads_notices: whether Twitter's notices of deletions are erasure requests; otherwise they are rejected.
+    """
+
+    formats: Sequence[TweetFormat] = ()
+    limits: TweetLimits = DEFAULT_LIMITS
+    reads_notices: bool = True
+
+    @classmethod
+    def of(cls, settings: Settings) -> "ParseOptions":
+        """Return the options of `settings`.
+
+        Raises:
+            SettingsError: a declared format is invalid.
+        """
+        limits = TweetLimits(settings.max_text_characters, settings.max_mentions)
+        return cls(load_formats(settings.formats), limits, settings.deletion_notices)
+
+
+def parse_records(documents: DataFrame, silver_tweets: Table, options: ParseOptions) -> DataFrame:
     """Parse rows of BRONZE_TWEETS into records, one row per record.
 
     A record is a tweet if `reason` is null, an erasure request if it is ERASURE, and else a reject. A row has the
@@ -40,10 +62,8 @@ def parse_records(
     document in its file, `record`, the index of the record in its document from 0, and `copy`, which numbers the
     tweets with the same id from 1 in the order in which they landed. A tweet with a `copy` above 1 is a duplicate
     within `documents`.
-    `formats` are the formats that a user has declared, `limits` those of a tweet. `reads_notices` is whether Twitter's
-    notices of deletions are erasure requests.
     """
-    reader = _reader(silver_tweets, formats, limits, reads_notices)
+    reader = _reader(silver_tweets, options)
     rows = documents.select(*_DOCUMENT).mapInArrow(reader, ddl(_parsed_columns(silver_tweets)))
     for column in silver_tweets.columns:
         if column.json_path:
@@ -57,16 +77,9 @@ def parse_records(
     )
 
 
-def find_poison_documents(
-    documents: DataFrame,
-    silver_tweets: Table,
-    formats: Sequence[TweetFormat] = (),
-    limits: TweetLimits = DEFAULT_LIMITS,
-    reads_notices: bool = True,
-) -> list[PoisonRow]:
+def find_poison_documents(documents: DataFrame, silver_tweets: Table, options: ParseOptions) -> list[PoisonRow]:
     """Return the rows of BRONZE_TWEETS that end a task of `parse_records`."""
-    reader = _reader(silver_tweets, formats, limits, reads_notices)
-    return find_poison_rows(documents.select(*_DOCUMENT), _KEY, reader)
+    return find_poison_rows(documents.select(*_DOCUMENT), _KEY, _reader(silver_tweets, options))
 
 
 def reject_poison(documents: DataFrame, poison: Sequence[PoisonRow]) -> DataFrame:
@@ -94,6 +107,11 @@ def rejects(records: DataFrame) -> DataFrame:
     return records.where(is_reject).select(QUARANTINE.column_names)
 
 
+def reasons(rejected: DataFrame) -> Counter[str]:
+    """Count rows of QUARANTINE by reason."""
+    return Counter({row["reason"]: row["count"] for row in rejected.groupBy("reason").count().collect()})
+
+
 def _parsed_columns(silver_tweets: Table) -> list[Column]:
     """Return the columns that the Python workers fill. A column with a `json_path` is a string until Spark casts it."""
     tweet = [replace(column, type="STRING") if column.json_path else column for column in silver_tweets.data_columns]
@@ -102,16 +120,14 @@ def _parsed_columns(silver_tweets: Table) -> list[Column]:
     return [*tweet, *reject, *_REQUEST, ERASED_TWEETS, ERASED_USERS, ERASED_LOCATIONS, _POSITION, _RECORD]
 
 
-def _reader(
-    silver_tweets: Table, formats: Sequence[TweetFormat], limits: TweetLimits, reads_notices: bool
-) -> ArrowFunction:
+def _reader(silver_tweets: Table, options: ParseOptions) -> ArrowFunction:
     """Return the function that reads the documents in a Python worker; its rows have `_parsed_columns`."""
     schema = arrow_schema(_parsed_columns(silver_tweets))
     paths = {column.name: column.json_path for column in silver_tweets.columns if column.json_path}
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         documents = (document for batch in batches for document in batch.to_pylist())
-        rows = (row for document in documents for row in _rows(document, paths, formats, limits, reads_notices))
+        rows = (row for document in documents for row in _rows(document, paths, options))
         with limits_removed_after():
             while chunk := list(islice(rows, _BATCH_ROWS)):
                 yield pa.RecordBatch.from_pylist(chunk, schema)
@@ -119,13 +135,7 @@ def _reader(
     return read
 
 
-def _rows(
-    document: dict[str, Any],
-    paths: Mapping[str, str],
-    formats: Sequence[TweetFormat],
-    limits: TweetLimits,
-    reads_notices: bool,
-) -> Iterator[dict[str, Any]]:
+def _rows(document: dict[str, Any], paths: Mapping[str, str], options: ParseOptions) -> Iterator[dict[str, Any]]:
     """Yield the rows of one document, without the columns that are null."""
     limit_cpu_time()
     origin = {
@@ -139,7 +149,8 @@ def _rows(
         yield origin | reject | {"record": 0}
         return
     raw, raw_bytes, read_at = document["raw"], document["raw_bytes"], document["ingested_at"]
-    for number, record in enumerate(read_records(raw, read_at, raw_bytes, formats, limits, reads_notices)):
+    records = read_records(raw, read_at, raw_bytes, options.formats, options.limits, options.reads_notices)
+    for number, record in enumerate(records):
         row = origin | {"record": number}
         if isinstance(record, Rejected):
             yield row | {"raw": record.raw, "reason": record.reason, "detail": record.detail}

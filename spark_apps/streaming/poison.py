@@ -1,9 +1,9 @@
 """Finds poison rows: rows of a micro-batch that end the task which reads them.
 
-A poison row crashes the task, raises an exception, or takes too much CPU time. A task that dies does not tell which row
-it was reading. Therefore each task reads its rows once more, one by one, in a child process that announces each row
-before it reads the row. The last announced row is the suspect. The suspect is poison if it also ends a child that reads
-no other row.
+A poison row crashes the task, raises an exception, or takes too much CPU time or memory. A task that dies does not tell
+which row it was reading. Therefore each task reads its rows once more, one by one, in a child process that announces
+each row before it reads the row. The last announced row is the suspect. The suspect is poison if it also ends a child
+that reads no other row.
 """
 
 import multiprocessing
@@ -23,6 +23,7 @@ from pyspark.sql.types import StructType
 
 from spark_apps import cpu_limit
 from spark_apps.map_in_arrow import ArrowFunction
+from spark_apps.memory_limit import limit_memory
 from spark_apps.storage import is_storage_error
 
 _CAUSE_CHARACTERS = 500
@@ -139,6 +140,7 @@ def _read_in_child(
     row = -1
     try:
         warm_up()
+        limit_memory()
         for row in range(rows.num_rows):
             sender.send((row, ""))
             try:

@@ -89,6 +89,7 @@ def numbers(rows: Sequence[PoisonRow]) -> list[str | int]:
         (lambda: os._exit(7), "the process exited with 7"),
         (lambda: [][1], "IndexError: list index out of range"),
         (spin, "it took more than 60 seconds of CPU time"),
+        (lambda: bytearray(4 << 30), "MemoryError: "),
     ],
 )
 def test_each_row_that_ends_its_task_is_found(spark: SparkSession, action: Callable[[], object], cause: str) -> None:
