@@ -21,8 +21,10 @@ def test_all_errors_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(SettingsError) as caught:
         load(landing="s3://bucket/x", lake="ftp://host/x")
     message = str(caught.value)
-    for part in ("--landing (or TWEETS_LANDING)", "s3a://bucket/x", "--lake", "--trigger", "--cores"):
+    for part in ("--landing: ", "s3a://bucket/x", "--lake: ", "TWEETS_TRIGGER: ", "TWEETS_CORES: "):
         assert part in message
+    # There is no option --cores.
+    assert "--cores" not in message
 
 
 @pytest.mark.parametrize(
