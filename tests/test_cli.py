@@ -6,21 +6,29 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from spark_apps.cli.main import app
 from spark_apps.demo.generator import Generator, Mix
 from tests import process
 
-COMMANDS = [
-    "run", "inspect", "replay", "generate", "tables", "dashboard", "demo", "quality check", "quality acknowledge",
-    "quarantine list", "quarantine show",
-    *(f"model {name}" for name in ("train", "export", "evaluate", "release", "rollback", "first", "list", "describe")),
-]  # fmt: skip
+
+def commands(group: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the names of all commands, such as `model train`."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{prefix}{name} ")
+        else:
+            yield prefix + name
+
+
+COMMANDS = list(commands(typer.main.get_command(app)))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
