@@ -1,4 +1,4 @@
-"""Implements `tweet-sentiment run`: the streams of one, two or all three layers in one process."""
+"""Implements `tweet-sentiment run`: the streams of one or more layers in one process."""
 
 import time
 from collections import Counter
