@@ -91,7 +91,7 @@ def test_a_missing_or_unsupported_java_is_an_error(tmp_path: Path, version: str 
     assert "Traceback" not in error
 
 
-def test_replay_run_tables_and_evaluate(command: Callable[..., Result], tmp_path: Path) -> None:
+def test_replay_run_tables_and_evaluate_agree_on_the_counts(command: Callable[..., Result], tmp_path: Path) -> None:
     landing, lake = tmp_path / "landing", tmp_path / "lake"
     landing.mkdir()
     recorded = tmp_path / "recorded.json"
@@ -160,7 +160,7 @@ def test_tables_of_a_missing_lake_are_an_error(tmp_path: Path) -> None:
     assert f"lake {lake} does not exist: check --lake, or start the streams" in refused("tables", "--lake", lake)
 
 
-def test_tables_of_an_empty_lake(tmp_path: Path) -> None:
+def test_an_empty_lake_has_no_tables_yet(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, ["tables", "--lake", str(tmp_path)])
     assert shown.exit_code == 0
     assert "none yet" in shown.output

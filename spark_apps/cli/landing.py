@@ -49,7 +49,7 @@ def inspect(
 
 @app.command(epilog="Example: tweet-sentiment replay recorded/*.json.gz --landing ./landing --speed 60")
 def replay(
-    files: Annotated[list[Path], typer.Argument(help="Recorded files with JSON tweets, plain or gzip.")],
+    files: Annotated[list[Path], typer.Argument(help="Recorded files with JSON tweets, plain or compressed.")],
     landing: Landing = None,
     speed: Annotated[
         float | None,
@@ -59,7 +59,7 @@ def replay(
         ),
     ] = None,
 ) -> None:
-    """Land recorded files as a stream, at the pace of their timestamps."""
+    """Land recorded files, at once or (with --speed) as a stream at the pace of their timestamps."""
     with report_errors():
         from spark_apps.demo.replay import replay as replay_files
         from spark_apps.signals import set_on_signal

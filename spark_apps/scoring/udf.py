@@ -64,7 +64,7 @@ def add_sentiment(tweets: DataFrame, model: ModelVersion) -> DataFrame:
 
 
 def worker_functions(spark: SparkSession, model: ModelVersion) -> tuple[ArrowFunction, Callable[[], Scorer]]:
-    """Return two functions for a Python worker: one to score batches like `add_sentiment`, and one to load the model."""
+    """Return two functions for a Python worker: one to score batches like `add_sentiment`, one to load the model."""
     archive, threads = _distribute(spark, model), _threads(spark)
     return _scorer(archive, threads), partial(worker.load, archive, threads)
 
