@@ -24,7 +24,7 @@ class SettingsError(UserError):
 
 
 def _uri(value: str) -> str:
-    """Validate a folder or an s3a:// URI; return an absolute path, or the URI without a trailing slash."""
+    """Validate a folder, file: URI or s3a:// URI; return an absolute path, or the s3a:// URI without a trailing slash."""
     parts = urlsplit(value)
     if parts.scheme in {"s3", "s3n"}:
         raise ValueError(f"{value!r} has an unsupported scheme: write s3a://{parts.netloc}{parts.path}")
@@ -35,7 +35,8 @@ def _uri(value: str) -> str:
     if parts.scheme == "s3a":
         return value.rstrip("/")
     # Delta would read a relative path as the name of a table.
-    return str(Path(value.removeprefix("file://")).expanduser().absolute())
+    path = value.removeprefix("file://").removeprefix("file:")
+    return str(Path(path).expanduser().absolute())
 
 
 def seconds(interval: str) -> float:

@@ -266,6 +266,6 @@ REASONS = {
     "bad_id": "the tweet id is not a positive 64-bit integer",
     "bad_encoding": "the tweet text is not valid UTF-8",
     "bad_text": "the tweet text is not a string",
-    "long_text": "the text is longer than any tweet can be",
+    "long_text": "the text has more characters than TWEETS_MAX_TEXT_CHARACTERS",
     "bad_time": "the time is unreadable or out of range",
 }

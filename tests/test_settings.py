@@ -35,6 +35,11 @@ def test_landing_and_lake_must_not_overlap(landing: str, lake: str) -> None:
         load(landing=landing, lake=lake)
 
 
+@pytest.mark.parametrize("uri", ["/a/lake", "/a/lake/", "file:/a/lake", "file:///a/lake"])
+def test_a_folder_may_be_a_path_or_a_file_uri(uri: str) -> None:
+    assert load(lake=uri).lake == "/a/lake"
+
+
 def test_folders_with_a_common_prefix_do_not_overlap() -> None:
     assert load(landing="/a/landing", lake="/a/landing2").landing == "/a/landing"
 
