@@ -24,7 +24,7 @@ class SettingsError(UserError):
 
 
 def _uri(value: str) -> str:
-    """Validate a folder, file: URI or s3a:// URI; return an absolute path, or the s3a:// URI without a trailing slash."""
+    """Validate a folder, file: or s3a:// URI; return an absolute path, or the s3a:// URI without a trailing slash."""
     parts = urlsplit(value)
     if parts.scheme in {"s3", "s3n"}:
         raise ValueError(f"{value!r} has an unsupported scheme: write s3a://{parts.netloc}{parts.path}")
