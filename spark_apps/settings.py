@@ -86,9 +86,7 @@ class Settings(BaseSettings):
     )
     max_files_per_batch: int = Field(1000, ge=1, description="maximum number of files per Bronze micro-batch")
     max_batch_mb: int = Field(
-        256,
-        ge=1,
-        description="maximum MiB of new files per Bronze micro-batch; a larger file is taken alone",
+        256, ge=1, description="maximum MiB of new files per Bronze micro-batch; a larger file is taken alone"
     )
     max_task_mb: int = Field(
         512, ge=1, description="decompressed MiB after which a task of Bronze leaves the rest to the next batch"

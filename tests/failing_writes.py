@@ -19,7 +19,7 @@ def fail_write(
     """Let writes of `table` fail with a RuntimeError such as "failed before the commit of gold/sentiment".
 
     Args:
-        patch: its end also ends the failures.
+        patch: undoes the failures when it ends.
         method: method of `TableWriter`: append, merge or replace.
         table: table to write.
         when: "before" or "after" the commit.

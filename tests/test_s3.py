@@ -87,7 +87,7 @@ def test_an_object_is_read_from_an_offset_in_one_version_only() -> None:
 def test_bronze_reads_the_messages_of_a_queue() -> None:
     """The file of a repeated message is read once, a file without a message is not, and a foreign message stays."""
     sqs = boto3.client("sqs")
-    # SQS delivers a received message again after this time unless it is deleted: longer than the test.
+    # Longer than the test: SQS delivers a received message again after this time, unless it is deleted.
     queue = sqs.create_queue(QueueName="landing", Attributes={"VisibilityTimeout": "3600"})["QueueUrl"]
     event = {
         "eventName": "ObjectCreated:Put",

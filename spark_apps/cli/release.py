@@ -84,8 +84,7 @@ def _report_release(result: "Release", as_json: bool) -> None:
 @app.command(epilog=f'Example: tweet-sentiment model rollback --registry {EXAMPLE_REGISTRY} --why "too many negatives"')
 def rollback(
     to: Annotated[
-        str | None,
-        typer.Option(help="Version to return to; by default the next lower version that passed."),
+        str | None, typer.Option(help="Version to return to; by default the next lower version that passed.")
     ] = None,
     why: Why = "",
     by: By = None,

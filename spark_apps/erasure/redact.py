@@ -80,7 +80,7 @@ class Redactor:
         return compact_json(request.to_json()) if request else ""
 
     def _may_hold(self, text: str) -> bool:
-        """Return whether any number or string of a text is an erased id. Other texts, most of all, are not decoded."""
+        """Return whether any number or string of a text is an erased id. Most texts have none, and are not decoded."""
         keys = self._users | self._locations
         found = tokens(text, with_strings=bool(keys))
         return not self._tweets.isdisjoint(found) or (bool(keys) and any(_user_key(token) in keys for token in found))

@@ -15,7 +15,7 @@ _BASE64 = re.compile(r'"((?:eyJ|eyA|W3s)[A-Za-z0-9+/]*=*)"')
 
 
 def tokens(text: str, with_strings: bool) -> set[str]:
-    """Return the numbers of a JSON text and, `with_strings`, its short strings; also those in its Base64 strings."""
+    """Return the numbers in a JSON text and in its Base64 strings, and the short strings too if `with_strings`."""
     found = set(_NUMBER.findall(text))
     for encoded in _BASE64.findall(text):
         found |= tokens(encoded_json(encoded) or "", with_strings)
