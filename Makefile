@@ -51,7 +51,7 @@ test-chart: .venv/.test ## test the rendered chart; needs helm
 test-cluster: .venv/.train ## install on the cluster of KUBECONFIG, inject every failure, uninstall
 	$(RUN) pytest -m cluster -x -s --durations=0 tests/cluster
 
-test-endurance: .venv/.train ## on the cluster of KUBECONFIG, inject outages that last for minutes; takes about ten minutes
+test-endurance: .venv/.train ## inject outages of minutes on the cluster of KUBECONFIG; takes about ten minutes
 	$(RUN) pytest -m endurance -x -s --durations=0 tests/cluster
 
 test-terraform: check-terraform .venv/.dev ## test the Terraform modules, then apply and destroy both examples on moto
@@ -67,7 +67,7 @@ check-terraform:
 values: ## print chart values for an applied example: make -s values EXAMPLE=production TAG=1.0.0 > values.yaml
 	@set -o pipefail; terraform -chdir=terraform/examples/$(EXAMPLE) output -json | $(PYTHON) terraform/values.py $(if $(TAG),--tag $(TAG))
 
-chaos: .venv/.test ## kill the streams 200 times, replace 50 stopped drivers, take S3 away, fail each write: no tweet may be lost or counted twice
+chaos: .venv/.test ## check every total after 200 kills, 50 replaced drivers, outages of S3 and a failure of each write
 	$(RUN) pytest -m chaos -s
 
 fuzz: .venv/.test ## read 100,000 damaged documents and check that none affects another document
@@ -109,8 +109,8 @@ clean: ## remove the demo's data and everything that was installed
 	@$(RUN) python -m spark_apps.session
 	@touch $@
 
-# A class-data sharing archive: the demo's JVM maps Spark's classes instead of loading and verifying them.
-# It belongs to a class path, which names the compiled log stores.
+# A class data sharing archive: the demo's JVM maps Spark's classes instead of loading and verifying them. The archive is
+# valid for one class path. The path contains the compiled log stores, so their sources are dependencies.
 .jars/.archive: .venv/.run $(wildcard spark_apps/lake/*.java)
 	@echo "creating a class archive that shortens each start of the demo (200 MB, about a minute, first run only)"
 	@$(RUN) python -m spark_apps.demo.jvm

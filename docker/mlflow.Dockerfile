@@ -1,4 +1,4 @@
-# The MLflow server, and the job that registers the bundled model. Contains ONNX Runtime, but not PyTorch.
+# The MLflow server, and the job that registers the bundled model. Contains ONNX Runtime, but no PyTorch.
 FROM docker.io/library/python:3.11-slim-bookworm AS base
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
 

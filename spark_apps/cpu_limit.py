@@ -25,7 +25,7 @@ def limit_cpu_time(seconds: float = RECORD_SECONDS) -> None:
 
 @contextmanager
 def limits_removed_after() -> Iterator[None]:
-    """Remove the limit when the body ends. The body is a task; the worker's next task may set no limit of its own."""
+    """Remove the limit at the end of a task: the worker's next task may set no limit, but would inherit this one."""
     try:
         yield
     finally:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
@@ -27,7 +27,7 @@ _MISSING_FIELDS = {"missing_id": "id", "missing_text": "text", "missing_time": "
 
 @dataclass(frozen=True)
 class RecordReport:
-    """One record: its place in the file, and the tweet or the reason for its rejection. Texts are shortened.
+    """One record: its position in the file, and the tweet or the reason for its rejection. Texts are shortened.
 
     Attributes:
         member: path of the file in an archive; "" if the file is not an archive.
@@ -54,7 +54,7 @@ class RecordReport:
 
 @dataclass
 class FileReport:
-    """The number of documents in a file, of its records by outcome, and reports on some of these records."""
+    """Counts of a file's documents, tweets by format, rejects by reason and erasures, with reports on some records."""
 
     file: str
     documents: int = 0
@@ -73,7 +73,7 @@ def inspect_files(
     """Yield a report on each file, in bounded memory.
 
     Args:
-        files: files to read, plain, compressed or archives.
+        files: plain or compressed files, or archives.
         formats: formats that the user has declared.
         settings: limits of documents and tweets.
         limit: maximum number of records to report for each file, rejects first.
@@ -94,23 +94,27 @@ def _inspect(file: Path, formats: Sequence[TweetFormat], settings: Settings, lim
     rejects: list[RecordReport] = []
     with file.open("rb") as stream:
         documents = read_documents(stream, str(file), settings.max_document_mb << 20, settings.max_expansion)
-        for member, member_documents in groupby(documents, lambda document: document.member):
-            for position, document in enumerate(member_documents):
-                report.documents += 1
-                for number, record in enumerate(_records(document, formats, limits, settings.deletion_notices)):
-                    if isinstance(record, Tweet):
-                        report.tweets[record.format] += 1
-                        if len(tweets) < limit:
-                            tweet = _tweet(record)
-                            tweets.append(RecordReport(member, position, number, record.format, tweet))
-                    elif isinstance(record, ErasureRequest):
-                        report.erasures += 1
-                    else:
-                        report.rejects[record.reason] += 1
-                        if len(rejects) < limit:
-                            rejects.append(_reject(member, position, number, record, formats))
+        for position, document in _with_positions(documents):
+            report.documents += 1
+            for number, record in enumerate(_records(document, formats, limits, settings.deletion_notices)):
+                if isinstance(record, Tweet):
+                    report.tweets[record.format] += 1
+                    if len(tweets) < limit:
+                        tweets.append(RecordReport(document.member, position, number, record.format, _tweet(record)))
+                elif isinstance(record, ErasureRequest):
+                    report.erasures += 1
+                else:
+                    report.rejects[record.reason] += 1
+                    if len(rejects) < limit:
+                        rejects.append(_reject(document.member, position, number, record, formats))
     report.records = rejects + tweets[: limit - len(rejects)]
     return report
+
+
+def _with_positions(documents: Iterable[Document]) -> Iterator[tuple[int, Document]]:
+    """Yield each document with its position in its file; each file of an archive starts at 0."""
+    for _, of_member in groupby(documents, lambda document: document.member):
+        yield from enumerate(of_member)
 
 
 def _records(

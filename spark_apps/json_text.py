@@ -17,7 +17,8 @@ _ASSIGNMENT = re.compile(r"(?:(?:var|let|const)\s+)?[A-Za-z_$][\w.$]{0,100}\s*=\
 # Between values: spaces, and the separators of JSON text sequences (RFC 7464), comma-separated lines and JavaScript.
 _SEPARATOR_CLASS = r"[\s\x00\x1e,;\ufeff]"
 _SEPARATORS = re.compile(f"{_SEPARATOR_CLASS}*")
-# Two or more strings and numbers in a row become one reject, not a million. A string that may contain JSON is excluded.
+# Two or more consecutive strings and numbers become one reject: a document may have a million of them. A string that
+# may contain JSON is excluded.
 _SCALARS = re.compile(
     r'(?:(?:"(?!\s*[{\[]|ey|W3)(?:[^"\\]++|\\.)*+"|-?\d[\d.eE+-]*+|true|false|null)' + _SEPARATOR_CLASS + "*+){2,}+",
     re.DOTALL,
@@ -65,7 +66,7 @@ def too_many_values(text: str) -> Rejected:
 
 def replace_lone_surrogates(text: str) -> str:
     """Return `text` with each unpaired surrogate replaced by U+FFFD, because UTF-8 cannot encode it."""
-    if text.isascii():  # takes no time: Python stores it with the text
+    if text.isascii():  # takes no time: Python stores this property with the text
         return text
     try:
         text.encode()

@@ -1,4 +1,4 @@
-"""Makes text from outside safe to print: a tweet or a file name may have control sequences of a terminal."""
+"""Makes foreign text safe to print: a tweet or a file name may contain control sequences for the terminal."""
 
 
 def printable(text: str) -> str:

@@ -7,7 +7,7 @@ runs Gold's streams, which read the rewritten tables, before and after the rewri
 2. Rewrite: each table is replaced in one commit. The table keeps its id, its rows and its totals.
 3. Advance: the streams read past the commits of the rewrite.
 
-Each step is safe to repeat: after a kill, the same command continues. All streams of the lake must be stopped before.
+Each step is safe to repeat: after a kill, the same command continues. Stop all streams of the lake first.
 """
 
 import logging
@@ -36,7 +36,7 @@ from spark_apps.tables import TABLES, Table
 
 _log = logging.getLogger(__name__)
 _QUERY = "relayout"
-# This file exists in the checkpoints from before the rewrite until the streams have read past its commits.
+# This file in the checkpoints marks an unfinished command: from before the rewrite until the streams have read past it.
 _UNFINISHED = "relayout.json"
 _ALLOW_CHANGE = "spark.databricks.delta.streaming.unsafeReadOnPartitionColumnChanges.enabled"
 

@@ -1,4 +1,4 @@
-"""Implements `tweet-sentiment run`: the streams of one, two or all three layers in one process."""
+"""Implements `tweet-sentiment run`: the streams of one or more layers in one process."""
 
 import time
 from collections import Counter
@@ -66,7 +66,6 @@ def run(
     lake = _check_settings(chosen, settings)
     stop = stop or Event()
     progress = Progress(chosen)
-    report_batch = _reporter(progress, on_batch if settings.monitor_port is None else None)
     with ExitStack() as stack:
         if settings.monitor_port is not None:
             # The server starts before Spark, because a pod must answer its probes while Spark starts.
@@ -74,24 +73,38 @@ def run(
         before = _reach_storage(settings, chosen, progress, stop)
         spark = make_session(settings)
         stack.callback(_stop_session, spark)
-        if settings.monitor_port is not None:
-            spark.streams.addListener(Listener(progress))
-            progress.spark_ui = spark.sparkContext.uiWebUrl
         on_session(spark)
-        runner = StreamRunner(
-            spark, lake, settings.retention_seconds, report_batch, stop, progress.on_wait, progress.record
-        )
-        with set_on_signal(runner.stopping):
-            streams = [stream for layer in chosen for stream in _APPS[layer](spark, settings)]
-            if settings.monitor_port is not None:
-                progress.error = last_error(spark, lake, [stream.name for stream in streams])
-            runner.run(streams, None if once else settings.trigger)
+        _run_streams(spark, chosen, settings, once, on_batch, progress, stop)
         after = _totals(lake)
     return _growth(before, after) | {"seconds": round(time.monotonic() - began, 1), "tables": _growth({}, after)}
 
 
+def _run_streams(
+    spark: SparkSession,
+    layers: Sequence[str],
+    settings: Settings,
+    once: bool,
+    on_batch: Callable[[BatchReport], None],
+    progress: Progress,
+    stop: Event,
+) -> None:
+    """Run the streams of `layers`; report batches as `run` does, and progress to the monitoring server if it runs."""
+    lake, is_monitored = str(settings.lake), settings.monitor_port is not None
+    if is_monitored:
+        spark.streams.addListener(Listener(progress))
+        progress.spark_ui = spark.sparkContext.uiWebUrl
+    report = _reporter(progress, None if is_monitored else on_batch)
+    runner = StreamRunner(spark, lake, settings.retention_seconds, report, stop, progress.on_wait, progress.record)
+    with set_on_signal(runner.stopping):
+        streams = [stream for layer in layers for stream in _APPS[layer](spark, settings)]
+        if is_monitored:
+            progress.error = last_error(spark, lake, [stream.name for stream in streams])
+        runner.run(streams, None if once else settings.trigger)
+
+
 def _stop_session(spark: SparkSession) -> None:
-    if tasks.is_alive(spark):  # otherwise the refused connection to the JVM would hide the error that ends the run
+    # Once the JVM has ended, `stop` would raise an error that hides the cause.
+    if tasks.is_alive(spark):
         spark.stop()
 
 
@@ -104,7 +117,7 @@ def _check_settings(layers: Sequence[str], settings: Settings) -> str:
 
 
 def _reporter(progress: Progress, on_batch: Callable[[BatchReport], None] | None) -> Callable[[BatchReport], None]:
-    """Return a function that records a batch in `progress` and passes it to `on_batch`; None logs a line of JSON."""
+    """Return a function that records a batch and calls `on_batch`; without `on_batch`, it prints a line of JSON."""
 
     def report(batch: BatchReport) -> None:
         progress.on_batch(batch)
@@ -121,7 +134,7 @@ def _reach_storage(
 ) -> dict[str, Counter[str]]:
     """Check that the landing and the lake are readable; return the counts of the tables, as `_totals` does.
 
-    On a cluster, wait for the end of an outage. A person gets the error at once, which may name a wrong setting.
+    On a cluster, wait for the end of an outage. In a terminal, raise its error at once: the endpoint may be wrong.
     """
 
     def reach() -> dict[str, Counter[str]]:

@@ -47,9 +47,9 @@ _SPARK_CONF = {
     # By default, S3A buffers uploads through the local file system that the two settings above replace.
     "spark.hadoop.fs.s3a.fast.upload.buffer": "bytebuffer",
     "spark.hadoop.fs.s3a.multipart.size": "16M",
-    # S3A tries a request `retry.limit` + 1 times, and the SDK `attempts.maximum` times for each of these. With the
-    # defaults, a request fails after many minutes without a response: then the driver, which waits for the end of an
-    # outage itself, would be restarted for lack of progress.
+    # S3A tries a request `retry.limit` + 1 times, and the SDK tries each of these `attempts.maximum` times. With the
+    # defaults, a request without a response fails after many minutes. Airflow would restart the driver for its lack of
+    # progress, although the driver itself waits for the end of an outage.
     "spark.hadoop.fs.s3a.connection.establish.timeout": f"{CONNECT_TIMEOUT_SECONDS}s",
     "spark.hadoop.fs.s3a.connection.timeout": f"{TIMEOUT_SECONDS}s",
     "spark.hadoop.fs.s3a.attempts.maximum": "2",
@@ -62,7 +62,8 @@ _SPARK_CONF = {
     "spark.sql.execution.arrow.maxBytesPerBatch": "8m",
     # Batches are small and their plans are known: re-planning between stages costs more time than it saves.
     "spark.sql.adaptive.enabled": "false",
-    # The plans of three layers have about 250 classes. With the default of 100, each batch would compile them again.
+    # The plans of three layers have about 250 classes. With the default of 100, each round of batches compiles most of
+    # them again.
     "spark.sql.codegen.cache.maxEntries": "1000",
     "spark.sql.streaming.noDataMicroBatches.enabled": "false",
     "spark.ui.showConsoleProgress": "false",

@@ -24,7 +24,7 @@ class SettingsError(UserError):
 
 
 def _uri(value: str) -> str:
-    """Validate a folder or an s3a:// URI; return an absolute path, or the URI without a trailing slash."""
+    """Validate a folder, file: or s3a:// URI; return an absolute path, or the s3a:// URI without a trailing slash."""
     parts = urlsplit(value)
     if parts.scheme in {"s3", "s3n"}:
         raise ValueError(f"{value!r} has an unsupported scheme: write s3a://{parts.netloc}{parts.path}")
@@ -34,8 +34,9 @@ def _uri(value: str) -> str:
         raise ValueError(f"{value!r} has no bucket: write s3a://bucket/prefix")
     if parts.scheme == "s3a":
         return value.rstrip("/")
-    # Delta takes a relative path for a table name.
-    return str(Path(value.removeprefix("file://")).expanduser().absolute())
+    # Delta would read a relative path as the name of a table.
+    path = value.removeprefix("file://").removeprefix("file:")
+    return str(Path(path).expanduser().absolute())
 
 
 def seconds(interval: str) -> float:
@@ -74,18 +75,18 @@ class Settings(BaseSettings):
         "60 seconds", description="interval between micro-batches; '0 seconds' starts a batch as soon as data arrives"
     )
     registry: str | None = Field(None, description="URI of the MLflow registry, e.g. http://127.0.0.1:5000")
-    registry_timeout: float = Field(5, gt=0, description="seconds to wait for an answer of the registry")
+    registry_timeout: float = Field(5, gt=0, description="seconds to wait for a response of the registry")
     max_document_mb: int = Field(64, ge=1, le=256, description="size limit in MiB; larger documents are quarantined")
     landing_queue: str | None = Field(
         None, pattern="^https?://", description="URL of the SQS queue with S3's notifications about the landing"
     )
-    formats: Path | None = Field(None, description="YAML file with further formats of tweets, which Silver reads")
+    formats: Path | None = Field(None, description="YAML file that declares more formats of tweets for Silver")
     deletion_notices: bool = Field(
         True, description="whether Twitter's notices of deleted tweets and accounts erase these tweets"
     )
     max_files_per_batch: int = Field(1000, ge=1, description="maximum number of files per Bronze micro-batch")
     max_batch_mb: int = Field(
-        256, ge=1, description="maximum size in MiB of the new files of a Bronze micro-batch; a larger one comes alone"
+        256, ge=1, description="maximum MiB of new files per Bronze micro-batch; a larger file is taken alone"
     )
     max_task_mb: int = Field(
         512, ge=1, description="decompressed MiB after which a task of Bronze leaves the rest to the next batch"
@@ -99,9 +100,9 @@ class Settings(BaseSettings):
     max_text_characters: int = Field(
         100_000, ge=1_000, description="maximum length of a text; a tweet with a longer text is quarantined"
     )
-    max_mentions: int = Field(100, ge=0, description="maximum number of mentioned accounts that are kept of a tweet")
+    max_mentions: int = Field(100, ge=0, description="maximum number of mentions per tweet; further ones are dropped")
     monitor_port: int | None = Field(None, ge=0, le=65535, description="port of /healthz, /progress and /metrics")
-    stuck_seconds: float = Field(300, gt=0, description="seconds without progress of a stream until /healthz fails")
+    stuck_seconds: float = Field(300, gt=0, description="seconds without progress after which /healthz returns 503")
     retention_hours: float = Field(
         48, ge=0.1, description="how long replaced files and old versions of a table are kept, in hours"
     )
@@ -142,10 +143,13 @@ class Settings(BaseSettings):
 
 
 def load(**flags: Any) -> Settings:
-    """Read the settings from options, the environment and the defaults, in this order; None is an option not given.
+    """Read the settings. An option overrides the environment, and the environment overrides the default.
+
+    Args:
+        **flags: values of command line options by the name of the setting; None for an option that is not given.
 
     Raises:
-        SettingsError: one or more values are invalid; the message names all of them.
+        SettingsError: one or more values are invalid; the message names the option or the variable of each.
     """
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
@@ -153,8 +157,8 @@ def load(**flags: Any) -> Settings:
         lines = []
         for problem in error.errors():
             name = str(problem["loc"][0]) if problem["loc"] else ""
-            where = f"--{name.replace('_', '-')} (or TWEETS_{name.upper()}): " if name else ""
-            lines.append(where + _message(problem["msg"]))
+            source = f"--{name}" if flags.get(name) is not None else f"TWEETS_{name.upper()}"
+            lines.append(f"{source}: {_message(problem['msg'])}" if name else _message(problem["msg"]))
         raise SettingsError("\n".join(lines)) from None
 
 

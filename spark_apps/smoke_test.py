@@ -12,7 +12,7 @@ from spark_apps.lake.commits import LakeError
 from spark_apps.lake.journey import journey
 
 _POLL_SECONDS = 1.0
-# The clock of the process that ingests the tweet may be this far behind the clock of this process.
+# The clock of the driver that ingests the tweet may be behind the clock of this process by up to this time.
 _CLOCK_SKEW = timedelta(minutes=1)
 
 

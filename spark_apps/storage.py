@@ -6,8 +6,8 @@ from typing import IO, Any
 
 # boto3 and deltalake read this variable; session.py passes its value to S3A.
 S3_ENDPOINT_ENV = "AWS_ENDPOINT_URL"
-# Seconds in which S3 must accept a connection, and send the next bytes of a response. All clients of S3 use them: with
-# their defaults, a request without a response takes longer than a driver may be without progress.
+# Time limits for S3 to accept a connection, and to send the next bytes of a response. All clients of S3 use them. With
+# the clients' defaults, a request without a response would outlast `stuckSeconds`, and the driver would be restarted.
 CONNECT_TIMEOUT_SECONDS, TIMEOUT_SECONDS = 15, 20
 
 
@@ -54,7 +54,7 @@ def open_binary(uri: str, version: str = "") -> IO[bytes]:
 
     Raises:
         FileNotFoundError: the file does not exist, or not in this version.
-        PermissionError: this user may not read the file, or it was archived and must be restored first.
+        PermissionError: this user may not read the file, or the object is archived and must be restored first.
         OSError: the file is not readable; S3 may raise botocore's `ClientError` instead.
     """
     if not is_s3(uri):
@@ -92,7 +92,7 @@ def _raise_os_error(error: Exception, uri: str) -> None:
 
 
 def is_storage_error(error: BaseException) -> bool:
-    """Return whether the storage caused `error`; otherwise the content of a file did."""
+    """Return whether `error` comes from the storage, and not from the content of a file."""
     return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in {"botocore", "urllib3"}
 
 
@@ -154,7 +154,7 @@ def create(folder: str, name: str, data: bytes) -> None:
         data: content of the file.
 
     Raises:
-        FileExistsError: the file exists with other content. Of several processes, one creates the file.
+        FileExistsError: the file exists with other content. If several processes create the file, one succeeds.
     """
     try:
         if is_s3(folder):
@@ -206,7 +206,7 @@ def read(uri: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except PermissionError:
-        # To a role that may list only some folders, S3 returns 403 instead of 404 for a missing object.
+        # If a role may list only some folders, S3 answers 403 instead of 404 for a missing object.
         folder, _, name = uri.rpartition("/")
         if is_s3(uri) and name not in names(folder):
             return None

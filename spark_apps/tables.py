@@ -45,8 +45,8 @@ class Table:
         partition: column of the partitions; None for a table without partitions.
         order: column by which a write sorts its rows. Each file then has a narrow range of this column, and queries
             skip files by the statistics in the log. None for a table with partitions.
-        merged: whether MERGEs write the table. A MERGE rewrites the files that contain its rows, so these files are
-            small.
+        merged: whether MERGEs write the table. A MERGE rewrites each file that contains one of its rows, so the files
+            of these tables are small.
         reader: name of the stream that reads the table. Files and versions that this stream has not read are kept.
     """
 
@@ -69,7 +69,7 @@ class Table:
 
     @property
     def file_bytes(self) -> int:
-        """The size of a compacted file. Small files have the tweets of few days, but many files slow down queries."""
+        """The size of a compacted file. Smaller files have tweets of fewer days, but many files slow down queries."""
         return (4 if self.merged else 32) << 20
 
     def path(self, lake: str) -> str:
@@ -266,6 +266,6 @@ REASONS = {
     "bad_id": "the tweet id is not a positive 64-bit integer",
     "bad_encoding": "the tweet text is not valid UTF-8",
     "bad_text": "the tweet text is not a string",
-    "long_text": "the text is longer than any tweet can be",
+    "long_text": "the text has more characters than TWEETS_MAX_TEXT_CHARACTERS",
     "bad_time": "the time is unreadable or out of range",
 }

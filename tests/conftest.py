@@ -30,6 +30,7 @@ from spark_apps.tables import Table
 LONGEST = [
     "gold/test_rescore.py",
     "test_layout.py",
+    "test_outages.py",
     "test_erasure.py",
     "streaming/test_recovery.py",
     "streaming/test_poison.py",

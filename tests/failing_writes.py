@@ -1,4 +1,4 @@
-"""Writes of the streams that fail, as by a kill, before or after their commit."""
+"""Writes of the streams that fail before or after their commit, as after a kill."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,21 +14,21 @@ def fail_write(
     method: str,
     table: Table,
     when: str,
-    is_struck: Callable[..., bool] = lambda *_: True,
+    must_fail: Callable[..., bool] = lambda *_: True,
 ) -> None:
-    """Let writes of `table` fail with a RuntimeError: "failed before the commit of gold/sentiment".
+    """Let writes of `table` fail with a RuntimeError such as "failed before the commit of gold/sentiment".
 
     Args:
-        patch: ends the failures.
+        patch: undoes the failures when it ends.
         method: method of `TableWriter`: append, merge or replace.
         table: table to write.
         when: "before" or "after" the commit.
-        is_struck: called with the arguments of a write; returns whether the write fails. By default, each write fails.
+        must_fail: called with the arguments of a write; returns whether the write fails. By default, each write fails.
     """
     write = getattr(TableWriter, method)
 
     def failing(self: TableWriter, *arguments: Any, **options: Any) -> None:
-        fails = self.table.name == table.name and is_struck(*arguments)
+        fails = self.table.name == table.name and must_fail(*arguments)
         if not fails or when == "after":
             write(self, *arguments, **options)
         if fails:

@@ -33,7 +33,7 @@ class Request:
     Attributes:
         key: key of the object; empty for a request about a bucket.
         query: query string.
-        status: HTTP status from moto, which differs from the client's after `fail`; None if moto got no request.
+        status: HTTP status from moto; after `fail`, the client got another one. None if moto got no request.
     """
 
     method: str
@@ -53,7 +53,7 @@ class _Fault:
     """What happens to some requests, after `released` is set.
 
     Attributes:
-        key: key of the object, of which the fault concerns PUT requests; None for all writes.
+        key: key of an object: the fault affects only PUT requests of this key. None: it affects all writes.
         status: HTTP status of the response; None for the response of moto.
         is_stored: whether moto executes the requests.
         skipped: number of requests before the first one with the fault.
@@ -72,7 +72,7 @@ class _Fault:
 class S3Server:
     """A server on a free port of this machine, with the bucket `lake`.
 
-    The process of the server must not read from it with deltalake, which holds the interpreter's lock.
+    Do not read from the server with deltalake in the same process: deltalake holds the interpreter's lock meanwhile.
 
     Attributes:
         requests: the requests that have ended.

@@ -1,4 +1,4 @@
-"""Kills of a run of all layers while tweets land: no record is lost or written twice, and the aggregates are right.
+"""Runs of all layers are killed while tweets land: no record is lost or written twice, and the aggregates are right.
 
 `make test` kills two runs at fixed points. `make chaos` kills 200 runs, or CHAOS_KILLS runs, at random instants.
 """

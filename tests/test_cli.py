@@ -6,21 +6,29 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from spark_apps.cli.main import app
 from spark_apps.demo.generator import Generator, Mix
 from tests import process
 
-COMMANDS = [
-    "run", "inspect", "replay", "generate", "tables", "dashboard", "demo", "quality check", "quality acknowledge",
-    "quarantine list", "quarantine show",
-    *(f"model {name}" for name in ("train", "export", "evaluate", "release", "rollback", "first", "list", "describe")),
-]  # fmt: skip
+
+def commands(group: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the names of all commands, such as `model train`."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{prefix}{name} ")
+        else:
+            yield prefix + name
+
+
+COMMANDS = list(commands(typer.main.get_command(app)))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -83,7 +91,7 @@ def test_a_missing_or_unsupported_java_is_an_error(tmp_path: Path, version: str 
     assert "Traceback" not in error
 
 
-def test_replay_run_tables_and_evaluate(command: Callable[..., Result], tmp_path: Path) -> None:
+def test_replay_run_tables_and_evaluate_agree_on_the_counts(command: Callable[..., Result], tmp_path: Path) -> None:
     landing, lake = tmp_path / "landing", tmp_path / "lake"
     landing.mkdir()
     recorded = tmp_path / "recorded.json"
@@ -152,7 +160,7 @@ def test_tables_of_a_missing_lake_are_an_error(tmp_path: Path) -> None:
     assert f"lake {lake} does not exist: check --lake, or start the streams" in refused("tables", "--lake", lake)
 
 
-def test_tables_of_an_empty_lake(tmp_path: Path) -> None:
+def test_an_empty_lake_has_no_tables_yet(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, ["tables", "--lake", str(tmp_path)])
     assert shown.exit_code == 0
     assert "none yet" in shown.output

@@ -88,7 +88,7 @@ def test_erased_tweets_leave_silver_and_gold_and_stay_out(pipeline: Pipeline) ->
     pipeline.run_once()
     pipeline.land("2.json", request(["3"], ["2"]) + tweet(11, "2") + deletion(4) + tweet(12))
     pipeline.run_once()
-    # Gone are 2, 5 and 8 of user 2, the tweet 3 with its retweet 10, and 4; 11 of user 2 was kept out.
+    # Erased: 2, 5 and 8 (user 2), 3 with its retweet 10, and 4. Kept out: 11 (user 2).
     check(pipeline, [1, 6, 7, 12], 9 + 4)
     mentioned = {row["mention"]: row["total"] for row in pipeline.rows(GOLD_MENTIONS)}
     assert mentioned == {"shared": 4, "account1": 1, "account6": 1, "account7": 1, "account12": 1}
@@ -156,7 +156,7 @@ def test_rows_that_the_aggregates_have_not_read_are_not_counted(pipeline: Pipeli
 
 
 def test_gold_drops_tweets_that_silver_has_deleted(pipeline: Pipeline) -> None:
-    """Before its first batch, Gold never sees deleted tweets; later it reads the rows that Silver had appended."""
+    """A first batch of Gold reads no deleted tweets. Later batches read rows that Silver has appended and deleted."""
     layers = pipeline.streams("bronze", "silver")
     pipeline.land("1.json", tweet(1) + tweet(2))
     pipeline.run_once(*layers)

@@ -87,7 +87,7 @@ def test_an_object_is_read_from_an_offset_in_one_version_only() -> None:
 def test_bronze_reads_the_messages_of_a_queue() -> None:
     """The file of a repeated message is read once, a file without a message is not, and a foreign message stays."""
     sqs = boto3.client("sqs")
-    # Longer than the test: after this time, SQS delivers a message again that was received and not deleted.
+    # Longer than the test: SQS delivers a received message again after this time, unless it is deleted.
     queue = sqs.create_queue(QueueName="landing", Attributes={"VisibilityTimeout": "3600"})["QueueUrl"]
     event = {
         "eventName": "ObjectCreated:Put",
@@ -98,7 +98,7 @@ def test_bronze_reads_the_messages_of_a_queue() -> None:
         boto3.client("s3").put_object(Bucket="tweets", Key=f"landing/{name}.json", Body=b'{"id": 1}')
     for body in (json.dumps({"Records": [event]}), json.dumps({"Records": [event]}), "hello"):
         sqs.send_message(QueueUrl=queue, MessageBody=body)
-    # Folders of this test alone: moto keeps the objects of other tests.
+    # Use other folders than the other tests, because moto keeps their objects.
     where = ["--landing", "s3a://tweets/landing", "--lake", "s3a://tweets/queue"]
     done = process.run("run", "bronze", *where, "--once", "--json", env={"TWEETS_LANDING_QUEUE": queue})
     assert done.returncode == 0, done.stderr

@@ -21,8 +21,10 @@ def test_all_errors_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(SettingsError) as caught:
         load(landing="s3://bucket/x", lake="ftp://host/x")
     message = str(caught.value)
-    for part in ("--landing (or TWEETS_LANDING)", "s3a://bucket/x", "--lake", "--trigger", "--cores"):
+    for part in ("--landing: ", "s3a://bucket/x", "--lake: ", "TWEETS_TRIGGER: ", "TWEETS_CORES: "):
         assert part in message
+    # There is no option --cores.
+    assert "--cores" not in message
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,11 @@ def test_all_errors_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> No
 def test_landing_and_lake_must_not_overlap(landing: str, lake: str) -> None:
     with pytest.raises(SettingsError, match="overlap"):
         load(landing=landing, lake=lake)
+
+
+@pytest.mark.parametrize("uri", ["/a/lake", "/a/lake/", "file:/a/lake", "file:///a/lake"])
+def test_a_folder_may_be_a_path_or_a_file_uri(uri: str) -> None:
+    assert load(lake=uri).lake == "/a/lake"
 
 
 def test_folders_with_a_common_prefix_do_not_overlap() -> None:

@@ -1,4 +1,4 @@
-"""A driver that stops for longer than another one needs to take over, and then goes on: nothing is written twice.
+"""A driver is stopped until another one has taken over, and then continues: nothing is written twice.
 
 `make test` stops one driver. `make chaos` stops 50 drivers, or CHAOS_TAKEOVERS drivers, at random instants.
 """
@@ -55,7 +55,7 @@ class Lake:
     def run_driver(self, number: int, driver: process.Running, pause: float) -> process.Running:
         """Return a driver that has labelled tweets, and has run for `pause` seconds since: `driver`, or a new one.
 
-        The driver that continued in the last takeover can have planned a batch of `driver`: then both end.
+        `driver` may have exited: the driver that continued in the last takeover can have planned the same batch.
         """
         while True:
             self.land_until(driver.has_exited, self.more_labels())
@@ -102,7 +102,7 @@ def take_over(
         successor = lake.start_driver(number)
         lake.land_until(more_labels)
         driver.resume()
-        # The stopped driver, or the new one where the stopped one was first, is refused and exits.
+        # The driver that commits second is refused and exits.
         lake.land_until(driver.has_exited, successor.has_exited)
         outputs.append(driver.output + successor.output)
         driver.kill()

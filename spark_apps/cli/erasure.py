@@ -20,13 +20,13 @@ def forget(
     tweet: Annotated[list[str] | None, typer.Option(help="Id of a tweet; repeat the option for several.")] = None,
     user: Annotated[
         list[str] | None,
-        typer.Option(help="Id of an author, or the user name if tweets have no author id; repeatable."),
+        typer.Option(help="Id of an author, or the user name if tweets have no author id; repeat for several."),
     ] = None,
     landing: Landing = None,
 ) -> None:
     """Erase tweets, or all tweets of users, from every table. The request lands as a document without user ids.
 
-    Running streams apply it within the hour. Files in the landing are not changed.
+    Running streams apply the request within the hour. Files in the landing are not changed.
     Exit codes: 0 the request has landed, 2 an invalid id or wrong settings.
     """
     with report_errors():

@@ -18,11 +18,11 @@ def inspect(
     files: Annotated[list[Path], typer.Argument(help="Local files: plain, compressed, or archives.")],
     formats: Annotated[Path | None, typer.Option(help="YAML file with your own formats. [TWEETS_FORMATS]")] = None,
     limit: Annotated[
-        int, typer.Option(min=0, max=1000, help="Records of each file to show; rejected ones come first.")
+        int, typer.Option(min=0, max=1000, help="Number of records to show of each file, rejects first.")
     ] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the streams would make of local files: tweets by format, and why other records are rejected.
+    """Read local files as the streams would: show the tweets by format, and why other records are rejected.
 
     Duplicates count as tweets.
     Exit codes: 0 all records are tweets, 1 a record is rejected, 2 wrong settings or a missing file.
@@ -49,17 +49,17 @@ def inspect(
 
 @app.command(epilog="Example: tweet-sentiment replay recorded/*.json.gz --landing ./landing --speed 60")
 def replay(
-    files: Annotated[list[Path], typer.Argument(help="Recorded files with JSON tweets, plain or gzip.")],
+    files: Annotated[list[Path], typer.Argument(help="Recorded files with JSON tweets, plain or compressed.")],
     landing: Landing = None,
     speed: Annotated[
         float | None,
         typer.Option(
             min=0.001,
-            help="Speed-up: 60 replays an hour in a minute. By default, all files land at once.",
+            help="Speed-up, such as 60 to replay an hour in a minute. By default, all files land at once.",
         ),
     ] = None,
 ) -> None:
-    """Land recorded files as a stream, at the pace of their timestamps."""
+    """Land recorded files, at once or (with --speed) as a stream at the pace of their timestamps."""
     with report_errors():
         from spark_apps.demo.replay import replay as replay_files
         from spark_apps.signals import set_on_signal

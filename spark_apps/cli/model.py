@@ -30,7 +30,7 @@ _RECIPE = Recipe()
 )
 def train(
     data: Data,
-    base: Annotated[str, typer.Option(help="Hugging Face id or local folder of a RoBERTa checkpoint.")],
+    base: Annotated[str, typer.Option(help="Hugging Face id or folder of a RoBERTa, encoder or classifier.")],
     out: Annotated[Path, typer.Option(help="Folder of the trained model; an interrupted run resumes from it.")],
     epochs: Annotated[float, typer.Option(min=0.001, help="Number of passes over the train split.")] = _RECIPE.epochs,
     seed: Annotated[
@@ -60,7 +60,7 @@ def train(
         folder = Path(data_folder)
         recipe = Recipe(epochs, batch_size, learning_rate, balance=balance, seed=seed, bf16=bf16)
         figures = fine_tune(folder, base, out, recipe, load(registry=registry).registry, console)
-        # Of a local checkpoint, only the name: its full path describes this machine.
+        # Store only the name of a local folder: its full path describes this machine.
         base_model = Path(base).resolve().name if Path(base).is_dir() else base
         tweets = data_version(folder, "train")
         provenance = {"base_model": base_model, "data": tweets.name, "data_sha256": tweets.sha256, **asdict(recipe)}
@@ -83,8 +83,8 @@ def export(
     precision: Annotated[
         str,
         typer.Option(
-            help="fp32; fp16: weights stored in float16, half the size; int8: fastest, RoBERTa models only, with an "
-            "fp16 fallback for processors on which int8 overflows."
+            help="fp32; fp16: weights stored in float16, half the size; int8: fastest, for RoBERTa only, with an fp16 "
+            "fallback for processors on which int8 overflows."
         ),
     ] = "fp16",
     registry: RegistryUri = None,
@@ -165,12 +165,12 @@ def evaluate(
     ] = None,
     predictions: Annotated[
         Path | None,
-        typer.Option(help="Write the predicted labels (0, 1 or 2, one a line); the split then needs no labels file."),
+        typer.Option(help="File for the predicted labels (0, 1 or 2, one per line). The split then needs no labels."),
     ] = None,
     lake: Annotated[
         str | None,
         typer.Option(
-            help="Instead of --data: evaluate the stream of a lake by the labels of its tweets. [TWEETS_LAKE]"
+            help="Instead of --data: evaluate the stream of a lake on tweets that came with labels. [TWEETS_LAKE]"
         ),
     ] = None,
     registry: RegistryUri = None,

@@ -1,4 +1,4 @@
-"""What all commands share: common options, and errors reported as one message and an exit code."""
+"""The options that several commands have, and the report of an error as one message and an exit code."""
 
 import logging
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from spark_apps.errors import UserError
 # Progress and errors go to stderr: stdout carries only the result of a command.
 console = Console(stderr=True, highlight=False)
 
-DATA_HELP = "Folder or runs:/… with <split>_text.txt and <split>_labels.txt, one tweet a line."
+DATA_HELP = "Folder or runs:/… with <split>_text.txt and <split>_labels.txt, one tweet per line."
 
 Landing = Annotated[
     str | None, typer.Option(help="Folder or s3a://bucket/prefix of the landed files. [TWEETS_LANDING]")
@@ -83,7 +83,7 @@ def report_errors() -> Iterator[None]:
     handler = RichHandler(console=console, show_path=False, show_level=True, log_time_format="%H:%M:%S")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     logging.getLogger("spark_apps").setLevel(logging.INFO)
-    # py4j logs every exception that it raises; the caller logs those that matter.
+    # py4j logs every exception that it raises, and the callers raise or log the exceptions that matter.
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
     try:
         yield

@@ -54,7 +54,7 @@ def acknowledge(
     why: Annotated[str, typer.Option(help="Reason to accept the findings, for the record.")],
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Names of findings, such as 'quarantine share'; by default all open findings."),
+        typer.Argument(help="Names of findings, such as 'quarantine share'; all open findings by default."),
     ] = None,
     by: By = None,
     registry: RegistryUri = None,
@@ -62,7 +62,7 @@ def acknowledge(
 ) -> None:
     """Acknowledge findings, so that they no longer fail `quality check` or block a release.
 
-    An acknowledgement ends when the check passes: if the check fails again, the new finding needs a new one.
+    An acknowledgement ends when the check passes. If the check fails again, acknowledge the new finding too.
     """
     with report_errors():
         from spark_apps.quality.findings import acknowledge as acknowledge_findings

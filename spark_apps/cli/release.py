@@ -1,4 +1,4 @@
-"""`tweet-sentiment model …`: the commands release, rollback, first, list and describe, for versions in a registry."""
+"""`tweet-sentiment model …`: the commands for the versions in a registry: release, rollback, first, list, describe."""
 
 import getpass
 import json
@@ -75,14 +75,16 @@ def _report_release(result: "Release", as_json: bool) -> None:
         console.print(f"{production} in production; version {result.version} is in staging")
         raise typer.Exit(3)
     if result.production != result.version:
-        console.print(f"version {result.version} passed, but so did the higher version {result.production} meanwhile")
+        console.print(
+            f"version {result.version} passed, but version {result.production} is higher and passed meanwhile"
+        )
     console.print(f"version {result.production} is in production")
 
 
 @app.command(epilog=f'Example: tweet-sentiment model rollback --registry {EXAMPLE_REGISTRY} --why "too many negatives"')
 def rollback(
     to: Annotated[
-        str | None, typer.Option(help="Version to return to; by default the passed version before the current one.")
+        str | None, typer.Option(help="Version to return to; by default the next lower version that passed.")
     ] = None,
     why: Why = "",
     by: By = None,

@@ -39,14 +39,14 @@ def run(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the streams of one, two or all three layers until Ctrl-C; with --once, until all input is processed.
+    """Run the streams of one or more layers until Ctrl-C; with --once, until all input is processed.
 
     Exit codes: 0 done or stopped, 1 a stream failed, 2 wrong settings or a missing requirement.
     """
     if unknown := sorted(set(layers or []) - set(LAYERS)):
         fail(f"unknown layer {', '.join(unknown)}: the layers are {', '.join(LAYERS)}")
     if once and trigger:
-        fail("--once and --trigger contradict each other: --once waits for no interval; omit one of them")
+        fail("--once and --trigger contradict each other: --once has no interval; omit one of them")
     with report_errors():
         settings = load(landing=landing, lake=lake, registry=registry, trigger=trigger)
         from spark_apps.run import run as run_streams
@@ -114,8 +114,8 @@ def relayout(lake: Lake = None, registry: ModelRegistry = None, as_json: AsJson 
 def tables(lake: Lake = None, as_json: AsJson = False) -> None:
     """Show the tables of a lake, and the quarantine by reason.
 
-    For each table: rows, rows that its layer has still to read, files and their size, size with replaced files and the
-    log, newest row, and last write. --json has the versions, too.
+    For each table: rows, rows that its layer has not read yet, files and their size, size with replaced files and the
+    log, newest row, and last write. With --json also the versions.
     """
     with report_errors():
         from spark_apps.lake.status import read_status, render

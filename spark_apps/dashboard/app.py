@@ -27,7 +27,7 @@ _SPANS: dict[str, timedelta | None] = {
     "7 days": timedelta(days=7),
     "all": None,
 }
-# Above this age, the newest label is shown in red.
+# The dashboard shows the age of the newest label in red if it is above this limit.
 _STALE_SECONDS = 120
 _STYLE = Path(__file__).with_name("style.css")
 
@@ -142,7 +142,7 @@ def latest(settings: Settings) -> None:
     if not len(tweets):
         st.caption("No tweets in this time span.")
         return
-    # Escaped HTML instead of Markdown: the page shows whatever a tweet contains as text.
+    # HTML with escaped values, because Markdown would format the text of a tweet.
     rows = [
         f'<div class="tweet">{components.badge(str(row.label))}<span class="dim">{row.score:.0%}</span>'
         f'<span class="text">{html.escape(str(row.full_text)[:500])}</span>'
@@ -201,7 +201,7 @@ def _model(used: str | None, settings: Settings) -> str:
     if not production.is_known:
         return f"{text}  \nasking the registry for the version in production …"
     if production.version is None:
-        return f"{text}  \nthe registry names no version in production: Gold continues with this version"
+        return f"{text}  \nthe registry does not name a version in production: Gold continues with this version"
     if production.version != used:
         return (
             f"{text}  \nthe alias `{PRODUCTION}` points to version **{production.version}**: "

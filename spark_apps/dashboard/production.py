@@ -1,4 +1,4 @@
-"""The version in production, requested in the background: importing MLflow takes seconds, and no page waits for it."""
+"""The version in production, requested in the background, because no page should wait for the import of MLflow."""
 
 import threading
 import time

@@ -16,9 +16,9 @@ from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
 _SHORT_SPAN = timedelta(hours=2)
 _MAX_STEPS = 60
 _STEP_SECONDS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400, 604800)
-# Tweets scored within this time of the newest: enough for a median, and few files to read.
+# "Latest" tweets were scored at most this long before the newest one: enough for a median, and few files to read.
 _RECENT = timedelta(minutes=15)
-# A spike is compared with the median of this many steps before it, and needs at least 5 of them.
+# A spike is compared with the median of the 12 steps before it, or of at least 5 at the start of a chart.
 _SPIKE_BEFORE = 12
 _SPIKE_MIN_BEFORE = 5
 _SPIKE_FACTOR = 2.0
@@ -93,7 +93,7 @@ def sentiment_over_time(lake: str, filters: Filters) -> tuple[pd.DataFrame, int]
     # The aggregates have no times shorter than a minute.
     shortest = _STEP_SECONDS[0] if filters.is_short else 60
     step = next((step for step in _STEP_SECONDS if step >= max(shortest, seconds / _MAX_STEPS)), _STEP_SECONDS[-1])
-    # Read the tables that `filters` selects: `charted` may be a short span, of old tweets.
+    # Choose the table by `filters`: the span of `charted` may be short although its tweets are old.
     table, statement = (
         (GOLD_SENTIMENT, statements.TWEETS_OVER_TIME)
         if filters.is_short
@@ -107,8 +107,8 @@ def sentiment_over_time(lake: str, filters: Filters) -> tuple[pd.DataFrame, int]
 def _span(lake: str, filters: Filters) -> tuple[datetime, float] | None:
     """Return the 5th percentile of the tweets' times, and the seconds from then to the newest tweet plus a minute.
 
-    From the oldest tweet on, a few tweets that land hours or years late would squeeze all others into one step. A short
-    span reads the tweets themselves, because their aggregates follow half a minute later.
+    If the span began with the oldest tweet, a few tweets that land years late would squeeze all others into one step. A
+    short span reads the tweets themselves, because the aggregates lag behind by half a minute.
     """
     frame = _read_counts(lake, filters, statements.SPAN_OF_TWEETS, statements.SPAN_OF_TRENDS)
     if not len(frame) or pd.isna(frame["first"][0]):

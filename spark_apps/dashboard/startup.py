@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# The environment variable that names the file to the dashboard of a demo.
+# Environment variable with the path of the file, for the dashboard of a demo.
 FILE_ENV = "TWEETS_STARTUP_FILE"
 
 
@@ -20,7 +20,7 @@ class Step:
     seconds: int
 
 
-# In the order in which they end. The registration of the model runs in parallel.
+# In the order in which they end. The registration of the model (`MODEL`) runs in parallel.
 STEPS = (
     Step("spark", "start Spark", 8),
     Step("tables", "create the Delta tables", 12),

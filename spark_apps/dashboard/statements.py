@@ -3,9 +3,9 @@
 from spark_apps.lake.query import Statement
 
 # Types of Filters.parameters, which are $1, $2 and $3 of most statements. DataFusion removes a condition with a NULL
-# parameter. The condition on `tweet_date` prunes partitions, where `tweet-sentiment relayout` has not removed them yet.
+# parameter. The condition on `tweet_date` prunes the partitions of lakes that `relayout` has not rewritten.
 _FILTERS = ("TIMESTAMP WITH TIME ZONE", "DATE", "VARCHAR[]")
-# Leaves out the few tweets that could not be scored.
+# Leaves out tweets that could not be scored.
 LABELLED_VIEW = "CREATE VIEW labelled AS SELECT * FROM sentiment WHERE label IS NOT NULL"
 LANGUAGES = Statement(
     """

@@ -65,7 +65,7 @@ def run_demo(home: Path, rate: float, port: int, browser: bool, console: Console
         startup = Startup(file=home / "startup.json")
         startup.write()
         view = TerminalView(str(settings.lake), f"http://127.0.0.1:{port}", startup, console)
-        # Without redirection: `Live` would write MLflow's output, which belongs into the log, to the terminal.
+        # Without redirection by `Live`, which would write MLflow's output to the terminal instead of the log.
         live = Live(
             view, console=console, refresh_per_second=2, transient=True, redirect_stdout=False, redirect_stderr=False
         )
@@ -157,7 +157,7 @@ def _dashboard(settings: Settings, port: int, home: Path) -> Iterator[None]:
 
 
 def _announce(browser: bool, view: TerminalView, stop: threading.Event) -> None:
-    """Wait until the dashboard answers, then show that it is ready and open it in a browser if `browser`."""
+    """Wait until the dashboard answers, then show that it is ready. If `browser` is true, open it in a browser."""
     while not stop.wait(0.5):
         try:
             with urllib.request.urlopen(f"{view.url}/_stcore/health", timeout=2):  # noqa: S310 - our own server

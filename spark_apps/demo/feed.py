@@ -9,7 +9,7 @@ from spark_apps import storage
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected
 
-# If the first file is not labelled by then, something is wrong, which the other tweets must not wait for.
+# If the first file is not labelled within this time, something is wrong: land the other files without waiting.
 _FIRST_SECONDS = 60.0
 
 

@@ -62,7 +62,7 @@ def create_archive() -> None:
 
 
 def _main() -> None:
-    """Create the archive; all output but a warning goes to a log file, which remains after an error only."""
+    """Create the archive. All output except a warning goes to a log file, which only an error leaves behind."""
     terminal = os.fdopen(os.dup(2), "w")
     log = Path(f"{ARCHIVE}.log")
     with log.open("wb") as output:

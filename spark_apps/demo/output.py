@@ -48,7 +48,7 @@ def redirect_output(console: Console, log: Path, startup: Startup) -> Iterator[N
 
 
 class _Warnings(logging.Filter):
-    """Passes warnings once the model is registered: before, Gold warns that it waits for a model, which is normal."""
+    """Passes warnings once the model is registered: until then, Gold normally warns that it waits for a model."""
 
     def __init__(self, startup: Startup) -> None:
         super().__init__()

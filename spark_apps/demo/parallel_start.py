@@ -19,7 +19,7 @@ _REGISTRY_SECONDS = 600
 
 
 def start_spark(settings: Settings) -> None:
-    """Start Spark while the main thread imports the streams; `run` gets the same session, or meets the same error."""
+    """Start Spark while the main thread imports the streams; `run` gets the same session, or raises the same error."""
     from spark_apps.session import make_session
 
     with suppress(Exception):
@@ -32,7 +32,7 @@ def load_model(spark: "SparkSession", view: TerminalView) -> None:
     from spark_apps.scoring import udf
     from spark_apps.scoring.description import Description, ModelVersion
 
-    # Gold loads its model later anyway: after an error here, such as the stop of Spark, it only starts more slowly.
+    # Gold loads its model later anyway: an error here, such as a stop of Spark, only delays the first labels.
     with suppress(Exception):
         precisions = udf.load_model(spark, ModelVersion(MODEL_NAME, "bundled", BUNDLED))
         if precisions != {Description.read(BUNDLED).precision}:

@@ -23,9 +23,9 @@ def replay(
     Args:
         files: files to land, in this order.
         landing: folder or s3a://bucket/prefix.
-        speed: replay time per second: 60 replays a minute of tweets in a second. Documents land in files of one second
-            each. A document without a timestamp, or with an earlier one than its predecessor, lands with its
-            predecessor. A file with an unreadable document lands unchanged. None lands all files unchanged and at once.
+        speed: speed-up: 60 lands the tweets of a minute in a second. Documents land in files of one second each. A
+            document without a timestamp, or with an earlier one than its predecessor, lands with its predecessor. A
+            file with an unreadable document lands unchanged. None lands all files unchanged and at once.
         on_file: called with the name and the size in bytes of each landed file.
         stop: event that ends the replay early.
 
@@ -95,5 +95,5 @@ def _timestamp(document: Document) -> float | None:
 
 def _line(document: Document) -> bytes:
     data = document.raw_bytes if document.raw_bytes is not None else (document.raw or "").encode()
-    # JSON has line ends between its tokens only, where a space means the same.
+    # JSON has line ends only between tokens, where a space means the same.
     return data.replace(b"\n", b" ") + b"\n"

@@ -8,7 +8,7 @@ from typing import Any
 Json = dict[str, Any]
 
 _SENTIMENT = {"negative": 0, "neutral": 2, "positive": 4}
-# Maximum length of a text before 2017. v1.1 tweets are truncated at half of it, so that many are truncated.
+# Maximum length of a text before 2017. `v1` truncates at half of it, so that many tweets are truncated.
 _LIMIT = 140
 
 

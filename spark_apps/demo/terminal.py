@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _WATCH_SECONDS = 1.0
 _RATE_SECONDS = 30
-# Row name, table with the total, stream that writes the table, and key of the lag in `LakeStatus.lag` ("": none).
+# Name of the row, table with the total, stream that writes the table, and key in `LakeStatus.lag` ("": no lag).
 _LAYERS = (
     ("bronze", BRONZE_TWEETS, "bronze", ""),
     ("silver", SILVER_TWEETS, "silver", "silver"),

@@ -86,5 +86,5 @@ def write(random: Random, mood: str, lang: str, mention: str) -> str:
     text = phrase.format(at=f"@{mention}", thing=random.choice(TOPICS[mention]))
     if lang == "en":
         text = random.choice(_LEADS) + text
-    # With the number, nearly all texts are different, like the texts of people.
+    # The number makes nearly all texts different, like the texts of people.
     return f"{text} {random.choice(_SIGNS[mood])} {random.randrange(10_000)}".replace("  ", " ")

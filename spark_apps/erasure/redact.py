@@ -2,8 +2,8 @@
 
 Bronze stores documents unchanged and does not know their formats. Therefore an object counts as an erased tweet if one
 of its fields, or the object in one of its fields, has an erased id. A field that refers to another tweet or account,
-such as `quoted_status` or `in_reply_to_user_id`, is emptied instead. A list loses the erased elements. If
-only the locations of a user are erased, the tweets stay, without these fields.
+such as `quoted_status` or `in_reply_to_user_id`, is emptied instead. A list loses the erased elements. If only the
+locations of a user are erased, the tweets stay, without these fields.
 """
 
 import re
@@ -19,7 +19,7 @@ from spark_apps.json_text import Rejected, TooDeep, compact_json, json_values, p
 _NUMBER = re.compile(r"\d+")
 # A field in a text that is not JSON, such as a truncated document.
 _FIELD = re.compile(r'"([^"\\]{1,40})"\s*:\s*"?([^"\\,}\]\s]{1,100})')
-# Fields that refer to tweets and accounts that are not a part of the tweet.
+# Fields that refer to another tweet or account, which is not a part of the tweet itself.
 _REFERENCE = re.compile(r"repl|quot|mention|conversation|history|includes|pinned|edit|up_to", re.IGNORECASE)
 _ID = re.compile(r"(?:^|[_ a-z])(?:id|Id)s?(?:_str)?$|^ID$")
 _LOCATIONS = {"geo", "coordinates", "place", "location"}
@@ -55,7 +55,7 @@ class Redactor:
         self._changed = False
 
     def redact(self, text: str) -> str:
-        """Return a text without what the erasures cover; "" if nothing else is left, `text` if nothing is covered."""
+        """Return `text` without the erased parts: "" if nothing is left, `text` itself if nothing is erased."""
         if not self._may_hold(text):
             return text
         self._changed = False
@@ -80,7 +80,7 @@ class Redactor:
         return compact_json(request.to_json()) if request else ""
 
     def _may_hold(self, text: str) -> bool:
-        """Return whether any number or string of a text is an erased id: most texts need not be decoded."""
+        """Return whether any number or string of a text is an erased id. Most texts have none, and are not decoded."""
         keys = self._users | self._locations
         found = tokens(text, with_strings=bool(keys))
         return not self._tweets.isdisjoint(found) or (bool(keys) and any(_user_key(token) in keys for token in found))

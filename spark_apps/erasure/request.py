@@ -10,9 +10,9 @@ from spark_apps.errors import UserError
 
 # The kinds of rows in silver/erasures.
 TWEET, USER, LOCATIONS = "tweet", "user", "locations"
-# `why` of the rows for tweets that landed after their erasure. Only Bronze has these tweets.
+# `why` of the rows for erased tweets that landed again. Only Bronze has these tweets.
 LANDED_AGAIN = "landed again"
-# Before the user id, so that the hash differs from other hashes of the same id. `lake/erasures.py` uses it in SQL.
+# Prefix of the user id in the hash, which then differs from other hashes of the id. `lake/erasures.py` uses it in SQL.
 USER_PREFIX = "tweet-sentiment user "
 _FIELD = "erasure"
 _MAX_USER_CHARACTERS = 100
@@ -57,7 +57,7 @@ def user_key(user: str) -> str:
 
 
 def make_request(tweets: Iterable[str], users: Iterable[str], why: str) -> ErasureRequest:
-    """Return a request of now.
+    """Return a request, made now.
 
     Args:
         tweets: ids of tweets.
@@ -109,7 +109,7 @@ def tweet_id(value: object) -> str | None:
 
 
 def iso_time(value: object) -> datetime | None:
-    """Return a time in ISO 8601, in UTC without a zone; None for any other value."""
+    """Parse a time in ISO 8601; without a zone, it is in UTC. Return None for any other value."""
     try:
         time = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

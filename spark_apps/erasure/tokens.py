@@ -9,13 +9,13 @@ from typing import Any
 _MAX_CHARACTERS = 100
 _NUMBER = re.compile(r"\d+")
 _STRING = re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
-# How `{"`, `{ "` and `[{` begin in Base64, in which Kinesis and Pub/Sub encode their records.
+# The Base64 of `{"`, `{ "` and `[{`. Kinesis and Pub/Sub encode their records in Base64.
 _BASE64_JSON = ("eyJ", "eyA", "W3s")
 _BASE64 = re.compile(r'"((?:eyJ|eyA|W3s)[A-Za-z0-9+/]*=*)"')
 
 
 def tokens(text: str, with_strings: bool) -> set[str]:
-    """Return the numbers of a JSON text, its short strings if requested, and those of the texts in Base64 in it."""
+    """Return the numbers in a JSON text and in its Base64 strings, and the short strings too if `with_strings`."""
     found = set(_NUMBER.findall(text))
     for encoded in _BASE64.findall(text):
         found |= tokens(encoded_json(encoded) or "", with_strings)

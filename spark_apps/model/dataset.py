@@ -1,4 +1,4 @@
-"""Labelled tweets in the layout of TweetEval: `<split>_text.txt` and `<split>_labels.txt`."""
+"""Reads labelled tweets in TweetEval's layout: `<split>_text.txt` and `<split>_labels.txt`."""
 
 import hashlib
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Split:
 class DataVersion:
     """Identifies the content of a split: name of its folder, split, number of tweets, and SHA-256.
 
-    `sha256` is the hash of the bytes of the texts file followed by those of the labels file.
+    `sha256` is the hash of the bytes of the texts file, followed by the bytes of the labels file.
     """
 
     name: str
@@ -53,7 +53,7 @@ def read_texts(folder: Path, name: str) -> list[str]:
     except UnicodeDecodeError as error:
         raise DataError(f"{file} is not UTF-8 ({error.reason} at byte {error.start}): convert it to UTF-8") from error
     if texts == [""]:
-        raise DataError(f"{file} is empty: write one tweet a line")
+        raise DataError(f"{file} is empty: write one tweet per line")
     return texts
 
 
@@ -66,7 +66,7 @@ def read_split(folder: Path, name: str) -> Split:
     lines = label_file.read_text(encoding="utf-8", errors="replace").split()
     if len(texts) != len(lines):
         raise DataError(
-            f"{text_file} has {len(texts)} lines, {label_file} has {len(lines)}: both need one line a tweet"
+            f"{text_file} has {len(texts)} lines, {label_file} has {len(lines)}: both need one line per tweet"
         )
     wrong = next((number for number, line in enumerate(lines, 1) if line not in {"0", "1", "2"}), None)
     if wrong:

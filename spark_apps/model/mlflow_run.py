@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _log = logging.getLogger(__name__)
-# Longest digest of a dataset in MLflow.
+# Maximum length of a dataset's digest in MLflow.
 _DIGEST_LENGTH = 36
-# Most metrics in one request to MLflow.
+# Maximum number of metrics in a request to MLflow.
 _BATCH_METRICS = 1000
 
 
 class MlflowRun:
     """One MLflow run. On exit from the context, it ends as FINISHED, as FAILED or, after Ctrl-C, as KILLED.
 
-    A write that MLflow refuses does not raise, because an outage must not end a training run: the first refusal of an
-    outage is logged as a warning. Metrics are sent again later.
+    If MLflow refuses a write, the methods do not raise, because an outage must not end a training run. The first
+    failure of an outage is logged as a warning, and metrics are sent again later.
     """
 
     def __init__(self, uri: str, timeout: float, name: str, run_id: str | None = None) -> None:
@@ -64,7 +64,7 @@ class MlflowRun:
         self._send(params=[Param(name, str(value)) for name, value in values.items()])
 
     def log_datasets(self, versions: Iterable[DataVersion]) -> None:
-        """Log splits as datasets of the run, with the number of rows and the SHA-256; its start is the digest."""
+        """Log splits as datasets of the run, with the number of rows and the SHA-256, which also gives the digest."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         inputs = [

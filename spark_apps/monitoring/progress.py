@@ -39,7 +39,7 @@ class Progress:
 
     Attributes:
         layers: names of the layers in this process.
-        error: the error that ended a query of this process, or else of the previous process; None without an error.
+        error: the error that ended a query of this process or, before that, of the previous one; None without an error.
         spark_ui: URL of Spark's UI; None until Spark has started.
         metrics: the Prometheus metrics.
     """
@@ -102,7 +102,7 @@ class Progress:
         return time.monotonic() - min(times)
 
     def to_dict(self) -> Mapping[str, Any]:
-        """Return the answer of `/progress`."""
+        """Return the response of `/progress`."""
         now = time.monotonic()
         with self._lock:
             streams = {

@@ -30,8 +30,8 @@ def record_baselines(
 ) -> dict[str, Profile]:
     """Record a baseline for each language of `window` that has none; return all baselines of the version.
 
-    Nothing is recorded before the version has been in production for a whole window. Moods come in bursts: even
-    thousands of tweets, from a few minutes, do not represent an hour.
+    Nothing is recorded before the version has been in production for a whole window. Sentiment comes in bursts, so even
+    thousands of tweets of a few minutes do not represent an hour.
 
     Args:
         registry: registry that stores the baselines.
@@ -62,10 +62,9 @@ def data_drift(
 def label_shift(
     baselines: Mapping[str, Profile], version: Version, others: list[Version], limit: float
 ) -> Iterator[Check]:
-    """Yield a check for each language of whether the release of `version` shifted the labels.
+    """Yield a check for each language: whether the release of `version` shifted the labels.
 
-    The labels in the version's baseline are compared with those in the baseline of the version before it.
-
+    The check compares the labels in the version's baseline with the labels in the baseline of the version before.
     Baselines never change, so the check keeps failing until its finding is acknowledged or the version is replaced.
     """
     earlier = [read_baselines(other) for other in others if int(other.version) < int(version.version)]

@@ -1,4 +1,4 @@
-"""A measured figure with its limit."""
+"""One check of the stream: a measured figure with its limit."""
 
 from dataclasses import dataclass
 

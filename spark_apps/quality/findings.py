@@ -39,7 +39,7 @@ class Finding:
 
     Attributes:
         name: name of the check.
-        since: time of the first of its failures in a row, ISO 8601.
+        since: time of its first failure since the check last passed, ISO 8601.
         says: the figure, its limit and its explanation at the last failure.
         version: model version of the baseline; None for a check without a baseline.
         acknowledged: None for an open finding.
@@ -75,7 +75,7 @@ def read_findings(registry: Registry) -> list[Finding]:
 def _parse(name: str, text: str, tags: dict[str, str]) -> Finding:
     try:
         fields, acknowledgement = json.loads(text), json.loads(tags.get(_ACKNOWLEDGED + name, "{}"))
-        # The acknowledgement may belong to an earlier finding of this name, deleted while a person acknowledged it.
+        # The acknowledgement may belong to an earlier finding of this name that ended while a person acknowledged it.
         is_valid = acknowledgement.pop("since", None) == fields["since"]
         return Finding(name, **fields, acknowledged=Acknowledgement(**acknowledgement) if is_valid else None)
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -96,8 +96,8 @@ def update_findings(
 ) -> list[Finding]:
     """Write failed checks to the registry as findings, and delete the findings of passed checks.
 
-    A finding that was not checked this time, for example of a language with too few tweets, remains. It is deleted if
-    it compares with the baseline of a version that is no longer in production.
+    A finding that was not checked this time, for example of a language with too few tweets, remains. A finding about
+    the baseline of a version that is no longer in production is deleted.
 
     Args:
         registry: registry that stores the findings.

@@ -16,7 +16,7 @@ from spark_apps.quality.profile import Profile
 from spark_apps.tables import GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Table
 
 _RESCORED_AT = "rescored_at"
-# A rescore replaces label and version of older rows: such rows do not show how a version did in the stream.
+# A rescore replaces label and version of older rows: these rows do not show the results of a version in the stream.
 _NOT_RESCORED = "CREATE VIEW scored AS SELECT * FROM gold WHERE label IS NOT NULL AND rescored_at IS NULL"
 # Tables created before rescores existed have no column rescored_at.
 _ALL = "CREATE VIEW scored AS SELECT * FROM gold WHERE label IS NOT NULL"

@@ -52,8 +52,8 @@ def psi(counts: Sequence[int], baseline: Sequence[int]) -> float:
     """Return the population stability index (PSI) of two histograms: Σ (p - q) ln(p / q) over their shares p and q.
 
     The index is symmetric, and 0 for equal shares. Below 0.1 there is no shift; above 0.25 the population has shifted
-    (Siddiqi, Credit Risk Scorecards, 2006). An empty bin would make the index infinite, so
-    each share is at least that of half a tweet in the smaller histogram.
+    (Siddiqi, Credit Risk Scorecards, 2006). An empty bin would make the index infinite, so each share is at
+    least that of half a tweet in the smaller histogram.
     """
     floor = 0.5 / max(1, min(sum(counts), sum(baseline)))
     shares = zip(_shares(counts), _shares(baseline), strict=True)

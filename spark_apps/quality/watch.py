@@ -102,7 +102,7 @@ def _drift(
     since: datetime,
     now: datetime,
 ) -> Iterator[Check]:
-    """Record new baselines, and compare the window and the baselines of the version in production."""
+    """Record new baselines. Check the window against them, and check whether the release shifted the labels."""
     window = measurements.profiles(lake, since, version.version, limits.least_tweets)
     baselines = baseline.record_baselines(registry, version, window, limits, now)
     yield from baseline.data_drift(window, baselines, version.version, limits.drift)

@@ -16,7 +16,7 @@ from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings
 
 BUNDLED = Path(__file__).parents[2] / "models" / MODEL_NAME
 
-# Timeout of a download in multiples of the registry timeout: a model has 60 MB, other answers have a few bytes.
+# Timeout of a download in multiples of the registry timeout: a model has 60 MB, other responses a few bytes.
 _DOWNLOAD_TIMEOUT_FACTOR = 24
 # MLflow's error codes for a missing alias and for a missing model.
 _NOT_FOUND = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}
@@ -34,7 +34,7 @@ class Registry:
 
         Args:
             uri: URI of an MLflow server, or sqlite:///….
-            timeout: seconds after which a request fails; the first request and downloads may take longer.
+            timeout: seconds after which a request fails. The first request and downloads may take longer.
         """
         self.uri = uri
         self._requests = Requests(uri, timeout)
@@ -135,7 +135,10 @@ class Registry:
     def download(self, version: str, folder: Path) -> Path:
         """Download the files of `version` to `folder`, and verify their checksums; do nothing if `folder` exists.
 
-        The folder appears only once all files are complete. Return it.
+        The folder appears only once all files are complete.
+
+        Returns:
+            `folder`.
 
         Raises:
             RegistryError: the registry does not answer, or the version has no description.

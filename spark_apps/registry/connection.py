@@ -10,7 +10,7 @@ from spark_apps.settings import MODEL_NAME
 
 
 class TrackingError(ModelError):
-    """The MLflow tracking server does not accept a run or its artifacts."""
+    """MLflow does not answer, or refuses a run or its artifacts."""
 
 
 def connect(uri: str, timeout: float) -> Any:

@@ -21,7 +21,7 @@ from spark_apps.settings import MODEL_NAME, PRODUCTION
 def promote(registry: Registry, version: str, by: str, why: str) -> str:
     """Tag `version` as passed and move `production`; return the version that is in production then.
 
-    That is the highest passed version that is not withdrawn: a concurrent release of a higher version wins.
+    This is the highest passed version that is not withdrawn. It is not `version` if a higher version passes meanwhile.
     """
     registry.tag(version, PASSED, {"at": _now(), "by": by, "why": why})
     return _move(registry, by, why)
@@ -30,7 +30,7 @@ def promote(registry: Registry, version: str, by: str, why: str) -> str:
 def roll_back(registry: Registry, target: str, by: str, why: str) -> str:
     """Withdraw all passed versions above `target`, and move `production`; return the version in production then.
 
-    That is `target`, unless a higher version passes its gates meanwhile.
+    This is `target`, unless a higher version passes its gates meanwhile.
     """
     for version in registry.versions():
         if int(version.version) > int(target) and version.may_be_production:

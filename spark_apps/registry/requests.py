@@ -56,7 +56,10 @@ class Requests:
         try:
             return future.result(seconds + (_IMPORT_SECONDS if self._client is None else 0))
         except FutureTimeoutError:
-            raise RegistryError(f"the registry {self._uri} did not answer within {seconds:g} s") from None
+            raise RegistryError(
+                f"the registry {self._uri} did not answer within {seconds:g} s: check that it runs, or raise "
+                "TWEETS_REGISTRY_TIMEOUT"
+            ) from None
         except (ModelError, ModuleNotFoundError):
             raise
         except Exception as error:  # MLflow passes on the exceptions of its stores and of its HTTP library

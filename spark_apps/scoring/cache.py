@@ -29,8 +29,8 @@ class PredictionCache:
         """Return the predictions for `texts`, and for each text whether its prediction was reused.
 
         Args:
-            version: the model of `score`. Another version than in the previous call empties the cache, because streams
-                do not return to an earlier version within a batch.
+            version: version of the model. A change of the version empties the cache: streams rarely return to an
+                earlier version.
             texts: texts to score; a repetition within `texts` is reused, too.
             score: called at most once, with the distinct texts that are not cached.
 

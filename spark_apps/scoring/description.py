@@ -10,9 +10,9 @@ from spark_apps.errors import UserError
 from spark_apps.labels import LABELS
 
 MODEL_FILE, TOKENIZER_FILE, DESCRIPTION_FILE = "model.onnx", "tokenizer.json", "description.json"
-# Beside an int8 model, the same model with float16 weights, for processors on which int8 arithmetic overflows.
+# Beside an int8 model: the same model with float16 weights (computed in float32), for processors where int8 overflows.
 FALLBACK_FILE = "fallback.onnx"
-# The word embeddings, two thirds of a compact model: ONNX external data that both model files share.
+# The word embeddings, two thirds of a compact model. Both model files read them as ONNX external data.
 EMBEDDINGS_FILE = "embeddings.bin"
 # The text normalisation of `scoring.text.normalise`.
 NORMALISATION = "tweeteval"
@@ -43,7 +43,7 @@ class Description:
         precision: `fp32`, `fp16` or `int8`.
         metrics: agreement with torch, and figures on the validation split.
         provenance: how the model was trained.
-        checksums: SHA-256 of each file but the description, by name; older models omit the tokenizer.
+        checksums: SHA-256 of each file except the description, by name. Older models have none of the tokenizer.
     """
 
     labels: tuple[str, ...]

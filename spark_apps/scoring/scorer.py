@@ -29,7 +29,7 @@ class Scorer:
 
     Attributes:
         description: description of the model.
-        precision: `fp32`, `fp16` or `int8`, as the model runs here: `fp16` if the fallback of an int8 model is in use.
+        precision: `fp32`, `fp16` or `int8`, as used on this machine: `fp16` if an int8 model has fallen back.
     """
 
     def __init__(self, folder: Path, threads: int, before_run: Callable[[], None] = lambda: None) -> None:
@@ -100,7 +100,7 @@ class Scorer:
         return probabilities[[rows[text] for text in texts]]
 
     def _tokenise_ahead(self, chunks: Sequence[Sequence[tuple[str, int]]]) -> Iterator[list[TokenisedText]]:
-        """Yield each chunk tokenised; the next one is tokenised meanwhile, and no more than that one."""
+        """Yield each chunk tokenised. While the caller scores a chunk, the next one is tokenised, but no others."""
         previous: Future[list[TokenisedText]] | None = None
         for chunk in chunks:
             future = self._tokenise_pool.submit(self._tokenise, chunk)

@@ -38,15 +38,15 @@ ADDED_COLUMNS = {
     "scored_at": "TIMESTAMP",
     "cached": "BOOLEAN",
 }
-# `load_model` may run while a stream scores: one of them packs the model, the other waits for the archive.
+# `load_model` may run while a stream scores. One of the threads packs the model, and the other waits for the archive.
 _distributing = threading.Lock()
 
 
 def add_sentiment(tweets: DataFrame, model: ModelVersion) -> DataFrame:
     """Score the column `full_text` with `model`; return the rows with ADDED_COLUMNS.
 
-    `cached` is true if the prediction is reused from an identical text. Identical texts go to the same task, where they
-    are scored once. Counting the rows first costs a job, but bounds the size of the tasks.
+    `cached` is true if the prediction is reused from an identical text. Identical texts go to the same task, which
+    scores them once. A job counts the rows first, to bound the size of the tasks.
 
     Each task runs its own session with `spark.task.cpus` threads, 1 by default: for short texts, two sessions with one
     thread have a higher throughput than one session with two threads.
@@ -64,7 +64,7 @@ def add_sentiment(tweets: DataFrame, model: ModelVersion) -> DataFrame:
 
 
 def worker_functions(spark: SparkSession, model: ModelVersion) -> tuple[ArrowFunction, Callable[[], Scorer]]:
-    """Return two functions for a Python worker: one scores batches as `add_sentiment` does, one loads the model."""
+    """Return two functions for a Python worker: one to score batches like `add_sentiment`, one to load the model."""
     archive, threads = _distribute(spark, model), _threads(spark)
     return _scorer(archive, threads), partial(worker.load, archive, threads)
 
@@ -130,7 +130,7 @@ def _distribute(spark: SparkSession, model: ModelVersion) -> str:
 
     The name contains a hash of the model, because two registries may both have a version 1.
     """
-    # The description has the checksums of the model files; in older models, it has none of the tokenizer file.
+    # The description has the checksums of all files; in older models, the checksum of the tokenizer file is missing.
     content = b"".join((model.folder / file).read_bytes() for file in (DESCRIPTION_FILE, TOKENIZER_FILE))
     name = f"{model.name}-{hashlib.sha256(content).hexdigest()[:16]}"
     context = spark.sparkContext
@@ -138,7 +138,7 @@ def _distribute(spark: SparkSession, model: ModelVersion) -> str:
         if any(archive.rpartition("#")[2] == name for archive in context.listArchives):
             return name
         tar = Path(_archive_folder().name) / f"{name}.tar"
-        # Uncompressed: float16 weights hardly compress, and compression would delay the first batch.
+        # Uncompressed: float16 weights hardly shrink, and compression would delay the first batch.
         with tarfile.open(tar, "w") as files:
             for file in Description.read(model.folder).files():
                 files.add(model.folder / file, file)

@@ -55,7 +55,7 @@ def _measure(size: int) -> dict[str, Any]:
             if not number % _FILES_PER_FOLDER:
                 hour.mkdir()
             (hour / f"{number}.json").touch()
-        # As after years: all of these files were read long ago.
+        # In a landing of several years, nearly all files were read long ago.
         log = LandingLog(f"{settings.lake}/checkpoints/bronze/landing")
         log.append(1, [], LandingState(TakenFiles(time.time()), time.time()))
         spark = make_session(settings)
@@ -87,7 +87,7 @@ def _memory_mb(process: int) -> float:
         children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
         status = Path(f"/proc/{process}/status").read_text().splitlines()
     except FileNotFoundError:
-        return 0.0  # it has ended since
+        return 0.0  # the process has ended
     # A zombie has no memory.
     resident = next((int(line.split()[1]) for line in status if "VmRSS" in line), 0)
     return resident / 1024 + sum(_memory_mb(int(child)) for child in children)

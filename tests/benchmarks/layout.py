@@ -21,7 +21,7 @@ from tests.benchmarks.result import Line, Result
 
 LIVE_BATCHES, LIVE_TWEETS = 16, 1_000
 REPLAY_DAYS, REPLAY_TWEETS, REPLAYS = 3_650, 20_000, 2
-# Fewer files than Delta's 50 start a compaction, so that the live batches include some.
+# A compaction starts at this many files instead of Delta's 50, so that the live batches include compactions.
 COMPACTED_FILES = 10
 LAYOUTS = {
     "a partition per day": Layout("PARTITIONED BY (tweet_date)", sort=False),
@@ -38,7 +38,7 @@ def layout() -> Result:
         spark = make_session(load(lake=folder))
         spark.conf.set("spark.databricks.delta.autoCompact.minNumFiles", COMPACTED_FILES)
         try:
-            # The first run compiles the plans of the other runs.
+            # The first run compiles plans that all others reuse: do not measure it.
             _measure(GoldLake(spark, f"{folder}/warm-up", Layout()))
             figures = {
                 name: _measure(GoldLake(spark, f"{folder}/{number}", candidate))

@@ -69,7 +69,7 @@ def test_pretty_printed_documents_may_have_line_ends_of_windows(line_end: str) -
 def test_a_document_without_indentation_may_be_the_whole_file() -> None:
     document = json.dumps([{"id": number, "text": "a"} for number in range(300)], indent=0)
     assert raws(b"\n" + document.encode() + b"\n\n") == [document]
-    # With a document behind it, and cut off.
+    # Followed by another document, and truncated.
     assert len(raws(document.encode() + b'\n{"id": 1}')) > 1
     assert raws(document.encode()[:-1]) != [document[:-1]]
 

@@ -130,7 +130,7 @@ def test_a_plain_file_is_not_read_again_from_its_beginning(tmp_path: Path, monke
     (tmp_path / "file").write_bytes(lines(0, 400_000))
     parts = list(read_in_parts([landed(tmp_path / "file")], 20_000))
     assert len(parts) == 20
-    # The first megabyte tells what the file is, and the last one of a part ends after it.
+    # Each part reads the first megabyte again, to recognise the file, and reads past its own end.
     assert read < (tmp_path / "file").stat().st_size + 20 * (3 << 20)
 
 
@@ -157,7 +157,7 @@ def test_a_task_reports_progress_while_it_skips_a_part(tmp_path: Path, monkeypat
     for report in reports:
         (row,) = report.to_pylist()
         assert (row["problem"], row["detail"]) == (UNFINISHED, None)
-        assert len(row["raw_bytes"]) >= 1 << 16  # or it stays in the buffer of the Python worker
+        assert len(row["raw_bytes"]) >= 1 << 16  # a smaller row stays in the buffer of the Python worker
     assert [(row["position"], json.loads(row["raw"])["id"]) for row in last.to_pylist()] == [(199_999, 199_999)]
 
 

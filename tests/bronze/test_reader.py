@@ -1,4 +1,4 @@
-"""Landed files become rows of Bronze, also the files that are not opened."""
+"""Landed files become rows of Bronze, even files that are not opened."""
 
 from pathlib import Path
 

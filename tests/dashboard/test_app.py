@@ -46,7 +46,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_all_panels_and_filters_work(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_shows_the_streams_and_accepts_a_filter(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWEETS_LAKE", str(lake))
     app = AppTest.from_file(str(APP), default_timeout=120).run()
     assert not app.exception

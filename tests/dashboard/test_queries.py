@@ -48,7 +48,7 @@ def test_totals_and_mentions_agree_with_the_rows(
         assert all(counts[str(mention)] == tweets for mention, tweets in top.items())
 
 
-def test_freshness_and_latest_tweets(lake: tuple[str, pd.DataFrame]) -> None:
+def test_freshness_and_the_latest_tweets_agree_with_the_rows(lake: tuple[str, pd.DataFrame]) -> None:
     folder, frame = lake
     freshness = queries.freshness(folder, read_status(folder))
     assert freshness is not None

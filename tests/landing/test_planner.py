@@ -1,4 +1,4 @@
-"""Planned batches have each landed file once, also if the process is killed at any moment."""
+"""Planned batches have each landed file once, even if the process is killed at any moment."""
 
 import json
 import random
@@ -149,7 +149,7 @@ def test_a_second_process_does_not_replace_a_plan(landing: Landing, query: Query
     landing.land("b")
     with pytest.raises(LandingLogError, match=r"/1\.json was written by another process"):
         second.run_batch()
-    # Started again, it continues after all entries, whatever Spark's checkpoint knows of them.
+    # After a restart, it continues after all entries, even those that Spark's checkpoint does not have.
     assert query.run_batch() == ["b"]
     second.restart()
     assert second.run_batch() == ["a", "b"]

@@ -66,7 +66,7 @@ def newest_run(registry: str, name: str) -> tuple[Any, Any]:
     return client, client.search_runs([experiment.experiment_id], f"attributes.run_name = '{name}'")[0]
 
 
-def test_metrics_of_a_split(data: Path, tmp_path: Path) -> None:
+def test_metrics_and_predictions_of_a_split_agree_with_the_scorer(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "made" / "predictions.txt"
     metrics = figures("--data", data, "--split", "val", "--predictions", file)
     texts = (data / "val_text.txt").read_text(encoding="utf-8").splitlines()
@@ -179,7 +179,9 @@ def stream(tmp_path: Path) -> tuple[Path, pd.DataFrame]:
     return tmp_path / "lake", frame[100:400]
 
 
-def test_metrics_of_the_stream(stream: tuple[Path, pd.DataFrame], registry: str) -> None:
+def test_metrics_of_a_stream_are_given_for_all_tweets_and_each_version(
+    stream: tuple[Path, pd.DataFrame], registry: str
+) -> None:
     lake, labelled = stream
     metrics = figures("--lake", lake, "--registry", registry)
     assert (metrics["tweets"], metrics["waiting"]) == (300, 20)

@@ -19,7 +19,7 @@ def with_confidence(predicted: NDArray[Any], confidence: float) -> NDArray[Any]:
     return np.where(np.arange(3) == predicted[:, None], confidence, rest).astype(np.float32)
 
 
-def test_metrics_calculated_by_hand() -> None:
+def test_metrics_agree_with_a_calculation_by_hand() -> None:
     assert recalls(TRUTH, PREDICTED) == [0.5, 1.0, 0.5]
     assert macro_recall(TRUTH, PREDICTED) == pytest.approx(2 / 3)
     assert macro_f1(TRUTH, PREDICTED) == pytest.approx((0.5 + 0.8 + 2 / 3) / 3)

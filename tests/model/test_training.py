@@ -39,7 +39,7 @@ def refusal(*arguments: str | Path, **env: str) -> str:
     return " ".join(done.stderr.split())
 
 
-def test_train_export_and_evaluate(data: Path, base: Path, tmp_path: Path) -> None:
+def test_a_trained_model_is_exported_and_evaluated(data: Path, base: Path, tmp_path: Path) -> None:
     trained = tmp_path / "trained"
     files: list[str | Path] = ["--data", data, "--base", base, "--out", trained]
     arguments = [*files, "--epochs", "6", "--learning-rate", "2e-3"]

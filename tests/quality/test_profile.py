@@ -20,7 +20,7 @@ def test_psi_is_symmetric_not_negative_and_finite(first: list[int], second: list
     assert abs(value - psi(second, first)) < 1e-9
 
 
-def test_psi_of_known_distributions() -> None:
+def test_psi_agrees_with_a_calculation_by_hand() -> None:
     # (0.5 - 0.25) ln 2 + (0.25 - 0.5) ln (1 / 2) + 0
     assert abs(psi([50, 25, 25], [25, 50, 25]) - 0.3466) < 1e-4
     assert psi([330, 330, 340], [300, 350, 350]) < 0.01

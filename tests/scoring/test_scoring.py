@@ -118,7 +118,7 @@ def test_a_cache_of_any_size_returns_correct_predictions(calls: list[list[str]],
         ("RT @a_b: hi @c!", "RT @user: hi @user!"),
     ],
 )
-def test_normalisation(text: str, expected: str) -> None:
+def test_accounts_links_entities_and_spaces_are_normalised(text: str, expected: str) -> None:
     assert normalise(text) == expected
 
 

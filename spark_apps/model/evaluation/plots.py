@@ -13,7 +13,7 @@ _INK, _FAINT, _BLUE, _GAP = "#1f2937", "#9ca3af", "#2563eb", "#f87171"
 
 
 def confusion_matrix(quality: Quality, title: str) -> Figure:
-    """Plot the confusion matrix: each cell shows its tweets and its share of the true class, which sets the shade."""
+    """Plot the confusion matrix: each cell shows its tweets and, also by its shade, their share of the true class."""
     matrix = np.array(quality.confusion)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(5.6, 5.0), dpi=150, layout="constrained")

@@ -65,7 +65,7 @@ def evaluate_and_log_stream(lake: str, settings: Settings) -> "StreamEvaluation"
 
 @contextmanager
 def _run(settings: Settings, name: str) -> Iterator[MlflowRun | None]:
-    """Open an MLflow run, if there is a registry. Before the evaluation: an unreachable registry then fails early."""
+    """Open an MLflow run if there is a registry: callers open it first, so that an unreachable registry fails early."""
     if settings.registry is None:
         yield None
         return

@@ -51,8 +51,8 @@ def export(
         out: folder of the exported model; it replaces an earlier export, and changes only if the labels agree.
         precision: `fp32`; `fp16`, which halves the file (the session widens the weights and computes in float32); or
             `int8` (RoBERTa only), which is fastest and adds the fp16 file and check.json for the scorer's self-check.
-        texts: texts on which the labels of the export and of torch are compared; for int8, every 8th text is used for
-            calibration instead.
+        texts: texts on which the labels of the export are compared with torch's; for int8, every 8th text calibrates
+            instead.
         provenance: how the model was trained, for the description.
         threads: threads of the sessions that compare the labels.
 
@@ -125,10 +125,7 @@ def _replace(folder: Path, out: Path) -> None:
 
 
 def _networks(classifier: Classifier, folder: Path, precision: str, calibration: Sequence[str]) -> Iterator[Any]:
-    """Yield candidate networks, the fastest first.
-
-    Before, write the tokenizer and, for int8, the fallback model to `folder`.
-    """
+    """Yield candidate networks, the fastest first; before, write the tokenizer and any fallback model to `folder`."""
     with tempfile.TemporaryDirectory() as scratch:
         # A tokenizer of the Hub may be vocab.json and merges.txt: the fast tokenizer saves itself as one file.
         classifier.tokenizer.save_pretrained(scratch)

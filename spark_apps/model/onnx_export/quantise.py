@@ -86,7 +86,7 @@ def activation_ranges(network: onnx.ModelProto, calibration: Sequence[Batch]) ->
 
 
 class _Int8:
-    """Adds int8 dense layers; layers that read the same rows share the quantised rows."""
+    """Adds int8 dense layers to a graph. Layers that read the same rows share the quantised rows."""
 
     def __init__(self, weights: Weights, ranges: dict[str, Range]) -> None:
         self._weights, self._ranges = weights, ranges

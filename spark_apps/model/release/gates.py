@@ -21,7 +21,7 @@ from spark_apps.model.release.smoke_set import SMOKE_TWEETS
 from spark_apps.quality.findings import Finding
 from spark_apps.settings import load_from_environment
 
-# By chance, a version that is as good as production is refused in one of twenty releases.
+# A version that is as good as production is refused by chance in one of twenty releases.
 _CONFIDENCE = 0.95
 _RESAMPLES = 2_000
 
@@ -113,7 +113,7 @@ def comparison_gate(truth: Classes, candidate: Classes, production: Classes | No
 
 
 def _noise(truth: Classes, candidate: Classes, production: Classes) -> float:
-    """Return how far the 95th percentile of the resampled differences in macro recall lies above their mean."""
+    """Return the distance from the mean of the resampled differences in macro recall to their 95th percentile."""
     draws = np.random.default_rng(0).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), _RESAMPLES)
     # A resample counts how often each tweet is drawn: the difference in the recall of a class is a weighted mean.
     differences = np.zeros(_RESAMPLES)

@@ -25,7 +25,7 @@ SMOKE_TWEETS = (
     ("The council will publish the report on Thursday", "neutral"),
     ("Does anyone know what time the library opens on Sunday?", "neutral"),
 )
-# main() makes the import of these fail, because the image of the streams does not contain them.
+# The image of the streams does not contain these packages: `main` blocks their import.
 _BLOCKED = ("torch", "transformers", "optimum", "sklearn")
 
 

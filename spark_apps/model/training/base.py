@@ -34,7 +34,7 @@ class Base:
 def load_base(base: str) -> Base:
     """Load the checkpoint `base`, a folder or a model id of the Hugging Face Hub.
 
-    A new head gets random weights: seed torch first.
+    A new head gets random weights, so seed torch before.
 
     Raises:
         ModelError: the checkpoint is missing, or is not a RoBERTa with a fast tokenizer.

@@ -13,6 +13,8 @@ class Recipe:
         learning_rate: peak learning rate of the head.
         layer_decay: factor of the learning rate from each layer to the layer below it.
         warmup: share of the steps in which the learning rate rises linearly.
+        weight_decay: weight decay of AdamW, except for biases and norms.
+        label_smoothing: share of the target probability that is spread evenly over the classes.
         balance: exponent of the inverse class shares that weight the loss. 0 weights all texts equally, which favours
             accuracy; 1 weights all classes equally, which favours macro recall.
         average: decay per step of the moving average of the weights. The average becomes the model.

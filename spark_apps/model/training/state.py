@@ -1,4 +1,4 @@
-"""State with which an interrupted training run continues as if uninterrupted: averages, random state, settings."""
+"""The state that an interrupted training run needs to continue: averaged weights, random state and settings."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ _STATE_FILE = "training.json"
 
 
 class TrainingError(UserError):
-    """The output folder can neither start nor continue this training run."""
+    """The output folder contains other files, or a training run with other settings."""
 
 
 def last_complete(checkpoints: Path) -> Path | None:
@@ -59,7 +59,7 @@ class WeightAverage(TrainerCallback):
 
     @torch.no_grad()
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:  # noqa: ARG002
-        # A lower decay at the start soon forgets the first weights, which are far from the final ones.
+        # The decay is lower at the start: the first weights are far from the final ones and should not last.
         decay = min(self._decay, (1 + state.global_step) / (10 + state.global_step))
         for name, weights in model.named_parameters():
             self.weights[name].lerp_(weights.detach(), 1 - decay)
