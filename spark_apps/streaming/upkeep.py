@@ -14,7 +14,7 @@ from spark_apps.streaming.stream import Stream
 from spark_apps.tables import Table
 
 _log = logging.getLogger(__name__)
-# A table is cleaned this many times within the retention, but at least once an hour.
+# A table is cleaned once an hour, or with a short retention this many times within the retention.
 _CLEANINGS_PER_RETENTION = 8
 _MAX_INTERVAL_SECONDS = 3600.0
 
