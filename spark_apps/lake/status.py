@@ -89,7 +89,8 @@ class LakeStatus:
     @property
     def quarantine(self) -> dict[str, int]:
         """Number of rejected records by reason, in descending order."""
-        return dict(sorted(self.tables[QUARANTINE.name].totals.items(), key=lambda item: -item[1]))
+        totals = self.tables[QUARANTINE.name].totals.items()
+        return dict(sorted(((reason, rows) for reason, rows in totals if rows), key=lambda item: -item[1]))
 
     @property
     def lag(self) -> dict[str, int]:

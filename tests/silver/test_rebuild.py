@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 from pyspark.sql import Row, SparkSession
+from pyspark.sql import functions as F
 from typer.testing import Result
 
 from spark_apps.cli.options import parse_since
 from spark_apps.demo.malformed import Expected
 from spark_apps.erasure.request import make_request
+from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import LakeError
 from spark_apps.lake.delta_tables import sql_name
 from spark_apps.lake.status import read_status
+from spark_apps.lake.writer import TableWriter
 from spark_apps.silver import rebuild as module
 from spark_apps.silver import transform
 from spark_apps.silver.rebuild import Corrections, PartReport, RebuildError, RebuildResult, rebuild
@@ -56,12 +59,15 @@ def by_id(pipeline: Pipeline, table: Table = SILVER_TWEETS) -> dict[str, Row]:
 
 
 def damage(pipeline: Pipeline) -> None:
-    """Give the tables the rows of an older parser: a wrong text, a wrong id, a missed and a wrong reject."""
-    tweets, quarantine = SILVER_TWEETS.path(pipeline.lake), QUARANTINE.path(pipeline.lake)
+    """Give the tables the rows of an older parser: a wrong text, a wrong id, a missed reject and a wrong reason."""
+    tweets = SILVER_TWEETS.path(pipeline.lake)
     update(pipeline, tweets, "full_text = 'cut'", "id = '1'")
     update(pipeline, tweets, "id = '999'", "id = '7'")
-    pipeline.spark.sql(f"DELETE FROM {sql_name(quarantine)} WHERE reason = 'no_tweets'")
-    update(pipeline, quarantine, "reason = 'not_json'", "reason = 'cut_off'")
+    rejects = delta_tables.read(pipeline.spark, pipeline.lake, QUARANTINE).where("reason <> 'no_tweets'")
+    renamed = F.when(F.col("reason") == "cut_off", "not_json").otherwise(F.col("reason"))
+    counts = {"no_tweets": -1, "cut_off": -1, "not_json": 1}
+    older = TableWriter(pipeline.lake, QUARANTINE, "older", "older")
+    older.replace(rejects.withColumn("reason", renamed), 0, counts=counts)
 
 
 def test_an_unchanged_lake_stays_as_it_is(pipeline: Pipeline) -> None:
