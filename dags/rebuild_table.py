@@ -1,12 +1,12 @@
 """
 ### rebuild_table
 
-Writes the tables of a layer again from the layer before it, while the stream of the layer is stopped. Trigger it with a
-reason, the table and, to rebuild only a part, the first day.
+Computes the tables of a layer again from the layer before it, while the stream of the layer is stopped. Trigger it with
+a reason, the table and, to rebuild only a part, the first day.
 
-- `silver`: reads the documents of Bronze again with the current parser, and writes `silver/tweets`, `silver/quarantine`
-  and `silver/erasures`. If tweets were changed or removed, rebuild `gold` afterwards.
-- `gold`: writes all tables of Gold again from `silver/tweets`.
+- `silver`: reads the documents of Bronze again with the current parser, and corrects the tables of Silver. The first
+  day is the day on which Bronze read the documents. If tweets were changed or removed, rebuild `gold` afterwards.
+- `gold`: corrects the tables of Gold by `silver/tweets`. The first day is the day of the tweets.
 
 The tasks:
 
@@ -29,7 +29,8 @@ remaining parts.
 To give up, delete the SparkApplication
 (`kubectl -n tweet-sentiment-streams delete sparkapplication rebuild-silver`, or `rebuild-gold`), wait for the end of
 its pods, and trigger `operate_stream` for the stream with `start`; it is refused before that. Parts that were written
-remain.
+remain. After an abandoned rebuild of Gold, trends and mentions may not match the labels until the next complete rebuild
+or rescore.
 
 - **Sign:** `suspend_stream` is red. **Meaning:** Someone else holds the stream, for example a rescore or a replay; the
   log names the owner. **Remedy:** Trigger `rebuild_table` again when the hold is gone.
@@ -52,12 +53,12 @@ from tweet_dags.table_jobs.definitions import REBUILDS, since_arguments
 with DAG(
     dag_id="rebuild_table",
     doc_md=__doc__,
-    description="Write the tables of Silver or Gold again, while their stream is stopped",
+    description="Compute the tables of Silver or Gold again, while their stream is stopped",
     tags=["streams", "tweet-sentiment"],
     params={
         "reason": reason_param("the stream"),
         "table": Param("silver", type="string", enum=[*REBUILDS], title="Table"),
-        "since": since_param("First day to rebuild; leave it empty for all days"),
+        "since": since_param("First day to rebuild; leave it empty for the whole history"),
     },
     **SETTINGS,
 ) as dag:

@@ -3,7 +3,8 @@
 
 Reads quarantined records again with the current parser, while Silver is stopped: after an upgrade, or a declaration of
 a format, that makes them readable. Trigger it with a reason, one or more quarantine reasons and, to read only newer
-records, the first day. `tweet-sentiment quarantine list` shows the quarantine reasons with their number of records.
+records, the first day on which Bronze read them. `tweet-sentiment quarantine list` shows the quarantine reasons with
+their number of records.
 
 - `suspend_silver` holds Silver as `replay-quarantine`, with the reason, and suspends it. `keep_streams_running` leaves
   it suspended.
@@ -63,7 +64,7 @@ with DAG(
             title="Quarantine reasons",
             description="Reasons of the records to read again, such as not_a_tweet; one a line",
         ),
-        "since": since_param("First day of the records to read again; leave it empty for all days"),
+        "since": since_param("First day to read again; leave it empty for the whole history"),
     },
     **SETTINGS,
 ) as dag:

@@ -27,7 +27,6 @@ def test_roles_grant_only_what_is_needed(installation: Installation) -> None:
         assert may(airflow, "patch", f"sparkapplications/{application}", installation.streams)
     for job in JOBS:
         assert may(airflow, "get", f"pods/{job}-driver", installation.streams, "--subresource=log")
-    assert not may(airflow, "get", "pods/gold-driver", installation.streams, "--subresource=log")
     for account in (gold, airflow, f"{installation.streams}:dashboard", f"{installation.platform}:mlflow"):
         for namespace in (installation.platform, installation.streams, "kube-system", "spark-operator"):
             assert not may(account, "get", "secrets", namespace), (account, namespace)
