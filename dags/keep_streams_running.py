@@ -18,8 +18,8 @@ A driver that cannot reach its storage does not fail: it waits for the end of th
 it waits for.
 
 Streams keep running while Airflow is stopped, and a run may be deleted at any time: all state is on the cluster. A
-stream that someone holds (`operate_stream` or a rescore) stays suspended, and is not created again if its application
-is deleted.
+stream that is held (by `operate_stream`, or by a rescore, a rebuild or a replay) stays suspended, and is not created
+again if its application is deleted.
 
 #### When it fails
 - **Sign:** `apply` is red: `the driver is pending` or `SUBMISSION_FAILED`. **Meaning:** The operator cannot start the

@@ -18,9 +18,10 @@ the application, nothing is written to it; `keep_streams_running` completes a st
   Read the log of `keep_streams_running`: it says why the stream has no driver.
 - **Sign:** `operate` is red: `held by …`. **Meaning:** Someone else holds the stream. **Remedy:** Leave the stream to
   the owner of the hold.
-- **Sign:** `operate` is red: `held by rescore-gold …`. **Meaning:** A rescore holds Gold, and its objects still exist.
-  **Remedy:** Trigger `rescore_gold` to continue the rescore. To give it up, delete the SparkApplication `rescore`,
-  wait for the end of its pods, and trigger `start`.
+- **Sign:** `operate` is red: `held by rescore-gold …`, `held by rebuild-table …` or `held by replay-quarantine …`.
+  **Meaning:** A job on the tables of the stream holds it, and the objects of the job still exist. **Remedy:** Trigger
+  the DAG of that name to continue the job. To give it up, delete the SparkApplication that the log names, wait for the
+  end of its pods, and trigger `start`.
 - **Sign:** `operate` is red: `the driver may still be writing`. **Meaning:** The driver's node is lost. Nothing is
   ended by force. **Remedy:** Check the node. If it is gone for good, delete the driver's pod.
 - **Sign:** `operate` is retried: `has changed since it was read`. **Meaning:** Something else changed the stream at

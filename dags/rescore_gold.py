@@ -24,76 +24,33 @@ To give up, delete the SparkApplication `rescore`
 `operate_stream` for gold with `start`; it is refused before that. Labels that were written remain. Trends and mentions
 reflect them only after the next complete rescore.
 
-- **Sign:** `suspend_gold` is red. **Meaning:** Someone else holds Gold; the log names the owner. **Remedy:** Trigger
-  `rescore_gold` again when the hold is gone.
+- **Sign:** `suspend_gold` is red. **Meaning:** Someone else holds Gold, for example a rebuild; the log names the owner.
+  **Remedy:** Trigger `rescore_gold` again when the hold is gone.
 - **Sign:** `gold_stopped` is red. **Meaning:** A pod of Gold is on a node that does not respond, and may still write.
   **Remedy:** Check the node. If it is gone for good, delete the pod.
 - **Sign:** `rescore` is red. **Meaning:** The job failed; the log has the last lines of its driver. Each retry
   continues with the remaining parts. **Remedy:** Fix the cause in the log, then clear the task.
+- **Sign:** `rescore` is red: `no longer holds gold, but …`. **Meaning:** Someone removed the hold of another job whose
+  objects still exist. **Remedy:** Delete the SparkApplication that the log names, wait for the end of its pods, and
+  clear the task.
 - **Sign:** `resume_gold` is red. **Meaning:** A pod of the job is on a node that does not respond, and may still
   write. **Remedy:** Check the node. If it is gone for good, delete the pod, then clear the task.
 """
 
-from datetime import timedelta
+from airflow.sdk import DAG
 
-from airflow.sdk import DAG, Param, task
-
-POLL_SECONDS = 20.0
+from tweet_dags.table_jobs.dag import SETTINGS, add_tasks, reason_param, since_param
+from tweet_dags.table_jobs.definitions import RESCORE, since_arguments
 
 with DAG(
     dag_id="rescore_gold",
     doc_md=__doc__,
     description="Score the history again with the model in production, while Gold is stopped",
-    schedule=None,
-    max_active_runs=1,
-    dagrun_timeout=timedelta(days=4),
     tags=["model", "streams", "tweet-sentiment"],
-    default_args={
-        "owner": "platform",
-        "retries": 5,
-        "retry_delay": timedelta(seconds=30),
-        "execution_timeout": timedelta(minutes=5),
-    },
     params={
-        "reason": Param(
-            "", type="string", minLength=3, title="Reason", description="Recorded in the hold while Gold is stopped"
-        ),
-        "since": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            title="Since",
-            description="First day to score again; leave it empty for the whole history",
-        ),
+        "reason": reason_param("Gold"),
+        "since": since_param("First day to score again; leave it empty for the whole history"),
     },
+    **SETTINGS,
 ) as dag:
-
-    @task
-    def suspend_gold(params: dict[str, str] | None = None, dag_run: object = None) -> str:
-        from tweet_dags import rescore
-
-        return rescore.suspend_gold((params or {})["reason"], getattr(dag_run, "triggering_user_name", None))
-
-    @task.sensor(poke_interval=POLL_SECONDS, mode="reschedule", timeout=timedelta(hours=1).total_seconds())
-    def gold_stopped() -> bool:
-        from tweet_dags import rescore
-
-        return rescore.gold_stopped()
-
-    @task.sensor(
-        task_id="rescore", poke_interval=POLL_SECONDS, mode="reschedule", timeout=timedelta(days=3).total_seconds()
-    )
-    def rescore_finished(params: dict[str, str | None] | None = None, run_id: str = "") -> bool:
-        from tweet_dags import rescore
-
-        return rescore.rescore_finished((params or {}).get("since"), run_id)
-
-    @task.sensor(
-        task_id="resume_gold", poke_interval=POLL_SECONDS, mode="reschedule", timeout=timedelta(hours=1).total_seconds()
-    )
-    def gold_resumed() -> bool:
-        from tweet_dags import rescore
-
-        return rescore.gold_resumed()
-
-    suspend_gold() >> gold_stopped() >> rescore_finished() >> gold_resumed()
+    add_tasks(lambda _: RESCORE, lambda params: since_arguments(params["since"]), stream="gold", task_id="rescore")

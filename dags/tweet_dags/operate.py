@@ -4,13 +4,15 @@ import logging
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from tweet_dags import rescore, settings
+from tweet_dags import settings
 from tweet_dags.kubernetes import pods
 from tweet_dags.kubernetes.client import Cluster
 from tweet_dags.reconcile.config_map import expect_restart, hold_stream, release_hold
 from tweet_dags.reconcile.execute import reconcile_hold, restart_driver
 from tweet_dags.reconcile.observed import ObservedState, observe
 from tweet_dags.reconcile.spec_drift import FIELD_MANAGER
+from tweet_dags.table_jobs import steps
+from tweet_dags.table_jobs.definitions import jobs_of
 
 _log = logging.getLogger(__name__)
 _OWNER = "operate-stream"
@@ -46,14 +48,16 @@ def operate(stream: str, action: str, reason: str, user: str | None) -> str:
 
 
 def _refuse_foreign_hold(cluster: Cluster, observed: ObservedState, action: str) -> None:
-    """Allow only `start`, and only on a stream held by an abandoned rescore once none of its pods remain."""
-    if not observed.hold or observed.hold.owner != rescore.OWNER or action != "start":
+    """Allow only `start`, and only on a stream held by an abandoned job once none of its pods remain."""
+    jobs = jobs_of(observed.name)
+    if not observed.hold or observed.hold.owner not in {job.owner for job in jobs} or action != "start":
         raise AirflowFailException(f"{observed.name} is {observed.hold}: leave it to the owner of the hold")
-    if remaining := rescore.remaining_objects(cluster):
-        raise AirflowFailException(
-            f"{observed.name} is {observed.hold}, and {remaining}: trigger rescore_gold to continue it. To give it up, "
-            f"delete the SparkApplication {rescore.JOB}, and start {observed.name} once its pods are gone"
-        )
+    for job in jobs:
+        if remaining := steps.remaining_objects(cluster, job):
+            raise AirflowFailException(
+                f"{observed.name} is {observed.hold}, and {remaining}: trigger {job.dag} to continue it. To give it "
+                f"up, delete the SparkApplication {job.application}, and start {observed.name} once its pods are gone"
+            )
 
 
 def _restart(cluster: Cluster, observed: ObservedState) -> str:

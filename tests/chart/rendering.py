@@ -36,6 +36,10 @@ S3 = [
 ]
 CASES = {"default": EXISTING, "s3": [*EXISTING, *S3]}
 
+# The jobs on the tables of a stopped stream, by the layer with their settings and service account.
+JOB_LAYERS = {"rescore": "gold", "rebuild-silver": "silver", "rebuild-gold": "gold", "replay": "silver"}
+LAYERS = ("bronze", "silver", "gold")
+
 Object = dict[str, Any]
 
 

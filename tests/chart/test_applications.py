@@ -1,4 +1,4 @@
-"""The SparkApplications of the chart: when a change restarts a stream, settings of the layers, the rescore job."""
+"""The SparkApplications of the chart: when a change restarts a stream, settings of the layers, the jobs."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,27 @@ from pathlib import Path
 import pytest
 
 from spark_apps.silver.user_formats import load_formats
-from tests.chart.rendering import EXISTING, S3, STREAMS_NAMESPACE, applications, objects, render
+from tests.chart.rendering import (
+    EXISTING,
+    JOB_LAYERS,
+    LAYERS,
+    S3,
+    STREAMS_NAMESPACE,
+    applications,
+    objects,
+    render,
+)
 
 pytestmark = pytest.mark.chart
 
 SPEC_HASH = "tweet-sentiment/spec-hash"
+ARGUMENTS = {
+    "rescore": ["rescore"],
+    "rebuild-silver": ["rebuild", "silver"],
+    "rebuild-gold": ["rebuild", "gold"],
+    "replay": ["quarantine", "replay"],
+}
+SILVER_JOBS, GOLD_JOBS = ([job for job in JOB_LAYERS if JOB_LAYERS[job] == layer] for layer in ("silver", "gold"))
 
 
 def test_a_change_restarts_only_the_affected_streams() -> None:
@@ -26,10 +42,10 @@ def test_a_change_restarts_only_the_affected_streams() -> None:
 
     assert changed() == set()
     assert changed("demo.enabled=false", "airflow.parallelism=9", "dashboard.port=80") == set()
-    # A rescore runs with the settings of Gold.
-    assert changed("streams.gold.executor.memory=2g") == {"gold", "rescore"}
-    assert changed("streams.silver.executor.memory=2g") == {"silver"}
-    assert changed("streams.trigger=1 minute") == {"bronze", "silver", "gold", "rescore"}
+    # A job runs with the settings of its layer.
+    assert changed("streams.gold.executor.memory=2g") == {"gold", *GOLD_JOBS}
+    assert changed("streams.silver.executor.memory=2g") == {"silver", *SILVER_JOBS}
+    assert changed("streams.trigger=1 minute") == {*LAYERS, *JOB_LAYERS}
 
 
 def test_settings_of_a_layer_apply_to_that_layer_only() -> None:
@@ -47,7 +63,7 @@ def test_settings_of_a_layer_apply_to_that_layer_only() -> None:
     )
     specs = {name: application["spec"] for name, application in streams.items()}
     assert all(spec["sparkConf"]["spark.dynamicAllocation.enabled"] == "true" for spec in specs.values())
-    assert [name for name, spec in specs.items() if "spark.x" in spec["sparkConf"]] == ["silver"]
+    assert [name for name, spec in specs.items() if "spark.x" in spec["sparkConf"]] == ["silver", *SILVER_JOBS]
     assert specs["gold"]["executor"]["gpu"] == {"name": "nvidia.com/gpu", "quantity": 2}
     queues = {
         name: [env["value"] for env in spec["driver"]["env"] if env["name"] == "TWEETS_LANDING_QUEUE"]
@@ -66,7 +82,8 @@ FORMAT = "streams.silver.formats.mastodon"
 DECLARED = [f"{FORMAT}.{field}={{{field}}}" for field in ("marks", "id", "text", "time")]
 
 
-def test_declared_formats_reach_the_driver_of_silver(tmp_path: Path) -> None:
+@pytest.mark.parametrize("application", ["silver", *SILVER_JOBS])
+def test_declared_formats_reach_the_drivers_of_silver(application: str, tmp_path: Path) -> None:
     documents = render(*EXISTING, *DECLARED)
     config_map = objects(documents, "ConfigMap")["tweets.tweet-sentiment-formats"]
     assert config_map["metadata"]["namespace"] == STREAMS_NAMESPACE
@@ -75,14 +92,15 @@ def test_declared_formats_reach_the_driver_of_silver(tmp_path: Path) -> None:
     assert [format_.name for format_ in load_formats(tmp_path / name)] == ["mastodon"]
 
     specs = {name: application["spec"] for name, application in applications(documents).items()}
-    (volume,) = [volume for volume in specs["silver"]["volumes"] if "configMap" in volume]
+    (volume,) = [volume for volume in specs[application]["volumes"] if "configMap" in volume]
     assert volume["configMap"] == {"name": config_map["metadata"]["name"]}
-    driver = specs["silver"]["driver"]
+    driver = specs[application]["driver"]
     (mount,) = [mount for mount in driver["volumeMounts"] if mount["name"] == volume["name"]]
     assert {"name": "TWEETS_FORMATS", "value": f"{mount['mountPath']}/{name}"} in driver["env"]
     # Executors get the formats from the driver.
-    assert volume["name"] not in {mount["name"] for mount in specs["silver"]["executor"]["volumeMounts"]}
-    assert all("formats" not in json.dumps(spec) for name, spec in specs.items() if name != "silver")
+    assert volume["name"] not in {mount["name"] for mount in specs[application]["executor"]["volumeMounts"]}
+    with_formats = {name for name, spec in specs.items() if "formats" in json.dumps(spec)}
+    assert with_formats == {"silver", *SILVER_JOBS}
     assert "formats" not in json.dumps(applications(render(*EXISTING)))
 
 
@@ -93,25 +111,27 @@ def test_a_changed_format_restarts_silver() -> None:
 
     before = hashes(*DECLARED)
     after = hashes(*DECLARED, f"{FORMAT}.lang={{language}}")
-    assert {name for name in before if before[name] != after[name]} == {"silver"}
+    assert {name for name in before if before[name] != after[name]} == {"silver", *SILVER_JOBS}
 
 
-def test_rescore_is_a_job_with_the_settings_of_gold() -> None:
+@pytest.mark.parametrize(("name", "layer"), JOB_LAYERS.items())
+def test_a_job_has_the_settings_of_its_layer(name: str, layer: str) -> None:
     """The job runs once, is not restarted like a stream, and stays after its end so that its result can be read."""
     documents = render(*EXISTING, *S3)
-    gold, rescore = (applications(documents)[name]["spec"] for name in ("gold", "rescore"))
-    assert (rescore["arguments"], rescore["restartPolicy"]) == (["rescore"], {"type": "Never"})
-    assert "template" not in rescore["driver"] and "timeToLiveSeconds" not in rescore
+    stream, job = (applications(documents)[application]["spec"] for application in (layer, name))
+    assert (job["arguments"], job["restartPolicy"]) == (ARGUMENTS[name], {"type": "Never"})
+    assert "template" not in job["driver"] and "timeToLiveSeconds" not in job
     differences = {"arguments", "restartPolicy", "sparkConf", "driver", "executor"}
-    assert {key for key in gold if gold[key] != rescore[key]} == differences and gold.keys() == rescore.keys()
+    assert {key for key in stream if stream[key] != job[key]} == differences and stream.keys() == job.keys()
     for role in ("driver", "executor"):
-        assert rescore[role]["serviceAccount"] == "gold"
-        assert rescore[role]["labels"]["app.kubernetes.io/name"] == "rescore"
-        assert {key for key in rescore[role] if rescore[role][key] != gold[role][key]} == {"labels"}
+        assert job[role]["serviceAccount"] == layer
+        assert job[role]["labels"]["app.kubernetes.io/name"] == name
+        assert {key for key in job[role] if job[role][key] != stream[role][key]} == {"labels"}
 
 
-def test_rescore_has_a_network_policy_and_is_not_kept_running() -> None:
+@pytest.mark.parametrize("name", JOB_LAYERS)
+def test_a_job_has_a_network_policy_and_is_not_kept_running(name: str) -> None:
     documents = render(*EXISTING, *S3)
-    policy = objects(documents, "NetworkPolicy")["tweets.tweet-sentiment-rescore"]
-    assert policy["spec"]["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "rescore"}}
+    policy = objects(documents, "NetworkPolicy")[f"tweets.tweet-sentiment-{name}"]
+    assert policy["spec"]["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": name}}
     assert objects(documents, "ConfigMap")["airflow"]["data"]["TWEETS_STREAMS"] == "bronze,silver,gold"

@@ -10,6 +10,8 @@ from tests.chart.rendering import (
     CASES,
     EXISTING,
     GOLDEN,
+    JOB_LAYERS,
+    LAYERS,
     applications,
     assert_golden,
     helm,
@@ -110,7 +112,7 @@ def test_components_can_be_disabled() -> None:
     off = ["demo", "dashboard", "mlflow", "airflow", "postgres"]
     documents = render(*[f"{part}.enabled=false" for part in off], "networkPolicies=false", "postgres.existingSecret=x")
     assert pod_specs(documents) == {}
-    assert set(applications(documents)) == {"bronze", "silver", "gold", "rescore"}
+    assert set(applications(documents)) == {*LAYERS, *JOB_LAYERS}
 
 
 def test_an_existing_registry_replaces_mlflow() -> None:

@@ -9,6 +9,8 @@ import yaml
 from tests.chart.rendering import (
     CASES,
     CHART,
+    JOB_LAYERS,
+    LAYERS,
     NAMESPACE,
     STREAMS_NAMESPACE,
     Object,
@@ -81,13 +83,12 @@ def test_selectors_select_the_pods_of_one_workload() -> None:
 
 
 def test_selectors_of_services_and_network_policies_name_the_component() -> None:
-    streams = {"bronze", "silver", "gold", "rescore"}
     for document in render():
         if document["kind"] == "Service":
             assert document["spec"]["selector"].keys() == SELECTOR
         if document["kind"] == "NetworkPolicy" and (selector := document["spec"]["podSelector"]):
             name = document["metadata"]["labels"][f"{PREFIX}/name"]
-            expected = {f"{PREFIX}/name"} if name in streams else SELECTOR
+            expected = {f"{PREFIX}/name"} if name in {*LAYERS, *JOB_LAYERS} else SELECTOR
             assert selector["matchLabels"].keys() == expected, name
 
 

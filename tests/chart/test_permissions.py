@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.chart.rendering import EXISTING, S3, STREAMS_NAMESPACE, objects, pod_specs, render
+from tests.chart.rendering import EXISTING, JOB_LAYERS, LAYERS, S3, STREAMS_NAMESPACE, objects, pod_specs, render
 
 pytestmark = pytest.mark.chart
 
@@ -35,25 +36,28 @@ def _policy(name: str) -> Any:
     return objects(render(*EXISTING), "ValidatingAdmissionPolicy")[f"tweets.tweet-sentiment-{name}"]["spec"]
 
 
-def test_airflow_may_apply_a_rescore_and_read_its_log() -> None:
+def test_airflow_may_apply_the_jobs_and_read_their_logs() -> None:
     rules = objects(render(*EXISTING), "Role")["tweets.tweet-sentiment-airflow"]["rules"]
     (applications,) = [rule for rule in rules if "gold" in rule.get("resourceNames", [])]
-    assert applications["resourceNames"] == ["bronze", "silver", "gold", "rescore"]
+    assert applications["resourceNames"] == [*LAYERS, *JOB_LAYERS]
     (logs,) = [rule for rule in rules if "pods/log" in rule["resources"]]
-    assert (logs["resourceNames"], logs["verbs"]) == (["rescore-driver"], ["get"])
+    assert (logs["resourceNames"], logs["verbs"]) == ([f"{job}-driver" for job in JOB_LAYERS], ["get"])
 
 
-def test_airflow_may_delete_the_driver_of_a_stream_but_not_of_a_rescore() -> None:
+def test_airflow_may_delete_the_driver_of_a_stream_but_not_of_a_job() -> None:
     conditions = {rule["name"]: rule["expression"] for rule in _policy("airflow-jobs")["matchConditions"]}
     expression = conditions["not-healing-a-stream"]
-    assert "'gold-driver'" in expression and "rescore" not in expression
+    assert "'gold-driver'" in expression and not [job for job in JOB_LAYERS if f"{job}-driver" in expression]
 
 
-def test_a_rescore_runs_under_the_service_account_of_gold() -> None:
+def test_a_stream_and_the_jobs_on_its_tables_run_under_the_service_account_of_the_layer() -> None:
     policy = _policy("stream-applications")
-    assert policy["variables"] == [
-        {"name": "account", "expression": "object.metadata.name == 'rescore' ? 'gold' : object.metadata.name"}
-    ]
+    variables = {variable["name"]: variable["expression"] for variable in policy["variables"]}
+    # A map of CEL, with keys and values in single quotes, is also a mapping in YAML.
+    assert yaml.safe_load(variables["accounts"]) == dict(zip(LAYERS, LAYERS, strict=True)) | JOB_LAYERS
+    assert variables["account"] == (
+        "object.metadata.name in variables.accounts ? variables.accounts[object.metadata.name] : ''"
+    )
     names, accounts, _ = (validation["expression"] for validation in policy["validations"])
-    assert names == "object.metadata.name in ['bronze', 'silver', 'gold', 'rescore']"
+    assert names == "object.metadata.name in variables.accounts"
     assert accounts.count("== variables.account") == 2

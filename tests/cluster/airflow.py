@@ -45,7 +45,7 @@ class Airflow:
         except AssertionError:  # the pod does not exist, or its API server does not listen yet
             return False
 
-    def trigger(self, dag: str, **conf: str) -> str:
+    def trigger(self, dag: str, **conf: Any) -> str:
         """Trigger a DAG; return the id of the run."""
         run = self.call_api(f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})
         return str(run["dag_run_id"])

@@ -8,9 +8,12 @@ import json
 import pytest
 import yaml
 
-from tests.cluster.installation import Installation, run_command
+from tests.cluster.installation import LAYERS, Installation, run_command
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
+
+# The jobs on the tables of a stopped stream.
+JOBS = ("rescore", "rebuild-silver", "rebuild-gold", "replay")
 
 
 def test_roles_grant_only_what_is_needed(installation: Installation) -> None:
@@ -20,7 +23,10 @@ def test_roles_grant_only_what_is_needed(installation: Installation) -> None:
 
     gold, airflow = f"{installation.streams}:gold", f"{installation.platform}:airflow"
     assert may(gold, "create", "pods", installation.streams)
-    assert may(airflow, "patch", "sparkapplications/gold", installation.streams)
+    for application in ("gold", *JOBS):
+        assert may(airflow, "patch", f"sparkapplications/{application}", installation.streams)
+    for job in JOBS:
+        assert may(airflow, "get", f"pods/{job}-driver", installation.streams, "--subresource=log")
     for account in (gold, airflow, f"{installation.streams}:dashboard", f"{installation.platform}:mlflow"):
         for namespace in (installation.platform, installation.streams, "kube-system", "spark-operator"):
             assert not may(account, "get", "secrets", namespace), (account, namespace)
@@ -158,4 +164,23 @@ def test_airflow_cannot_create_or_change_a_stream_at_will(installation: Installa
     output = installation.kubectl(
         "create", "-f", "-", account, "--dry-run=server", stdin=json.dumps(application), check=False
     )
-    assert "only the applications bronze, silver, gold and rescore" in output
+    assert f"only the applications {', '.join([*LAYERS, *JOBS])}" in output
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_airflow_applies_a_job_under_the_service_account_of_its_layer_only(
+    installation: Installation, job: str
+) -> None:
+    application = yaml.safe_load(installation.get("configmap", "stream-applications")["data"][f"{job}.yaml"])
+    account = f"--as=system:serviceaccount:{installation.platform}:airflow"
+
+    def create() -> str:
+        given = json.dumps(application)
+        return installation.kubectl("create", "-f", "-", account, "--dry-run=server", stdin=given, check=False)
+
+    output = create()
+    assert "created" in output, output
+    for role in ("driver", "executor"):
+        application["spec"][role]["serviceAccount"] = "bronze"
+    output = create()
+    assert "a job under the account of its layer" in output, output

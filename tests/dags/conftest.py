@@ -8,7 +8,9 @@ import yaml
 
 from tests.dags.airflow_process import in_airflow
 from tests.dags.fake_api import APP, CONFIG_MAP, POD, FakeApi, serving
+from tests.dags.job_run import JobRun
 from tests.dags.observations import application, driver, manifest
+from tweet_dags.table_jobs.definitions import JOBS
 
 
 @pytest.fixture
@@ -19,21 +21,31 @@ def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeApi]:
 
     from tweet_dags.kubernetes.client import Cluster
 
-    made = FakeApi()
+    api = FakeApi()
     head = {"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication"}
-    job = manifest(name="rescore")
-    job["spec"]["arguments"] = ["rescore"]
-    data = {"gold.yaml": yaml.safe_dump(head | manifest()), "rescore.yaml": yaml.safe_dump(head | job)}
-    made.put(CONFIG_MAP, {"metadata": {"name": "stream-applications"}, "data": data})
-    made.put(APP, application("RUNNING"))
-    made.put(POD, driver())
-    with serving(made):
-        api_client = client.ApiClient(client.Configuration(host=made.url))
+    manifests = {job.stream: manifest(name=job.stream) for job in JOBS}
+    for job in JOBS:
+        manifests[job.application] = manifest(name=job.application)
+        manifests[job.application]["spec"]["arguments"] = [job.application]
+    data = {f"{name}.yaml": yaml.safe_dump(head | made) for name, made in manifests.items()}
+    api.put(CONFIG_MAP, {"metadata": {"name": "stream-applications"}, "data": data})
+    api.put(APP, application("RUNNING"))
+    api.put(POD, driver())
+    with serving(api):
+        api_client = client.ApiClient(client.Configuration(host=api.url))
         cluster = Cluster("tweets", client.CoreV1Api(api_client), client.CustomObjectsApi(api_client))
         monkeypatch.setattr(Cluster, "connect", lambda _: cluster)
         monkeypatch.setenv("TWEETS_STREAMS_NAMESPACE", "tweets")
         monkeypatch.setenv("TWEETS_FAILURES_PER_HOUR", "3")
-        yield made
+        yield api
+
+
+@pytest.fixture(params=JOBS, ids=lambda job: job.application)
+def run(api: FakeApi, request: pytest.FixtureRequest) -> JobRun:
+    """Serve the running stream of each job."""
+    run = JobRun(api, request.param)
+    run.run_stream()
+    return run
 
 
 @pytest.fixture(scope="session")

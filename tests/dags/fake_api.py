@@ -14,8 +14,15 @@ Json = dict[str, Any]
 # Paths in the namespace `tweets`.
 CORE, GROUP = "/api/v1/namespaces/tweets", "/apis/sparkoperator.k8s.io/v1beta2/namespaces/tweets"
 CONFIG_MAP = f"{CORE}/configmaps/stream-applications"
-HOLD = "tweet-sentiment/hold-gold"
 APP, POD = f"{GROUP}/sparkapplications/gold", f"{CORE}/pods/gold-driver"
+
+
+def hold_key(stream: str) -> str:
+    """Return the annotation of the ConfigMap with the hold on a stream."""
+    return f"tweet-sentiment/hold-{stream}"
+
+
+HOLD = hold_key("gold")
 
 
 @dataclass
@@ -110,10 +117,10 @@ def _merged(current: Json, patch: Json) -> Json:
     return made
 
 
-def stored(api: FakeApi, kind: str) -> Any:
-    """Return the annotation of the ConfigMap about gold: `memory`, `pardon` or `hold`; None where it is missing."""
+def stored(api: FakeApi, kind: str, stream: str = "gold") -> Any:
+    """Return the annotation of the ConfigMap about a stream: `memory`, `pardon` or `hold`; None where it is missing."""
     return json.loads(
-        api.objects[CONFIG_MAP]["metadata"].get("annotations", {}).get(f"tweet-sentiment/{kind}-gold", "null")
+        api.objects[CONFIG_MAP]["metadata"].get("annotations", {}).get(f"tweet-sentiment/{kind}-{stream}", "null")
     )
 
 

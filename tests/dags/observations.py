@@ -1,4 +1,4 @@
-"""Observed states of the stream `gold` for the tests. Each test names only what differs from a healthy stream."""
+"""Observed states of a stream, by default `gold`. Each test names only what differs from a healthy stream."""
 
 import json
 from dataclasses import replace
@@ -45,9 +45,11 @@ def manifest(spec_hash: str = "aaaa", name: str = "gold") -> dict[str, Any]:
     }
 
 
-def application(state: str = "RUNNING", submission: str = "one", generation: int = 1, **status: Any) -> dict[str, Any]:
+def application(
+    state: str = "RUNNING", submission: str = "one", generation: int = 1, name: str = "gold", **status: Any
+) -> dict[str, Any]:
     """Return the SparkApplication on the cluster."""
-    made: dict[str, Any] = json.loads(json.dumps(manifest()))
+    made: dict[str, Any] = json.loads(json.dumps(manifest(name=name)))
     made["metadata"] |= {"uid": "app", "resourceVersion": "7", "generation": generation}
     # A default that the operator's webhook adds.
     made["spec"]["deps"] = {}
@@ -62,19 +64,23 @@ def failed_submission(seconds_ago: float, attempts: int = 3) -> dict[str, Any]:
     return made
 
 
-def driver(spec_hash: str = "aaaa", uid: str = "pod", deleted: str | None = None, **status: Any) -> dict[str, Any]:
+def driver(
+    spec_hash: str = "aaaa", uid: str = "pod", deleted: str | None = None, name: str = "gold", **status: Any
+) -> dict[str, Any]:
     """Return the pod of a driver; `deleted` is its deletionTimestamp."""
-    labels = {SPEC_HASH: spec_hash, "spark-role": "driver", APP_NAME: "gold"}
-    metadata = {"name": "gold-driver", "uid": uid, "labels": labels}
+    labels = {SPEC_HASH: spec_hash, "spark-role": "driver", APP_NAME: name}
+    metadata = {"name": f"{name}-driver", "uid": uid, "labels": labels}
     return {"metadata": metadata | ({"deletionTimestamp": deleted} if deleted else {}), "status": status}
 
 
-def executor(phase: str = "Running", owner: str = "pod", finished: float | None = None) -> dict[str, Any]:
+def executor(
+    phase: str = "Running", owner: str = "pod", finished: float | None = None, name: str = "gold"
+) -> dict[str, Any]:
     """Return an executor of the driver with the uid `owner`; `finished` is the seconds since its end."""
-    labels = {"spark-role": "executor", APP_NAME: "gold"}
+    labels = {"spark-role": "executor", APP_NAME: name}
     owners = [
-        {"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication", "name": "gold", "uid": "app"},
-        {"apiVersion": "v1", "kind": "Pod", "name": "gold-driver", "uid": owner},
+        {"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication", "name": name, "uid": "app"},
+        {"apiVersion": "v1", "kind": "Pod", "name": f"{name}-driver", "uid": owner},
     ]
     terminated = {"exitCode": 0, "finishedAt": f"{ago(finished or 0):%Y-%m-%dT%H:%M:%SZ}"}
     container = {"name": "spark", "image": "", "imageID": "", "ready": False, "restartCount": 0}
@@ -82,7 +88,7 @@ def executor(phase: str = "Running", owner: str = "pod", finished: float | None 
         "phase": phase,
         "containerStatuses": [] if finished is None else [container | {"state": {"terminated": terminated}}],
     }
-    return {"metadata": {"name": "gold-exec-1", "labels": labels, "ownerReferences": owners}, "status": status}
+    return {"metadata": {"name": f"{name}-exec-1", "labels": labels, "ownerReferences": owners}, "status": status}
 
 
 def progress(seconds: float = 1, batch: int = 7, error: str = "") -> DriverResponse:

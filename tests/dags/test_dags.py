@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.dags.airflow_process import in_airflow
+from tweet_dags.table_jobs.definitions import JOBS, TableJob
 
 pytestmark = pytest.mark.airflow
 
@@ -65,24 +66,62 @@ def test_operate_stream_requires_a_reason(bag: Any) -> None:
         params.validate()
 
 
-def rescore_params(bag: Any, conf: dict[str, str]) -> Any:
-    """Return the parameters of a run of `rescore_gold` that was triggered with `conf`."""
-    params = copy.deepcopy(bag.dags["rescore_gold"].params)
-    params.update(conf)
+# The parameters of a valid run of each job's DAG.
+JOB_PARAMS: dict[str, dict[str, Any]] = {
+    "rescore_gold": {"reason": "history"},
+    "rebuild_table": {"reason": "history", "table": "gold"},
+    "replay_quarantine": {"reason": "history", "quarantine_reasons": ["not_a_tweet", "bad_time"]},
+}
+INVALID_PARAMS = [
+    *[
+        (dag, change)
+        for dag in JOB_PARAMS
+        for change in ({"reason": ""}, {"reason": "x"}, {"since": "soon"}, {"since": "2026-01-31; rm"})
+    ],
+    ("rebuild_table", {"table": "bronze"}),
+    *[
+        ("replay_quarantine", {"quarantine_reasons": reasons})
+        for reasons in ([], None, "not_json", ["--lake"], ["not json"], ["$(id)"], ["not_json", "not_json"])
+    ],
+]
+
+
+def job_params(bag: Any, dag: str, change: dict[str, Any]) -> Any:
+    """Return the parameters of a run of `dag` that was triggered with the valid parameters and `change`."""
+    params = copy.deepcopy(bag.dags[dag].params)
+    params.update(JOB_PARAMS[dag] | change)
     return params.validate()
 
 
-@pytest.mark.parametrize("conf", [{}, {"reason": "history", "since": "soon"}, {"reason": "x", "since": "2026-01-31"}])
-def test_rescore_gold_refuses_a_missing_reason_and_an_invalid_day(bag: Any, conf: dict[str, str]) -> None:
+@pytest.mark.parametrize(("dag", "change"), INVALID_PARAMS)
+def test_the_dag_of_a_job_refuses_invalid_parameters(bag: Any, dag: str, change: dict[str, Any]) -> None:
     from airflow.sdk.exceptions import ParamValidationError
 
     with pytest.raises(ParamValidationError):
-        rescore_params(bag, conf)
+        job_params(bag, dag, change)
 
 
-def test_rescore_gold_accepts_a_first_day_or_none(bag: Any) -> None:
-    assert rescore_params(bag, {"reason": "history"})["since"] is None
-    assert rescore_params(bag, {"reason": "history", "since": "2026-01-31"})["since"] == "2026-01-31"
+@pytest.mark.parametrize("dag", JOB_PARAMS)
+def test_the_dag_of_a_job_refuses_a_run_without_parameters(bag: Any, dag: str) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        copy.deepcopy(bag.dags[dag].params).validate()
+
+
+@pytest.mark.parametrize("dag", JOB_PARAMS)
+def test_the_dag_of_a_job_accepts_a_first_day_or_none(bag: Any, dag: str) -> None:
+    assert job_params(bag, dag, {})["since"] is None
+    assert job_params(bag, dag, {"since": "2026-01-31"})["since"] == "2026-01-31"
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.application)
+def test_the_documentation_names_the_objects_of_the_job(bag: Any, job: TableJob) -> None:
+    documentation = bag.dags[job.dag].doc_md
+    assert f"`{job.owner}`" in documentation and f"`{job.application}`" in documentation
+    for task in bag.dags[job.dag].tasks:
+        assert f"- `{task.task_id}` " in documentation and f"**Sign:** `{task.task_id}` is red" in documentation
+    assert f"held by {job.owner} …" in bag.dags["operate_stream"].doc_md
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -58,6 +58,13 @@ TABLE: list[tuple[Operation, str, str, set[str]]] = [
     (WRITE, "lake", "lake/checkpoints/rescore.json", {"gold"}),
     (DELETE, "lake", "lake/checkpoints/rescore.json", {"gold"}),
     (READ, "lake", "lake/checkpoints/rescore.json", {"gold"}),
+    *[
+        (operation, "lake", f"lake/checkpoints/{job}.json", {"silver"})
+        for operation in (READ, WRITE, DELETE)
+        for job in ("rebuild-silver", "replay")
+    ],
+    # A rebuild of Gold uses the file of a rescore.
+    (WRITE, "lake", "lake/checkpoints/rebuild-gold.json", set()),
     # S3A checks whether the parent folders exist before it creates a folder below them.
     (READ, "lake", "lake", LAKE),
     (READ, "lake", "lake/checkpoints", {"bronze", "silver", "gold", "dashboard"}),

@@ -174,6 +174,7 @@ def test_outputs_chart_and_dags_agree_on_namespaces_and_streams(
     chart: RenderedChart, example: Applied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tweet_dags import settings
+    from tweet_dags.table_jobs.definitions import JOBS
 
     namespaces = example.outputs["namespaces"]["value"]
     assert {pod.namespace for pod in chart.pods} == set(namespaces.values())
@@ -186,8 +187,8 @@ def test_outputs_chart_and_dags_agree_on_namespaces_and_streams(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert settings.namespace() == namespaces["streams"]
-    # A rescore is not a stream: it replaces Gold temporarily.
-    assert {*settings.streams(), "rescore"} == chart.applications.keys()
+    # A job is not a stream: it runs while its stream is stopped.
+    assert {*settings.streams(), *(job.application for job in JOBS)} == chart.applications.keys()
 
 
 def test_the_chart_reads_the_database_secret_that_the_script_creates(charts: dict[str, RenderedChart]) -> None:

@@ -15,6 +15,9 @@ from tests.terraform.rendered_chart import CHART, PROJECT, RenderedChart
 
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(900)]
 
+# The files `checkpoints/<name>.json`, which exist while a job is unfinished.
+UNFINISHED = {"rescore", "rebuild-silver", "replay"}
+
 
 @pytest.fixture(scope="module")
 def chart(examples: dict[str, Applied], tmp_path_factory: pytest.TempPathFactory) -> RenderedChart:
@@ -38,15 +41,17 @@ def test_the_layers_have_the_same_names_everywhere(
     examples: dict[str, Applied], chart: RenderedChart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tweet_dags import settings
+    from tweet_dags.table_jobs.definitions import JOBS
 
     accounts = examples["minimal"].outputs["service_accounts"]["value"]
     assert LAYERS == ("bronze", "silver", "gold")
     assert {table.name.split("/")[0] for table in TABLES} == set(LAYERS)
     assert {name for name, value in yaml.safe_load((CHART / "values.yaml").read_text())["streams"].items()
             if isinstance(value, dict) and "driver" in value} == set(LAYERS)  # fmt: skip
-    assert chart.applications.keys() == {*LAYERS, "rescore"}
+    assert chart.applications.keys() == {*LAYERS, *(job.application for job in JOBS)}
     assert set(LAYERS) <= accounts.keys()
-    assert chart.applications["rescore"]["spec"]["driver"]["serviceAccount"] == "gold"
+    for job in JOBS:
+        assert chart.applications[job.application]["spec"]["driver"]["serviceAccount"] == job.stream
     for layer in LAYERS:
         application = chart.applications[layer]
         assert application["spec"]["arguments"] == ["run", layer]
@@ -70,10 +75,12 @@ def test_policies_use_the_names_of_quarantine_and_checkpoints(examples: dict[str
     for name in streams:
         for key in (f"lake/checkpoints/{name}/offsets/0", f"lake/checkpoints/{name}.error.json"):
             assert [layer for layer in LAYERS if permissions.writes(layer, "lake", key)] == [name.split("-")[0]], key
-    # No role may use a checkpoint that does not belong to a stream. The file of an unfinished rescore is beside them.
-    assert "/checkpoints/rescore.json" in _source("spark_apps/gold/rescore.py")
+    # No role may use a checkpoint that does not belong to a stream. The files of unfinished jobs are beside them.
+    source = "".join(file.read_text() for file in sorted((PROJECT / "spark_apps").rglob("*.py")))
+    unfinished = set(re.findall(r"/checkpoints/([a-z-]+)\.json", source))
+    assert "rescore" in unfinished <= UNFINISHED
     all_statements = json.dumps([permissions.statements(role) for role in permissions.roles])
-    assert set(re.findall(r"lake/checkpoints/([a-z-]+)", all_statements)) == {*streams, "rescore"}
+    assert set(re.findall(r"lake/checkpoints/([a-z-]+)", all_statements)) == {*streams, *UNFINISHED}
 
 
 def test_production_is_never_abbreviated() -> None:

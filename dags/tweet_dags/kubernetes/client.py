@@ -6,7 +6,7 @@ is written and `ConflictError` is raised. The calls need these permissions in th
 - ConfigMaps `stream-applications` and `job-pods`: get; `stream-applications`: patch (annotations only);
 - SparkApplications: get, create, patch, delete;
 - pods: list; delete on drivers and on executors that have ended;
-- pods/log of `rescore-driver`: get.
+- pods/log of the drivers of the jobs (`rescore-driver` and so on): get.
 """
 
 from collections.abc import Mapping

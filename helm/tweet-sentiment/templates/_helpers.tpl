@@ -41,7 +41,7 @@ All of them are namespaced, and checks.yaml refuses a second release in the same
 {{/* Value of app.kubernetes.io/component: the role of the object `name` in the product. */}}
 {{- define "tweets.component" -}}
 {{- $components := dict
-  "bronze" "stream" "silver" "stream" "gold" "stream" "rescore" "stream" "streams" "stream"
+  "streams" "stream"
   "lake" "storage"
   "airflow" "orchestrator" "airflow-migrate" "orchestrator" "airflow-clean" "orchestrator" "jobs" "orchestrator"
   "model-jobs" "model-release"
@@ -54,6 +54,9 @@ All of them are namespaced, and checks.yaml refuses a second release in the same
   "network" "network"
   "smoke-test" "smoke-test"
 }}
+{{- range include "tweets.applications" . | fromYamlArray }}
+{{- $_ := set $components .name "stream" }}
+{{- end }}
 {{- get $components .name | required (printf "tweets.component in _helpers.tpl has no entry for %s" .name) }}
 {{- end }}
 

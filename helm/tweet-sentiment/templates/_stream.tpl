@@ -1,8 +1,19 @@
 {{/*
-Spec of the SparkApplication `name`. Arguments: root, name, layer, values (of the layer).
+The SparkApplications as a list in YAML: name; layer, which decides resources and service account; arguments.
 If name and layer are equal, the application is the stream of the layer, and the operator always restarts it. Otherwise
-it is a job on the tables of the layer (rescore): it runs to completion, and only its DAG starts it.
+it is a job on the tables of the layer while the stream is stopped: it runs to completion, and only its DAG starts it.
 */}}
+{{- define "tweets.applications" -}}
+- {name: bronze, layer: bronze, arguments: [run, bronze]}
+- {name: silver, layer: silver, arguments: [run, silver]}
+- {name: gold, layer: gold, arguments: [run, gold]}
+- {name: rescore, layer: gold, arguments: [rescore]}
+- {name: rebuild-silver, layer: silver, arguments: [rebuild, silver]}
+- {name: rebuild-gold, layer: gold, arguments: [rebuild, gold]}
+- {name: replay, layer: silver, arguments: [quarantine, replay]}
+{{- end }}
+
+{{/* Spec of a SparkApplication. Arguments: root, name, layer, arguments, values (of the layer). */}}
 {{- define "tweets.streamSpec" -}}
 {{- $isJob := ne .name .layer }}
 {{- $root := .root }}
@@ -17,12 +28,11 @@ imagePullPolicy: {{ $root.Values.image.pullPolicy }}
 imagePullSecrets: {{ toJson . }}
 {{- end }}
 mainApplicationFile: local:///opt/tweet-sentiment/spark_apps/cli/main.py
+arguments: {{ toJson .arguments }}
 {{- if $isJob }}
-arguments: [{{ .name }}]
 restartPolicy:
   type: Never
 {{- else }}
-arguments: [run, {{ .layer }}]
 # Without one of the two intervals, the Spark operator never leaves the state FAILING.
 restartPolicy:
   type: Always

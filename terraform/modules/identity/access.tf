@@ -26,14 +26,17 @@ locals {
       namespace = var.namespaces.streams
       landing   = "none"
       read      = ["lake/bronze", "lake/checkpoints/gold"]
-      write     = concat(["lake/silver"], local.checkpoints["silver"])
-      logs      = []
+      # The two files exist while a rebuild or a replay of the quarantine is unfinished.
+      write = concat(
+        ["lake/silver", "lake/checkpoints/rebuild-silver.json", "lake/checkpoints/replay.json"], local.checkpoints["silver"]
+      )
+      logs = []
     }
     gold = {
       namespace = var.namespaces.streams
       landing   = "none"
       read      = ["lake/silver"]
-      # rescore.json exists while a rescore is unfinished.
+      # rescore.json exists while a rescore or a rebuild is unfinished.
       write = concat(
         ["lake/gold", "lake/checkpoints/rescore.json"], local.checkpoints["gold"], local.checkpoints["gold-aggregates"]
       )
