@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from spark_apps.cli.main import app
 from spark_apps.silver.user_formats import load_formats
 from tests.chart.rendering import (
     EXISTING,
@@ -135,3 +137,11 @@ def test_a_job_has_a_network_policy_and_is_not_kept_running(name: str) -> None:
     policy = objects(documents, "NetworkPolicy")[f"tweets.tweet-sentiment-{name}"]
     assert policy["spec"]["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": name}}
     assert objects(documents, "ConfigMap")["airflow"]["data"]["TWEETS_STREAMS"] == "bronze,silver,gold"
+
+
+def test_each_application_runs_a_command_that_exists() -> None:
+    commands = {name: application["spec"]["arguments"] for name, application in applications(render()).items()}
+    assert commands.keys() == {*LAYERS, *JOB_LAYERS}
+    for name, arguments in commands.items():
+        result = CliRunner().invoke(app, [*arguments, "--help"])
+        assert result.exit_code == 0, f"{name}: {result.output}"
