@@ -150,13 +150,21 @@ class TableWriter:
         else:
             self._merge(merge, session, self._erasure_metadata(erased, counts))
 
-    def replace(self, rows: DataFrame, batch: int, where: str | None = None, relayout: bool = False) -> None:
-        """Replace rows in one commit. The totals do not change, and streams that read the table skip the commit.
+    def replace(
+        self,
+        rows: DataFrame,
+        batch: int,
+        where: str | None = None,
+        counts: Mapping[str, int] | None = None,
+        relayout: bool = False,
+    ) -> None:
+        """Replace rows in one commit, which streams that read the table skip.
 
         Args:
             rows: replacement, computed from the rows of `current_version`; each row must satisfy `where`.
             batch: id of the write.
             where: SQL condition on the rows to replace; None replaces all rows.
+            counts: number of rows per outcome to add to the totals; None if the totals do not change.
             relayout: whether the commit also replaces the partitions of the table by those of tables.py.
 
         Raises:
@@ -169,7 +177,20 @@ class TableWriter:
             rows = rows.repartitionByRange(str(self.table.order))
             options["maxRecordsPerFile"] = str(_ROWS_PER_MERGED_FILE)
         partition = [self.table.partition] if relayout and self.table.partition else []
-        self._write(rows, lambda: self._metadata(batch, {}), "Overwrite", options, partition)
+        self._write(rows, lambda: self._metadata(batch, counts or {}), "Overwrite", options, partition)
+
+    def restore(self, rows: DataFrame, batch: int) -> None:
+        """Add rows that the table has lost, in one commit. The totals do not change, and streams skip the commit.
+
+        Args:
+            rows: rows with at least the columns of the table.
+            batch: id of the write.
+
+        Raises:
+            LakeError: another process has written the table.
+        """
+        # A commit that removes no file would be read as new rows otherwise.
+        self._write(rows, lambda: self._metadata(batch, {}), "Append", {"dataChange": "false"})
 
     def _merge(self, merge: DeltaMergeBuilder, session: SparkSession, metadata: BatchMetadata) -> None:
         compacted_bytes = session.conf.get(_COMPACTED_BYTES)

@@ -70,8 +70,9 @@ def test_policies_use_the_names_of_quarantine_and_checkpoints(examples: dict[str
     for name in streams:
         for key in (f"lake/checkpoints/{name}/offsets/0", f"lake/checkpoints/{name}.error.json"):
             assert [layer for layer in LAYERS if permissions.writes(layer, "lake", key)] == [name.split("-")[0]], key
-    # No role may use a checkpoint that does not belong to a stream. The file of an unfinished rescore is beside them.
-    assert "/checkpoints/rescore.json" in _source("spark_apps/gold/rescore.py")
+    # No role may use a checkpoint that does not belong to a stream. The file of an unfinished rescore or rebuild is
+    # beside them.
+    assert "/checkpoints/rescore.json" in _source("spark_apps/gold/rewrite.py")
     all_statements = json.dumps([permissions.statements(role) for role in permissions.roles])
     assert set(re.findall(r"lake/checkpoints/([a-z-]+)", all_statements)) == {*streams, "rescore"}
 
