@@ -11,6 +11,7 @@ from spark_apps.cli.model import app as model_app
 from spark_apps.cli.options import Lake, ModelRegistry, Rate, console, report_errors
 from spark_apps.cli.quality import app as quality_app
 from spark_apps.cli.quarantine import app as quarantine_app
+from spark_apps.cli.rebuild import app as rebuild_app
 from spark_apps.cli.streams import app as streams_app
 from spark_apps.settings import load
 
@@ -28,6 +29,7 @@ app.add_typer(erasure_app)
 app.add_typer(model_app, name="model")
 app.add_typer(quality_app, name="quality")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(rebuild_app, name="rebuild")
 
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the dashboard.")]
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Annotated, NoReturn
 
 import typer
@@ -61,6 +62,14 @@ def fail(message: str, code: int = 2) -> NoReturn:
     """Print an error message and exit with `code`."""
     console.print(f"[bold red]error[/]: {escape(message)}", soft_wrap=True)
     raise typer.Exit(code)
+
+
+def parse_since(since: str | None) -> date | None:
+    """Return the day of the option --since, None if it is not given; exit with an error if it is not a date."""
+    try:
+        return date.fromisoformat(since) if since else None
+    except ValueError:
+        fail(f"--since {since} is not a date: write a day such as 2026-01-31")
 
 
 @contextmanager

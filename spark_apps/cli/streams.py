@@ -1,13 +1,12 @@
 """The commands that run or show the streams of a lake: run, rescore, relayout and tables."""
 
 import json
-from datetime import date
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from spark_apps.cli.options import AsJson, Lake, Landing, ModelRegistry, console, fail, report_errors
+from spark_apps.cli.options import AsJson, Lake, Landing, ModelRegistry, console, fail, parse_since, report_errors
 from spark_apps.settings import LAYERS, load
 from spark_apps.tables import REASONS
 
@@ -73,10 +72,7 @@ def rescore(
     After Ctrl-C or a kill, the same command continues where the rescore stopped.
     Exit codes: 0 done, 1 stopped early or no model in production, 2 wrong settings or a missing requirement.
     """
-    try:
-        first = date.fromisoformat(since) if since else None
-    except ValueError:
-        fail(f"--since {since} is not a date: write a day such as 2026-01-31")
+    first = parse_since(since)
     with report_errors():
         settings = load(lake=lake, registry=registry)
         from spark_apps.gold.rescore import run as run_rescore
