@@ -1,4 +1,4 @@
-"""Runs the jobs that rewrite tables while their stream is stopped: rebuild and replay."""
+"""Runs the jobs that rewrite tables while their stream is stopped: rescore, rebuild, replay and relayout."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,6 +19,7 @@ Result = TypeVar("Result")
 
 def run_job(
     settings: Settings,
+    event: str,
     job: Callable[[SparkSession, Callable[[Any], None], Event], Result],
     on_part: Callable[[Any], None],
 ) -> Result:
@@ -26,6 +27,7 @@ def run_job(
 
     Args:
         settings: settings of the command; `lake` is required.
+        event: name of the event that a finished part is.
         job: called with the session, a function to call after each part with a report, which is a dataclass, and an
             event that is set when the job has to stop.
         on_part: called with each report. On a cluster (`monitor_port` is set), each report is written to stdout as a
@@ -39,7 +41,7 @@ def run_job(
         if settings.monitor_port is None:
             on_part(part)
         else:
-            print(event_line("part", asdict(part)), flush=True)
+            print(event_line(event, asdict(part)), flush=True)
 
     check_exists(*settings.require("lake"))  # report a mistyped lake before Spark starts
     stop = Event()

@@ -14,7 +14,6 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from threading import Event
 
@@ -23,13 +22,12 @@ from pyspark.sql import SparkSession
 from spark_apps import storage
 from spark_apps.errors import UserError
 from spark_apps.gold import app as gold
+from spark_apps.jobs import run_job
 from spark_apps.lake import layout
 from spark_apps.lake.commits import LakeError, open_table
 from spark_apps.lake.status import read_status
 from spark_apps.lake.writer import TableWriter
-from spark_apps.session import make_session
 from spark_apps.settings import Settings
-from spark_apps.signals import set_on_signal
 from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import TABLES, Table
@@ -75,13 +73,7 @@ def run(settings: Settings, on_table: Callable[[TableReport], None]) -> list[Tab
     read_status(lake)  # report a mistyped lake before Spark starts
     if _is_current(lake):
         return []
-    stop = Event()
-    with ExitStack() as stack:
-        spark = make_session(settings)
-        stack.callback(spark.stop)
-        # Install the handlers after Spark, which installs its own handler for Ctrl-C.
-        stack.enter_context(set_on_signal(stop))
-        return relayout(spark, settings, on_table, stop)
+    return run_job(settings, "rewritten", lambda spark, report, stop: relayout(spark, settings, report, stop), on_table)
 
 
 def relayout(

@@ -29,6 +29,7 @@ from spark_apps.tables import Table
 # finish at about the same time.
 LONGEST = [
     "gold/test_rescore.py",
+    "gold/test_rebuild.py",
     "test_layout.py",
     "test_outages.py",
     "test_erasure.py",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spark_apps.erasure.request import make_request
-from spark_apps.gold import rescore
+from spark_apps.gold.recount import recount
 from spark_apps.lake.commits import open_existing_table
 from spark_apps.lake.status import read_status
 from spark_apps.streaming import query_group
@@ -132,7 +132,7 @@ def test_a_failure_before_or_after_any_commit_of_an_erasure_is_repaired(
         if failing == (GOLD_SENTIMENT,):
             # The end of a rescore, while gold/sentiment still has the tweets that the aggregates do not count.
             version = open_existing_table(pipeline.lake, GOLD_SENTIMENT).version()
-            rescore._rebuild_aggregates(pipeline.spark, pipeline.lake, version)
+            recount(pipeline.spark, pipeline.lake, "rescore", version)
     before = pipeline.versions()
     pipeline.run_once()
     assert pipeline.versions() == before

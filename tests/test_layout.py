@@ -14,7 +14,8 @@ from typer.testing import Result
 
 from spark_apps import relayout as relayout_module
 from spark_apps.demo.malformed import Expected
-from spark_apps.gold.rescore import PartReport, rescore
+from spark_apps.gold.rescore import rescore
+from spark_apps.gold.rewrite import PartReport
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import open_existing_table
 from spark_apps.lake.ranges import join_ranges

@@ -66,7 +66,7 @@ def fail(message: str, code: int = 2) -> NoReturn:
 
 
 def parse_since(since: str | None) -> date | None:
-    """Return the day of the option --since, or exit with an error."""
+    """Return the day of the option --since, None if it is not given; exit with an error if it is not a date."""
     try:
         return date.fromisoformat(since) if since else None
     except ValueError:

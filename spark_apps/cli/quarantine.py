@@ -84,6 +84,7 @@ def replay(
 
         moved = run_job(
             settings,
+            "replayed",
             lambda spark, on_part, stop: replay_rows(spark, settings, reason, first_day, on_part, stop),
             lambda part: console.print(str(part)),
         )

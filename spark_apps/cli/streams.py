@@ -83,9 +83,15 @@ def rescore(
     first_day = parse_since(since)
     with report_errors():
         settings = load(lake=lake, registry=registry)
-        from spark_apps.gold.rescore import run as run_rescore
+        from spark_apps.gold.rescore import rescore as rescore_gold
+        from spark_apps.jobs import run_job
 
-        done = run_rescore(settings, first_day, lambda part: console.print(str(part)))
+        done = run_job(
+            settings,
+            "rescored",
+            lambda spark, on_part, stop: rescore_gold(spark, settings, first_day, on_part, stop),
+            lambda part: console.print(str(part)),
+        )
     if as_json:
         print(json.dumps(vars(done)))
     else:

@@ -8,13 +8,14 @@ from pyspark.sql import functions as F
 
 from spark_apps.gold.transform import mentions, trends
 from spark_apps.lake import delta_tables
-from spark_apps.lake.commits import Commit, batch_commits, open_existing_table
+from spark_apps.lake.commits import batch_commits, open_existing_table
 from spark_apps.lake.erasures import Pending, covered_tweets, in_days, merge_into, newest_position, stored_tweets
+from spark_apps.lake.source_version import version_read
 from spark_apps.lake.writer import TableWriter
 from spark_apps.tables import GOLD_SENTIMENT
 
-# The streams that write gold/sentiment and its aggregates.
-_SENTIMENT_STREAM, _AGGREGATES_STREAM = "gold", "gold-aggregates"
+# The stream that writes the aggregates.
+_AGGREGATES_STREAM = "gold-aggregates"
 _TRENDS_KEY = ("minute", "lang", "label", "tweet_date")
 _MENTIONS_KEY = ("mention", "lang", "tweet_date")
 
@@ -92,17 +93,8 @@ def _read_version(lake: str, writer: TableWriter) -> int | None:
     """
     batches = (commit.metadata for commit in batch_commits(open_existing_table(lake, writer.table)))
     offset = next((metadata.offset for metadata in batches if metadata.query == _AGGREGATES_STREAM), None)
-    delta = open_existing_table(lake, GOLD_SENTIMENT)
-    if offset is None:
-        # The stream must count the tweets before they are deleted: it starts with the rows that the table then has.
-        return None if any(map(_has_new_rows, batch_commits(delta))) else -1
-    if offset["index"] >= 0 or offset["isStartingVersion"]:
-        return None
-    read = int(offset["reservoirVersion"]) - 1
-    unread = [commit.version for commit in batch_commits(delta, read) if _has_new_rows(commit)]
-    # A later version without new rows has the same tweets, and its files are not removed yet.
-    return min(unread) - 1 if unread else delta.version()
-
-
-def _has_new_rows(commit: Commit) -> bool:
-    return commit.metadata.query == _SENTIMENT_STREAM and commit.metadata.counts.get("rows", 0) > 0
+    if offset is not None:
+        return version_read(lake, GOLD_SENTIMENT, offset)
+    # The stream must count the tweets before they are deleted: it starts with the rows that the table then has.
+    newest = next(batch_commits(open_existing_table(lake, GOLD_SENTIMENT)), None)
+    return None if newest and newest.metadata.totals.get("rows") else -1

@@ -179,6 +179,19 @@ class TableWriter:
         partition = [self.table.partition] if relayout and self.table.partition else []
         self._write(rows, lambda: self._metadata(batch, counts or {}), "Overwrite", options, partition)
 
+    def restore(self, rows: DataFrame, batch: int) -> None:
+        """Add rows that the table has lost, in one commit. The totals do not change, and streams skip the commit.
+
+        Args:
+            rows: rows with at least the columns of the table.
+            batch: id of the write.
+
+        Raises:
+            LakeError: another process has written the table.
+        """
+        # A commit that removes no file would be read as new rows otherwise.
+        self._write(rows, lambda: self._metadata(batch, {}), "Append", {"dataChange": "false"})
+
     def _merge(self, merge: DeltaMergeBuilder, session: SparkSession, metadata: BatchMetadata) -> None:
         compacted_bytes = session.conf.get(_COMPACTED_BYTES)
         # A MERGE takes its metadata from the session only, where the next write would find it too.

@@ -15,8 +15,9 @@ from typer.testing import Result
 
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected
-from spark_apps.gold import app, rescore_plan
-from spark_apps.gold.rescore import PartReport, RescoreError, RescoreResult, rescore
+from spark_apps.gold import app, parts
+from spark_apps.gold.rescore import RescoreResult, rescore
+from spark_apps.gold.rewrite import PartReport, RewriteError
 from spark_apps.lake import commits, delta_tables
 from spark_apps.lake.commits import LakeError, batch_commits, open_table
 from spark_apps.lake.status import read_status
@@ -32,7 +33,7 @@ from tests.failing_writes import fail_write
 from tests.lakes import flat_tweet
 from tests.process import Running
 
-HOURLY = "from spark_apps.gold import rescore_plan; rescore_plan._PART_ROWS = 1"
+HOURLY = "from spark_apps.gold import parts; parts._PART_ROWS = 1"
 HOURLY_COMMAND = [sys.executable, "-c", f"{HOURLY}; from spark_apps.cli.entry import main; main()"]
 UNFINISHED = Path("checkpoints", "rescore.json")
 OPPOSITE = {"negative": "positive", "neutral": "neutral", "positive": "negative"}
@@ -58,7 +59,7 @@ def inverted_model(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def hourly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limit the parts of a rescore to one hour each."""
-    monkeypatch.setattr(rescore_plan, "_PART_ROWS", 1)
+    monkeypatch.setattr(parts, "_PART_ROWS", 1)
 
 
 def release(pipeline: Pipeline, registry: str) -> None:
@@ -237,7 +238,7 @@ def test_tweets_of_the_version_in_production_are_left_unchanged(history: Pipelin
 @pytest.mark.usefixtures("hourly")
 def test_a_stop_ends_a_rescore_after_the_current_part(history: Pipeline) -> None:
     stop, since = Event(), date(2026, 1, 3)
-    with pytest.raises(RescoreError, match=r"with 2 of 3 parts left: run the same command"):
+    with pytest.raises(RewriteError, match=r"with 2 of 3 parts left: run the same command"):
         rescore(history.spark, history.settings, since, lambda _: stop.set(), stop)
     assert sum(row["model_version"] == "2" for row in history.rows(GOLD_SENTIMENT)) == 1
     assert rescore_again(history, since)[0].tweets == 2
@@ -265,7 +266,7 @@ def test_a_missing_table_and_a_missing_model_are_reported(pipeline: Pipeline) ->
     with pytest.raises(LakeError, match=r"gold/sentiment does not exist yet: run the streams"):
         rescore_again(pipeline)
     pipeline.settings.registry, pipeline.settings.registry_timeout = "http://127.0.0.1:9", 1
-    with pytest.raises(RescoreError, match=r"no model to rescore with \(.*release a model"):
+    with pytest.raises(RewriteError, match=r"no model to rescore with \(.*release a model"):
         rescore_again(pipeline)
 
 

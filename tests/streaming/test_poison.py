@@ -250,7 +250,7 @@ def test_a_poison_text_gets_no_label_until_a_rescore_can_score_it(
         with monkeypatch.context() as patch:
             poison_each(patch, udf, "_scorer", action)
             model = ModelVersion(MODEL_NAME, name, BUNDLED)
-            patch.setattr("spark_apps.gold.rescore._production_model", lambda _, model=model: model)
+            patch.setattr("spark_apps.gold.rewrite.production_model", lambda *_, model=model: model)
             rescore(pipeline.spark, pipeline.settings, None, lambda _: None, threading.Event())
         labels = {row["id"]: row["label"] for row in pipeline.rows(GOLD_SENTIMENT)}
         assert labels == {"1": "positive", "2": label}
