@@ -15,8 +15,9 @@ app = typer.Typer(no_args_is_help=True, help="Compute the tables of a stopped la
 def silver(lake: Lake = None, since: Since = None, as_json: AsJson = False) -> None:
     """Correct silver/tweets and silver/quarantine by the documents of Bronze. Stop Silver first.
 
-    The documents are read with the parser of this version and the declared formats of today. --since takes the documents that Bronze has read since that day. New tweets reach Gold by themselves. After changed
-    or removed tweets, run `tweet-sentiment rebuild gold`.
+    The documents are read with the parser of this version and the declared formats of today; --since takes those that
+    Bronze has read since that day. New tweets reach Gold by themselves. After changed or removed tweets, run
+    `tweet-sentiment rebuild gold`.
     After Ctrl-C or a kill, the same command continues where the rebuild stopped.
     Exit codes: 0 done, 1 stopped early or refused, 2 wrong settings or a missing requirement.
     """
