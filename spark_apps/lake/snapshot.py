@@ -58,15 +58,17 @@ def read_snapshot(lake: str) -> Snapshot:
     at = datetime.now(UTC)
     log, replaced, current, dispensable = [], set[str](), set[str](), set[str]()
     for table, delta in tables.items():
-        version = delta.version()
+        version, folder = delta.version(), table.path(lake)
         first = positions.get(str(delta.metadata().id), 0) if table.reader else version + 1
-        for name, entry_version in _log_entries(lake, table, version):
-            log.append(name)
-            if entry_version < first:
-                dispensable.add(name)
-        current |= {f"{table.name}/{path}" for path in pa.table(delta.get_add_actions())["path"].to_pylist()}
-        replaced |= {f"{table.name}/{path}" for path in _paths_since(lake, table, first, version)}
-    replaced -= current
+        for name in _log_entries(folder, version):
+            log.append(f"{table.name}/_delta_log/{name}")
+            if _version(name) < first:
+                dispensable.add(log[-1])
+        active = set(pa.table(delta.get_add_actions())["path"].to_pylist())
+        current |= {f"{table.name}/{path}" for path in active}
+        # Files that a cleanup has removed were read long ago, and may hold erased tweets, which no backup may keep.
+        if others := set(_paths_since(folder, first, version)) - active:
+            replaced |= {f"{table.name}/{path}" for path in others.intersection(storage.paths(folder))}
     versions = {table.name: delta.version() for table, delta in tables.items()}
     return Snapshot(at, versions, (*markers, *log, *replaced, *current), frozenset(dispensable | replaced))
 
@@ -114,20 +116,19 @@ def _read_positions(lake: str) -> dict[str, int]:
     return positions
 
 
-def _log_entries(lake: str, table: Table, version: int) -> Iterator[tuple[str, int]]:
-    """Yield the path and the version of each entry of a log up to `version`."""
-    folder = f"{table.name}/_delta_log"
-    for name in sorted(storage.names(f"{lake}/{folder}")):
-        digits = name[:_VERSION_DIGITS]
-        if digits.isdecimal() and int(digits) <= version:
-            yield f"{folder}/{name}", int(digits)
+def _log_entries(folder: str, version: int) -> list[str]:
+    """Return the names of the entries in the log of a table up to a version, in their order."""
+    names = sorted(storage.names(f"{folder}/_delta_log"))
+    return [name for name in names if name[:_VERSION_DIGITS].isdecimal() and _version(name) <= version]
 
 
-def _paths_since(lake: str, table: Table, first: int, version: int) -> Iterator[str]:
-    """Yield the paths of the data files that the commits from `first` to `version` have added or removed."""
+def _version(name: str) -> int:
+    return int(name[:_VERSION_DIGITS])
+
+
+def _paths_since(folder: str, first: int, version: int) -> Iterator[str]:
+    """Yield the paths of the data files that the commits of a table from `first` to `version` have added or removed."""
     for number in range(first, version + 1):
-        entry = storage.read(f"{lake}/{table.name}/_delta_log/{number:020}.json") or b""
+        entry = storage.read(f"{folder}/_delta_log/{number:0{_VERSION_DIGITS}}.json") or b""
         for action in map(json.loads, entry.splitlines()):
-            for kind in ("add", "remove"):
-                if kind in action:
-                    yield action[kind]["path"]
+            yield from (action[kind]["path"] for kind in ("add", "remove") if kind in action)

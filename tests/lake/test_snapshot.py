@@ -10,7 +10,7 @@ from deltalake import DeltaTable, write_deltalake
 from spark_apps import storage
 from spark_apps.lake import snapshot
 from spark_apps.lake.commits import LakeError, open_table
-from spark_apps.tables import GOLD_MENTIONS, GOLD_TRENDS, Table
+from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
 
 
 def write(lake: str, *tables: Table) -> None:
@@ -56,6 +56,23 @@ def test_later_commits_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     names_of_log = [name.rpartition("/")[2][19:] for name in log]
     assert names_of_log == ["0.json", "1.json", "2.checkpoint.parquet", "2.json"]
     assert len([name for name in files if name.startswith(f"{GOLD_TRENDS.name}/part-")]) == 3
+
+
+def test_replaced_files_are_kept_for_a_stream_that_has_not_read_them(tmp_path: Path) -> None:
+    lake = str(tmp_path)
+    write(lake, *2 * (GOLD_SENTIMENT, GOLD_TRENDS))
+    for table in (GOLD_SENTIMENT, GOLD_TRENDS):
+        DeltaTable(table.path(lake)).optimize.compact()
+
+    def data_files(table: Table) -> int:
+        return sum(name.startswith(f"{table.name}/part-") for name in snapshot.read_snapshot(lake).files)
+
+    assert (data_files(GOLD_SENTIMENT), data_files(GOLD_TRENDS)) == (3, 1)
+    replaced = set(Path(GOLD_SENTIMENT.path(lake)).glob("part-*")) - {
+        Path(GOLD_SENTIMENT.path(lake), path) for path in DeltaTable(GOLD_SENTIMENT.path(lake)).file_uris()
+    }
+    replaced.pop().unlink()
+    assert data_files(GOLD_SENTIMENT) == 2
 
 
 def test_a_lake_that_changes_all_the_time_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
