@@ -31,6 +31,7 @@ LONGEST = [
     "gold/test_rescore.py",
     "test_layout.py",
     "test_erasure.py",
+    "test_backup.py",
     "streaming/test_recovery.py",
     "streaming/test_poison.py",
     "streaming/test_upkeep.py",

@@ -18,7 +18,7 @@ from tests import process
 
 COMMANDS = [
     "run", "inspect", "replay", "generate", "tables", "dashboard", "demo", "quality check", "quality acknowledge",
-    "quarantine list", "quarantine show",
+    "quarantine list", "quarantine show", "backup", "restore",
     *(f"model {name}" for name in ("train", "export", "evaluate", "release", "rollback", "first", "list", "describe")),
 ]  # fmt: skip
 

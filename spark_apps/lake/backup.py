@@ -98,7 +98,7 @@ def back_up(lake: str, backup: str) -> Report:
         digests = {**known.files, **{name: digest for name, (digest, _) in copied.items()}}
         files = {name: digests[name] for name in snapshot.files if name in digests}
         _check_versions(backup, snapshot.versions)
-        manifest = Manifest(lake, snapshot.at.isoformat(timespec="seconds"), snapshot.versions, files)
+        manifest = Manifest(lake, snapshot.at.isoformat(timespec="milliseconds"), snapshot.versions, files)
         _write_manifest(backup, manifest)
         _remove(backup, known.files.keys() - files.keys())
     return _report(manifest, [size for _, size in copied.values()], began)
@@ -149,7 +149,12 @@ def _open_backup(lake: str, backup: str) -> Manifest:
 
 def _read_manifest(backup: str) -> Manifest | None:
     text = storage.read(f"{backup}/{_MANIFEST}")
-    return None if text is None else Manifest(**json.loads(text))
+    try:
+        return None if text is None else Manifest(**json.loads(text))
+    except (TypeError, ValueError) as error:
+        raise LakeError(
+            f"{backup}/{_MANIFEST} was not written by this command ({error}): pass another place"
+        ) from error
 
 
 def _write_manifest(backup: str, manifest: Manifest) -> None:

@@ -125,6 +125,11 @@ def test_wrong_places_are_refused(lake: str, target: str, tmp_path: Path) -> Non
     (tmp_path / "empty").mkdir()
     assert "empty has no tables: check --lake" in refused("backup", "--lake", str(tmp_path / "empty"), "--to", target)
     assert "lake is not a complete backup" in refused("restore", "--from", lake, "--lake", str(tmp_path / "restored"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "backup.json").write_text('{"of": "photos"}')
+    assert "backup.json was not written by this command" in refused(
+        "backup", "--lake", lake, "--to", f"{tmp_path}/other"
+    )
     back_up(lake, target)
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "checkpoint").touch()
