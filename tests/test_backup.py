@@ -21,6 +21,7 @@ from spark_apps.tables import (
     GOLD_SENTIMENT,
     GOLD_TRENDS,
     QUARANTINE,
+    SILVER_TWEETS,
     TABLES,
     Table,
 )
@@ -121,7 +122,7 @@ def test_a_half_committed_batch_is_completed_after_the_restore(
 def test_an_erasure_after_the_backup_is_applied_again(pipeline: Pipeline, tmp_path: Path) -> None:
     pipeline.land("1.json", tweet(1) + tweet(2))
     pipeline.run_once()
-    for table in TABLES:  # as after a cleanup of the log, which then begins with a checkpoint
+    for table in (BRONZE_TWEETS, GOLD_SENTIMENT):  # as after a cleanup of the log, which then begins with a checkpoint
         DeltaTable(table.path(pipeline.lake)).create_checkpoint()
         Path(table.path(pipeline.lake), "_delta_log", f"{0:020}.json").unlink()
     back_up(pipeline.lake, str(tmp_path / "backup"))
@@ -147,11 +148,10 @@ def test_a_copy_of_one_table_after_another_is_not_exact(pipeline: Pipeline, tmp_
             for first in first_tables:
                 shutil.copytree(first.path(pipeline.lake), first.path(str(tmp_path / first.name)))
     feed.land(40)
-    for first in first_tables:
+    for first, incomplete in zip(first_tables, (SILVER_TWEETS, GOLD_MENTIONS), strict=True):
         lake = Pipeline(pipeline.spark, Settings(landing=pipeline.landing, lake=str(tmp_path / first.name)))
         for table in TABLES:
             if table is not first:
                 shutil.copytree(table.path(pipeline.lake), table.path(lake.lake))
-        with pytest.raises((AssertionError, StreamError)):
-            lake.run_once()
-            check(pipeline.spark, lake.lake, feed.expected)
+        lake.run_once()
+        assert read_status(lake.lake).tables[incomplete.name].totals["rows"] < feed.expected.tweets

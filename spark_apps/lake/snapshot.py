@@ -20,6 +20,8 @@ from spark_apps.tables import TABLES, Table
 _MAX_ROUNDS = 500
 # The name of an entry in the Delta log begins with its version.
 _VERSION_DIGITS = 20
+# Files beside the checkpoints that exist while a rescore or a relayout is not finished. Their content does not matter.
+_UNFINISHED = ("rescore.json", "relayout.json")
 # A restart of a stream plans its last batch again, which starts at the end of the batch before.
 _BATCHES = 2
 
@@ -74,10 +76,10 @@ def read_snapshot(lake: str) -> Snapshot:
 
 
 def _read_instant(lake: str) -> tuple[dict[Table, DeltaTable], tuple[str, ...]]:
-    """Return the tables at their versions at one instant, and the paths of the files beside the checkpoints.
+    """Return the tables at their versions at one instant, and the paths of the existing files `_UNFINISHED`.
 
-    These files say that a rescore or a rewrite is not finished. All are read in rounds. If two rounds find the same,
-    nothing was written between the end of the first round and the beginning of the second.
+    All are read in rounds. If two rounds find the same, nothing was written between the end of the first round and the
+    beginning of the second.
     """
     tables: dict[Table, DeltaTable] = {}
 
@@ -91,7 +93,7 @@ def _read_instant(lake: str) -> tuple[dict[Table, DeltaTable], tuple[str, ...]]:
     with ThreadPoolExecutor(len(TABLES)) as threads:
         for _ in range(_MAX_ROUNDS):
             list(threads.map(update, TABLES))
-            names = sorted(name for name in storage.names(f"{lake}/checkpoints") if name.endswith(".json"))
+            names = sorted(set(storage.names(f"{lake}/checkpoints")).intersection(_UNFINISHED))
             state = ({table.name: delta.version() for table, delta in tables.items()}, names)
             if state == last:
                 return tables, tuple(f"checkpoints/{name}" for name in names)

@@ -5,16 +5,15 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from random import Random
 
 from spark_apps import storage
-from spark_apps.demo import texts
 from spark_apps.lake.backup import back_up, restore
 from spark_apps.lake.status import read_status
 from spark_apps.tables import GOLD_SENTIMENT
 from tests import process
 from tests.benchmarks.result import Line, Result
 from tests.benchmarks.streams import lake_settings
+from tests.benchmarks.texts import texts
 
 ROWS = (2_000, 100_000)
 _PER_FILE = 1_000
@@ -79,8 +78,7 @@ def _measure(rows: int) -> dict[str, float]:
 
 def _files(tweets: int) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the content of files with tweets of one day."""
-    random = Random(1)
-    known = [texts.write(random, "neutral", "en", "someone") for _ in range(_DISTINCT_TEXTS)]
+    known = texts(_DISTINCT_TEXTS)
     for first in range(0, tweets, _PER_FILE):
         lines = (
             {"id": number, "full_text": known[number % len(known)], "user_id": number % 3_000, "lang": "en"}

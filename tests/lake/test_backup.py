@@ -55,6 +55,21 @@ def test_a_backup_is_updated_with_new_files_only(lake: str, target: str) -> None
     assert len(set(storage.paths(target))) == third.files + 1
 
 
+def test_an_unfinished_rescore_is_in_the_backup_until_it_is_finished(lake: str, target: str) -> None:
+    unfinished = Path(lake, "checkpoints", "rescore.json")
+    unfinished.parent.mkdir()
+    unfinished.write_text("{}")
+    unfinished.with_name("gold.error.json").write_text("{}")
+    (unfinished.parent / "gold").mkdir()
+    (unfinished.parent / "gold" / "metadata").touch()
+    back_up(lake, target)
+    in_checkpoints = {path for path in storage.paths(target) if path.startswith("checkpoints/")}
+    assert in_checkpoints == {"checkpoints/rescore.json"}
+    unfinished.unlink()
+    back_up(lake, target)
+    assert not any(path.startswith("checkpoints/") for path in storage.paths(target))
+
+
 def test_an_interrupted_backup_leaves_the_one_before_intact(
     lake: str, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
