@@ -28,7 +28,7 @@ _BATCHES = 2
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of a lake at one instant: what a power failure at this instant would have left.
+    """The state of a lake at one instant: what a kill of all processes would have left.
 
     Attributes:
         at: the instant, UTC.
