@@ -1,6 +1,7 @@
 """Reads and writes files in local folders and on S3; a reader never sees a partially written file."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -237,6 +238,18 @@ def names(folder: str) -> list[str]:
     bucket, prefix = bucket_and_prefix(folder)
     pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
     return [item["Key"].rpartition("/")[2] for page in pages for item in page.get("Contents", ())]
+
+
+def paths(folder: str) -> Iterator[str]:
+    """Yield the paths of all files in a folder and its subfolders, relative to it and unsorted."""
+    if not is_s3(folder):
+        root = local_path(folder)
+        for parent, _, names_ in os.walk(root):
+            yield from (Path(parent, name).relative_to(root).as_posix() for name in names_)
+        return
+    bucket, prefix = bucket_and_prefix(folder)
+    for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        yield from (item["Key"].removeprefix(prefix) for item in page.get("Contents", ()))
 
 
 def size(folder: str) -> int:

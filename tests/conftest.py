@@ -33,6 +33,7 @@ LONGEST = [
     "test_layout.py",
     "test_outages.py",
     "test_erasure.py",
+    "test_backup.py",
     "streaming/test_recovery.py",
     "streaming/test_poison.py",
     "streaming/test_upkeep.py",

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from spark_apps.cli.backup import app as backup_app
 from spark_apps.cli.erasure import app as erasure_app
 from spark_apps.cli.landing import app as landing_app
 from spark_apps.cli.model import app as model_app
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.add_typer(streams_app)
 app.add_typer(landing_app)
 app.add_typer(erasure_app)
+app.add_typer(backup_app)
 app.add_typer(model_app, name="model")
 app.add_typer(quality_app, name="quality")
 app.add_typer(quarantine_app, name="quarantine")

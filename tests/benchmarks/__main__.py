@@ -1,6 +1,7 @@
 """`make bench`: measure the figures of docs/benchmarks.md, with their alternatives, in one run on one machine.
 
-    python -m tests.benchmarks [throughput] [latency] [growth] [commits] [landing] [layout] [naive] [scorer] [big]
+    python -m tests.benchmarks [throughput] [latency] [growth] [backup] [commits] [landing] [layout] [naive] [scorer]
+                               [big]
 
 Machines differ and are noisy: compare ratios. The program prints a table, writes all figures to artifacts/bench.json,
 and draws the chart of the scorer and its alternatives in artifacts/bench.png.
@@ -17,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.alternatives import big, scorer
+from tests.benchmarks.backup import backup
 from tests.benchmarks.commits import commits
 from tests.benchmarks.growth import growth
 from tests.benchmarks.landing import landing
@@ -28,8 +30,8 @@ from tests.benchmarks.streams import latency, throughput
 
 JSON, PICTURE = Path("artifacts/bench.json"), Path("artifacts/bench.png")
 BENCHMARKS: Mapping[str, Callable[[], Result]] = {
-    "throughput": throughput, "latency": latency, "growth": growth, "commits": commits, "landing": landing,
-    "layout": layout, "naive": naive, "scorer": scorer, "big": big,
+    "throughput": throughput, "latency": latency, "growth": growth, "backup": backup, "commits": commits,
+    "landing": landing, "layout": layout, "naive": naive, "scorer": scorer, "big": big,
 }  # fmt: skip
 
 
