@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,6 +11,8 @@ S3_ENDPOINT_ENV = "AWS_ENDPOINT_URL"
 # Time limits for S3 to accept a connection, and to send the next bytes of a response. All clients of S3 use them. With
 # the clients' defaults, a request without a response would outlast `stuckSeconds`, and the driver would be restarted.
 CONNECT_TIMEOUT_SECONDS, TIMEOUT_SECONDS = 15, 20
+# A client belongs to the values of these variables at its creation.
+_CLIENT_ENV = (S3_ENDPOINT_ENV, "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 def is_s3(uri: str) -> bool:
@@ -29,7 +32,16 @@ def bucket_and_prefix(folder: str) -> tuple[str, str]:
 
 
 def client(service: str) -> Any:
-    """Return a boto3 client of an AWS service, with AWS's default credentials chain."""
+    """Return a boto3 client of an AWS service, with AWS's default credentials chain.
+
+    Creating a client takes longer than most requests, so it is kept. A forked process gets a client of its own: it must
+    not use the connections of its parent.
+    """
+    return _client(service, os.getpid(), *map(os.environ.get, _CLIENT_ENV))
+
+
+@cache
+def _client(service: str, *_key: object) -> Any:
     import boto3  # only processes that use AWS need it
     from botocore.config import Config
 

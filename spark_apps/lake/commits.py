@@ -8,21 +8,23 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from spark_apps import storage
 from spark_apps.errors import UserError
 from spark_apps.storage import CONNECT_TIMEOUT_SECONDS, S3_ENDPOINT_ENV, TIMEOUT_SECONDS, is_s3
 from spark_apps.tables import Table
 
-# Number of commits to read first. Only maintenance commits lack batch metadata, so these nearly always suffice.
-_RECENT_COMMITS = 20
-# If these do not suffice, read this many times more: each commit is one file, and an hour has a few hundred.
-_GROWTH = 8
+# Nearly always the last commit suffices: only maintenance commits carry no batch metadata. Otherwise this many are read
+# at once.
+_PARALLEL_READS = 16
 # Arrows and terminal colours in the errors of deltalake.
 _DECORATION = re.compile(r"↳|\x1b\[\d*m")
 
@@ -109,27 +111,47 @@ def open_existing_table(lake: str, table: Table) -> DeltaTable:
 
 
 def batch_commits(delta: DeltaTable, after: int | None = None) -> Iterator[Commit]:
-    """Yield the commits that carry batch metadata, newest first.
+    """Yield the commits that carry batch metadata, newest first, from the version that `delta` has loaded.
 
     Args:
         delta: table to read.
         after: yield only commits above this version; None yields all of them.
     """
-    done = 0
-    for limit in _growing_limits(delta.version() + 1) if after is None else (delta.version() - after,):
-        history = delta.history(limit) if limit != 0 else []
-        for commit in history[done:]:
-            text = commit.get("userMetadata")
-            # A compaction within a MERGE repeats the metadata of that MERGE.
-            if text and commit["operation"] != "OPTIMIZE":
-                at = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC)
-                yield Commit(commit["version"], at, BatchMetadata(**json.loads(text)))
-        done = len(history)
+    info: dict[str, Any]
+    for version, entry in _log_entries(delta, -1 if after is None else after):
+        info = next((json.loads(line)["commitInfo"] for line in entry if line.startswith(b'{"commitInfo"')), {})
+        text = info.get("userMetadata")
+        # A compaction within a MERGE repeats the metadata of that MERGE.
+        if text and info["operation"] != "OPTIMIZE":
+            at = datetime.fromtimestamp(info["timestamp"] / 1000, UTC)
+            yield Commit(version, at, BatchMetadata(**json.loads(text)))
 
 
-def _growing_limits(number_of_commits: int) -> Iterator[int]:
-    limit = _RECENT_COMMITS
-    while limit < number_of_commits:
-        yield limit
-        limit *= _GROWTH
-    yield number_of_commits
+def _log_entries(delta: DeltaTable, after: int) -> Iterator[tuple[int, list[bytes]]]:
+    """Yield version and lines of the commits above `after` that the log still has, newest first.
+
+    `DeltaTable.history` numbers the newest commits of the log downwards from the version of `delta`: if another process
+    has committed since, all versions are wrong.
+    """
+    log = f"{_table_path(delta)}/_delta_log"
+
+    def read(version: int) -> bytes | None:
+        return storage.read(f"{log}/{version:020}.json")
+
+    newest, size = delta.version(), 1
+    with ThreadPoolExecutor(_PARALLEL_READS) as threads:
+        while newest > after:
+            versions = range(newest, max(newest - size, after), -1)
+            for version, entry in zip(versions, threads.map(read, versions), strict=True):
+                if entry is None:
+                    return
+                yield version, entry.splitlines()
+            newest, size = versions[-1] - 1, _PARALLEL_READS
+
+
+def _table_path(delta: DeltaTable) -> str:
+    """Return the path or s3a:// URI of a table."""
+    uri = delta.table_uri.rstrip("/")
+    if uri.startswith("s3://"):
+        return "s3a://" + uri.removeprefix("s3://")
+    return unquote(uri.removeprefix("file://"))
