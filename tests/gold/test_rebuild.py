@@ -193,11 +193,12 @@ def test_lost_doubled_and_damaged_rows_of_gold_are_mended(history: Pipeline) -> 
     spark.sql(f"UPDATE {path} SET timestamp = NULL WHERE id = '101'")
     spark.sql(f"UPDATE {path} SET tweet_date = DATE'2026-01-09' WHERE id = '200'")
     spark.sql(f"UPDATE {path} SET mentions = NULL WHERE id = '201'")
-    strange = rows.where("id = '300'").withColumn("id", F.lit("strange"))
-    for damaged in (strange, strange.withColumn("timestamp", F.lit(None).cast("timestamp")), rows.where("id = '400'")):
-        damaged.write.format("delta").mode("append").option("dataChange", "false").save(
-            GOLD_SENTIMENT.path(history.lake)
-        )
+    copies = rows.where("id = '300'")
+    strange = copies.withColumn("id", F.lit("strange"))
+    undated = copies.withColumns({"id": F.lit("undated"), "timestamp": F.lit(None).cast("timestamp")})
+    for damaged in (copies, strange, undated):
+        write = damaged.write.format("delta").mode("append").option("dataChange", "false")
+        write.save(GOLD_SENTIMENT.path(history.lake))
     done = rebuild_gold(history)
     assert (done.moved, done.deleted) == (2, 3)
     assert_same_rows(rows, delta_tables.read(spark, history.lake, GOLD_SENTIMENT))
@@ -216,7 +217,6 @@ def test_damaged_aggregates_are_mended_and_the_others_stay(history: Pipeline) ->
         done = rebuild_gold(history)
         assert (done.tweets, done.aggregates) == (0, [table.name])
         check(history, IDS)
-    check_streams_continue(history, IDS)
 
 
 def test_a_rebuild_continues_after_a_failure_around_any_write(
@@ -271,7 +271,6 @@ def test_tweets_that_silver_appends_during_a_rebuild_are_read_once_afterwards(hi
     done = rebuild_gold(history)
     assert done.parts == 2
     check(history, ids)
-    check_streams_continue(history, ids)
 
 
 def test_a_tweet_that_silver_has_removed_and_appended_again_is_in_gold_once(history: Pipeline) -> None:
@@ -280,7 +279,7 @@ def test_a_tweet_that_silver_has_removed_and_appended_again_is_in_gold_once(hist
     history.run_once()
     assert [row["id"] for row in history.rows(GOLD_SENTIMENT)].count("100") == 2
     rebuild_gold(history)
-    check_streams_continue(history, IDS)
+    check(history, IDS)
 
 
 def test_erased_tweets_stay_out(history: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,7 +295,6 @@ def test_erased_tweets_stay_out(history: Pipeline, monkeypatch: pytest.MonkeyPat
     assert sorted(by_id(history)) == remaining
     history.run_once()
     check(history, remaining)
-    check_streams_continue(history, remaining)
 
 
 def test_since_limits_the_comparison(history: Pipeline) -> None:

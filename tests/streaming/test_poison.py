@@ -17,6 +17,7 @@ from spark_apps.bronze import poison as bronze_poison
 from spark_apps.bronze.reader import ReadLimits
 from spark_apps.cpu_limit import limit_cpu_time
 from spark_apps.dashboard.queries import Filters, latest, totals
+from spark_apps.gold.rebuild import rebuild
 from spark_apps.gold.rescore import rescore
 from spark_apps.lake.status import read_status
 from spark_apps.map_in_arrow import ArrowFunction
@@ -254,6 +255,13 @@ def test_a_poison_text_gets_no_label_until_a_rescore_can_score_it(
             rescore(pipeline.spark, pipeline.settings, None, lambda _: None, threading.Event())
         labels = {row["id"]: row["label"] for row in pipeline.rows(GOLD_SENTIMENT)}
         assert labels == {"1": "positive", "2": label}
+    # A rebuild that scores the text again leaves it without a label, too.
+    pipeline.spark.sql(f"DELETE FROM delta.`{GOLD_SENTIMENT.path(pipeline.lake)}`")
+    with monkeypatch.context() as patch:
+        poison_each(patch, udf, "_scorer")
+        rebuild(pipeline.spark, pipeline.settings, None, lambda _: None, threading.Event())
+    labels = {row["id"]: row["label"] for row in pipeline.rows(GOLD_SENTIMENT)}
+    assert labels == {"1": "positive", "2": None}
 
 
 def test_without_a_poison_row_the_first_error_is_reported(pipeline: Pipeline) -> None:
