@@ -149,12 +149,17 @@ def _open_backup(lake: str, backup: str) -> Manifest:
 
 def _read_manifest(backup: str) -> Manifest | None:
     text = storage.read(f"{backup}/{_MANIFEST}")
+    if text is None:
+        return None
     try:
-        return None if text is None else Manifest(**json.loads(text))
-    except (TypeError, ValueError) as error:
+        manifest = Manifest(**json.loads(text))
+        if outside := [name for name in manifest.files if name.startswith("/") or ".." in name.split("/")]:
+            raise ValueError(f"{outside[0]} is not in the lake")
+    except (AttributeError, TypeError, ValueError) as error:
         raise LakeError(
             f"{backup}/{_MANIFEST} was not written by this command ({error}): pass another place"
         ) from error
+    return manifest
 
 
 def _write_manifest(backup: str, manifest: Manifest) -> None:

@@ -177,3 +177,12 @@ def test_a_lake_moves_from_a_folder_to_s3_and_back(lake: str, tmp_path: Path, s3
     assert versions(str(tmp_path / "restored")) == {GOLD_TRENDS.name: 2, GOLD_MENTIONS.name: 1}
     done = process.run("backup", "--lake", lake, "--to", "s3a://absent/backup", env=s3.environment)
     assert done.returncode == 2 and "NoSuchBucket" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "gold/../../outside"])
+def test_a_manifest_cannot_name_files_outside_of_the_lake(lake: str, target: str, name: str) -> None:
+    back_up(lake, target)
+    file = Path(target, "backup.json")
+    manifest = json.loads(file.read_text())
+    file.write_text(json.dumps(manifest | {"files": manifest["files"] | {name: "0" * 64}}))
+    assert f"{name} is not in the lake" in refused("restore", "--from", target, "--lake", f"{lake}-restored")
