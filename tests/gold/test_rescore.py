@@ -181,7 +181,7 @@ def test_streams_find_their_last_batch_before_many_rescore_commits(
     history: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A rescore makes more commits than this: the last batch of the stream is not among the commits that are read first.
-    monkeypatch.setattr(commits, "_RECENT_COMMITS", 3)
+    monkeypatch.setattr(commits, "_PARALLEL_READS", 3)
     (checkpoint,) = {commit.metadata.app for commit in batch_commits(open_table(history.lake, GOLD_SENTIMENT))}  # type: ignore[arg-type]
     _, reports = rescore_again(history)
     # The newest part comes first.
