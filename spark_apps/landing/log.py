@@ -112,7 +112,7 @@ class LandingLog:
         return state
 
     def remove_before(self, end: int) -> None:
-        """Remove the entries of the log that neither a restart nor a repeated batch needs once `end` is processed."""
+        """Remove files of the log that neither a restart nor a repeated batch needs once entry `end` is processed."""
         if end % _SNAPSHOT_INTERVAL == 1:
             for name in storage.names(self.folder):
                 number = name.removesuffix(".json").removeprefix(_REST)
