@@ -10,9 +10,10 @@ stream.
   it. It never writes while the operator is submitting the application. It deletes the executors of a killed driver five
   minutes after they end; until then, their logs can be read.
 - `needs_healing` asks the driver whether its micro-batches advance. If they do, `heal` is skipped.
-- `heal` restarts a driver that makes no progress or does not answer. If a stream has failed too often within an hour,
-  `heal` gives it up: it suspends the stream. Restarts by an upgrade, an edit or a person do not count as failures.
-- `apply` starts a stream again half an hour after it was given up.
+- `heal` restarts a driver that makes no progress or does not answer. If a stream has failed too often within an hour
+  (`streams.failuresPerHour` of the chart), `heal` gives the stream up: it suspends the stream. Restarts by an upgrade,
+  an edit or a person do not count as failures.
+- `apply` starts a stream again half an hour after it was given up (`streams.retryMinutes`).
 
 A driver that cannot reach its storage does not fail: it waits for the end of the outage, and `needs_healing` logs what
 it waits for.

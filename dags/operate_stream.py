@@ -16,8 +16,9 @@ the application, nothing is written to it; `keep_streams_running` completes a st
 #### When it fails
 - **Sign:** `operate` is red: `has no driver to restart`. **Meaning:** A restart needs a running driver. **Remedy:**
   Read the log of `keep_streams_running`: it says why the stream has no driver.
-- **Sign:** `operate` is red: `held by …`. **Meaning:** Someone else holds the stream. **Remedy:** Leave the stream to
-  the owner of the hold.
+- **Sign:** `operate` is red: `held by …`. **Meaning:** Someone else holds the stream, or the action is `restart` and
+  the stream is stopped. **Remedy:** Leave the stream to the owner of the hold; trigger `start` to start a stopped
+  stream.
 - **Sign:** `operate` is red: `held by rescore-gold …`, `held by rebuild-table …` or `held by replay-quarantine …`.
   **Meaning:** A job on the tables of the stream holds it, and the objects of the job still exist. **Remedy:** Trigger
   the DAG of that name to continue the job. To give it up, delete the SparkApplication that the log names, wait for the

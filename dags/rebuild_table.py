@@ -6,7 +6,7 @@ a reason, the table and, to rebuild only a part, the first day.
 
 - `silver`: reads the documents of Bronze again with the current parser, and corrects the tables of Silver. The first
   day is the day on which Bronze read the documents. If tweets were changed or removed, rebuild `gold` afterwards.
-- `gold`: corrects the tables of Gold by `silver/tweets`. The first day is the day of the tweets.
+- `gold`: makes the tables of Gold match `silver/tweets`. The first day is the day of the tweets.
 
 The tasks:
 
@@ -38,9 +38,9 @@ or rescore.
   write. **Remedy:** Check the node. If it is gone for good, delete the pod.
 - **Sign:** `rebuild` is red. **Meaning:** The job failed; the log has the last lines of its driver. Each retry
   continues with the remaining parts. **Remedy:** Fix the cause in the log, then clear the task.
-- **Sign:** `rebuild` is red: `no longer holds …, but …`. **Meaning:** Someone removed the hold of another job whose
-  objects still exist. **Remedy:** Delete the SparkApplication that the log names, wait for the end of its pods, and
-  clear the task.
+- **Sign:** `rebuild` is red: `no longer holds …, but …`. **Meaning:** Someone removed the hold of another job, but the
+  objects of that job still exist. **Remedy:** Delete the SparkApplication that the log names, wait for the end of its
+  pods, and clear the task.
 - **Sign:** `resume_stream` is red. **Meaning:** A pod of the job is on a node that does not respond, and may still
   write. **Remedy:** Check the node. If it is gone for good, delete the pod, then clear the task.
 """

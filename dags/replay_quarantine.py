@@ -1,10 +1,10 @@
 """
 ### replay_quarantine
 
-Reads quarantined records again with the current parser, while Silver is stopped: after an upgrade, or a declaration of
-a format, that makes them readable. Trigger it with a reason, one or more quarantine reasons and, to read only newer
-records, the first day on which Bronze read them. `tweet-sentiment quarantine list` shows the quarantine reasons with
-their number of records.
+Reads quarantined records again with the current parser, while Silver is stopped. Use it when an upgrade or a newly
+declared format makes rejected records readable. Trigger it with a reason, one or more quarantine reasons and, to read
+only newer records, the first day on which Bronze read them. `tweet-sentiment quarantine list` shows the quarantine
+reasons with their number of records.
 
 - `suspend_silver` holds Silver as `replay-quarantine`, with the reason, and suspends it. `keep_streams_running` leaves
   it suspended.
@@ -36,9 +36,9 @@ To give up, delete the SparkApplication `replay`
   clear the task. For a wrong quarantine reason, trigger `replay_quarantine` again.
 - **Sign:** `replay` is red: `another replay is unfinished`. **Meaning:** An earlier replay with other parameters
   did not finish. **Remedy:** Trigger `replay_quarantine` with the parameters that the log names, then again with yours.
-- **Sign:** `replay` is red: `no longer holds silver, but …`. **Meaning:** Someone removed the hold of another job whose
-  objects still exist. **Remedy:** Delete the SparkApplication that the log names, wait for the end of its pods, and
-  clear the task.
+- **Sign:** `replay` is red: `no longer holds silver, but …`. **Meaning:** Someone removed the hold of another job, but
+  the objects of that job still exist. **Remedy:** Delete the SparkApplication that the log names, wait for the end of
+  its pods, and clear the task.
 - **Sign:** `resume_silver` is red. **Meaning:** A pod of the job is on a node that does not respond, and may still
   write. **Remedy:** Check the node. If it is gone for good, delete the pod, then clear the task.
 """

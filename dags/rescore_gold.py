@@ -2,7 +2,7 @@
 ### rescore_gold
 
 Scores the history again with the model in production, so that a single version has labelled all tweets, and rebuilds
-trends and mentions. Trigger it with a reason and, to rescore only a part, with the first day.
+trends and mentions. Trigger it with a reason and, to rescore only a part, the first day of the tweets.
 
 - `suspend_gold` holds Gold as `rescore-gold`, with the reason, and suspends it. `keep_streams_running` leaves it
   suspended.
@@ -30,9 +30,9 @@ reflect them only after the next complete rescore.
   **Remedy:** Check the node. If it is gone for good, delete the pod.
 - **Sign:** `rescore` is red. **Meaning:** The job failed; the log has the last lines of its driver. Each retry
   continues with the remaining parts. **Remedy:** Fix the cause in the log, then clear the task.
-- **Sign:** `rescore` is red: `no longer holds gold, but …`. **Meaning:** Someone removed the hold of another job whose
-  objects still exist. **Remedy:** Delete the SparkApplication that the log names, wait for the end of its pods, and
-  clear the task.
+- **Sign:** `rescore` is red: `no longer holds gold, but …`. **Meaning:** Someone removed the hold of another job, but
+  the objects of that job still exist. **Remedy:** Delete the SparkApplication that the log names, wait for the end of
+  its pods, and clear the task.
 - **Sign:** `resume_gold` is red. **Meaning:** A pod of the job is on a node that does not respond, and may still
   write. **Remedy:** Check the node. If it is gone for good, delete the pod, then clear the task.
 """

@@ -27,11 +27,14 @@ def run_job(
 
     Args:
         settings: settings of the command; `lake` is required.
-        event: name of the event that a finished part is.
-        job: called with the session, a function to call after each part with a report, which is a dataclass, and an
-            event that is set when the job has to stop.
+        event: name of the event in the line of JSON.
+        job: called with the session, a function that reports a finished part, and an event that is set when the job has
+            to stop. A report is a dataclass.
         on_part: called with each report. On a cluster (`monitor_port` is set), each report is written to stdout as a
             line of JSON instead.
+
+    Returns:
+        The result of `job`.
 
     Raises:
         LakeError: the lake does not exist.

@@ -11,10 +11,10 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def limit_memory() -> None:
-    """Let allocations of this process fail once it has taken another `RECORD_BYTES`, or most of its container's memory.
+    """Make allocations fail once this process has taken `RECORD_BYTES` more, or 90% of what its container has left.
 
-    A container that exceeds its memory ends as a whole on Kubernetes: with the JVM of the executor, and without a word
-    about the record. A failed allocation is a MemoryError. Without effect where the system is not Linux.
+    A failed allocation raises MemoryError. Without a limit, Kubernetes would end the whole container, with the JVM of
+    the executor, and nothing would name the record. This function has an effect on Linux only.
     """
     with suppress(OSError, ValueError):
         free = _container_free()

@@ -24,8 +24,15 @@ def operate(stream: str, action: str, reason: str, user: str | None) -> str:
     Stop and start change the hold on the chart's ConfigMap, which outlives the application. Then they suspend or resume
     the application. While the operator is submitting it, they leave this to `keep_streams_running`.
 
+    Args:
+        stream: The name of the stream.
+        action: `stop`, `start` or `restart`.
+        reason: Why; recorded in the hold and in the log.
+        user: Who triggered the DAG, if known; recorded with the reason.
+
     Raises:
-        AirflowFailException: if another owner holds the stream, or if the stream has no driver to restart.
+        AirflowFailException: if another owner holds the stream, if a stream to restart is held or has no driver, or if
+            the node of its driver is lost.
         ConflictError: if the stream has changed since it was read; Airflow retries the task.
     """
     cluster = Cluster.connect(settings.namespace())

@@ -97,7 +97,7 @@ class _Bronze:
             self._may_have_rest = bool(rest)
 
     def position(self, offset: Offset) -> Offset:
-        """Add the partly read files of the batch: they are in Bronze, so a reconciliation would not find them."""
+        """Add the partly read files of a batch to its offset: a reconciliation skips files with rows in Bronze."""
         if not self._may_have_rest:
             return offset
         partly_read = [file.to_json() for file in self._log.rest(_number(offset)) if file.start != BEGINNING]

@@ -57,7 +57,7 @@ def _lines(chunks: Iterable[bytes], end: int, limit: int) -> Iterator[Line]:
 
 
 def _without_blank_lines(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Yield the text of the chunks between runs of blank lines, and the number of bytes that follow it in the run."""
+    """Yield the text between runs of blank lines, and the number of bytes of the run that is skipped after the text."""
     for chunk in chunks:
         start = 0
         if b"\n\n" in chunk or b"\n\r\n" in chunk:

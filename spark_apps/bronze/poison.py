@@ -25,7 +25,7 @@ def find_poison_files(spark: SparkSession, files: Sequence[LandedFile], limits: 
 def read_batch(
     spark: SparkSession, files: Sequence[LandedFile], poison: Sequence[PoisonRow], limits: ReadLimits
 ) -> DataFrame:
-    """Read files into rows of BRONZE_TWEETS, without its partition column; a poison file is one `internal_error`.
+    """Read files into rows of BRONZE_TWEETS without its partition column; a poison file becomes an `internal_error`.
 
     The documents of a poison file that an earlier batch has read stay in Bronze; its rest is left out.
     """

@@ -20,8 +20,8 @@ UNFINISHED = "unfinished"
 # A record batch is sent to Spark when it reaches either limit: this bounds the memory of a Python worker.
 _BATCH_ROWS = 2_000
 _BATCH_BYTES = 16 << 20
-# A batch without rows from its tasks counts as stuck. A task that skips the part that was read before therefore sends a
-# row at this interval, which is as large as the output buffer of a Python worker.
+# A batch without rows from its tasks counts as stuck. While a task skips the part of a file that was read before, it
+# therefore sends rows at this interval. A row fills the output buffer of a Python worker, so Spark receives it at once.
 _REPORT_SECONDS = 10.0
 _REPORT = bytes(64 << 10)
 _DETAILS = {"hidden": "the name, or that of a folder, begins with a dot: rename it to have the file read"}
@@ -62,13 +62,16 @@ class _Budget:
 def read_files(files: Iterable[LandedFile], schema: pa.Schema, limits: ReadLimits) -> Iterator[pa.RecordBatch]:
     """Read files into rows of BRONZE_TWEETS, without its partition column: one row per document, at least one per file.
 
-    A file that the task does not read to its end also has a row with the problem `UNFINISHED`, from which
-    `unfinished_file` returns where to continue. Such a row without a detail only reports progress.
+    A file that the task does not read to its end also has a row with the problem `UNFINISHED`: `unfinished_file` reads
+    from its detail where to continue. A row with this problem and without a detail only reports progress.
 
     Args:
         files: files to read.
         schema: Arrow schema of the rows.
         limits: limits of the task.
+
+    Raises:
+        Exception: an error of the storage. A file that is missing or may not be read becomes a row with a problem.
     """
     rows: list[dict[str, Any]] = []
     size = 0

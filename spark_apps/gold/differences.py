@@ -10,7 +10,7 @@ from spark_apps.lake.hours import hour_of
 from spark_apps.tables import GOLD_SENTIMENT, SILVER_TWEETS
 
 COPIED_COLUMNS = [name for name in GOLD_SENTIMENT.column_names if name in SILVER_TWEETS.column_names]
-# What a rebuild needs to know about a row that differs: where it is, and which erasures cover it.
+# The columns that say in which part a differing row is, and which erasures cover the row.
 _KEPT_COLUMNS = ("id", "timestamp", "tweet_date", "user_id", "retweet_of", "retweet_of_user")
 # Rows of a task that compares whole rows.
 _TASK_ROWS = 200_000
@@ -43,8 +43,8 @@ def find_misplaced(differences: DataFrame, tweets: DataFrame, sentiment: DataFra
         sentiment: rows of GOLD_SENTIMENT of all days.
 
     Returns:
-        A row per tweet: its `id`, and `timestamp` and `tweet_date` in SILVER_TWEETS. They are null for a row without a
-        tweet, of which `timestamp` and `tweet_date` contradict each other.
+        A row per tweet: its `id`, and `timestamp` and `tweet_date` in SILVER_TWEETS. Both are null for a row that has
+        no tweet in SILVER_TWEETS, and a `tweet_date` of another day than its `timestamp`.
     """
     ids = differences.select("id").distinct()
     times = tweets.join(ids, "id", "left_semi").select("id", "timestamp", "tweet_date")

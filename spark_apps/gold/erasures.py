@@ -47,9 +47,9 @@ def _erase_aggregate(
 ) -> None:
     """Replace the rows of an aggregate that count erased tweets.
 
-    The new rows are computed from the version of gold/sentiment that the stream of the aggregates has read: later rows
-    are added by the stream, without the erased ones. This version still has the erased tweets, because they are deleted
-    from gold/sentiment afterwards.
+    The new rows are computed from the version of gold/sentiment that the stream of the aggregates has read. The stream
+    adds later rows itself, without erased tweets. The version still has the erased tweets, because they are deleted
+    from gold/sentiment only after they are erased from the aggregates.
     """
     version = _read_version(pending.lake, writer)
     if version is None:
@@ -70,9 +70,9 @@ def _erase_aggregate(
 def _changed_rows(
     pending: Pending, sentiment: DataFrame, aggregate: Callable[[DataFrame], DataFrame], key: Sequence[str]
 ) -> DataFrame:
-    """Return the new rows of an aggregate for the keys of the erased tweets; all other columns are null without tweets.
+    """Return the new rows of an aggregate for the keys of the erased tweets.
 
-    Only the days of the erased tweets are read.
+    If no tweet of a key is left, all columns but the key are null. Only the days of the erased tweets are read.
     """
     keys = aggregate(stored_tweets(pending, sentiment)).select(*key).localCheckpoint()
     same_days = sentiment.where(in_days("tweet_date", _days(keys)))
@@ -87,14 +87,14 @@ def _days(rows: DataFrame) -> list[date]:
 
 
 def _read_version(lake: str, writer: TableWriter) -> int | None:
-    """Return a version of gold/sentiment with exactly the rows that an aggregate counts; -1 if it counts none.
+    """Return a version of gold/sentiment with exactly the rows that an aggregate counts; -1 if there are no rows yet.
 
-    None if the aggregate counts a part of the rows of a version.
+    None if the aggregate counts only a part of the rows of a version, or has not counted any row yet.
     """
     batches = (commit.metadata for commit in batch_commits(open_existing_table(lake, writer.table)))
     offset = next((metadata.offset for metadata in batches if metadata.query == _AGGREGATES_STREAM), None)
     if offset is not None:
         return version_read(lake, GOLD_SENTIMENT, offset)
-    # The stream must count the tweets before they are deleted: it starts with the rows that the table then has.
+    # The first batch of the stream reads the table as it is then: tweets must not be deleted before.
     newest = next(batch_commits(open_existing_table(lake, GOLD_SENTIMENT)), None)
     return None if newest and newest.metadata.totals.get("rows") else -1

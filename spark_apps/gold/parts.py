@@ -48,7 +48,7 @@ def _join_hours(hours: Iterable[tuple[int, int, int]]) -> list[Part]:
     The newest part comes first, because people look at recent tweets first.
     """
     parts: list[Part] = []
-    between = 0  # rows in the hours after the last part, none of which needs a rewrite
+    between = 0  # rows in the hours since the last part, which need no rewrite
     for hour, tweets, rows in hours:
         last = parts[-1] if parts else None
         if not tweets:

@@ -35,9 +35,9 @@ class ProductionModel:
         self._counted_at = -_FINDINGS_SECONDS
 
     def current(self) -> ModelVersion | None:
-        """Return the version in production; None if no version has been in production yet.
+        """Return the version in production; None until this process has loaded a version.
 
-        While the registry is unreachable or the new version is unusable, return the previous version.
+        While the registry is unreachable or the new version is unusable, return the version that was loaded before.
         """
         try:
             version = self._registry.production()

@@ -48,10 +48,10 @@ class RebuildResult:
         model_version: version that scored missing and changed texts.
         tweets: number of tweets that differed in the parts.
         parts: number of parts.
-        moved: number of tweets that were moved to another hour before.
-        deleted: number of rows that were deleted: silver/tweets has no such tweet, or gold/sentiment had it twice.
+        moved: number of tweets that were moved to another hour before the parts were rewritten.
+        deleted: number of rows that were deleted: silver/tweets lacks the tweet, or gold/sentiment had it twice.
         aggregates: names of the aggregates that differed.
-        seconds: duration.
+        seconds: duration of the rebuild, including the run of the streams.
     """
 
     model_version: str
@@ -66,7 +66,14 @@ class RebuildResult:
 def rebuild(
     spark: SparkSession, settings: Settings, since: date | None, on_part: Callable[[PartReport], None], stop: Event
 ) -> RebuildResult:
-    """Rebuild gold/sentiment for the tweets of all days, or those posted from `since` on, then the aggregates.
+    """Rebuild gold/sentiment, then the aggregates.
+
+    Args:
+        spark: session that writes the lake.
+        settings: settings of Gold; `lake` is required.
+        since: first day of the tweets to compare, by the time of the tweet; None for all days.
+        on_part: called after each part.
+        stop: set this event to stop after the current part.
 
     Raises:
         RewriteError: no model is in production, or `stop` was set before the end.
@@ -90,7 +97,7 @@ def rebuild(
 def _version_read(spark: SparkSession, lake: str) -> int:
     """Return a version of silver/tweets with exactly the tweets that Gold has read."""
     last = checkpoint.last_planned_batch(lake, _STREAM)
-    # Before its first batch, the stream has found the table empty, as it was created.
+    # If the stream has no batch yet, silver/tweets had no rows when the stream ran: version 0 is its creation.
     version = 0 if last < 0 else version_read(lake, SILVER_TWEETS, checkpoint.read_offset(spark, lake, _STREAM, last))
     if version is None:
         raise RewriteError("Gold has read a commit of silver/tweets only in part: run the same command again")
@@ -100,8 +107,8 @@ def _version_read(spark: SparkSession, lake: str) -> int:
 def _place(rewrite: Rewrite, tweets: DataFrame, since: date | None) -> DataFrame:
     """Move rows of gold/sentiment to the hours of their tweets; return the remaining differences.
 
-    Otherwise a tweet that moves to another part would be missing or doubled between two commits, and its label would be
-    lost.
+    Without this step, a tweet that belongs to another part would be missing or doubled between the commits of the two
+    parts, and would lose its label.
     """
     differences = _differences(rewrite, tweets, since)
     if differences.isEmpty():
@@ -131,7 +138,7 @@ def _differences(rewrite: Rewrite, tweets: DataFrame, since: date | None) -> Dat
 
 
 def _new_rows(part: Part, tweets: DataFrame, sentiment: DataFrame, lake: str) -> NewRows:
-    """Return the tweets of a part, with the scores that gold/sentiment has of the same texts."""
+    """Return the tweets of a part, with the scores in gold/sentiment of tweets with an unchanged text."""
     stored = sentiment.where(part.where)
     scores = stored.select(
         "id", F.lit(True).alias("is_stored"), F.col("full_text").alias("scored_text"), *_SCORE_COLUMNS

@@ -31,7 +31,14 @@ _NAME = "rescore"
 
 @dataclass(frozen=True)
 class RescoreResult:
-    """The result of a rescore: the number of tweets with a new label from `model_version`, and the number of parts."""
+    """The result of a rescore.
+
+    Attributes:
+        model_version: version that scored the tweets.
+        tweets: number of tweets with a new label.
+        parts: number of parts.
+        seconds: duration of the rescore, including the run of the aggregates.
+    """
 
     model_version: str
     tweets: int
@@ -42,7 +49,14 @@ class RescoreResult:
 def rescore(
     spark: SparkSession, settings: Settings, since: date | None, on_part: Callable[[PartReport], None], stop: Event
 ) -> RescoreResult:
-    """Rescore the tweets of gold/sentiment that another model version scored, of all days or from `since` on.
+    """Rescore the tweets of gold/sentiment that another model version scored, then rebuild the aggregates.
+
+    Args:
+        spark: session that writes the lake.
+        settings: settings of Gold; `lake` is required.
+        since: first day of the tweets to rescore, by the time of the tweet; None for all days.
+        on_part: called after each part.
+        stop: set this event to stop after the current part.
 
     Raises:
         RewriteError: no model is in production, or `stop` was set before the end.
@@ -69,7 +83,7 @@ def _hours(sentiment: DataFrame, model: ModelVersion, since: date | None) -> Dat
 
 
 def _new_rows(rows: DataFrame, model: ModelVersion) -> NewRows:
-    """Return `rows` of GOLD_SENTIMENT, of which the stale ones need a score."""
+    """Return the new rows for `rows` of GOLD_SENTIMENT: the stale rows need a score."""
     stale = rows.where(_is_stale(model)).withColumnRenamed("scored_at", "first_scored_at")
     return NewRows(rows.where(~_is_stale(model)), stale.drop(*ADDED_COLUMNS, "rescored_at"))
 

@@ -1,4 +1,4 @@
-"""What a rescore and a rebuild share: they rewrite parts of gold/sentiment and then its aggregates.
+"""Rewrite parts of gold/sentiment, then the aggregates: the steps that a rescore and a rebuild share.
 
 Gold must be stopped meanwhile, because only one process at a time may write a table.
 """
@@ -78,8 +78,8 @@ class NewRows:
 
     Attributes:
         kept: rows of GOLD_SENTIMENT that need no score.
-        to_score: the other rows, with the columns that a tweet of Silver has in GOLD_SENTIMENT, and `first_scored_at`:
-            when the row was first scored, null if it never was.
+        to_score: the other rows, with the columns that GOLD_SENTIMENT copies from SILVER_TWEETS, and `first_scored_at`:
+            when the row was first scored, null if it was never scored.
         counts: number of rows per outcome to add to the totals of the table.
         are_lost: whether the table has no row in the part.
     """
@@ -153,7 +153,11 @@ class Rewrite:
         return delta_tables.read(self.spark, self.lake, GOLD_SENTIMENT, self.writer.current_version())
 
     def rewrite(self, parts: Sequence[Part], new_rows: Callable[[Part], NewRows]) -> None:
-        """Replace the rows of each part by `new_rows` of the part.
+        """Replace the rows of each part.
+
+        Args:
+            parts: parts, in the order in which they are rewritten.
+            new_rows: returns the rows that replace the rows of a part.
 
         Raises:
             RewriteError: `stop` was set before the end.
@@ -176,10 +180,10 @@ class Rewrite:
         return hadoop_fs.exists(self.spark, self._unfinished)
 
     def finish(self) -> list[str]:
-        """Count the aggregates again; return the names of those that differed.
+        """Count the aggregates again; return the names of the aggregates that differed.
 
         Raises:
-            RewriteError: `stop` was set before.
+            RewriteError: `stop` is set.
             LakeError: another process has written a table.
         """
         self.raise_if_stopped("before it rebuilt the aggregates")
@@ -194,7 +198,7 @@ class Rewrite:
 
     @property
     def _unfinished(self) -> str:
-        # The identity of Gold may write this file only.
+        # Rebuilds use this file too: on AWS, the role of Gold may write no other file beside its checkpoints.
         return f"{self.lake}/checkpoints/rescore.json"
 
     def _rewrite(self, parts: Sequence[Part], number: int, new_rows: Callable[[Part], NewRows]) -> PartReport:

@@ -1,7 +1,7 @@
 """Backs up a lake while its streams run, and restores it (docs/decisions/0021-backups.md).
 
-`backup.json` in a backup lists its files. It is replaced after new files are copied and before old files are removed,
-so an interrupted backup leaves the one before it intact.
+`backup.json` in a backup lists the files of the backup. It is replaced after new files are copied and before old files
+are removed, so an interrupted backup leaves the previous backup intact.
 """
 
 import hashlib
@@ -54,8 +54,8 @@ class Report:
         versions: version of each table.
         files: number of files in the backup.
         copied: number of files that were copied; a backup skips the files that it already has.
-        copied_bytes: their size.
-        seconds: duration.
+        copied_bytes: size of the copied files.
+        seconds: duration of the command.
     """
 
     at: str
@@ -136,7 +136,7 @@ def restore(backup: str, lake: str) -> Report:
 
 
 def _open_backup(lake: str, backup: str) -> Manifest:
-    """Return the manifest of a backup, an empty one in a new backup. Remove what an interrupted backup has copied."""
+    """Return the manifest of a backup; create an empty one in an empty place. Remove files of an interrupted backup."""
     manifest = _read_manifest(backup)
     if manifest is None:
         if (name := next(storage.paths(backup), None)) is not None:
@@ -167,13 +167,13 @@ def _write_manifest(backup: str, manifest: Manifest) -> None:
 
 
 def _check_same_history(lake: str, backup: str, known: Manifest, snapshot: Snapshot) -> None:
-    """Raise `LakeError` if the lake has another entry in a log than the backup.
+    """Raise `LakeError` if lake and backup have a commit with the same name and different content.
 
-    Names of data files are unique, but after a restore of an older backup, new commits get the names of lost ones.
+    After a restore of an older backup, new commits get the names of lost commits. Names of data files are unique.
     """
     for table in snapshot.versions:
         common = {name for name in snapshot.files if name.startswith(f"{table}/_delta_log/")} & known.files.keys()
-        # Each commit has a random id. If the newest common commit is the same, all commits before are.
+        # Each commit has a random id. If the newest common commit is the same, all earlier commits are the same.
         newest = max((name for name in common if name.endswith(".json")), default=None)
         if newest is not None and storage.read(f"{lake}/{newest}") != storage.read(f"{backup}/{newest}"):
             raise LakeError(

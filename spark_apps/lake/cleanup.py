@@ -39,8 +39,8 @@ def clean(
 ) -> bool:
     """Remove files that the table has not used for the retention, and log entries that are older than the retention.
 
-    Nothing is removed while the stream that reads the table has unread commits older than the retention: the stream
-    may be stopped for any time.
+    Nothing is removed while the stream that reads the table has unread commits older than the retention: a stream that
+    is stopped for longer must not lose its input.
 
     Args:
         spark: session of the driver that writes the table.
@@ -52,7 +52,7 @@ def clean(
             None if no stream reads the table.
 
     Returns:
-        False if the batch has not written the table: call again after a batch that has.
+        False if the batch has not written the table: call again after the next batch that writes it.
 
     Raises:
         LakeError: the table is not readable.

@@ -22,8 +22,8 @@ from spark_apps.errors import UserError
 from spark_apps.storage import CONNECT_TIMEOUT_SECONDS, S3_ENDPOINT_ENV, TIMEOUT_SECONDS, is_s3
 from spark_apps.tables import Table
 
-# Nearly always the last commit suffices: only maintenance commits carry no batch metadata. Otherwise this many are read
-# at once.
+# Number of commits to read at once, if the last commit has no batch metadata: a rare case, because only commits of
+# maintenance have none.
 _PARALLEL_READS = 16
 # Arrows and terminal colours in the errors of deltalake.
 _DECORATION = re.compile(r"↳|\x1b\[\d*m")
@@ -43,8 +43,8 @@ class BatchMetadata:
         batch: id of the micro-batch.
         counts: number of rows per outcome, such as `rows` and `duplicates`.
         totals: sum of the counts of all batches of the table, up to this batch.
-        offset: position of the query in its source after the batch; None for a write that no query made.
-        erased: the erasures that are applied to the table; None before the first.
+        offset: position of the query in its source after the batch; None for a write outside of a streaming query.
+        erased: position in silver/erasures up to which erasures are applied to the table; None before the first.
     """
 
     query: str
@@ -115,7 +115,7 @@ def batch_commits(delta: DeltaTable, after: int | None = None) -> Iterator[Commi
 
     Args:
         delta: table to read.
-        after: yield only commits above this version; None yields all of them.
+        after: yield only commits above this version; None yields all commits.
     """
     info: dict[str, Any]
     for version, entry in _log_entries(delta, -1 if after is None else after):

@@ -133,7 +133,7 @@ def why_not_readable(lake: str, table: Table) -> str | None:
 
 
 def _missing_columns(path: str, delta: deltalake.DeltaTable, table: Table) -> list[Column]:
-    """Return the columns that the table at `path` lacks; raise if its schema is newer or has other types.
+    """Return the columns that the table at `path` lacks; raise `LakeError` if its schema is newer or has other types.
 
     The schema is read without Spark: `DESCRIBE DETAIL` takes more than a second for each table.
     """

@@ -12,7 +12,7 @@ from typing import Self
 from spark_apps import storage
 
 _FILE = "erasures.json"
-# Older erasures count as complete with the oldest of these.
+# Number of steps to keep of each table. An erasure with a dropped step counts as complete with the oldest kept step.
 _MAX_STEPS = 500
 
 
@@ -56,7 +56,7 @@ class Progress:
         storage.put(f"{lake}/checkpoints/{stream}", _FILE, text.encode())
 
     def applied(self, table: str, batch: int, now: float) -> "Progress":
-        """Return the progress after the application of all batches up to `batch`."""
+        """Return the progress after the application of all batches up to `batch` at `now` (Unix seconds)."""
         return replace(self, steps={**self.steps, table: (*self.steps.get(table, ()), Step(batch, now))})
 
     def waiting(self, table: str, applied_before: float) -> bool:
@@ -65,7 +65,7 @@ class Progress:
         return any(step.removed_at is None and step.applied_at < applied_before for step in steps)
 
     def removed(self, table: str, applied_before: float, now: float) -> "Progress":
-        """Return the progress after the removal of the files with rows that were erased before a time."""
+        """Return the progress after the removal, at `now`, of the files with rows that were erased before a time."""
         steps = tuple(
             replace(step, removed_at=now) if step.removed_at is None and step.applied_at < applied_before else step
             for step in self.steps.get(table, ())

@@ -56,7 +56,7 @@ class BatchErasures:
     Attributes:
         batch: the micro-batch.
         tweets: number of tweets to erase.
-        users: number of users; of some, only the locations are erased.
+        users: number of users, including those with only their locations to erase.
         landed_again: number of these rows that record a later landing of an erased tweet, not a request.
         why: the reasons.
         requested_at: when the first of them was requested; None if unknown.

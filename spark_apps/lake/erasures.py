@@ -82,7 +82,7 @@ def read_applied_batch(lake: str, table: Table, newest: Position) -> int:
 
 
 def next_position(spark: SparkSession, lake: str, after: int, newest: Position) -> Position:
-    """Return the position to apply next: `newest`, or an earlier one if more than `_MAX_ROWS` rows are pending."""
+    """Return the position to apply next: `newest`, or an earlier position if more than `_MAX_ROWS` rows are pending."""
     sizes = _rows(spark, lake, after, newest.batch).groupBy("batch").count().orderBy("batch").collect()
     batch, total = newest.batch, 0
     for number, row in enumerate(sizes):
@@ -123,8 +123,8 @@ def tweet_keys(tweets: DataFrame) -> DataFrame:
 def stored_tweets(pending: Pending, tweets: DataFrame) -> DataFrame:
     """Return the rows of `tweets`, a table of tweets, that the pending erasures cover.
 
-    Tweet ids prune the files to read by the statistics in the log. The author and the original of a tweet do not; but
-    a retweet is not older than its original.
+    Ranges of tweet ids prune the files to read by the statistics in the log; an erased user requires all files. A
+    retweet is not older than its original, so retweets are searched from the day of the oldest erased tweet on.
     """
     rows = pending.rows().where(F.col("why") != LANDED_AGAIN).select("kind", "key", "since").localCheckpoint()
     is_tweet = F.col("kind") == TWEET

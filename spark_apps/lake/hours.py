@@ -35,7 +35,7 @@ class HourRange:
 
         Args:
             time: name of a timestamp column.
-            day: name of the column with its date, if the table is partitioned by it.
+            day: name of the column with the date of `time`, to prune partitions; None if the table has no such column.
         """
         first, end = (f"TIMESTAMP'{_time(hour):%Y-%m-%dT%H:%M:%SZ}'" for hour in (self.first, self.end))
         days = f"{day} >= DATE'{self.first_day}' AND {day} <= DATE'{self.last_day}' AND " if day else ""

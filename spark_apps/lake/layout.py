@@ -29,7 +29,12 @@ def prepare(spark: SparkSession, lake: str, table: Table) -> None:
 
 
 def rewrite(spark: SparkSession, writer: TableWriter, size: int) -> None:
-    """Give a prepared table of `size` bytes the layout of tables.py; safe to repeat.
+    """Give a prepared table the layout of tables.py; safe to repeat.
+
+    Args:
+        spark: session that writes the lake.
+        writer: writer of the table.
+        size: size of the table's data files in bytes.
 
     Raises:
         LakeError: another process has written the table.

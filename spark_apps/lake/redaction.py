@@ -21,14 +21,17 @@ _CHANGED = "source_file STRING, ingested_at TIMESTAMP, ingest_date DATE, hash ST
 def erase_texts(pending: Pending, writer: TableWriter, updates: Mapping[str, Column]) -> None:
     """Remove what the pending erasures cover from the column `raw` of a table; its rows stay.
 
-    All documents are read that may hold one of the tweets: those since the first of the tweets was posted, or all
-    documents if a user is erased. Only files with a changed row are rewritten.
+    Read all documents that may hold one of the tweets: the documents since the first of the tweets was posted, or all
+    documents if a user, or a tweet with an unknown time, is erased. Rewrite only files with a changed row.
 
     Args:
         pending: erasures to apply.
         writer: writer of a table with the columns `raw`, `source_file`, `ingested_at` and `ingest_date`.
         updates: values of other columns of the changed rows. `t` is the row, and `s.raw` its new text: null if no text
             is left.
+
+    Raises:
+        LakeError: another process has written the table.
     """
     table = delta_tables.read(pending.spark, pending.lake, writer.table)
     changed = _changed_rows(pending, table).dropDuplicates([*_KEY, "hash"]).localCheckpoint()

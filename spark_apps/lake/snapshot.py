@@ -34,7 +34,7 @@ class Snapshot:
         at: the instant, UTC.
         versions: version of each existing table, by its name.
         files: paths of the files in the lake. The files that a cleanup may remove soon come first.
-        dispensable: those files that the streams do not need if a cleanup has removed them.
+        dispensable: files among them that may be missing: a cleanup removes them only once no stream needs them.
     """
 
     at: datetime
@@ -68,7 +68,7 @@ def read_snapshot(lake: str) -> Snapshot:
                 dispensable.add(log[-1])
         active = set(pa.table(delta.get_add_actions())["path"].to_pylist())
         current |= {f"{table.name}/{path}" for path in active}
-        # Files that a cleanup has removed were read long ago, and may hold erased tweets, which no backup may keep.
+        # Skip files that a cleanup has removed: no stream needs them, and they may hold erased tweets.
         if others := set(_paths_since(folder, first, version)) - active:
             replaced |= {f"{table.name}/{path}" for path in others.intersection(storage.paths(folder))}
     versions = {table.name: delta.version() for table, delta in tables.items()}
@@ -78,8 +78,8 @@ def read_snapshot(lake: str) -> Snapshot:
 def _read_instant(lake: str) -> tuple[dict[Table, DeltaTable], tuple[str, ...]]:
     """Return the tables at their versions at one instant, and the paths of the existing files `_UNFINISHED`.
 
-    All are read in rounds. If two rounds find the same, nothing was written between the end of the first round and the
-    beginning of the second.
+    Versions and files are read in rounds. If two rounds find the same, nothing was written between the end of the first
+    round and the beginning of the second.
     """
     tables: dict[Table, DeltaTable] = {}
 

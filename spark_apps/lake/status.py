@@ -24,7 +24,8 @@ from spark_apps.tables import (
     Table,
 )
 
-# The column with the time of a row. The log has its range in each file, as statistics or as partition values.
+# The column with the time of a row. The Delta log has the range of this column in each file: as statistics, or as a
+# partition value.
 _TIME_COLUMNS = {
     BRONZE_TWEETS.name: "ingested_at",
     SILVER_TWEETS.name: "ingested_at",

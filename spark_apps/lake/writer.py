@@ -13,11 +13,11 @@ from spark_apps.tables import Table
 
 # A stream that reads the table takes at least one file per micro-batch: this bounds the time of such a batch.
 _ROWS_PER_FILE = 4_000
-# Rows of a merged table are small: about 4 MB.
+# The rows of a merged table are small: such a file has about 4 MB.
 _ROWS_PER_MERGED_FILE = 150_000
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 _COMPACTED_BYTES = "spark.databricks.delta.autoCompact.maxFileSize"
-# The query in the metadata of commits that apply erasures: they are no batch of the stream.
+# The query in the metadata of commits that apply erasures: these commits are not batches of the stream.
 _ERASURE = "erasure"
 
 
@@ -77,7 +77,7 @@ class TableWriter:
         return self._erased
 
     def is_committed(self, batch: int) -> bool:
-        """Return whether this query has already committed the batch, before a kill."""
+        """Return whether this query has committed the batch to the table, in this process or before a kill."""
         if self._last_batch is None:
             batches = (commit.metadata for commit in batch_commits(self._delta) if commit.metadata.app == self._app_id)
             self._last_batch = next((metadata.batch for metadata in batches), -1)
@@ -165,7 +165,7 @@ class TableWriter:
             batch: id of the write.
             where: SQL condition on the rows to replace; None replaces all rows.
             counts: number of rows per outcome to add to the totals; None if the totals do not change.
-            relayout: whether the commit also replaces the partitions of the table by those of tables.py.
+            relayout: whether the commit also gives the table the partitions of tables.py.
 
         Raises:
             LakeError: another process has written the table.
@@ -189,7 +189,7 @@ class TableWriter:
         Raises:
             LakeError: another process has written the table.
         """
-        # A commit that removes no file would be read as new rows otherwise.
+        # Otherwise streams would read the rows as new, because the commit removes no file.
         self._write(rows, lambda: self._metadata(batch, {}), "Append", {"dataChange": "false"})
 
     def _merge(self, merge: DeltaMergeBuilder, session: SparkSession, metadata: BatchMetadata) -> None:

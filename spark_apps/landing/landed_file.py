@@ -39,7 +39,8 @@ class LandedFile:
         landed_at: when the file landed, in Unix seconds.
         uri: `file:` path, not escaped, or s3a:// URI.
         size: size in bytes.
-        version: changes with the content of the file: the entity tag on S3, the modification time in a folder.
+        version: changes with the content of the file: the entity tag on S3, the modification time in a folder. An
+            unreadable file and a file that ended its task have the cause instead.
         problem: quarantine reason of a file that Bronze does not open; empty for all others.
         start: where to start reading. A file that an earlier batch has read in part does not start at the beginning.
     """

@@ -25,7 +25,7 @@ class Listing(Protocol):
         """
 
     def forget(self) -> None:
-        """Read all folders at the next call of `files`, because not all files of the last call were used."""
+        """Make the next call of `files` read all folders, because not all files of the last call were used."""
 
 
 def open_listing(landing: str) -> Listing:
@@ -106,7 +106,7 @@ class _Walk:
         Args:
             root: path of the folder.
             known: `directories` of the listing before; empty for the first listing.
-            read_all: whether to read the known directories without a new entry, too.
+            read_all: whether to read known directories without a new entry as well.
             after: yield at least the files that have landed after this time, in Unix seconds.
             now: current time; the clock of the file system may be ahead of it.
         """

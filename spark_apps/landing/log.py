@@ -27,7 +27,7 @@ class LandingState:
 
     Attributes:
         taken: files of recent batches.
-        reconciled_at: when the landing was last compared with Bronze, in Unix seconds.
+        reconciled_at: when a comparison of the landing with Bronze was last requested, in Unix seconds.
         missed: name of the last list of missed files.
         missed_done: number of files of that list that are in batches.
     """
@@ -112,7 +112,7 @@ class LandingLog:
         return state
 
     def remove_before(self, end: int) -> None:
-        """Remove the files that neither a restart nor a repeated batch needs once the entry `end` is processed."""
+        """Remove files of the log that neither a restart nor a repeated batch needs once entry `end` is processed."""
         if end % _SNAPSHOT_INTERVAL == 1:
             for name in storage.names(self.folder):
                 number = name.removesuffix(".json").removeprefix(_REST)
@@ -180,5 +180,5 @@ def _to_json(files: Sequence[LandedFile]) -> list[list[Any]]:
 
 
 def _files(entry: Any, name: str = "files") -> list[LandedFile]:
-    # Entries of version 0.1 have no rest.
+    # Entries of an earlier version have no rest.
     return [LandedFile.from_json(file) for file in entry.get(name, ())]

@@ -12,7 +12,7 @@ _RECONCILE_SECONDS = 24 * 3600.0
 
 
 class LandingPlanner:
-    """Plans batches of new files, of missed files, and of the unread rest of the batch before.
+    """Plans batches of new files, of missed files, and of the unread rest of the previous batch.
 
     A missed file has landed but is not in Bronze: its message was lost, or it appeared long after its landing time.
     Once a day the planner requests a reconciliation, with a batch without files. Bronze answers with the list of missed
@@ -61,6 +61,10 @@ class LandingPlanner:
             max_files: number of files in a batch.
             max_bytes: sum of the sizes of the files, unless a single file is larger. Partly read files do not count.
             until: ignore files that land after this time, in Unix seconds; None for no limit.
+
+        Raises:
+            LandingLogError: another process has written the entry of the batch, with other files.
+            OSError: the landing is not readable; S3 and SQS may raise botocore's `ClientError` instead.
         """
         if start < self._number:  # the next batch is planned, but Spark has not started it
             return self._number

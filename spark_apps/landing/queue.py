@@ -34,7 +34,7 @@ class QueueDiscovery:
         self._sqs = storage.client("sqs")
         # Files with the receipt of their message; only the last file of a message has the receipt, the others have "".
         self._found: deque[tuple[LandedFile, str]] = deque()
-        # Receipts of messages without waiting files: each of their files was returned, or is not new.
+        # Receipts of messages that can be deleted: each of their files was returned, or is not new.
         self._receipts: list[str] = []
         self._idle = False
 

@@ -1,4 +1,4 @@
-"""Reads the log of Spark's file source. Bronze used that source before version 0.2, and such checkpoints stay valid."""
+"""Reads the log of Spark's file source, which earlier versions of Bronze used: their checkpoints stay valid."""
 
 import json
 import time

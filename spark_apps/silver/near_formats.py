@@ -11,7 +11,7 @@ from spark_apps.silver.tweet_reader import TweetFormat, get
 
 _MAX_OBJECTS = 200
 _MAX_FORMATS = 3
-# The formats without marks of their own: a tweet has one field of each group.
+# The formats without marks of their own: a tweet has at least one field of each group.
 _SHARED_NAME = "v1.1, v2, flat or course"
 _SHARED_GROUPS = [sorted(TEXT_FIELDS), sorted(TWEET_FIELDS)]
 

@@ -53,7 +53,7 @@ _QUERY = "rebuild"
 _PART_DOCUMENTS = 100_000
 # The columns of a tweet that name its document: the landing time of the file, and the time at which Bronze read it.
 _ORIGIN = ("landed_at", "ingested_at")
-# A notice is either rejected or an erasure request, as the settings said when it was read: its outcome stays.
+# A setting decides whether a notice is rejected or is an erasure request. A rebuild keeps the outcome that it had.
 _NO_NOTICE = "reason NOT IN ('deletion', 'notice')"
 
 
@@ -113,7 +113,7 @@ class PartReport:
 
 @dataclass(frozen=True)
 class RebuildResult:
-    """The result of a rebuild: the number of documents that were read, the corrections, and the duration."""
+    """The result of a rebuild: the number of documents that were read, the corrections, and the duration in seconds."""
 
     documents: int
     corrections: Corrections
@@ -252,7 +252,7 @@ class _Rebuild:
     def correct(self, part: HourRange, number: int) -> Corrections:
         """Correct the rows of one part."""
         documents = self._bronze.where(part.condition("ingested_at", "ingest_date"))
-        # The texts of these documents are gone: the rows that they had were erased, and the others stay.
+        # The whole text of these documents was erased, so their records cannot be parsed again. Rows that remain stay.
         erased = documents.where("problem = 'erased'")
         documents = documents.where("problem IS DISTINCT FROM 'erased'")
         try:
@@ -320,9 +320,9 @@ class _Rebuild:
         return added, counts.get(False, 0), counts.get(True, 0)
 
     def _stored_tweets(self, documents: DataFrame, part: HourRange) -> DataFrame:
-        """Return the rows of silver/tweets whose document is among `documents`.
+        """Return the rows of silver/tweets that come from `documents`.
 
-        The document of a row may be missing in bronze/tweets: such a row stays as it is.
+        A row without a document in bronze/tweets is not among them, so it stays as it is.
         """
         tweets = delta_tables.read(self._spark, self._lake, SILVER_TWEETS, self._tweets.current_version())
         origins = documents.select(F.col("source_modified_at").alias("landed_at"), "ingested_at").distinct()

@@ -87,7 +87,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class PartReport:
-    """A part whose rows were read: its number from 1, the number of parts, the outcome, and seconds."""
+    """A finished part: its number from 1, the number of parts, the outcome, and the duration in seconds."""
 
     part: int
     parts: int
@@ -159,8 +159,8 @@ class _Plan:
     Attributes:
         id: id of the replay, which its commits carry.
         version: version of silver/quarantine with the rows.
-        reasons: their reasons, in order.
-        since: first day on which Bronze read them, as YYYY-MM-DD; None for all.
+        reasons: reasons of the rows, sorted.
+        since: first day on which Bronze read the rows, as YYYY-MM-DD; None for all.
     """
 
     id: str
@@ -240,9 +240,9 @@ class _Replay:
             rows.unpersist()
 
     def _documents(self, part: HourRange) -> DataFrame:
-        """Return the rows of a part as rows of BRONZE_TWEETS, with the reason of the quarantine.
+        """Return the rows of a part with the columns of BRONZE_TWEETS and QUARANTINE.
 
-        `position` numbers the rows of a file.
+        `position` does not come from Bronze: it numbers the quarantined rows of a file.
         """
         in_part = part.condition("ingested_at", "ingest_date")
         rows = self._plan.rows(self._spark, self._lake).where(in_part)
@@ -288,7 +288,7 @@ class _Replay:
         return added, remaining - added, total - remaining
 
     def _take_out(self, moved: DataFrame, rejected: DataFrame, part: HourRange, number: int) -> int:
-        """Replace the rows `moved` of the quarantine by `rejected`; return the number of the latter."""
+        """Replace the rows `moved` of the quarantine by `rejected`; return the number of rows in `rejected`."""
         taken, returned = reasons(moved), reasons(rejected)
         if not taken:
             return 0

@@ -44,7 +44,7 @@ _BASE64_JSON = ("eyJ", "eyA", "W3s")
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A JSON object that is meant as a tweet, its format, and the `includes` of its API v2 response."""
+    """A JSON object that is meant as a tweet, its format, and the `includes` of its API v2 response ({} if none)."""
 
     value: Json
     format: TweetFormat

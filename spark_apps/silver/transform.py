@@ -57,11 +57,18 @@ class ParseOptions:
 def parse_records(documents: DataFrame, silver_tweets: Table, options: ParseOptions) -> DataFrame:
     """Parse rows of BRONZE_TWEETS into records, one row per record.
 
-    A record is a tweet if `reason` is null, an erasure request if it is ERASURE, and else a reject. A row has the
-    columns of `silver_tweets` and QUARANTINE, those of an erasure request, and three more: `position` of the
-    document in its file, `record`, the index of the record in its document from 0, and `copy`, which numbers the
-    tweets with the same id from 1 in the order in which they landed. A tweet with a `copy` above 1 is a duplicate
-    within `documents`.
+    A record is a tweet if `reason` is null, an erasure request if `reason` is ERASURE, and otherwise a reject. A tweet
+    with a `copy` above 1 is a duplicate within `documents`.
+
+    Args:
+        documents: rows of BRONZE_TWEETS.
+        silver_tweets: SILVER_TWEETS, possibly with further columns that have a `json_path`.
+        options: how documents are read.
+
+    Returns:
+        The columns of `silver_tweets`, of QUARANTINE and of an erasure request, and three more: `position` of the
+        document in its file; `record`, the index of the record in its document, from 0; `copy`, which numbers the
+        tweets with the same id in the order in which they landed, from 1.
     """
     reader = _reader(silver_tweets, options)
     rows = documents.select(*_DOCUMENT).mapInArrow(reader, ddl(_parsed_columns(silver_tweets)))

@@ -83,7 +83,7 @@ _USER_NAMES = ("id_str", "id", "screen_name", "userName", "username", "name")
 _MENTION = re.compile(r"(?<![\w@])[@＠](\w{1,30})")
 _ID = re.compile(r"\d{1,20}")
 _MAX_LANG_CHARACTERS = 35
-# Names have 15 characters, and had 20 in the first years.
+# Names have at most 15 characters, and had up to 20 in the first years.
 _MAX_NAME_CHARACTERS = 100
 # The first tweet was posted on 21 March 2006.
 _FIRST_TWEET = datetime(2006, 3, 21, tzinfo=UTC)
@@ -111,7 +111,11 @@ DEFAULT_LIMITS = TweetLimits()
 def validate(json: Json, format_: str, raw: RawFields, read_at: datetime, limits: TweetLimits) -> Tweet:
     """Return the tweet with the fields `raw` of the object `json`, which was read at the time `read_at`.
 
-    Raises `InvalidTweet` if id, text or time is missing or malformed. Other malformed fields become null, `und` or [].
+    Other malformed fields than id, text and time become null, `und` or [].
+
+    Raises:
+        InvalidTweet: id, text or time is missing or malformed, the text is too long or not valid UTF-8, or the time is
+            before the first tweet or in the future.
     """
     user = _user(raw.user)
     id_ = _id(raw.id) if raw.identity is None else _derive_id(format_, raw.identity or [raw.time, user, raw.text])

@@ -33,7 +33,8 @@ class TweetFormat:
         lang: language of the text.
         mentions: list of the mentioned accounts; the last name is the field of the list's objects with the account.
         original: the original of a retweet, from which text and mentions are taken.
-        find_original: returns the original for an object and the `includes` of its response, where paths cannot.
+        find_original: returns the original for an object and the `includes` of its response; replaces `original` in
+            formats that paths cannot describe.
         has_uris: whether id and user are URIs that end with a number, such as tag:search.twitter.com,2005:123.
         has_time_in_id: whether a missing time is derived from the id.
         has_html: whether the text is HTML.

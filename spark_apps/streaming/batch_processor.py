@@ -67,12 +67,21 @@ class BatchProcessor:
         self._stream = stream.name
         self._on_batch = on_batch
         self._ending = ending
-        # True while the processor looks for poison rows, applies erasures or cleans tables: this may take minutes
+        # True while the processor looks for poison rows, applies erasures or cleans tables: each may take minutes
         # without task progress.
         self.progress_is_hidden = False
 
     def process(self, process: Process, rows: DataFrame, batch_id: int) -> None:
-        """Process a micro-batch, unless all tables already have the batch."""
+        """Process a micro-batch, unless all tables already have the batch.
+
+        Args:
+            process: result of the stream's `prepare`.
+            rows: input rows.
+            batch_id: id of the batch in the checkpoint.
+
+        Raises:
+            LakeError: another process has written a table.
+        """
         if all(writer.is_committed(batch_id) for writer in self._writers.values()):
             return  # a kill came after the last commit of the batch, and before Spark's checkpoint recorded the batch
         began = time.monotonic()
@@ -123,7 +132,7 @@ class BatchProcessor:
         return process.run(marked_batch)
 
     def _mark_poison(self, process: Process, batch: Batch, error: Exception) -> Batch | None:
-        """Look for poison rows in a failed batch; return the batch with these rows marked, None if it has none.
+        """Look for poison rows in a failed batch; return the batch with these rows marked, None without a new one.
 
         The rows are saved in the checkpoint: if the batch is repeated after a kill, it must leave out the same rows.
         """

@@ -1,4 +1,4 @@
-"""Applies erasures to the tables of a stream, between its batches and without input.
+"""Applies erasures to the tables of a stream, between its batches, even while no input arrives.
 
 After the retention, the files with the erased rows are removed, also from a table that no batch writes any more.
 """
@@ -72,7 +72,7 @@ class Eraser:
         return any(self._end(table, newest) or progress.waiting(table.name, oldest_kept) for table in self._tables())
 
     def run(self) -> None:
-        """Apply the pending erasures, in several commits if they are many; remove files with rows erased before.
+        """Apply the pending erasures, in several commits if there are many; remove files with rows erased before.
 
         An error is logged, and `run` is due again after the usual interval.
 
@@ -112,7 +112,7 @@ class Eraser:
             self._progress = Progress.read(self._lake, self._stream.name, newest.table)
         progress = self._progress
         for table in self._tables():
-            # The file was lost, or a kill came between the commit and the file.
+            # The file was lost, or a kill came between the commit and the write of the file.
             batch = self._applied(table, newest)
             if batch >= 0 and progress.step_of(table.name, batch) is None:
                 progress = progress.applied(table.name, batch, time.time())

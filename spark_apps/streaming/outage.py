@@ -1,7 +1,7 @@
 """Waits for the end of an outage: of S3, the network, the name service or the disk.
 
-A driver that ended at each failed request would be restarted until it is given up. A driver that waits continues within
-seconds of the end of the outage.
+If the driver ended at each failed request, it would be restarted until the stream is given up. A driver that waits
+continues within seconds of the end of the outage.
 """
 
 import logging
@@ -101,10 +101,10 @@ def outlast(action: Callable[[], _T], on_wait: Callable[[str], None], stop: thre
 def find_outage(error: BaseException) -> str | None:
     """Return the line of `error` that names the outage that caused it; None for any other error.
 
-    An outage ends without a change of the stream. A full disk counts as an outage.
+    An outage can end without a change of the stream. A full disk counts as an outage.
     """
     lines = [line for cause in _causes(error) for line in _exception_lines(cause) if _names_outage(line)]
-    # The longest line names the request or the file, the others often only that something timed out.
+    # The longest line names the request or the file; the others often say only that something timed out.
     return max(lines, key=len)[:_MAX_CHARACTERS] if lines else None
 
 

@@ -64,6 +64,9 @@ def find_poison_rows(
         function: the function that failed in `mapInArrow`; it must have no side effects.
         warm_up: called in each child before its first row.
 
+    Returns:
+        The poison rows, with the values of `key` in their order.
+
     Raises:
         PythonException: a child ended before its first row (`IsolationError`), for example in `warm_up`.
     """

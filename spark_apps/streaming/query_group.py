@@ -20,8 +20,8 @@ from spark_apps.streaming.stream import BatchReport, Process, Stream
 _log = logging.getLogger(__name__)
 # Spark ends a Python worker after 60 s without work, and the worker's loaded model with it.
 _KEEP_ALIVE_SECONDS = 25.0
-# A stop waits this long for the running batch, then interrupts it. The next start repeats the batch without writing its
-# rows twice.
+# A stop waits this long for the running batch, then interrupts the batch. The next start repeats the batch without
+# writing its rows twice.
 _STOP_SECONDS = 10.0
 # Interval between checks for a stop, and for the end of a query.
 _POLL_SECONDS = 0.2
@@ -33,7 +33,7 @@ _SOURCE_RETRIES = 10
 _SOURCE_POLL_SECONDS = 0.05
 # Interval between checks for pending erasures. Each check reads the log of a table for each stream.
 _ERASE_POLL_SECONDS = 20.0
-# Interval between checks whether a waiting stream can process a batch.
+# Interval between checks of whether a waiting stream can process a batch.
 _WAIT_SECONDS = 2.0
 
 
@@ -51,7 +51,7 @@ class Callbacks:
 
     Attributes:
         on_batch: called after each micro-batch with input rows.
-        on_wait: called every few seconds with the name of a stream that waits, and what it waits for.
+        on_wait: called every few seconds while a stream waits, with the name of the stream and the reason.
         on_task: called with the name of the running stream every few seconds while its tasks make progress. A batch
             without these calls may hang.
     """
@@ -105,7 +105,7 @@ class QueryGroup:
 
         Raises:
             QueryError: a query has failed.
-            LakeError: the checkpoint of a stream does not match its tables, or another process has written one.
+            LakeError: the checkpoint of a stream does not match its tables, or another process has written a table.
         """
         queries: list[StreamingQuery] = []
         eraser = threading.Thread(target=self._erase_between_batches, daemon=True)

@@ -40,10 +40,10 @@ def recover_checkpoint(spark: SparkSession, lake: str, stream: Stream) -> None:
         _restore_offset(spark, lake, stream, last)
         return
     _check_offset(lake, stream, last)
-    # Batches without input have no commit. The last batch therefore starts where the batch of the commit before ends.
+    # Batches without input have no commit. The last batch therefore starts at the end of the previous committed batch.
     before = max((number for number in batches if number < last.batch), default=None)
-    # If a table lacks the last batch, it had nothing to write, or a kill came first. Then repeat the batch: tables that
-    # have it skip it.
+    # A table lacks the last batch if the batch wrote nothing to the table, or if a kill came before the commit. Repeat
+    # the batch in both cases: tables that have the batch skip it.
     is_processed = all(newest and newest[0].batch == last.batch for newest in newest_by_table)
     if last.batch > 0:  # Spark reads the offsets of the last two batches
         is_processed = is_processed or before is None
@@ -57,11 +57,11 @@ def recover_checkpoint(spark: SparkSession, lake: str, stream: Stream) -> None:
 def _restore_offset(spark: SparkSession, lake: str, stream: Stream, last: BatchMetadata) -> None:
     """Give the last committed batch the offset in its commit.
 
-    Another driver, which ran at the same time and whose commit was refused, can have planned the batch with another
-    offset: Spark's log of offsets does not refuse the second one of two.
+    Two drivers that run at the same time can plan the batch with different offsets: the commit of the second driver is
+    refused, but Spark's log of offsets accepts the second offset.
     """
     planned = checkpoint.read_offset(spark, lake, stream.name, last.batch)
-    # Spark keeps the last 100 batches. A commit may have more about its position than the checkpoint.
+    # Spark keeps the offsets of the last 100 batches. The offset in a commit may have more keys than in the checkpoint.
     if planned is None or last.offset is None or planned.items() <= last.offset.items():
         return
     is_processed = str(last.batch) in storage.names(f"{checkpoint.location(lake, stream.name)}/commits")

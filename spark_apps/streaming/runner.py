@@ -69,8 +69,8 @@ class StreamRunner:
         """Run `streams` until a stop is requested or a stream fails.
 
         First create the tables that the streams write, or evolve them to the current schema, and wait for the tables
-        that another process writes. With a trigger, an outage of the storage ends no stream: the queries are started
-        again until it is over.
+        that another process writes. With a trigger, an outage of the storage does not end the streams: the queries are
+        started again until the storage responds.
 
         Args:
             streams: streams, in the order in which tweets pass through them.
@@ -149,7 +149,7 @@ class StreamRunner:
         return QueryGroup(self._spark, self._lake, streams, self._callbacks, self._stop, self._retention)
 
     def _wait_for(self, table: Table, stream: str, once: bool) -> bool:
-        """Wait until a table that another process writes is readable; return whether it is, False after a stop."""
+        """Wait until a table that another process writes is readable; return False if a stop was requested before."""
         logged_reason = ""
         while reason := delta_tables.why_not_readable(self._lake, table):
             if once:

@@ -33,7 +33,7 @@ class BatchScheduler:
         Args:
             order: names of the streams, in the order in which tweets pass through them.
             immediate: names of the streams that start a batch as soon as input is available. Rule 1 applies only to
-                these: a stream with its own trigger interval has nothing to do most of the time.
+                these streams: a stream with its own trigger interval has nothing to do most of the time.
             stopping: once set, waiting batches are abandoned.
         """
         self._order = order
@@ -41,7 +41,7 @@ class BatchScheduler:
         self._stopping = stopping
         self._condition = threading.Condition()
         self._waiting: list[str] = []
-        # Name of the stream whose micro-batch is running; empty between batches.
+        # Name of the stream with the running micro-batch; empty between batches.
         self.running = ""
         self._next = ""
         self._freed_at = time.monotonic()

@@ -43,7 +43,8 @@ class BatchResult:
         cached: number of tweets with a cached score; None if the stream does not score.
         model_version: version of the model that scored the batch; None if the stream does not score.
         model_problem: why the model version in production was not used; empty if it was.
-        findings: number of unacknowledged findings of the quality check; None if the stream does not score.
+        findings: number of findings of the quality check that nobody has acknowledged; None if the stream does not
+            score.
     """
 
     counts: Mapping[str, int]
@@ -82,7 +83,8 @@ class Stream:
         prepare: returns the `Process` of the next micro-batch, or None while the batch has to wait, for example for a
             model. Other streams continue meanwhile.
         trigger: interval between micro-batches. The first stream of a run has the trigger of the run instead.
-        position: returns what the commits of a batch store as its end offset. A recovered checkpoint continues there.
+        position: converts the end offset of a batch to the offset that the commits of the batch store, where a
+            recovered checkpoint continues.
         erase: for each table with tweets, the function that applies erasures to it, between micro-batches.
         erase_after: tables to which an erasure is applied before it is applied to the tables of this stream.
     """

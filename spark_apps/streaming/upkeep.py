@@ -14,13 +14,13 @@ from spark_apps.streaming.stream import Stream
 from spark_apps.tables import Table
 
 _log = logging.getLogger(__name__)
-# A table is cleaned once an hour, or with a short retention this many times within the retention.
+# A table is cleaned once an hour. With a retention of less than eight hours, it is cleaned eight times per retention.
 _CLEANINGS_PER_RETENTION = 8
 _MAX_INTERVAL_SECONDS = 3600.0
 
 
 class Upkeep:
-    """Cleans the tables of a stream. The driver that writes them does this: no other process may write them."""
+    """Cleans the tables of a stream, in the driver that writes the tables: no other process may write them."""
 
     def __init__(
         self,

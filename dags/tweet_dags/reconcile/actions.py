@@ -27,7 +27,8 @@ class ActionKind(Enum):
 class Condition(Enum):
     """A condition that may pass by itself: the reconciler acts only once it has lasted for some time.
 
-    The values are stored on the cluster. Changing one makes the new version forget how long the condition has lasted.
+    The values are stored on the cluster. After an upgrade that changes a value, the reconciler no longer knows how long
+    that condition has lasted.
     """
 
     NONE = ""

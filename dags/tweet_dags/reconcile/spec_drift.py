@@ -11,7 +11,7 @@ FIELD_MANAGER = "keep-streams-running"
 
 
 def find_spec_drift(desired: Object, application: Object) -> str:
-    """Return the first field of the live spec that differs from the applied one, or ''.
+    """Describe the first difference between the live spec and the applied spec; return '' if they are equal.
 
     A field that another client has added is found by its field manager; defaults that the operator adds do not count.
     The field `suspend` belongs to a hold, and the plan handles it with the hold.

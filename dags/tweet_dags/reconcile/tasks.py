@@ -34,6 +34,8 @@ def apply(stream: str) -> str:
 
     Raises:
         AirflowFailException: if a person must act; the message says why.
+        ConflictError: if an object has changed since it was read; Airflow retries the task.
+        RejectedError: if the cluster rejects a write; Airflow retries the task.
     """
     began, reasons = time.monotonic(), []
     while True:
@@ -67,6 +69,7 @@ def heal(stream: str) -> str:
 
     Raises:
         AirflowFailException: if the stream was given up.
+        ConflictError: if an object has changed since it was read; Airflow retries the task.
     """
     cluster, observed, action, state = _observe_and_plan(stream)
     if action.kind in _HEALING:

@@ -46,7 +46,11 @@ def suspend_stream(job: TableJob, reason: str, user: str | None) -> str:
 
 
 def stream_stopped(job: TableJob) -> bool:
-    """Suspend the stream if it runs; return whether the stream is suspended and all of its pods are gone."""
+    """Suspend the stream if it runs; return whether the stream is suspended and all of its pods are gone.
+
+    Raises:
+        AirflowFailException: if the job's DAG no longer holds the stream, or if a lost node may still run its pods.
+    """
     cluster, stream = _observe(job.stream)
     return _stop_stream(cluster, job, stream)
 
@@ -72,7 +76,11 @@ def job_finished(job: TableJob, arguments: Sequence[str], run_id: str) -> bool:
 
 
 def stream_resumed(job: TableJob) -> bool:
-    """Tell whether the stream may run again: delete the job, wait for its pods, and release the hold."""
+    """Delete the job, then release the hold once the pods of the job are gone; return whether the hold is released.
+
+    Raises:
+        AirflowFailException: if a lost node may still run the job.
+    """
     cluster, observed = _observe(job.application)
     if observed.application is not None and not get(observed.application, "metadata", "deletionTimestamp"):
         _delete(cluster, observed)
