@@ -21,11 +21,12 @@ an upgrade of the chart or a cleared task does not affect the job: each poll fin
 The hold remains and Silver stays stopped until someone decides.
 
 To continue, trigger `replay_quarantine` again with the same parameters or clear the failed task: the job continues with
-the remaining records. A replay with other parameters is refused until the unfinished one is complete.
+the remaining records.
 
 To give up, delete the SparkApplication `replay`
 (`kubectl -n tweet-sentiment-streams delete sparkapplication replay`), wait for the end of its pods, and trigger
-`operate_stream` for silver with `start`; it is refused before that. Tweets that were written remain.
+`operate_stream` for silver with `start`; it is refused before that. Tweets that were written remain. The totals of
+`silver/tweets` may count the records of one part twice until the next replay.
 
 - **Sign:** `suspend_silver` is red. **Meaning:** Someone else holds Silver, for example a rebuild; the log names the
   owner. **Remedy:** Trigger `replay_quarantine` again when the hold is gone.
@@ -34,8 +35,6 @@ To give up, delete the SparkApplication `replay`
 - **Sign:** `replay` is red. **Meaning:** The job failed; the log has the last lines of its driver, for example an
   unknown quarantine reason. Each retry continues with the remaining records. **Remedy:** Fix the cause in the log, then
   clear the task. For a wrong quarantine reason, trigger `replay_quarantine` again.
-- **Sign:** `replay` is red: `another replay is unfinished`. **Meaning:** An earlier replay with other parameters
-  did not finish. **Remedy:** Trigger `replay_quarantine` with the parameters that the log names, then again with yours.
 - **Sign:** `replay` is red: `no longer holds silver, but …`. **Meaning:** Someone removed the hold of another job, but
   the objects of that job still exist. **Remedy:** Delete the SparkApplication that the log names, wait for the end of
   its pods, and clear the task.

@@ -142,10 +142,11 @@ def rebuild(
         raise LakeError(f"{BRONZE_TWEETS.path(lake)} does not exist: check --lake, or run the streams over it first")
     version = _drain(spark, settings, stop)
     bronze = delta_tables.read(spark, lake, BRONZE_TWEETS, version)
-    state = _State.read(spark, lake, since)
-    parts = _plan(bronze, since, state.next_hour)
+    options = ParseOptions.of(settings)
+    progress = _Progress(spark, lake, f"{since} {options.fingerprint()}")
+    parts = _plan(bronze, since, progress.next_hour())
     _log.info("%s parts of bronze/tweets to read", len(parts))
-    tables = _Rebuild(spark, lake, bronze, ParseOptions.of(settings))
+    tables = _Rebuild(spark, lake, bronze, options)
     total = Corrections()
     for number, part in enumerate(parts):
         _raise_if_stopped(stop, f"with {len(parts) - number} of {len(parts)} parts left")
@@ -153,45 +154,36 @@ def rebuild(
         corrections = tables.correct(part, number)
         total += corrections
         if number + 1 < len(parts):
-            _State(since, part.end).write(spark, lake)
+            progress.save(part.end)
         seconds = round(time.monotonic() - started, 1)
         days = str(part.first_day), str(part.last_day)
         on_part(PartReport(number + 1, len(parts), *days, part.rows, seconds, corrections))
-    _State.remove(spark, lake)
+    progress.remove()
     documents = sum(part.rows for part in parts)
     return RebuildResult(documents, total, round(time.monotonic() - began, 1))
 
 
-@dataclass(frozen=True)
-class _State:
-    """How far an unfinished rebuild has come.
+class _Progress:
+    """How far an unfinished rebuild has come: a file in the checkpoints."""
 
-    Attributes:
-        since: argument of the rebuild.
-        next_hour: the documents of earlier hours since 1970 are done.
-    """
+    def __init__(self, spark: SparkSession, lake: str, rebuild_id: str) -> None:
+        """Create the progress of a rebuild; `rebuild_id` names its first day and its parser."""
+        self._spark = spark
+        self._file = f"{lake}/checkpoints/rebuild-silver.json"
+        self._id = rebuild_id
 
-    since: date | None
-    next_hour: int = 0
+    def next_hour(self) -> int:
+        """Return the hour since 1970 before which all documents are done; 0 without a rebuild of the same id."""
+        saved = json.loads(hadoop_fs.read_text(self._spark, self._file) or "{}")
+        return int(saved["next_hour"]) if saved.get("id") == self._id else 0
 
-    @classmethod
-    def read(cls, spark: SparkSession, lake: str, since: date | None) -> "_State":
-        """Return the state of an unfinished rebuild with the same argument; the initial state without one."""
-        saved = json.loads(hadoop_fs.read_text(spark, cls._file(lake)) or "{}")
-        is_same = saved and saved["since"] == (since.isoformat() if since else None)
-        return cls(since, saved["next_hour"] if is_same else 0)
+    def save(self, next_hour: int) -> None:
+        """Save the hour since 1970 before which all documents are done."""
+        hadoop_fs.write_text(self._spark, self._file, json.dumps({"id": self._id, "next_hour": next_hour}))
 
-    def write(self, spark: SparkSession, lake: str) -> None:
-        saved = {"since": self.since.isoformat() if self.since else None, "next_hour": self.next_hour}
-        hadoop_fs.write_text(spark, self._file(lake), json.dumps(saved))
-
-    @classmethod
-    def remove(cls, spark: SparkSession, lake: str) -> None:
-        hadoop_fs.remove(spark, cls._file(lake))
-
-    @staticmethod
-    def _file(lake: str) -> str:
-        return f"{lake}/checkpoints/rebuild-silver.json"
+    def remove(self) -> None:
+        """Remove the file: the rebuild is finished."""
+        hadoop_fs.remove(self._spark, self._file)
 
 
 def _drain(spark: SparkSession, settings: Settings, stop: Event) -> int:

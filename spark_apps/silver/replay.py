@@ -4,12 +4,12 @@
 2. Move: parse the text of each row. A row with a tweet leaves the quarantine: its tweets are appended to silver/tweets,
    or counted as duplicates, and records in it that are still rejected return to the quarantine. Other rows stay.
 
-A part is two commits: to silver/tweets, then to silver/quarantine. An interrupted replay continues with the same
-version of the quarantine and the same ids of its commits, so no record is counted twice. The stream must be stopped
-meanwhile, because only one process at a time may write a table.
+A part is two commits: to silver/tweets, then to silver/quarantine. If a replay ends between the two, the tweets of the
+part are in silver/tweets while their records are still in the quarantine. The next replay first takes these records out
+of the totals, and then reads them again. Whatever happens in between, each record is counted once. The stream must be
+stopped meanwhile, because only one process at a time may write a table.
 """
 
-import json
 import logging
 import time
 import uuid
@@ -24,7 +24,7 @@ from pyspark.sql import functions as F
 
 from spark_apps.errors import UserError
 from spark_apps.lake import delta_tables, hadoop_fs
-from spark_apps.lake.commits import LakeError, open_table
+from spark_apps.lake.commits import BatchMetadata, LakeError, batch_commits, open_existing_table, open_table
 from spark_apps.lake.hours import HourRange, hour_of, join_hours
 from spark_apps.lake.writer import TableWriter
 from spark_apps.settings import Settings
@@ -38,7 +38,7 @@ from spark_apps.silver.transform import (
     reasons,
     rejects,
 )
-from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, REASONS, SILVER_TWEETS
+from spark_apps.tables import BRONZE_TWEETS, QUARANTINE, REASONS, SILVER_TWEETS, Table
 
 _log = logging.getLogger(__name__)
 _QUERY = "replay"
@@ -55,7 +55,7 @@ class ReplayError(UserError):
 
 
 @dataclass(frozen=True)
-class Moved:
+class ReplayCounts:
     """The outcome of the rows that were read.
 
     Attributes:
@@ -74,9 +74,9 @@ class Moved:
     erased: int = 0
     rejected: int = 0
 
-    def __add__(self, other: "Moved") -> "Moved":
+    def __add__(self, other: "ReplayCounts") -> "ReplayCounts":
         mine, others = asdict(self), asdict(other)
-        return Moved(**{name: mine[name] + others[name] for name in mine})
+        return ReplayCounts(**{name: mine[name] + others[name] for name in mine})
 
     def __str__(self) -> str:
         return (
@@ -91,7 +91,7 @@ class PartReport:
 
     part: int
     parts: int
-    moved: Moved
+    moved: ReplayCounts
     seconds: float
 
     def __str__(self) -> str:
@@ -105,7 +105,7 @@ def replay(
     since: date | None,
     on_part: Callable[[PartReport], None],
     stop: Event,
-) -> Moved:
+) -> ReplayCounts:
     """Read the quarantined rows of some reasons again; return their outcome.
 
     Rows without a text, and rows with bytes that are not UTF-8, are not read: only bronze/tweets has their documents.
@@ -119,7 +119,7 @@ def replay(
         stop: set this event to stop after the current part.
 
     Raises:
-        ReplayError: a reason is unknown, another replay is unfinished, or `stop` was set before the end.
+        ReplayError: a reason is unknown, or `stop` was set before the end.
         LakeError: the tables do not exist, or another process writes them.
     """
     (lake,) = settings.require("lake")
@@ -128,11 +128,10 @@ def replay(
         if open_table(lake, table) is None:
             raise LakeError(f"{table.path(lake)} does not exist: check --lake, or run the streams over it first")
         delta_tables.create_or_evolve(spark, lake, table, settings.retention_seconds)
-    plan = _Plan.start(spark, lake, chosen_reasons, since)
-    options = replace(ParseOptions.of(settings), reads_notices=False)
-    parts = plan.parts(spark, lake)
-    replayer = _Replay(spark, lake, plan, options)
-    total = Moved()
+    replayer = _Replay(spark, lake, replace(ParseOptions.of(settings), reads_notices=False), chosen_reasons, since)
+    replayer.begin()
+    parts = replayer.plan()
+    total = ReplayCounts()
     for number, part in enumerate(parts):
         if stop.is_set():
             left = len(parts) - number
@@ -140,10 +139,10 @@ def replay(
                 f"the replay was stopped with {left} of {len(parts)} parts left: run the same command to continue"
             )
         began = time.monotonic()
-        moved = replayer.move(part, number)
+        moved = replayer.move(part, number + 1)
         total += moved
         on_part(PartReport(number + 1, len(parts), moved, time.monotonic() - began))
-    plan.finish(spark, lake)
+    replayer.finish()
     return total
 
 
@@ -152,77 +151,51 @@ def _check_reasons(chosen: Sequence[str]) -> None:
         raise ReplayError(f"unknown reason {', '.join(unknown)}: the reasons are {', '.join(sorted(REASONS))}")
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """The rows to read, saved until the replay is finished.
-
-    Attributes:
-        id: id of the replay, which its commits carry.
-        version: version of silver/quarantine with the rows.
-        reasons: reasons of the rows, sorted.
-        since: first day on which Bronze read the rows, as YYYY-MM-DD; None for all.
-    """
-
-    id: str
-    version: int
-    reasons: list[str]
-    since: str | None
-
-    @classmethod
-    def start(cls, spark: SparkSession, lake: str, chosen: Sequence[str], since: date | None) -> "_Plan":
-        """Return the plan of the unfinished replay with the same arguments, or save a new one."""
-        first_day = since.isoformat() if since else None
-        saved = hadoop_fs.read_text(spark, cls._file(lake))
-        if saved:
-            plan = cls(**json.loads(saved))
-            if (plan.reasons, plan.since) != (sorted(set(chosen)), first_day):
-                arguments = " ".join(f"--reason {reason}" for reason in plan.reasons)
-                arguments += f" --since {plan.since}" if plan.since else ""
-                raise ReplayError(
-                    f"another replay is unfinished: first run `tweet-sentiment quarantine replay {arguments}`"
-                )
-            return plan
-        version = TableWriter(lake, QUARANTINE, _QUERY, _QUERY).current_version()
-        plan = cls(uuid.uuid4().hex, version, sorted(set(chosen)), first_day)
-        hadoop_fs.write_text(spark, cls._file(lake), json.dumps(asdict(plan)))
-        return plan
-
-    def finish(self, spark: SparkSession, lake: str) -> None:
-        hadoop_fs.remove(spark, self._file(lake))
-
-    def rows(self, spark: SparkSession, lake: str) -> DataFrame:
-        """Return the rows to read, with the columns of the quarantine."""
-        rows = delta_tables.read(spark, lake, QUARANTINE, self.version).where(F.col("reason").isin(self.reasons))
-        if self.since:
-            rows = rows.where(F.col("ingest_date") >= F.lit(self.since).cast("date"))
-        return rows.where("raw <> ''").select(QUARANTINE.column_names)
-
-    def parts(self, spark: SparkSession, lake: str) -> list[HourRange]:
-        hours = self.rows(spark, lake).groupBy(hour_of("ingested_at").alias("hour")).count().orderBy("hour").collect()
-        return join_hours(((row["hour"], row["count"]) for row in hours), _PART_ROWS)
-
-    @staticmethod
-    def _file(lake: str) -> str:
-        return f"{lake}/checkpoints/replay.json"
-
-
 class _Replay:
-    """Moves the rows of a plan part by part."""
+    """Moves the rows of some reasons part by part."""
 
-    def __init__(self, spark: SparkSession, lake: str, plan: _Plan, options: ParseOptions) -> None:
+    def __init__(
+        self, spark: SparkSession, lake: str, options: ParseOptions, chosen_reasons: Sequence[str], since: date | None
+    ) -> None:
         self._spark = spark
         self._lake = lake
-        self._plan = plan
         self._options = options
-        app_id = f"{_QUERY}:{plan.id}"
+        self._reasons = list(chosen_reasons)
+        self._since = since
+        # This file exists until the replay is finished.
+        self._unfinished = f"{lake}/checkpoints/replay.json"
+        app_id = f"{_QUERY}:{uuid.uuid4().hex}"
         self._quarantine, self._tweets = (
             TableWriter(lake, table, _QUERY, app_id) for table in (QUARANTINE, SILVER_TWEETS)
         )
 
-    def move(self, part: HourRange, number: int) -> Moved:
-        """Move the rows of one part, unless an earlier attempt has."""
-        if self._quarantine.is_committed(number):
-            return Moved()
+    def begin(self) -> None:
+        """Take the counts of a part that an earlier replay has moved only by half out of the totals of silver/tweets.
+
+        Its tweets are in silver/tweets, but its records are still in the quarantine. When they are read again, all of
+        them count as duplicates.
+        """
+        if hadoop_fs.exists(self._spark, self._unfinished):
+            last, moved = (_newest_commit(self._lake, table) for table in (SILVER_TWEETS, QUARANTINE))
+            is_moved = last is None or (moved is not None and (moved.app, moved.batch) == (last.app, last.batch))
+            if last is not None and not is_moved and min(last.counts.values()) >= 0:
+                duplicates = last.counts["rows"] + last.counts["duplicates"]
+                counts = {"duplicates": -duplicates, "erased": -last.counts["erased"]}
+                nothing = delta_tables.read(self._spark, self._lake, SILVER_TWEETS).where("false")
+                self._tweets.append(nothing, 0, counts)
+        hadoop_fs.write_text(self._spark, self._unfinished, "{}")
+
+    def finish(self) -> None:
+        """Record that no part is moved by half."""
+        hadoop_fs.remove(self._spark, self._unfinished)
+
+    def plan(self) -> list[HourRange]:
+        """Divide the rows to read into parts."""
+        hours = self._rows().groupBy(hour_of("ingested_at").alias("hour")).count().orderBy("hour").collect()
+        return join_hours(((row["hour"], row["count"]) for row in hours), _PART_ROWS)
+
+    def move(self, part: HourRange, number: int) -> ReplayCounts:
+        """Move the rows of one part, with the number of its commits."""
         rows = self._documents(part).persist()
         try:
             return self._move(rows, part, number)
@@ -239,13 +212,25 @@ class _Replay:
         finally:
             rows.unpersist()
 
+    def _rows(self) -> DataFrame:
+        """Return the rows to read, with the columns of the quarantine."""
+        rows = self._stored().where(F.col("reason").isin(self._reasons))
+        if self._since is not None:
+            rows = rows.where(F.col("ingest_date") >= F.lit(self._since))
+        return rows.where("raw <> ''")
+
+    def _stored(self) -> DataFrame:
+        """Return the quarantine at its current version."""
+        rows = delta_tables.read(self._spark, self._lake, QUARANTINE, self._quarantine.current_version())
+        return rows.select(QUARANTINE.column_names)
+
     def _documents(self, part: HourRange) -> DataFrame:
         """Return the rows of a part with the columns of BRONZE_TWEETS and QUARANTINE.
 
         `position` does not come from Bronze: it numbers the quarantined rows of a file.
         """
         in_part = part.condition("ingested_at", "ingest_date")
-        rows = self._plan.rows(self._spark, self._lake).where(in_part)
+        rows = self._rows().where(in_part)
         bronze = delta_tables.read(self._spark, self._lake, BRONZE_TWEETS).where(in_part)
         files = bronze.groupBy("source_file", "ingested_at").agg(
             F.min("source_modified_at").alias("source_modified_at"),
@@ -261,22 +246,20 @@ class _Replay:
             .withColumns({"problem": F.lit(None).cast("string"), "raw_bytes": F.lit(None).cast("binary")})
         )
 
-    def _move(self, rows: DataFrame, part: HourRange, number: int) -> Moved:
+    def _move(self, rows: DataFrame, part: HourRange, number: int) -> ReplayCounts:
         records = parse_records(rows, SILVER_TWEETS, self._options).persist()
         try:
             keys = records.where("reason IS NULL").select(*_KEY).distinct().localCheckpoint()
             records_of_moved = records.join(F.broadcast(keys), _KEY, "left_semi")
             counts = self._append_tweets(records_of_moved, number)
             moved_rows = rows.join(F.broadcast(keys), _KEY, "left_semi")
-            rejected = self._take_out(moved_rows, rejects(records_of_moved), part, number)
-            return Moved(rows.count(), keys.count(), *counts, rejected)
+            rejected = self._replace_quarantined(moved_rows, rejects(records_of_moved), part, number)
+            return ReplayCounts(rows.count(), keys.count(), *counts, rejected)
         finally:
             records.unpersist()
 
     def _append_tweets(self, records: DataFrame, number: int) -> tuple[int, int, int]:
         """Append the new tweets among `records`; return the numbers of new, duplicate and erased tweets."""
-        if self._tweets.is_committed(number):
-            return 0, 0, 0
         tweets = records.where("reason IS NULL")
         kept = without_erased_tweets(tweets, self._lake)
         new = distinct_tweets(kept, SILVER_TWEETS)
@@ -287,16 +270,21 @@ class _Replay:
         new.unpersist()
         return added, remaining - added, total - remaining
 
-    def _take_out(self, moved: DataFrame, rejected: DataFrame, part: HourRange, number: int) -> int:
+    def _replace_quarantined(self, moved: DataFrame, rejected: DataFrame, part: HourRange, number: int) -> int:
         """Replace the rows `moved` of the quarantine by `rejected`; return the number of rows in `rejected`."""
         taken, returned = reasons(moved), reasons(rejected)
         if not taken:
             return 0
         condition = part.condition("ingested_at", "ingest_date")
-        stored = delta_tables.read(self._spark, self._lake, QUARANTINE, self._quarantine.current_version())
-        stored = stored.where(condition).select(QUARANTINE.column_names)
+        stored = self._stored().where(condition)
         remaining = stored.exceptAll(moved.select(QUARANTINE.column_names)).union(rejected)
         counts = Counter(returned)
         counts.subtract(taken)
         self._quarantine.replace(remaining, number, condition, counts=counts)
         return returned.total()
+
+
+def _newest_commit(lake: str, table: Table) -> BatchMetadata | None:
+    """Return the metadata of the newest commit of a replay."""
+    commits = (commit.metadata for commit in batch_commits(open_existing_table(lake, table)))
+    return next((metadata for metadata in commits if metadata.query == _QUERY), None)

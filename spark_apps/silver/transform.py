@@ -1,9 +1,11 @@
 """Parse documents of bronze/tweets into records: rows of silver/tweets and of silver/quarantine."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -52,6 +54,12 @@ class ParseOptions:
         """
         limits = TweetLimits(settings.max_text_characters, settings.max_mentions)
         return cls(load_formats(settings.formats), limits, settings.deletion_notices)
+
+    def fingerprint(self) -> str:
+        """Return a hash of the options and of the parser: with another hash, documents may be read differently."""
+        package = Path(__file__).parent
+        files = [*sorted(package.glob("*.py")), package.parent / "json_text.py"]
+        return hashlib.sha256(repr(self).encode() + b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def parse_records(documents: DataFrame, silver_tweets: Table, options: ParseOptions) -> DataFrame:

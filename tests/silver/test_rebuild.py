@@ -161,6 +161,18 @@ def test_a_stopped_rebuild_continues_with_the_next_part(pipeline: Pipeline, monk
     assert len(rebuild_silver(pipeline)[1]) == 2
 
 
+def test_a_rebuild_with_another_parser_begins_again(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "_PART_DOCUMENTS", 1)
+    stop = Event()
+    with pytest.raises(RebuildError, match="with 1 of 2 parts left"):
+        rebuild(pipeline.spark, pipeline.settings, None, lambda _: stop.set(), stop)
+    declare_format(pipeline, tmp_path)
+    done, reports = rebuild_silver(pipeline)
+    assert len(reports) == 2 and done.corrections == Corrections(added=1, rejected=-2)
+
+
 def test_a_row_stays_if_its_document_is_gone(pipeline: Pipeline) -> None:
     bronze = BRONZE_TWEETS.path(pipeline.lake)
     pipeline.spark.sql(f"DELETE FROM {sql_name(bronze)} WHERE source_file LIKE '%first%'")
