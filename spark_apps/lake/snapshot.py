@@ -20,7 +20,7 @@ from spark_apps.tables import TABLES, Table
 _MAX_ROUNDS = 500
 # The name of an entry in the Delta log begins with its version.
 _VERSION_DIGITS = 20
-# Files beside the checkpoints that exist while a rescore, a relayout or a replay is not finished. Their content does not
+# Files beside the checkpoints that exist while a rescore, relayout or replay is not finished. Their content does not
 # matter.
 _UNFINISHED = ("rescore.json", "relayout.json", "replay.json")
 # A restart of a stream plans its last batch again, which starts at the end of the batch before.
