@@ -7,6 +7,8 @@ UV := $(shell command -v uv || echo .uv/bin/uv)
 # --inexact keeps the packages that other targets installed.
 SYNC = $(UV) sync --quiet --frozen --inexact
 RUN = $(UV) run --no-sync
+# The tests that need no cluster, torch, Airflow, helm or terraform.
+LOCAL = not chaos and not train and not chart and not cluster and not endurance and not airflow and not terraform
 DEMO = .demo
 PORT ?= 8501
 # Namespace of the installation; its streams run in $(NAMESPACE)-streams.
@@ -19,7 +21,7 @@ VALUES ?=
 # The folder in terraform/examples that `make values` reads.
 EXAMPLE ?= minimal
 
-.PHONY: help install install-train run test test-train test-dags test-chart test-cluster test-endurance test-terraform check-terraform values chaos fuzz bench images preflight deploy undeploy clean
+.PHONY: help install install-train run test test-slow test-train test-dags test-chart test-cluster test-endurance test-terraform check-terraform values chaos fuzz bench images preflight deploy undeploy clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -31,12 +33,15 @@ install-train: .venv/.train ## install training, export and evaluation too (torc
 run: .venv/.run .jars/.archive ## run the live demo on this machine: tweets, streams, registry and dashboard
 	@exec $(RUN) tweet-sentiment demo --home $(DEMO) --port $(PORT)
 
-test: .venv/.test ## lint, types, import contracts, and all tests that need no cluster, torch, Airflow or helm
+test: .venv/.test ## lint, types, import contracts, and the tests that need no cluster, torch, Airflow or helm, but the slow ones
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	PYTHONPATH=dags $(RUN) lint-imports
-	$(RUN) pytest -n 2 --dist loadfile -m "not chaos and not train and not chart and not cluster and not endurance and not airflow and not terraform"
+	$(RUN) pytest -n 2 --dist loadfile -m "$(LOCAL) and not slow"
+
+test-slow: .venv/.test ## failures around each write, kills, outages, erasures, backups and rebuilds of whole lakes
+	$(RUN) pytest -n 2 --dist loadfile -m "$(LOCAL) and slow"
 
 test-train: .venv/.train ## test training and export on a small model; installs torch
 	$(RUN) pytest -m train

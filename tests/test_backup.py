@@ -30,6 +30,8 @@ from tests.exactness import assert_aggregates_match, check
 from tests.test_erasure import request, tweet
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 MIX = Mix(duplicates=0.1, malformed=0.1)
 
 

@@ -1,6 +1,6 @@
 """Runs of all layers are killed while tweets land: no record is lost or written twice, and the aggregates are right.
 
-`make test` kills two runs at fixed points. `make chaos` kills 200 runs, or CHAOS_KILLS runs, at random instants.
+`make test-slow` kills two runs at fixed points. `make chaos` kills 200 runs, or CHAOS_KILLS runs, at random instants.
 """
 
 import json
@@ -74,6 +74,7 @@ def kill_runs(
     check(spark, lake, expected)
 
 
+@pytest.mark.slow
 def test_two_kills_between_the_layers_lose_nothing(
     spark: SparkSession, command: Callable[..., Result], tmp_path: Path
 ) -> None:

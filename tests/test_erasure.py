@@ -83,6 +83,7 @@ def check(pipeline: Pipeline, remaining: list[int], records: int) -> None:
     assert read_status(pipeline.lake).lag == {"silver": 0, "gold": 0, "aggregates": 0}
 
 
+@pytest.mark.slow
 def test_erased_tweets_leave_silver_and_gold_and_stay_out(pipeline: Pipeline) -> None:
     pipeline.land("1.json", "".join(tweet(number, str(number % 3)) for number in range(1, 9)) + retweet(10, 3))
     pipeline.run_once()
@@ -104,6 +105,7 @@ def test_erased_tweets_leave_silver_and_gold_and_stay_out(pipeline: Pipeline) ->
     assert [row["key"] for row in pipeline.rows(ERASURES) if row["kind"] == "tweet"].count("3") == 2
 
 
+@pytest.mark.slow
 def test_notices_are_quarantined_if_the_setting_is_off(pipeline: Pipeline) -> None:
     pipeline.settings.deletion_notices = False
     pipeline.land("1.json", tweet(1) + tweet(2))
@@ -113,6 +115,7 @@ def test_notices_are_quarantined_if_the_setting_is_off(pipeline: Pipeline) -> No
     assert read_status(pipeline.lake).quarantine == {"deletion": 1}
 
 
+@pytest.mark.slow
 def test_a_failure_before_or_after_any_commit_of_an_erasure_is_repaired(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +142,7 @@ def test_a_failure_before_or_after_any_commit_of_an_erasure_is_repaired(
     check(pipeline, [1, 4, 5], 5 + 3)
 
 
+@pytest.mark.slow
 def test_rows_that_the_aggregates_have_not_read_are_not_counted(pipeline: Pipeline) -> None:
     """Gold has labelled a tweet before its erasure; the aggregates read it after they have applied the erasure."""
     bronze, silver, gold, aggregates = pipeline.streams()
@@ -155,6 +159,7 @@ def test_rows_that_the_aggregates_have_not_read_are_not_counted(pipeline: Pipeli
     check(pipeline, [1, 4], 5)
 
 
+@pytest.mark.slow
 def test_gold_drops_tweets_that_silver_has_deleted(pipeline: Pipeline) -> None:
     """A first batch of Gold reads no deleted tweets. Later batches read rows that Silver has appended and deleted."""
     layers = pipeline.streams("bronze", "silver")
@@ -173,6 +178,7 @@ def test_gold_drops_tweets_that_silver_has_deleted(pipeline: Pipeline) -> None:
     assert totals(pipeline, GOLD_SENTIMENT)["erased"] == 1
 
 
+@pytest.mark.slow
 def test_erasures_outlast_the_loss_of_all_checkpoints(pipeline: Pipeline) -> None:
     pipeline.land("1.json", tweet(1) + tweet(2) + tweet(3))
     pipeline.run_once()
@@ -184,6 +190,7 @@ def test_erasures_outlast_the_loss_of_all_checkpoints(pipeline: Pipeline) -> Non
     check(pipeline, [1, 4], 7)
 
 
+@pytest.mark.slow
 def test_running_streams_apply_erasures_without_further_input(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from typer.testing import Result
 
 from spark_apps.tables import BRONZE_TWEETS, QUARANTINE
@@ -36,6 +37,7 @@ def report(command: Callable[..., Result], lake: str) -> list[dict[str, object]]
     return erasures
 
 
+@pytest.mark.slow
 def test_no_file_has_an_erased_text_after_the_retention(pipeline: Pipeline, command: Callable[..., Result]) -> None:
     pipeline.settings.retention_hours = RETENTION_SECONDS / 3600
     secret = json.loads(flat_tweet(1, full_text=f"{SECRET} 1", user_id=USER))
@@ -71,6 +73,7 @@ def test_no_file_has_an_erased_text_after_the_retention(pipeline: Pipeline, comm
     assert "no erasures" in command("erasures", "--lake", pipeline.lake, "--user", "1").output
 
 
+@pytest.mark.slow
 def test_a_document_that_lands_again_after_the_erasure_is_erased_too(pipeline: Pipeline) -> None:
     streams = pipeline.streams("bronze", "silver")
     pipeline.land("1.json", flat_tweet(1, full_text=SECRET))

@@ -51,6 +51,7 @@ def test_every_record_is_in_exactly_one_table_after_repeated_runs(pipeline: Pipe
     check(pipeline.spark, pipeline.lake, expected + repeated)
 
 
+@pytest.mark.slow
 def test_a_kill_before_the_first_commit_loses_nothing(pipeline: Pipeline, tmp_path: Path) -> None:
     # A kill during the creation of the tables: their logs are empty, or contain temporary files.
     temporary = [".00000000000000000000.json.1f.tmp", "..00000000000000000000.json.1f.tmp.crc"]
@@ -96,6 +97,7 @@ def test_a_single_layer_waits_for_the_tables_of_the_previous_layer(pipeline: Pip
         run.join(60)
 
 
+@pytest.mark.slow
 def test_a_failure_before_or_after_any_commit_loses_nothing(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

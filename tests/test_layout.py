@@ -53,6 +53,7 @@ def folders(pipeline: Pipeline, table: Table) -> list[str]:
     return [path.name for path in Path(table.path(pipeline.lake)).iterdir() if path.name.startswith("tweet_date=")]
 
 
+@pytest.mark.slow
 def test_tweets_of_hundreds_of_days_make_few_files(pipeline: Pipeline) -> None:
     expected = land(pipeline, 100_000, DAYS)
     pipeline.run_once()
@@ -88,6 +89,7 @@ def partitions(pipeline: Pipeline) -> list[list[str]]:
     return [open_existing_table(pipeline.lake, table).metadata().partition_columns for table in TABLES]
 
 
+@pytest.mark.slow
 def test_the_streams_and_a_rescore_accept_a_partition_per_day(by_day: Pipeline, tmp_path: Path) -> None:
     expected = land(by_day, 100, 5)
     by_day.run_once()
@@ -107,6 +109,7 @@ def test_the_streams_and_a_rescore_accept_a_partition_per_day(by_day: Pipeline, 
     assert partitions(by_day) == [["tweet_date"]] * 4 and len(folders(by_day, SILVER_TWEETS)) == 5
 
 
+@pytest.mark.slow
 def test_relayout_rewrites_the_tables_and_the_streams_continue(
     by_day: Pipeline, command: Callable[..., Result]
 ) -> None:
@@ -141,6 +144,7 @@ def test_relayout_rewrites_the_tables_and_the_streams_continue(
     assert missing.exit_code == 2 and "-typo does not exist" in missing.stderr
 
 
+@pytest.mark.slow
 def test_relayout_continues_after_a_failure_around_any_write(by_day: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = land(by_day, 100, 10)
     by_day.run_once()

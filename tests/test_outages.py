@@ -1,7 +1,7 @@
 """A driver on S3 outlasts outages and failed requests, and its totals stay exact.
 
-`make test` takes a few seconds for each outage. `make chaos` takes a minute, or OUTAGE_SECONDS, and fails each write of
-a batch in each way.
+`make test-slow` takes a few seconds for each outage. `make chaos` takes a minute, or OUTAGE_SECONDS, and fails each write
+of a batch in each way.
 """
 
 import json
@@ -115,6 +115,7 @@ def fail_writes(server: S3Server, driver: Driver, cases: Sequence[tuple[int, int
         print(f"case {number} of {len(cases)}: {case}: labelled {recovered:.0f} s later", flush=True)
 
 
+@pytest.mark.slow
 def test_a_driver_outlasts_outages_and_failed_writes(server: S3Server, driver: Driver) -> None:
     outlast_outages(server, driver, 4)
     fail_writes(server, driver, [(skipped, *fault) for skipped, fault in zip((2, 9, 17), _FAULTS, strict=True)])

@@ -77,6 +77,7 @@ def test_links_lead_to_existing_files_and_headings(page: Path) -> None:
             assert heading in anchors, f"{target}#{heading}"
 
 
+@pytest.mark.slow
 def test_bash_blocks_run_as_typed(tmp_path: Path) -> None:
     """Run the bash blocks in one folder, in their order, with only the system's programs on the PATH."""
     (file,) = Generator(1).files(50)

@@ -34,6 +34,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("s3")
 def test_all_layers_run_on_s3() -> None:
     client = boto3.client("s3")
@@ -83,6 +84,7 @@ def test_an_object_is_read_from_an_offset_in_one_version_only() -> None:
         assert stream.read(2) == b"98"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("s3")
 def test_bronze_reads_the_messages_of_a_queue() -> None:
     """The file of a repeated message is read once, a file without a message is not, and a foreign message stays."""

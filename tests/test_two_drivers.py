@@ -1,6 +1,6 @@
 """A driver is stopped until another one has taken over, and then continues: nothing is written twice.
 
-`make test` stops one driver. `make chaos` stops 50 drivers, or CHAOS_TAKEOVERS drivers, at random instants.
+`make test-slow` stops one driver. `make chaos` stops 50 drivers, or CHAOS_TAKEOVERS drivers, at random instants.
 """
 
 import os
@@ -116,6 +116,7 @@ def take_over(
     return outputs
 
 
+@pytest.mark.slow
 def test_a_driver_that_was_replaced_while_it_was_stopped_writes_nothing(
     spark: SparkSession, command: Callable[..., Result], tmp_path: Path
 ) -> None:

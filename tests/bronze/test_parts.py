@@ -266,6 +266,7 @@ def fail(patch: pytest.MonkeyPatch, owner: Any, name: str, when: str, at: int) -
     patch.setattr(owner, name, wrapped)
 
 
+@pytest.mark.slow
 def test_a_failure_in_any_write_loses_and_repeats_no_document(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from spark_apps.lake.status import read_status
 from tests.process import Running
 from tests.waiting import until
@@ -25,6 +27,7 @@ def rows(lake: Path) -> int:
     return read_status(str(lake), missing_ok=True).tables["bronze/tweets"].totals.get("rows", 0)
 
 
+@pytest.mark.slow
 def test_a_slow_process_of_the_source_is_started_again(tmp_path: Path) -> None:
     (tmp_path / "landing").mkdir()
     (tmp_path / "landing/a.json").write_text('{"id": 1}')

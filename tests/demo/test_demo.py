@@ -38,6 +38,7 @@ def test_the_last_line_counts_tweets_that_were_labelled_just_before_ctrl_c(tmp_p
     assert view.farewell() == f"stopped: 3 labelled tweets are in {tmp_path}; the same command continues from here"
 
 
+@pytest.mark.slow
 def test_a_second_start_continues_after_ctrl_c(tmp_path: Path) -> None:
     home, port = tmp_path / "home", free_port()
     demo = process.Running(tmp_path / "log", "demo", "--home", home, "--port", str(port), "--no-browser")

@@ -4,6 +4,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from spark_apps.lake.status import read_status
 from spark_apps.model.release.release import rollback
 from spark_apps.registry.client import BUNDLED, Registry
@@ -20,6 +22,7 @@ def row_count(lake: str, table: str) -> int:
     return read_status(lake, missing_ok=True).tables[table].totals.get("rows", 0)
 
 
+@pytest.mark.slow
 def test_the_next_batch_uses_the_version_in_production(pipeline: Pipeline, tmp_path: Path) -> None:
     registry = f"sqlite:///{tmp_path / 'registry.db'}"
     settings = Settings(landing=pipeline.landing, lake=pipeline.lake, registry=registry, registry_timeout=60)

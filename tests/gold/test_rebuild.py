@@ -30,6 +30,8 @@ from tests.exactness import assert_aggregates_match, assert_same_rows
 from tests.failing_writes import fail_write
 from tests.lakes import flat_tweet
 
+pytestmark = pytest.mark.slow
+
 UNFINISHED = Path("checkpoints", "rescore.json")
 TEXT = "I love @friend{} so much!"
 IDS = ["100", "101", "200", "201", "300", "400", "500"]

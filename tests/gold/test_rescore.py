@@ -109,6 +109,7 @@ def by_id(pipeline: Pipeline) -> dict[str, Row]:
     return {row["id"]: row for row in pipeline.rows(GOLD_SENTIMENT)}
 
 
+@pytest.mark.slow
 def test_the_history_gets_the_labels_of_the_version_in_production(pipeline: Pipeline, inverted_model: str) -> None:
     generator = Generator(4, mix=Mix(duplicates=0.1, late=0.1))
     expected = Expected()
@@ -148,6 +149,7 @@ def test_the_history_gets_the_labels_of_the_version_in_production(pipeline: Pipe
     assert [(row["model_version"], row["rescored_at"]) for row in new] == [("2", None)] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hourly")
 def test_a_rescore_continues_after_a_failure_around_any_write(
     history: Pipeline, monkeypatch: pytest.MonkeyPatch
@@ -197,6 +199,7 @@ def test_streams_find_their_last_batch_before_many_rescore_commits(
     check(history.spark, history.lake, expected)
 
 
+@pytest.mark.slow
 def test_a_lake_without_the_column_rescored_at_is_rescored(
     pipeline: Pipeline, inverted_model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,6 +227,7 @@ def test_since_leaves_older_days_unchanged(history: Pipeline) -> None:
     check(history.spark, history.lake, HISTORY)
 
 
+@pytest.mark.slow
 def test_tweets_of_the_version_in_production_are_left_unchanged(history: Pipeline) -> None:
     """In an hour with tweets of both versions, only the tweets of the old version are scored again."""
     expected = HISTORY + land(history, 600, 1)
@@ -270,6 +274,7 @@ def test_a_missing_table_and_a_missing_model_are_reported(pipeline: Pipeline) ->
         rescore_again(pipeline)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("hourly")
 def test_the_rescore_command_continues_after_an_interrupt(

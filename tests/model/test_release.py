@@ -193,6 +193,7 @@ def test_the_higher_version_wins_between_concurrent_releases(tmp_path: Path, mon
     assert promote(second, lower, "second", "") == higher == second.production()
 
 
+@pytest.mark.slow
 def test_the_comparison_gate_allows_for_sampling_noise() -> None:
     random = np.random.default_rng(3)
     truth = random.integers(0, 3, 2_000)

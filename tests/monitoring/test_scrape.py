@@ -22,6 +22,8 @@ from tests.monitoring.promql_queries import Query, queries
 from tests.process import Running, free_port
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 # Labels that Prometheus adds to each sample, through the chart's PodMonitor.
 TARGET_LABELS = {"namespace", "pod"}
 STREAMS = {"bronze", "silver", "gold", "gold-aggregates"}

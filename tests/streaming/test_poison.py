@@ -231,6 +231,7 @@ def bronze_rows(pipeline: Pipeline) -> list[Any]:
     return pipeline.rows(BRONZE_TWEETS)
 
 
+@pytest.mark.slow
 def test_a_poison_text_gets_no_label_until_a_rescore_can_score_it(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ def checkpoint(pipeline: Pipeline, stream: str) -> Path:
     return Path(pipeline.lake, "checkpoints", stream)
 
 
+@pytest.mark.slow
 def test_damaged_checkpoints_do_not_lose_or_repeat_a_tweet(pipeline: Pipeline, tmp_path: Path) -> None:
     generator = Generator(4, mix=Mix(duplicates=0.1, malformed=0.1))
     expected, backup = Expected(), tmp_path / "backup"
@@ -55,6 +56,7 @@ def test_damaged_checkpoints_do_not_lose_or_repeat_a_tweet(pipeline: Pipeline, t
         check(pipeline.spark, pipeline.lake, expected)
 
 
+@pytest.mark.slow
 def test_a_half_committed_batch_is_completed_without_its_checkpoint(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

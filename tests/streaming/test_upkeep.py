@@ -87,6 +87,7 @@ def oldest_version(pipeline: Pipeline, table: Table) -> int:
     return min(int(file.stem) for file in Path(table.path(pipeline.lake), "_delta_log").glob("*.json"))
 
 
+@pytest.mark.slow
 def test_replaced_files_and_old_versions_are_removed(aging: AgingPipeline) -> None:
     pipeline = aging.pipeline
     for _ in range(2):
@@ -109,6 +110,7 @@ def test_replaced_files_and_old_versions_are_removed(aging: AgingPipeline) -> No
     aging.check()
 
 
+@pytest.mark.slow
 def test_the_input_of_a_stopped_stream_is_kept(aging: AgingPipeline, caplog: pytest.LogCaptureFixture) -> None:
     """Unread input is kept for longer than the retention, and cleaned once the stream has read it."""
     pipeline = aging.pipeline
