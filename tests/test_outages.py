@@ -1,7 +1,7 @@
 """A driver on S3 outlasts outages and failed requests, and its totals stay exact.
 
-`make test-slow` takes a few seconds for each outage. `make chaos` takes a minute, or OUTAGE_SECONDS, and fails each write
-of a batch in each way.
+`make test-slow` takes a few seconds for each outage. `make chaos` takes a minute, or OUTAGE_SECONDS, and fails each
+write of a batch in each way.
 """
 
 import json
