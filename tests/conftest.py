@@ -31,6 +31,8 @@ LONGEST = [
     "gold/test_rescore.py",
     "gold/test_rebuild.py",
     "test_layout.py",
+    "silver/test_replay.py",
+    "silver/test_rebuild.py",
     "test_outages.py",
     "test_erasure.py",
     "test_backup.py",
