@@ -8,6 +8,7 @@ from threading import Event
 from spark_apps import storage
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected
+from spark_apps.streaming.outage import outlast
 
 # If the first file is not labelled within this time, something is wrong: land the other files without waiting.
 _FIRST_SECONDS = 60.0
@@ -16,7 +17,7 @@ _FIRST_SECONDS = 60.0
 def feed(
     landing: str, rate: float, on_landed: Callable[[Expected], None], stop: Event, labelled: Event | None = None
 ) -> None:
-    """Land one file per second until `stop`.
+    """Land one file per second until `stop`. An outage of the storage interrupts the stream, but does not end it.
 
     Args:
         landing: folder or s3a://bucket/prefix.
@@ -27,15 +28,16 @@ def feed(
             tweets then reach Gold sooner, because no other batch competes with theirs.
     """
     if labelled is not None:
-        _land_file(_generator(rate), landing, on_landed)
+        _land_file(_generator(rate), landing, on_landed, stop)
         deadline = time.monotonic() + _FIRST_SECONDS
         while not labelled.wait(0.2) and not stop.is_set() and time.monotonic() < deadline:
             pass
     generator = _generator(rate)
     due = time.monotonic()
     while not stop.wait(max(0.0, due - time.monotonic())):
-        _land_file(generator, landing, on_landed)
-        due += 1
+        _land_file(generator, landing, on_landed, stop)
+        # After an outage, do not land the files of all its seconds at once.
+        due = max(due + 1, time.monotonic())
 
 
 def land(landing: str, tweets: int, seed: int) -> Expected:
@@ -54,9 +56,12 @@ def _generator(rate: float) -> Generator:
     return Generator(int(now.timestamp()), now, Mix(rate=rate))
 
 
-def _land_file(generator: Generator, landing: str, on_landed: Callable[[Expected], None]) -> None:
+def _land_file(generator: Generator, landing: str, on_landed: Callable[[Expected], None], stop: Event) -> None:
     """Land the next second of the stream, unless it is empty, in the folder of the current hour."""
     file = generator.tick(1)
-    if file.expected.documents:
-        storage.put(landing, f"{datetime.now(UTC):%Y-%m-%d/%H}/{file.name}", file.data)
+    if not file.expected.documents:
+        return
+    name = f"{datetime.now(UTC):%Y-%m-%d/%H}/{file.name}"
+    # The name stays: a repeated write replaces the same file.
+    if outlast(lambda: storage.put(landing, name, file.data), lambda _: None, stop):
         on_landed(file.expected)
