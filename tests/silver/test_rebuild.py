@@ -23,7 +23,8 @@ from spark_apps.lake.status import read_status
 from spark_apps.lake.writer import TableWriter
 from spark_apps.silver import rebuild as module
 from spark_apps.silver import transform
-from spark_apps.silver.rebuild import Corrections, PartReport, RebuildError, RebuildResult, rebuild
+from spark_apps.silver.corrections import Corrections
+from spark_apps.silver.rebuild import PartReport, RebuildError, RebuildResult, rebuild
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Table
 from tests.conftest import Pipeline
 from tests.exactness import check
