@@ -7,13 +7,13 @@ from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_apps.gold.erasures import drop_erased, erase_mentions, erase_trends
+from spark_apps.gold.erasures import erase_mentions, erase_trends
 from spark_apps.gold.production_model import open_model
 from spark_apps.gold.scoring import find_poison_tweets, score_tweets
 from spark_apps.gold.transform import mentions, new_sentiment, trends
 from spark_apps.labels import LABELS
 from spark_apps.lake import delta_tables
-from spark_apps.lake.erasures import delete_tweets, without_erased
+from spark_apps.lake.erasures import delete_tweets, drop_erased, without_erased
 from spark_apps.lake.ranges import join_ranges
 from spark_apps.scoring.description import ModelVersion
 from spark_apps.settings import Settings

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from spark_apps.gold.transform import mentions, trends
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import batch_commits, open_existing_table
-from spark_apps.lake.erasures import Pending, covered_tweets, in_days, merge_into, newest_position, stored_tweets
+from spark_apps.lake.erasures import Pending, covered_tweets, in_days, merge_into, stored_tweets
 from spark_apps.lake.source_version import version_read
 from spark_apps.lake.writer import TableWriter
 from spark_apps.tables import GOLD_SENTIMENT
@@ -18,14 +18,6 @@ from spark_apps.tables import GOLD_SENTIMENT
 _AGGREGATES_STREAM = "gold-aggregates"
 _TRENDS_KEY = ("minute", "lang", "label", "tweet_date")
 _MENTIONS_KEY = ("mention", "lang", "tweet_date")
-
-
-def drop_erased(tweets: DataFrame, lake: str) -> DataFrame:
-    """Return rows of SILVER_TWEETS without those that an erasure covers: Silver may have deleted them since."""
-    if newest_position(lake) is None:
-        return tweets
-    covered = covered_tweets(tweets, lake).select("id").distinct()
-    return tweets.join(covered, "id", "left_anti").select(tweets.columns)
 
 
 def erase_trends(pending: Pending, writer: TableWriter) -> None:

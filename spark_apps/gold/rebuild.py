@@ -25,11 +25,10 @@ from pyspark.sql.types import BooleanType
 
 from spark_apps.gold import app
 from spark_apps.gold.differences import COPIED_COLUMNS, count_by_hour, find_differences, find_misplaced
-from spark_apps.gold.erasures import drop_erased
 from spark_apps.gold.parts import Part, plan_parts
 from spark_apps.gold.rewrite import NewRows, PartReport, Rewrite, RewriteError, open_rewrite
 from spark_apps.lake import delta_tables
-from spark_apps.lake.source_version import version_read
+from spark_apps.lake.erasures import drop_erased
 from spark_apps.scoring.text import normalise
 from spark_apps.settings import Settings
 from spark_apps.streaming import checkpoint
@@ -96,9 +95,7 @@ def rebuild(
 
 def _version_read(spark: SparkSession, lake: str) -> int:
     """Return a version of silver/tweets with exactly the tweets that Gold has read."""
-    last = checkpoint.last_planned_batch(lake, _STREAM)
-    # If the stream has no batch yet, silver/tweets had no rows when the stream ran: version 0 is its creation.
-    version = 0 if last < 0 else version_read(lake, SILVER_TWEETS, checkpoint.read_offset(spark, lake, _STREAM, last))
+    version = checkpoint.read_version(spark, lake, _STREAM, SILVER_TWEETS)
     if version is None:
         raise RewriteError("Gold has read a commit of silver/tweets only in part: run the same command again")
     return version

@@ -149,6 +149,14 @@ def without_erased(tweets: DataFrame, lake: str, erased: dict[str, Any] | None) 
     return tweets.join(covered_tweets(tweets, lake, up_to).select("id").distinct(), "id", "left_anti")
 
 
+def drop_erased(tweets: DataFrame, lake: str) -> DataFrame:
+    """Return `tweets` without those that an erasure in silver/erasures covers, applied or not."""
+    if newest_position(lake) is None:
+        return tweets
+    covered = covered_tweets(tweets, lake).select("id").distinct()
+    return tweets.join(covered, "id", "left_anti").select(tweets.columns)
+
+
 def delete_tweets(pending: Pending, writer: TableWriter) -> None:
     """Delete the tweets that the pending erasures cover from a table with one row per tweet."""
     spark = pending.spark

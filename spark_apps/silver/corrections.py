@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 
 from spark_apps.errors import UserError
 from spark_apps.lake import delta_tables
+from spark_apps.lake.erasures import drop_erased
 from spark_apps.lake.hours import HourRange
 from spark_apps.lake.writer import TableWriter
-from spark_apps.silver.erasures import without_erased_tweets
 from spark_apps.silver.known_ids import id_ranges, known_ids, without_ids
 from spark_apps.silver.transform import (
     ParseOptions,
@@ -135,7 +135,7 @@ class Corrector:
     ) -> tuple[int, int, int]:
         """Return how many rows were added, changed and removed."""
         stored = self._stored_tweets(documents, part)
-        chosen = _chosen_copies(without_erased_tweets(records.where("reason IS NULL"), self._lake), stored).persist()
+        chosen = _chosen_copies(drop_erased(records.where("reason IS NULL"), self._lake), stored).persist()
         try:
             columns = SILVER_TWEETS.column_names
             changed = chosen.where("is_stored").select(columns).exceptAll(stored).withColumn("is_removed", F.lit(False))

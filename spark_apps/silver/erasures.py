@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from spark_apps import snowflake
 from spark_apps.erasure.request import LANDED_AGAIN, LOCATIONS, TWEET, USER
-from spark_apps.lake.erasures import Pending, covered_tweets, newest_position, tweet_keys
+from spark_apps.lake.erasures import Pending, covered_tweets, tweet_keys
 from spark_apps.lake.redaction import erase_texts
 from spark_apps.lake.writer import TableWriter
 from spark_apps.tables import ERASURES, Column
@@ -77,13 +77,6 @@ def erased_tweets(tweets: DataFrame, requested: DataFrame | None, lake: str) -> 
         keys = requested.select("kind", "key").distinct()
         covered = covered.union(tweet_keys(tweets).join(F.broadcast(keys), ["kind", "key"]).select("id", "kind", "key"))
     return covered.distinct()
-
-
-def without_erased_tweets(tweets: DataFrame, lake: str) -> DataFrame:
-    """Return `tweets` without those that an erasure in silver/erasures covers."""
-    if newest_position(lake) is None:
-        return tweets
-    return tweets.join(covered_tweets(tweets, lake).select("id").distinct(), "id", "left_anti")
 
 
 def erase_rejects(pending: Pending, writer: TableWriter) -> None:

@@ -26,13 +26,10 @@ from spark_apps.lake import delta_tables, hadoop_fs
 from spark_apps.lake.commits import LakeError, batch_commits, open_existing_table, open_table
 from spark_apps.lake.erasures import applied_batch, newest_position, read_applied_batch
 from spark_apps.lake.hours import HourRange, hour_of, join_hours
-from spark_apps.lake.source_version import version_read
 from spark_apps.settings import Settings
 from spark_apps.silver.app import streams
 from spark_apps.silver.corrections import Corrections, Corrector
-from spark_apps.silver.transform import (
-    ParseOptions,
-)
+from spark_apps.silver.transform import ParseOptions
 from spark_apps.streaming import checkpoint
 from spark_apps.streaming.runner import StreamRunner
 from spark_apps.tables import BRONZE_TWEETS, QUARANTINE
@@ -153,8 +150,7 @@ def _drain(spark: SparkSession, settings: Settings, stop: Event) -> int:
     runner = StreamRunner(spark, lake, settings.retention_seconds, lambda report: _log.info("%s", report), stop)
     runner.run(streams(spark, settings), None)
     _raise_if_stopped(stop, "while it read new documents")
-    batch = checkpoint.last_planned_batch(lake, _STREAM)
-    version = version_read(lake, BRONZE_TWEETS, checkpoint.read_offset(spark, lake, _STREAM, batch))
+    version = checkpoint.read_version(spark, lake, _STREAM, BRONZE_TWEETS)
     if version is None:
         raise RebuildError("the stream has read only a part of the newest commit of bronze/tweets: try again")
     _check_erasures(lake, version)

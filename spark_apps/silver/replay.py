@@ -25,10 +25,10 @@ from pyspark.sql import functions as F
 from spark_apps.errors import UserError
 from spark_apps.lake import delta_tables, hadoop_fs
 from spark_apps.lake.commits import BatchMetadata, LakeError, batch_commits, open_existing_table, open_table
+from spark_apps.lake.erasures import drop_erased
 from spark_apps.lake.hours import HourRange, hour_of, join_hours
 from spark_apps.lake.writer import TableWriter
 from spark_apps.settings import Settings
-from spark_apps.silver.erasures import without_erased_tweets
 from spark_apps.silver.known_ids import id_ranges, known_ids, without_ids
 from spark_apps.silver.transform import (
     ParseOptions,
@@ -261,7 +261,7 @@ class _Replay:
     def _append_tweets(self, records: DataFrame, number: int) -> tuple[int, int, int]:
         """Append the new tweets among `records`; return the numbers of new, duplicate and erased tweets."""
         tweets = records.where("reason IS NULL")
-        kept = without_erased_tweets(tweets, self._lake)
+        kept = drop_erased(tweets, self._lake)
         new = distinct_tweets(kept, SILVER_TWEETS)
         new = without_ids(new, known_ids(new, id_ranges(new), self._lake)).persist()
         added, remaining, total = new.count(), kept.count(), tweets.count()

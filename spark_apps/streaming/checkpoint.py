@@ -14,6 +14,7 @@ from spark_apps.errors import cause_line, first_line
 from spark_apps.lake import delta_tables, hadoop_fs
 from spark_apps.lake.cleanup import Position
 from spark_apps.lake.commits import LakeError
+from spark_apps.lake.source_version import version_read
 from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.stream import Stream
 from spark_apps.tables import Table
@@ -124,6 +125,15 @@ def read_position(spark: SparkSession, lake: str, stream: str) -> Position | Non
     )
     is_processed = str(last) in storage.names(f"{location(lake, stream)}/commits")
     return Position(end if is_processed else start, start)
+
+
+def read_version(spark: SparkSession, lake: str, stream: str, table: Table) -> int | None:
+    """Return the version of a table that a stream has read, as `version_read` does; 0 before its first batch.
+
+    If a stream has no batch after it has read all input, the table had no rows: version 0 is its creation.
+    """
+    last = last_planned_batch(lake, stream)
+    return 0 if last < 0 else version_read(lake, table, read_offset(spark, lake, stream, last))
 
 
 def position_reader(spark: SparkSession, lake: str, table: Table) -> Callable[[], Position | None] | None:

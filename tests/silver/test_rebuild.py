@@ -26,7 +26,7 @@ from spark_apps.silver import transform
 from spark_apps.silver.corrections import Corrections
 from spark_apps.silver.rebuild import PartReport, RebuildError, RebuildResult, rebuild
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Table
-from tests.conftest import Pipeline
+from tests.conftest import Pipeline, open_pipeline
 from tests.exactness import check
 from tests.failing_writes import fail_write
 from tests.lakes import flat_tweet
@@ -228,6 +228,12 @@ def test_the_command(command: Callable[..., Result], pipeline: Pipeline, tmp_pat
     refused = command("rebuild", "silver", "--lake", tmp_path / "typo")
     assert refused.exit_code == 2 and "typo does not exist" in refused.stderr
     assert parse_since("2026-01-31") == date(2026, 1, 31)
+
+
+def test_a_lake_without_rows_needs_no_rebuild(spark: SparkSession, tmp_path: Path) -> None:
+    with open_pipeline(spark, tmp_path) as pipeline:
+        pipeline.run_once(*pipeline.streams("bronze"))
+        assert rebuild_silver(pipeline)[0].documents == 0
 
 
 def test_a_lake_without_documents_is_refused(spark: SparkSession, pipeline: Pipeline, tmp_path: Path) -> None:
