@@ -3,7 +3,7 @@
 1. Drain: the stream reads all documents, so that the tables have the records of all of them.
 2. Plan: divide the documents into parts of whole hours in which Bronze read them.
 3. Correct: parse the documents of a part, compare the records with the rows of silver/quarantine and silver/tweets, and
-   commit the differences. Without a difference there is no commit.
+   commit the differences. A part without a difference commits nothing.
 
 A tweet that is new in silver/tweets is appended, so Gold labels it. Changed and removed rows do not reach Gold: it has
 to be rebuilt afterwards. All differences are derived from the content of the tables, so it is safe to repeat a part.
