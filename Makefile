@@ -9,6 +9,8 @@ SYNC = $(UV) sync --quiet --frozen --inexact
 RUN = $(UV) run --no-sync
 # The tests that need no cluster, torch, Airflow, helm or terraform.
 LOCAL = not chaos and not train and not chart and not cluster and not endurance and not airflow and not terraform
+# Processes that run tests: one for two cores, but 2 to 4. Each has a JVM of up to 2 GB, and starts more of them.
+WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? 2 : cores > 8 ? 4 : cores / 2)))
 DEMO = .demo
 PORT ?= 8501
 # Namespace of the installation; its streams run in $(NAMESPACE)-streams.
@@ -17,11 +19,24 @@ REGISTRY ?= localhost
 TAG := $(shell sed -n 's/^appVersion: *//p' helm/tweet-sentiment/Chart.yaml)
 BUILD ?= $(shell command -v docker >/dev/null && echo docker build || echo buildah build)
 IMAGES := spark airflow mlflow dashboard model-jobs
+# The base image of all images, e.g. by digest. Empty: the tag in the Dockerfiles.
+BASE_IMAGE ?=
+# Digests, bills of materials and the packaged chart.
+OUT ?= .release/$(TAG)
+# The lowest severity on which `make scan` fails.
+SEVERITY ?= high
+# Your keys, and further options of cosign.
+COSIGN_KEY ?=
+COSIGN_PUBLIC_KEY ?=
+COSIGN_FLAGS ?=
+# Values files, separated by spaces; the last one wins.
 VALUES ?=
+# Time after which `make deploy` stops waiting.
+TIMEOUT ?= 15m
 # The folder in terraform/examples that `make values` reads.
 EXAMPLE ?= minimal
 
-.PHONY: help install install-train run test test-slow test-train test-dags test-chart test-cluster test-endurance test-terraform check-terraform values chaos fuzz bench images preflight deploy undeploy clean
+.PHONY: help install install-train run test test-slow test-train test-dags test-chart test-cluster test-endurance test-terraform check-terraform check-versions values chaos fuzz bench images push push-chart sbom scan sign verify preflight deploy undeploy restore-drill clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -38,17 +53,17 @@ test: .venv/.test ## lint, types, import contracts, and the tests that need no c
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	PYTHONPATH=dags $(RUN) lint-imports
-	$(RUN) pytest -n 2 --dist loadfile -m "$(LOCAL) and not slow"
+	$(RUN) pytest -n $(WORKERS) --dist loadfile -m "$(LOCAL) and not slow"
 
 test-slow: .venv/.test ## failures around each write, kills, outages, erasures, backups and rebuilds of whole lakes
-	$(RUN) pytest -n 2 --dist loadfile -m "$(LOCAL) and slow"
+	$(RUN) pytest -n $(WORKERS) --dist loadfile -m "$(LOCAL) and slow"
 
 test-train: .venv/.train ## test training and export on a small model; installs torch
 	$(RUN) pytest -m train
 
-test-dags: .venv/.test ## test the DAGs and the reconciler; installs Airflow
+test-dags: .venv/.test ## test the DAGs, the reconciler, and with Postgres the migrations; installs Airflow
 	@$(SYNC) --extra airflow
-	$(RUN) pytest -n 2 --dist loadfile -m airflow tests/dags
+	$(RUN) pytest -n $(WORKERS) --dist loadfile -m airflow tests/dags tests/migrations
 
 test-chart: .venv/.test ## test the rendered chart; needs helm
 	$(RUN) pytest -m chart tests/chart
@@ -69,6 +84,9 @@ check-terraform:
 	@command -v helm >/dev/null || \
 	  { echo "error: helm is not on the PATH: install version 3.14 or later (helm.sh/docs/intro/install)" >&2; exit 2; }
 
+check-versions: ## warn about versions of Kubernetes and Postgres on AWS that leave support within 60 days
+	@$(PYTHON) terraform/check_versions.py
+
 values: ## print chart values for an applied example: make -s values EXAMPLE=production TAG=1.0.0 > values.yaml
 	@set -o pipefail; terraform -chdir=terraform/examples/$(EXAMPLE) output -json | $(PYTHON) terraform/values.py $(if $(TAG),--tag $(TAG))
 
@@ -78,24 +96,55 @@ chaos: .venv/.test ## check every total after 200 kills, 50 replaced drivers, ou
 fuzz: .venv/.test ## read 100,000 damaged documents and check that none affects another document
 	$(RUN) python -m tests.fuzz
 
-bench: .venv/.train ## measure the figures of docs/benchmarks.md on this machine; installs torch
-	$(RUN) python -m tests.benchmarks
+bench: .venv/.train ## measure the figures of docs/benchmarks.md; with PRICE=0.115 ($ an hour), also the cost; installs torch
+	$(RUN) python -m tests.benchmarks $(if $(PRICE),--price $(PRICE))
 
 images: ## build the images with docker or buildah: REGISTRY=localhost BUILD="docker build"
 	@for image in $(IMAGES); do echo "building $(REGISTRY)/tweet-sentiment-$$image:$(TAG)"; \
-	  $(BUILD) -q -t $(REGISTRY)/tweet-sentiment-$$image:$(TAG) -f docker/$$image.Dockerfile . || exit; done
+	  $(BUILD) -q $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) -t $(REGISTRY)/tweet-sentiment-$$image:$(TAG) -f docker/$$image.Dockerfile . || exit; done
+
+PUBLISH = REGISTRY='$(REGISTRY)' TAG='$(TAG)' IMAGES='$(IMAGES)' OUT='$(OUT)' BUILD='$(BUILD)' SEVERITY='$(SEVERITY)' \
+  COSIGN_KEY='$(COSIGN_KEY)' COSIGN_PUBLIC_KEY='$(COSIGN_PUBLIC_KEY)' COSIGN_FLAGS='$(COSIGN_FLAGS)' docker/publish
+
+push: ## push the images to REGISTRY, and write their digests to .release/<tag>/digests.yaml as values for `make deploy`
+	@$(PUBLISH) push
+
+push-chart: ## push the chart to oci://REGISTRY/charts
+	@$(PUBLISH) push-chart
+
+sbom: ## write a bill of materials for each image to .release/<tag>; needs syft
+	@$(PUBLISH) sbom
+
+scan: ## fail on a known vulnerability that has a fix: SEVERITY=high; needs grype, after `make sbom`
+	@$(PUBLISH) scan
+
+sign: ## sign images and chart with COSIGN_KEY, and attach the bills of materials; needs cosign, after push, push-chart and sbom
+	@$(PUBLISH) sign
+
+verify: ## verify the signatures with COSIGN_PUBLIC_KEY; needs cosign
+	@$(PUBLISH) verify
 
 preflight: ## check that the cluster of KUBECONFIG has what an installation needs
-	@helm/preflight $(NAMESPACE)
+	@helm/preflight $(NAMESPACE) $(REGISTRY) $(TAG)
 
 deploy: preflight ## install or upgrade on the cluster of KUBECONFIG: NAMESPACE=tweet-sentiment VALUES=my-values.yaml
 	@kubectl get namespace $(NAMESPACE) >/dev/null 2>&1 || kubectl create namespace $(NAMESPACE)
 	@kubectl label --overwrite namespace $(NAMESPACE) $(NAMESPACE)-streams pod-security.kubernetes.io/enforce=restricted
-	helm upgrade --install tweet-sentiment helm/tweet-sentiment --namespace $(NAMESPACE) --reset-values \
-	  $(if $(VALUES),--values $(VALUES)) --set image.registry=$(REGISTRY) --wait --timeout 15m
+	@$(PYTHON) helm/deploy.py --namespace $(NAMESPACE) --timeout $(TIMEOUT) $(addprefix --values ,$(VALUES)) \
+	  --set image.registry=$(REGISTRY)
 
-undeploy: ## uninstall; the lake, the databases and the generated Secrets stay
+restore-drill: ## restore the newest backups of the cluster of KUBECONFIG to scratch volumes and databases, and check them
+	@helm/restore-drill $(NAMESPACE)
+
+undeploy: ## uninstall; the lake, the databases and the generated Secrets stay, and are listed
 	helm uninstall tweet-sentiment --namespace $(NAMESPACE) --wait
+	@# The pod of a failed `helm test`.
+	@kubectl -n $(NAMESPACE)-streams delete pod smoke-test --ignore-not-found
+	@echo "The following stays, and a new installation continues with it. To delete it for good:"
+	@echo "  kubectl delete namespace $(NAMESPACE) $(NAMESPACE)-streams"
+	@for namespace in $(NAMESPACE) $(NAMESPACE)-streams; do \
+	  kubectl -n $$namespace get persistentvolumeclaims,secrets -l app.kubernetes.io/instance=tweet-sentiment -o name \
+	  | sed "s|^|  $$namespace  |"; done
 
 clean: ## remove the demo's data and everything that was installed
 	rm -rf $(DEMO) .venv .uv .jars

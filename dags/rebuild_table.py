@@ -26,11 +26,11 @@ The hold remains and the stream stays stopped until someone decides.
 To continue, trigger `rebuild_table` again with the same parameters or clear the failed task: the job continues with the
 remaining parts.
 
-To give up, delete the SparkApplication
+To abandon the job, delete the SparkApplication
 (`kubectl -n tweet-sentiment-streams delete sparkapplication rebuild-silver`, or `rebuild-gold`), wait for the end of
 its pods, and trigger `operate_stream` for the stream with `start`; it is refused before that. Parts that were written
-remain. After an abandoned rebuild of Gold, trends and mentions may not match the labels until the next complete rebuild
-or rescore.
+remain. After an abandoned rebuild of Gold, trends and mentions may not match the labels until the next rebuild or
+rescore has finished.
 
 - **Sign:** `suspend_stream` is red. **Meaning:** Someone else holds the stream, for example a rescore or a replay; the
   log names the owner. **Remedy:** Trigger `rebuild_table` again when the hold is gone.

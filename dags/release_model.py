@@ -4,14 +4,13 @@
 Brings a trained model into production: exports it to ONNX, evaluates the export, and releases it if it passes every
 gate.
 
-First upload the labelled tweets and the model to the registry of the chart. Trigger the DAG with the `runs:/…` URIs
-that the two commands print:
+First upload the labelled tweets and the model to the registry of the chart:
 
-```
-kubectl -n tweet-sentiment port-forward service/mlflow 5000
-tweet-sentiment model upload semeval --registry http://127.0.0.1:5000
-tweet-sentiment model upload trained --registry http://127.0.0.1:5000
-```
+1. `kubectl -n tweet-sentiment port-forward service/mlflow 5000`: leave it running, and use another terminal
+2. `tweet-sentiment model upload semeval --registry http://127.0.0.1:5000`
+3. `tweet-sentiment model upload trained --registry http://127.0.0.1:5000`
+
+Trigger the DAG with the `runs:/…` URIs that the last two commands print.
 
 - `export` writes the model as ONNX and compares its labels with those of PyTorch.
 - `evaluate` measures the export on the labelled tweets, and records metrics and plots in an MLflow run.
@@ -39,6 +38,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
+from tweet_dags.params import required
 from tweet_dags.pod_job import PodJob
 
 EXPORTED_MODEL = "{{ ti.xcom_pull(task_ids='export')['uri'] }}"
@@ -59,16 +59,14 @@ with DAG(
         "execution_timeout": timedelta(hours=2),
     },
     params={
-        "model": Param(
-            "",
-            type="string",
+        "model": required(
+            "string",
             minLength=3,
             title="Model",
             description="runs:/… URI of an uploaded model, or Hugging Face id of a classifier with the three labels",
         ),
-        "data": Param(
-            "",
-            type="string",
+        "data": required(
+            "string",
             pattern="^runs:/.+/.+$",
             title="Labelled tweets",
             description="runs:/… URI of an uploaded folder with the split val and the split below",
@@ -81,7 +79,7 @@ with DAG(
             title="Precision",
             description="int8 is the fastest, and supports only RoBERTa models",
         ),
-        "why": Param("", type="string", minLength=3, title="Reason", description="Recorded as a tag of the version"),
+        "why": required("string", minLength=3, title="Reason", description="Recorded as a tag of the version"),
     },
 ) as dag:
     export = PodJob(

@@ -23,7 +23,7 @@ The hold remains and Silver stays stopped until someone decides.
 To continue, trigger `replay_quarantine` again with the same parameters or clear the failed task: the job continues with
 the remaining records.
 
-To give up, delete the SparkApplication `replay`
+To abandon the job, delete the SparkApplication `replay`
 (`kubectl -n tweet-sentiment-streams delete sparkapplication replay`), wait for the end of its pods, and trigger
 `operate_stream` for silver with `start`; it is refused before that. Tweets that were written remain. The totals of
 `silver/tweets` may count the records of one part twice until the next replay.
@@ -42,8 +42,9 @@ To give up, delete the SparkApplication `replay`
   write. **Remedy:** Check the node. If it is gone for good, delete the pod, then clear the task.
 """
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 
+from tweet_dags.params import required
 from tweet_dags.table_jobs.dag import SETTINGS, add_tasks, reason_param, since_param
 from tweet_dags.table_jobs.definitions import REASON_PATTERN, REPLAY, reason_arguments, since_arguments
 
@@ -54,14 +55,13 @@ with DAG(
     tags=["streams", "tweet-sentiment"],
     params={
         "reason": reason_param("Silver"),
-        "quarantine_reasons": Param(
-            [],
-            type="array",
+        "quarantine_reasons": required(
+            "array",
             items={"type": "string", "pattern": REASON_PATTERN},
             minItems=1,
             uniqueItems=True,
             title="Quarantine reasons",
-            description="Reasons of the records to read again, such as not_a_tweet; one a line",
+            description="Reasons of the records to read again, such as not_a_tweet; one per line",
         ),
         "since": since_param("First day to read again; leave it empty for the whole history"),
     },

@@ -19,10 +19,10 @@ The hold remains and Gold stays stopped until someone decides.
 
 To continue, trigger `rescore_gold` again or clear the failed task: the job continues with the remaining parts.
 
-To give up, delete the SparkApplication `rescore`
+To abandon the job, delete the SparkApplication `rescore`
 (`kubectl -n tweet-sentiment-streams delete sparkapplication rescore`), wait for the end of its pods, and trigger
 `operate_stream` for gold with `start`; it is refused before that. Labels that were written remain. Trends and mentions
-reflect them only after the next complete rescore.
+show them only after the next rescore or rebuild has finished.
 
 - **Sign:** `suspend_gold` is red. **Meaning:** Someone else holds Gold, for example a rebuild; the log names the owner.
   **Remedy:** Trigger `rescore_gold` again when the hold is gone.

@@ -1,7 +1,7 @@
 """
 ### watch_quality
 
-Every 15 minutes, measures what the streams wrote in the last hour. A measurement that exceeds its limit is a finding.
+Every 15 minutes, measures what the streams wrote in the last hour. A measurement beyond its limit is a finding.
 The run fails while a finding is unacknowledged.
 
 - `acknowledgement_requested` checks whether a person has triggered the run with a reason to acknowledge the findings.
@@ -18,9 +18,10 @@ A finding stays in the registry until a later measurement is within its limit. U
 - **Sign:** `measure` is red without a retry. **Meaning:** A measurement exceeds its limit. The log ends with the
   findings; docs/operations.md explains each finding, its checks and its remedies. **Remedy:** Follow the remedy. The
   task turns green once the stream is within its limits.
-- **Sign:** `measure` is red, and the finding is acceptable, such as a new source with another mood. **Meaning:** The
-  limit describes the stream as it was before. **Remedy:** Trigger this DAG with the reason in `acknowledge`. The
-  acknowledgement covers the current findings; a finding that is resolved and returns needs a new one.
+- **Sign:** `measure` is red, and the finding is acceptable, such as a new source with more negative tweets.
+  **Meaning:** The limit describes the stream as it was before. **Remedy:** Trigger this DAG with the reason in
+  `acknowledge`. The acknowledgement covers the current findings; a finding that is resolved and returns needs a new
+  one.
 - **Sign:** `measure` is red after retries. **Meaning:** The measurement failed. The log says whether the lake or the
   registry is unavailable. **Remedy:** Restore the lake or the registry.
 

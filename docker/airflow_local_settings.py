@@ -3,6 +3,7 @@
 import sys
 
 # The scheduler forks the workers of LocalExecutor, and the workers fork a process for each task, which inherits the
-# import. Otherwise the import would take four fifths of the time of each task of keep_streams_running.
-if "scheduler" in sys.argv:
+# import. Otherwise the import would take most of the time of a task that repairs a stream. In the triggerer, it would
+# block the triggers of all streams.
+if {"scheduler", "triggerer"} & set(sys.argv):
     import kubernetes.client  # noqa: F401

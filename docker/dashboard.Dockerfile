@@ -1,10 +1,11 @@
 # The dashboard (Streamlit), the quality job and the smoke test. They read the Delta tables without Spark.
-FROM docker.io/library/python:3.11-slim-bookworm AS base
+ARG BASE_IMAGE=docker.io/library/python:3.11-slim-bookworm
+FROM ${BASE_IMAGE} AS base
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends tini && rm -rf /var/lib/apt/lists/*
 
 FROM base AS build
-ARG UV_VERSION=0.13.9
-RUN pip install --quiet --no-cache-dir uv==${UV_VERSION}
+COPY docker/uv.txt /tmp/
+RUN pip install --quiet --no-cache-dir --require-hashes -r /tmp/uv.txt
 WORKDIR /opt/tweet-sentiment
 ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never \
     UV_COMPILE_BYTECODE=1
@@ -12,6 +13,8 @@ COPY pyproject.toml uv.lock ./
 RUN uv sync --quiet --frozen --no-dev --no-install-project --extra dashboard
 COPY README.md ./
 COPY spark_apps spark_apps
+# Without a registry, the dashboard shows the training languages of the bundled model.
+COPY models/tweet-sentiment/description.json models/tweet-sentiment/
 RUN uv sync --quiet --frozen --no-dev --inexact --extra dashboard \
  && /opt/venv/bin/python -m compileall -q spark_apps
 

@@ -1,12 +1,13 @@
 # Drivers and executors of all streams, and the tweet generator. Contains neither PyTorch nor build tools.
-FROM docker.io/library/python:3.11-slim-bookworm AS base
+ARG BASE_IMAGE=docker.io/library/python:3.11-slim-bookworm
+FROM ${BASE_IMAGE} AS base
 RUN apt-get update -qq \
  && apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless tini \
  && rm -rf /var/lib/apt/lists/*
 
 FROM base AS build
-ARG UV_VERSION=0.13.9
-RUN pip install --quiet --no-cache-dir uv==${UV_VERSION}
+COPY docker/uv.txt /tmp/
+RUN pip install --quiet --no-cache-dir --require-hashes -r /tmp/uv.txt
 WORKDIR /opt/tweet-sentiment
 ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_LINK_MODE=copy UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never \
     UV_COMPILE_BYTECODE=1

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pyspark.sql import SparkSession
 
+from spark_apps import spark_context
 from spark_apps.lake.status import check_exists
 from spark_apps.monitoring.log import event_line
 from spark_apps.session import make_session
@@ -50,7 +51,7 @@ def run_job(
     stop = Event()
     with ExitStack() as stack:
         spark = make_session(settings)
-        stack.callback(spark.stop)
+        stack.callback(spark_context.stop, spark)
         # Install the handlers after Spark, which installs its own handler for Ctrl-C.
         stack.enter_context(set_on_signal(stop))
         return job(spark, report, stop)

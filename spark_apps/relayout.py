@@ -25,6 +25,7 @@ from spark_apps.gold import app as gold
 from spark_apps.jobs import run_job
 from spark_apps.lake import layout
 from spark_apps.lake.commits import LakeError, open_table
+from spark_apps.lake.schema_version import check_schema_versions
 from spark_apps.lake.status import read_status
 from spark_apps.lake.writer import TableWriter
 from spark_apps.settings import Settings
@@ -83,11 +84,12 @@ def relayout(
 
     Raises:
         RelayoutError: `stop` was set before the command was finished.
-        LakeError: another process writes to the lake.
+        LakeError: another process writes to the lake, or a newer version of this program has written it.
     """
     (lake,) = settings.require("lake")
     if _is_current(lake):
         return []
+    check_schema_versions(lake, TABLES)
     spark.conf.set(_ALLOW_CHANGE, "true")
     try:
         for table in _outdated(lake):

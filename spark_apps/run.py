@@ -4,26 +4,29 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from threading import Event
 from typing import Any
 
 from pyspark.sql import SparkSession
 
+from spark_apps import spark_context
 from spark_apps.bronze import app as bronze
+from spark_apps.errors import first_line
 from spark_apps.gold import app as gold
+from spark_apps.lake.failures import newest_failure
 from spark_apps.lake.status import read_status
 from spark_apps.landing.access import check_readable
 from spark_apps.monitoring.log import batch_line
 from spark_apps.monitoring.progress import Listener, Progress
 from spark_apps.monitoring.server import serve
+from spark_apps.monitoring.stream_reports import read_reports
 from spark_apps.session import make_session
-from spark_apps.settings import LAYERS, Settings
+from spark_apps.settings import LAYERS, STREAMS, Settings
 from spark_apps.signals import set_on_signal
 from spark_apps.silver import app as silver
 from spark_apps.silver.user_formats import load_formats
-from spark_apps.streaming import tasks
-from spark_apps.streaming.checkpoint import last_error
-from spark_apps.streaming.outage import outlast
+from spark_apps.streaming.outage import find_outage, outlast
 from spark_apps.streaming.runner import StreamRunner
 from spark_apps.streaming.stream import BatchReport
 
@@ -65,14 +68,15 @@ def run(
     chosen = [layer for layer in LAYERS if layer in layers] or list(LAYERS)
     lake = _check_settings(chosen, settings)
     stop = stop or Event()
-    progress = Progress(chosen)
+    progress = Progress(chosen, partial(read_reports, settings.stream_status))
     with ExitStack() as stack:
         if settings.monitor_port is not None:
             # The server starts before Spark, because a pod must answer its probes while Spark starts.
-            stack.enter_context(serve(progress, settings.monitor_port, settings.stuck_seconds))
+            limits = (settings.startup_seconds, settings.current_stuck_seconds)
+            stack.enter_context(serve(progress, settings.monitor_port, *limits))
         before = _reach_storage(settings, chosen, progress, stop)
         spark = make_session(settings)
-        stack.callback(_stop_session, spark)
+        stack.callback(spark_context.stop, spark)
         on_session(spark)
         _run_streams(spark, chosen, settings, once, on_batch, progress, stop)
         after = _totals(lake)
@@ -97,15 +101,7 @@ def _run_streams(
     runner = StreamRunner(spark, lake, settings.retention_seconds, report, stop, progress.on_wait, progress.record)
     with set_on_signal(runner.stopping):
         streams = [stream for layer in layers for stream in _APPS[layer](spark, settings)]
-        if is_monitored:
-            progress.error = last_error(spark, lake, [stream.name for stream in streams])
         runner.run(streams, None if once else settings.trigger)
-
-
-def _stop_session(spark: SparkSession) -> None:
-    # Once the JVM has ended, `stop` would raise an error that hides the cause.
-    if tasks.is_alive(spark):
-        spark.stop()
 
 
 def _check_settings(layers: Sequence[str], settings: Settings) -> str:
@@ -134,19 +130,33 @@ def _reach_storage(
 ) -> dict[str, Counter[str]]:
     """Check that the landing and the lake are readable; return the counts of the tables, as `_totals` does.
 
-    On a cluster, wait for the end of an outage. In a terminal, raise its error at once: the endpoint may be wrong.
+    On a cluster, wait for the end of an outage, and report the error of the driver before this one, which nobody may
+    have asked. In a terminal, raise the error of an outage at once: the endpoint may be wrong.
     """
+    lake = str(settings.lake)
 
     def reach() -> dict[str, Counter[str]]:
+        if settings.monitor_port is not None:
+            progress.error = _last_error(lake, layers)
         if "bronze" in layers:
             check_readable(str(settings.landing))
-        return _totals(str(settings.lake))
+        return _totals(lake)
 
     def on_outage(outage: str) -> None:
         for layer in layers:
             progress.on_wait(layer, outage)
 
     return reach() if settings.monitor_port is None else outlast(reach, on_outage, stop) or {}
+
+
+def _last_error(lake: str, layers: Sequence[str]) -> str | None:
+    try:
+        failure = newest_failure(lake, [stream for layer in layers for stream in STREAMS[layer]])
+    except Exception as error:
+        if find_outage(error):
+            raise
+        return f"the last error is not readable: {first_line(error)}"
+    return str(failure) if failure else None
 
 
 def _totals(lake: str) -> dict[str, Counter[str]]:

@@ -1,5 +1,6 @@
 """Creates the SparkSession, and downloads or compiles the jars that it needs."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from spark_apps.errors import UserError
-from spark_apps.lake import log_store
+from spark_apps.lake import java_classes
 from spark_apps.settings import Settings, SettingsError
 from spark_apps.storage import CONNECT_TIMEOUT_SECONDS, S3_ENDPOINT_ENV, TIMEOUT_SECONDS, is_s3
 
@@ -41,10 +42,10 @@ _SPARK_CONF = {
     "spark.databricks.delta.vacuum.parallelDelete.enabled": "true",
     # Number of tasks in which VACUUM lists the files of a table. With the default of 10,000, VACUUM takes two minutes.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
-    # The default local file system adds a checksum file to each file, and fails on a colon in a file name.
-    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    # The default local file system adds a checksum file to each file, and fails on a colon in a file name. Java classes
+    # of this project replace it for Hadoop's first interface (`java_classes.SPARK_CONF`), this class for the second.
     "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
-    # By default, S3A buffers uploads through the local file system that the two settings above replace.
+    # By default, S3A buffers uploads through the default local file system.
     "spark.hadoop.fs.s3a.fast.upload.buffer": "bytebuffer",
     "spark.hadoop.fs.s3a.multipart.size": "16M",
     # S3A tries a request `retry.limit` + 1 times, and the SDK tries each of these `attempts.maximum` times. With the
@@ -69,6 +70,16 @@ _SPARK_CONF = {
     "spark.ui.showConsoleProgress": "false",
     # `query.stop()` waits this long for an interrupted batch, because Python workers do not stop at once.
     "spark.sql.streaming.stopTimeout": "30s",
+}
+
+
+# Settings for a lake in a folder.
+_FOLDER_CONF = {
+    # Writes the files of checkpoints, and the checksums of Delta's logs. In a folder, the default manager starts the
+    # program readlink four times for each file.
+    "spark.sql.streaming.checkpointFileManagerClass": (
+        "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+    ),
 }
 
 
@@ -134,12 +145,31 @@ def _download(folder: Path, package: str, excludes: str) -> None:
             f"cannot download {package} from Maven Central ({reason.strip()}): connect to the network for the first "
             "start, or set spark.jars.ivySettings in SPARK_CONF_DIR to your own mirror"
         )
+    _verify(partial / "jars", Path(__file__).with_name(f"{folder.name.partition('-')[0]}.sha256"))
     (partial / "jars").rename(folder)
     shutil.rmtree(partial, ignore_errors=True)
 
 
+def _verify(folder: Path, sums: Path) -> None:
+    """Compare the jars of a folder with a list of names and checksums, in the format of sha256sum.
+
+    Raises:
+        SettingsError: a jar differs, is missing, or is not in the list.
+    """
+    expected = {name: digest for digest, name in map(str.split, sums.read_text().splitlines())}
+    found = {}
+    for jar in folder.glob("*.jar"):
+        with jar.open("rb") as content:
+            found[jar.name] = hashlib.file_digest(content, "sha256").hexdigest()
+    if wrong := sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)):
+        raise SettingsError(
+            f"{', '.join(wrong)}: the downloaded jars are not those of {sums}. If you have changed a version, write "
+            "the checksums again (sha256sum *.jar); otherwise check your mirror of Maven Central"
+        )
+
+
 def ensure_jars(s3: bool) -> str:
-    """Download or compile missing jars.
+    """Download or compile missing jars. Downloaded jars must have the checksums in `delta.sha256` and `s3.sha256`.
 
     Args:
         s3: whether S3A and the log store for S3 are needed too.
@@ -148,7 +178,7 @@ def ensure_jars(s3: bool) -> str:
         The class path of the jars.
 
     Raises:
-        SettingsError: Maven Central is not reachable, or a log store does not compile.
+        SettingsError: Maven Central is not reachable, a jar has another checksum, or a Java class does not compile.
     """
     JARS.mkdir(parents=True, exist_ok=True)
     wanted = [("delta", _DELTA_PACKAGE, _DELTA_EXCLUDES)] + ([("s3", _S3A_PACKAGE, _S3A_EXCLUDES)] if s3 else [])
@@ -158,8 +188,9 @@ def ensure_jars(s3: bool) -> str:
         if not folder.is_dir():
             _download(folder, package, excludes)
         folders.append(folder)
-    log_stores = [(log_store.LOCAL, folders[:1])] + ([(log_store.S3, folders)] if s3 else [])
-    folders += [log_store.ensure_log_store(name, JARS, needed, _java() or "java") for name, needed in log_stores]
+    classes = [(java_classes.LOCAL_LOG_STORE, folders[:1]), (java_classes.FILE_SYSTEM, [])]
+    classes += [(java_classes.S3_LOG_STORE, folders)] if s3 else []
+    folders += [java_classes.ensure_compiled(name, JARS, needed, _java() or "java") for name, needed in classes]
     return os.pathsep.join(f"{folder}/*" for folder in folders)
 
 
@@ -175,7 +206,9 @@ def make_session(settings: Settings) -> SparkSession:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     # spark-submit sets the first variable, the entry point of the project's image the second.
     is_submitted = not os.environ.keys().isdisjoint({"PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS"})
-    conf = _SPARK_CONF | log_store.SPARK_CONF | ({} if is_submitted else _local_conf(settings))
+    conf = _SPARK_CONF | java_classes.SPARK_CONF | ({} if is_submitted else _local_conf(settings))
+    if not is_s3(settings.lake or ""):
+        conf |= _FOLDER_CONF
     if endpoint := os.environ.get(S3_ENDPOINT_ENV):
         conf |= {"spark.hadoop.fs.s3a.endpoint": endpoint, "spark.hadoop.fs.s3a.path.style.access": "true"}
     builder = SparkSession.builder

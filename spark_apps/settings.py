@@ -14,9 +14,17 @@ from spark_apps.errors import UserError
 MODEL_NAME = "tweet-sentiment"
 PRODUCTION = "production"
 LAYERS = ("bronze", "silver", "gold")
+# The streams of each layer, along the path of a tweet.
+STREAMS = {"bronze": ("bronze",), "silver": ("silver",), "gold": ("gold", "gold-aggregates")}
 
-_INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|seconds?|min|minutes?|h|hours?)", re.IGNORECASE)
-_SECONDS = {"ms": 0.001, "mi": 60.0, "s": 1.0, "h": 3600.0}
+# The seconds in each unit of an interval.
+_UNITS = {
+    **dict.fromkeys(("ms", "millisecond", "milliseconds"), 0.001),
+    **dict.fromkeys(("s", "second", "seconds"), 1.0),
+    **dict.fromkeys(("min", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hour", "hours"), 3600.0),
+}
+_INTERVAL = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})", re.IGNORECASE)
 
 
 class SettingsError(UserError):
@@ -50,8 +58,7 @@ def seconds(interval: str) -> float:
         raise ValueError(
             f"{interval!r} is not an interval: write a number and a unit, such as '60 seconds' or '500 ms'"
         )
-    unit = match[2].lower()
-    return float(match[1]) * _SECONDS[unit if unit == "ms" else unit[:2] if unit.startswith("mi") else unit[0]]
+    return float(match[1]) * _UNITS[match[2].lower()]
 
 
 def _interval(interval: str) -> str:
@@ -102,9 +109,23 @@ class Settings(BaseSettings):
     )
     max_mentions: int = Field(100, ge=0, description="maximum number of mentions per tweet; further ones are dropped")
     monitor_port: int | None = Field(None, ge=0, le=65535, description="port of /healthz, /progress and /metrics")
+    startup_seconds: float = Field(
+        1800, gt=0, description="seconds until the first query starts, after which /healthz returns 503"
+    )
     stuck_seconds: float = Field(300, gt=0, description="seconds without progress after which /healthz returns 503")
+    stuck_seconds_file: Path | None = Field(
+        None, description="file that replaces stuck_seconds; it is read at each request, so a change needs no restart"
+    )
+    stream_status: Path | None = Field(
+        None, description="folder with the reports of Airflow on the streams: the ConfigMap stream-status on a cluster"
+    )
+    runbook: str = Field("docs/operations.md", description="path or URL of docs/operations.md, for links to it")
     retention_hours: float = Field(
         48, ge=0.1, description="how long replaced files and old versions of a table are kept, in hours"
+    )
+    bronze_days: int = Field(0, ge=0, description="days for which documents stay in bronze/tweets; 0 keeps them all")
+    quarantine_days: int = Field(
+        0, ge=0, description="days for which rejected records stay in silver/quarantine; 0 keeps them all"
     )
     memory: str = Field("2g", pattern=r"^\d+[mg]$", description="heap of local Spark, such as 2g")
     cores: int | None = Field(None, ge=1, description="number of cores of local Spark; all by default")
@@ -129,6 +150,13 @@ class Settings(BaseSettings):
     @property
     def retention_seconds(self) -> float:
         return self.retention_hours * 3600
+
+    def current_stuck_seconds(self) -> float:
+        """Return the number in `stuck_seconds_file`; `stuck_seconds` if there is no such file, or no number in it."""
+        try:
+            return float(self.stuck_seconds_file.read_text()) if self.stuck_seconds_file else self.stuck_seconds
+        except (OSError, ValueError):
+            return self.stuck_seconds
 
     def require(self, *names: str) -> tuple[str, ...]:
         """Return the values of required settings.

@@ -1,18 +1,26 @@
 """Reads and writes files in local folders and on S3; a reader never sees a partially written file."""
 
 import os
+import shutil
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 # boto3 and deltalake read this variable; session.py passes its value to S3A.
 S3_ENDPOINT_ENV = "AWS_ENDPOINT_URL"
 # Time limits for S3 to accept a connection, and to send the next bytes of a response. All clients of S3 use them. With
 # the clients' defaults, a request without a response would outlast `stuckSeconds`, and the driver would be restarted.
 CONNECT_TIMEOUT_SECONDS, TIMEOUT_SECONDS = 15, 20
-# A client belongs to the values of these variables at its creation.
+# A client is created for the values of these variables; other values need another client.
 _CLIENT_ENV = (S3_ENDPOINT_ENV, "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+
+class Readable(Protocol):
+    """What is read in pieces, as a file is."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 def is_s3(uri: str) -> bool:
@@ -150,12 +158,36 @@ def put(folder: str, name: str, data: bytes) -> str:
     return str(target)
 
 
+def put_stream(folder: str, name: str, stream: Readable) -> None:
+    """Write a file of any size atomically, as `put` does; if reading the stream fails, write nothing."""
+    if is_s3(folder):
+        from boto3.s3.transfer import TransferConfig
+
+        bucket, prefix = bucket_and_prefix(folder)
+        # Without threads, one part is in memory instead of ten.
+        client("s3").upload_fileobj(stream, bucket, prefix + name, Config=TransferConfig(use_threads=False))
+        return
+    target = local_path(folder) / name
+    temporary = _temporary(target)
+    try:
+        with temporary.open("wb") as file:
+            shutil.copyfileobj(stream, file)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def _write_temporary(target: Path, data: bytes) -> Path:
-    """Write `data` beside `target`, under a name that readers skip: it starts with a dot."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    """Write `data` beside `target`."""
+    temporary = _temporary(target)
     temporary.write_bytes(data)
     return temporary
+
+
+def _temporary(target: Path) -> Path:
+    """Return a path beside `target` that readers skip, because it starts with a dot; create the folder."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.with_name(f".{target.name}.{os.getpid()}")
 
 
 def create(folder: str, name: str, data: bytes) -> None:
@@ -212,9 +244,7 @@ def read(uri: str) -> bytes | None:
         OSError: the file is not readable; S3 may raise botocore's `ClientError` instead.
     """
     try:
-        if is_s3(uri):
-            return _read_object(uri)
-        with open_binary(uri) as stream:
+        with open_stream(uri) as stream:
             return stream.read()
     except FileNotFoundError:
         return None
@@ -226,14 +256,24 @@ def read(uri: str) -> bytes | None:
         raise
 
 
-def _read_object(uri: str) -> bytes:
-    # Not with smart_open, which the image of the dashboard does not contain.
+def open_stream(uri: str) -> AbstractContextManager[IO[bytes]]:
+    """Open a file to read it once, from its beginning to its end.
+
+    Unlike `open_binary`, it needs no smart_open, which only the image of the streams contains.
+
+    Raises:
+        OSError: the file does not exist or is not readable; S3 may raise botocore's `ClientError` instead.
+    """
+    return closing(_open_object(uri)) if is_s3(uri) else open_binary(uri)
+
+
+def _open_object(uri: str) -> IO[bytes]:
     from botocore.exceptions import ClientError
 
     bucket, key = bucket_and_key(uri)
     try:
-        data: bytes = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-        return data
+        body: IO[bytes] = client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+        return body
     except ClientError as error:
         _raise_os_error(error, uri)
         raise
@@ -250,6 +290,16 @@ def names(folder: str) -> list[str]:
     bucket, prefix = bucket_and_prefix(folder)
     pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
     return [item["Key"].rpartition("/")[2] for page in pages for item in page.get("Contents", ())]
+
+
+def folders(folder: str) -> list[str]:
+    """Return the names of the subfolders of a folder, unsorted; an empty list if the folder does not exist."""
+    if not is_s3(folder):
+        path = local_path(folder)
+        return [child.name for child in path.iterdir() if child.is_dir()] if path.is_dir() else []
+    bucket, prefix = bucket_and_prefix(folder)
+    pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+    return [item["Prefix"].removeprefix(prefix)[:-1] for page in pages for item in page.get("CommonPrefixes", ())]
 
 
 def paths(folder: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from deltalake import CommitProperties, write_deltalake
 
+from spark_apps.lake.failures import Failure, failure_file
 from spark_apps.tables import (
     BRONZE_TWEETS,
     GOLD_MENTIONS,
@@ -110,3 +111,31 @@ def fill(lake: Path, rows: int, span: timedelta) -> pd.DataFrame:
     put(lake, SILVER_TWEETS, frame.head(1), rows=rows, documents=rows, duplicates=3)
     put(lake, QUARANTINE, empty.assign(reason="not_json"), not_json=1, cut_off=4)
     return frame
+
+
+def put_failure(lake: Path, failure: Failure) -> Path:
+    """Write the last failure of a stream as its driver does; return the file."""
+    file = Path(failure_file(str(lake), failure.stream))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(failure.to_json())
+    return file
+
+
+def put_report(folder: Path, layer: str, at: datetime, **fields: object) -> Path:
+    """Write the report of Airflow on a layer, by default a layer that runs; return the file."""
+    report: dict[str, object] = {
+        "stream": layer,
+        "at": at.isoformat(),
+        "state": "running",
+        "reason": "advancing: 7",
+        "hold": None,
+        "last_error": "",
+        "failures": 0,
+        "actions": [],
+        "remedy": "",
+        "link": "",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{layer}.json"
+    file.write_text(json.dumps(report | fields))
+    return file

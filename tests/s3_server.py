@@ -3,6 +3,7 @@
 import logging
 import socket
 import threading
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -96,6 +97,9 @@ class S3Server:
             "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_REGION": "us-east-1",
         }
+        # moto keeps its objects in the process: an earlier server of this process may have left some.
+        urllib.request.urlopen(f"{self.environment['AWS_ENDPOINT_URL']}/moto-api/reset", data=b"", timeout=10).close()
+        self.requests.clear()
         self.create_bucket("lake")
 
     def create_bucket(self, name: str) -> None:

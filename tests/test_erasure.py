@@ -152,7 +152,7 @@ def test_rows_that_the_aggregates_have_not_read_are_not_counted(pipeline: Pipeli
     pipeline.run_once(bronze, silver, gold)
     pipeline.land("3.json", request(["2", "3"]))
     pipeline.run_once(bronze, silver)
-    pipeline.runner().erase([gold, aggregates])
+    pipeline.runner().maintain([gold, aggregates])
     assert ids(pipeline, GOLD_SENTIMENT) == ["1", "4"]
     assert sum(row["tweets"] for row in pipeline.rows(GOLD_TRENDS)) == 1
     pipeline.run_once()
@@ -194,7 +194,7 @@ def test_erasures_outlast_the_loss_of_all_checkpoints(pipeline: Pipeline) -> Non
 def test_running_streams_apply_erasures_without_further_input(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(query_group, "_ERASE_POLL_SECONDS", 0.5)
+    monkeypatch.setattr(query_group, "_MAINTENANCE_POLL_SECONDS", 0.5)
     streams = pipeline.streams("bronze", "silver")
     pipeline.land("1.json", tweet(1) + tweet(2))
     stop = threading.Event()

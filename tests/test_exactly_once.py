@@ -11,7 +11,7 @@ from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected, GeneratedFile
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import LakeError
-from spark_apps.streaming.checkpoint import last_error
+from spark_apps.lake.failures import newest_failure
 from spark_apps.streaming.runner import StreamError
 from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import BRONZE_TWEETS, ERASURES
@@ -119,7 +119,7 @@ def test_a_failure_before_or_after_any_commit_loses_nothing(
             error = json.loads(Path(pipeline.lake, "checkpoints", f"{stream}.error.json").read_text())
             streams = [stream.name for stream in pipeline.streams()]
             failure = f"failed {when} the commit of {table.name}"
-            assert failure in (last_error(pipeline.spark, pipeline.lake, streams) or "")
+            assert failure in str(newest_failure(pipeline.lake, streams))
             assert failure in error["error"]
     pipeline.run_once()
     check(pipeline.spark, pipeline.lake, expected)

@@ -42,7 +42,7 @@ def test_a_large_document_is_scored_in_parts(pipeline: Pipeline, monkeypatch: py
     assert read_status(pipeline.lake).tables[GOLD_SENTIMENT.name].totals["rows"] == TWEETS
 
 
-@pytest.mark.parametrize(("task_seconds", "tasks_end"), [(0.5, True), (20, False)])
+@pytest.mark.parametrize(("task_seconds", "tasks_end"), [(0.5, True), (10, False)])
 def test_a_batch_reports_progress_only_when_tasks_end(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, task_seconds: float, tasks_end: bool
 ) -> None:

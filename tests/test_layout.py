@@ -15,7 +15,7 @@ from typer.testing import Result
 from spark_apps import relayout as relayout_module
 from spark_apps.demo.malformed import Expected
 from spark_apps.gold.rescore import rescore
-from spark_apps.gold.rewrite import PartReport
+from spark_apps.gold.rewrite import RewrittenPart
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import open_existing_table
 from spark_apps.lake.ranges import join_ranges
@@ -98,7 +98,7 @@ def test_the_streams_and_a_rescore_accept_a_partition_per_day(by_day: Pipeline, 
     registry = Registry(f"sqlite:///{tmp_path / 'registry.db'}", 60)
     ensure_production(registry, BUNDLED)
     by_day.settings.registry, by_day.settings.registry_timeout = registry.uri, 60
-    reports: list[PartReport] = []
+    reports: list[RewrittenPart] = []
     done = rescore(by_day.spark, by_day.settings, None, reports.append, Event())
     # One part: a part is limited by its rows, not by days.
     assert (done.tweets, done.parts) == (10, 1)
@@ -157,7 +157,7 @@ def test_relayout_continues_after_a_failure_around_any_write(by_day: Pipeline, m
         expected += land(by_day, 200 + 100 * number, 10)
         by_day.run_once(*by_day.streams("bronze", "silver"))
         if when == "after":
-            with pytest.raises(StreamError, match="stream gold failed"):
+            with pytest.raises(StreamError, match=r"stream gold(, batch .*)? failed"):
                 by_day.run_once()
             assert "DELTA_SCHEMA_CHANGED" in Path(by_day.lake, "checkpoints", "gold.error.json").read_text()
     stop, reports = Event(), list[TableReport]()

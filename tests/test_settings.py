@@ -54,6 +54,8 @@ def test_all_missing_settings_are_named_together() -> None:
     [
         ("60 seconds", 60),
         ("500 ms", 0.5),
+        ("500 milliseconds", 0.5),
+        ("1 Millisecond", 0.001),
         ("1 min", 60),
         ("2 hours", 7200),
         ("0 seconds", 0),

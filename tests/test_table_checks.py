@@ -13,10 +13,10 @@ from pyspark.sql import SparkSession
 from spark_apps import tables
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import LakeError
+from spark_apps.lake.failures import newest_failure
 from spark_apps.lake.status import read_status
 from spark_apps.lake.writer import TableWriter
 from spark_apps.silver import app as silver
-from spark_apps.streaming.checkpoint import last_error
 from spark_apps.tables import SILVER_TWEETS, Column
 from tests.conftest import Pipeline, open_pipeline
 from tests.lakes import flat_tweet
@@ -43,19 +43,20 @@ def filled(spark: SparkSession, tmp_path: Path, one_tweet: Path) -> Iterator[Pip
 def test_a_field_of_the_json_becomes_a_column_when_the_schema_has_it(
     filled: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    newer = tables.SCHEMA_VERSION + 1
     with monkeypatch.context() as patch:
         # The same as an edit of tables.py.
         likes = Column("likes", "BIGINT", "number of likes", json_path="stats.likes")
         evolved = replace(SILVER_TWEETS, columns=(*SILVER_TWEETS.columns, likes))
         patch.setattr(silver, "SILVER_TWEETS", evolved)
-        patch.setattr(delta_tables, "SCHEMA_VERSION", tables.SCHEMA_VERSION + 1)
+        patch.setattr(tables, "SCHEMA_VERSION", newer)
         filled.land(
             "2.json", flat_tweet(2, stats={"likes": 7}) + flat_tweet(3, stats={"likes": "many"}) + flat_tweet(4)
         )
         filled.run_once(*filled.streams(*LAYERS))
         likes_by_id = {row["id"]: row["likes"] for row in filled.rows(evolved)}
         assert likes_by_id == {"1": None, "2": 7, "3": None, "4": None}
-        assert read_status(filled.lake).tables[SILVER_TWEETS.name].schema_version == tables.SCHEMA_VERSION + 1
+        assert read_status(filled.lake).tables[SILVER_TWEETS.name].schema_version == newer
     # Bronze keeps the value that does not fit the column.
     assert any('"many"' in row["raw"] for row in filled.rows(tables.BRONZE_TWEETS))
 
@@ -95,8 +96,8 @@ def test_a_checkpoint_of_other_tables_is_refused(filled: Pipeline, tmp_path: Pat
     # The remedy is to compute the tables of Silver again: Bronze must not be deleted.
     assert "silver/quarantine" in str(refused.value) and "bronze/tweets" not in str(refused.value)
     # The lake keeps the reason after the process has ended.
-    error = last_error(filled.spark, filled.lake, ["bronze", "silver"])
-    assert error and "bronze: " in error and "belongs to other tables" in error
+    error = str(newest_failure(filled.lake, ["bronze", "silver"]))
+    assert "bronze: " in error and "belongs to other tables" in error
 
 
 def test_a_second_writer_of_a_table_stops_with_an_error(filled: Pipeline) -> None:

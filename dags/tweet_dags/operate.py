@@ -1,4 +1,4 @@
-"""The task of `operate_stream`: a person stops, starts or restarts one stream."""
+"""The task of `operate_stream`: a person stops, starts or restarts one stream, or acknowledges its hold."""
 
 import logging
 
@@ -7,46 +7,47 @@ from airflow.sdk.exceptions import AirflowFailException
 from tweet_dags import settings
 from tweet_dags.kubernetes import pods
 from tweet_dags.kubernetes.client import Cluster
-from tweet_dags.reconcile.config_map import expect_restart, hold_stream, release_hold
+from tweet_dags.reconcile.config_map import acknowledge_hold, expect_restart, hold_stream, release_hold
 from tweet_dags.reconcile.execute import reconcile_hold, restart_driver
 from tweet_dags.reconcile.observed import ObservedState, observe
-from tweet_dags.reconcile.spec_drift import FIELD_MANAGER
+from tweet_dags.reconcile.spec_drift import FIELD_MANAGER, OPERATE_STREAM
 from tweet_dags.table_jobs import steps
 from tweet_dags.table_jobs.definitions import jobs_of
 
 _log = logging.getLogger(__name__)
-_OWNER = "operate-stream"
 
 
 def operate(stream: str, action: str, reason: str, user: str | None) -> str:
-    """Stop, start or restart `stream`; return what was done.
+    """Stop, start or restart `stream`, or acknowledge its hold; return what was done.
 
     Stop and start change the hold on the chart's ConfigMap, which outlives the application. Then they suspend or resume
     the application. While the operator is submitting it, they leave this to `keep_streams_running`.
 
     Args:
         stream: The name of the stream.
-        action: `stop`, `start` or `restart`.
+        action: `stop`, `start`, `restart` or `acknowledge`.
         reason: Why; recorded in the hold and in the log.
         user: Who triggered the DAG, if known; recorded with the reason.
 
     Raises:
-        AirflowFailException: if another owner holds the stream, if a stream to restart is held or has no driver, or if
-            the node of its driver is lost.
+        AirflowFailException: if another owner holds the stream, if a stream to restart is held or has no driver, if the
+            node of its driver is lost, or if nobody holds the stream whose hold is acknowledged.
         ConflictError: if the stream has changed since it was read; Airflow retries the task.
     """
     cluster = Cluster.connect(settings.namespace())
     observed = observe(cluster, stream)
-    if observed.hold and observed.hold.owner not in {_OWNER, FIELD_MANAGER}:
+    if observed.hold and observed.hold.owner not in {OPERATE_STREAM, FIELD_MANAGER} and action != "acknowledge":
         _refuse_foreign_hold(cluster, observed, action)
     full_reason = f"{reason} ({user})" if user else reason
     match action:
         case "stop":
-            hold_stream(cluster, observed, _OWNER, full_reason)
+            hold_stream(cluster, observed, OPERATE_STREAM, full_reason)
             result = reconcile_hold(cluster, stream)
         case "start":
             release_hold(cluster, observed)
             result = reconcile_hold(cluster, stream)
+        case "acknowledge":
+            result = _acknowledge(cluster, observed, full_reason)
         case _:
             result = _restart(cluster, observed)
     message = f"{stream}: {action}, {full_reason}: {result}"
@@ -65,6 +66,13 @@ def _refuse_foreign_hold(cluster: Cluster, observed: ObservedState, action: str)
                 f"{observed.name} is {observed.hold}, and {remaining}: trigger {job.dag} to continue it. To give it "
                 f"up, delete the SparkApplication {job.application}, and start {observed.name} once its pods are gone"
             )
+
+
+def _acknowledge(cluster: Cluster, observed: ObservedState, reason: str) -> str:
+    if not observed.hold:
+        raise AirflowFailException(f"{observed.name} is not held: there is nothing to acknowledge")
+    acknowledge_hold(cluster, observed, observed.hold, reason)
+    return f"{observed.hold}; it raises no alert until it is released"
 
 
 def _restart(cluster: Cluster, observed: ObservedState) -> str:

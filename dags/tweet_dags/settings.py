@@ -28,6 +28,11 @@ def namespace() -> str:
         raise KeyError("TWEETS_STREAMS_NAMESPACE is not set: set it to the chart's streams.namespace") from None
 
 
+def runbook() -> str:
+    """Return the path or URL of docs/operations.md, for links to its sections."""
+    return os.environ.get("TWEETS_RUNBOOK") or "docs/operations.md"
+
+
 def streams() -> list[str]:
     """Return the names of the streams that `keep_streams_running` reconciles."""
     return [name.strip() for name in os.environ.get("TWEETS_STREAMS", "bronze,silver,gold").split(",")]

@@ -1,21 +1,24 @@
 """Bronze: read the files of the landing, write each document unchanged to bronze/tweets."""
 
 from collections.abc import Sequence
+from datetime import date
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_apps.bronze.erasures import erase_documents
-from spark_apps.bronze.poison import find_poison_files, read_batch
+from spark_apps.bronze.poison import find_poison_files, poison_uris, read_batch
 from spark_apps.bronze.reader import UNFINISHED, ReadLimits, unfinished_file
-from spark_apps.bronze.reconcile import answer_request
+from spark_apps.bronze.reconcile import answer_request, reconciled_until
 from spark_apps.bronze.source import FORMAT, LandingSource, Offset, Options, batch_files
+from spark_apps.lake.expired import days_ago
 from spark_apps.landing.landed_file import BEGINNING, LandedFile
 from spark_apps.landing.log import LandingLog
 from spark_apps.settings import Settings
+from spark_apps.spark_context import task_slots
 from spark_apps.streaming import checkpoint
 from spark_apps.streaming.poison import PoisonRow
-from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest
+from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest, shorten
 from spark_apps.tables import BRONZE_TWEETS
 
 _STREAM = "bronze"
@@ -30,7 +33,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         queue=settings.landing_queue or "",
         max_files=settings.max_files_per_batch,
         max_bytes=settings.max_batch_mb << 20,
-        parallelism=spark.sparkContext.defaultParallelism,
+        parallelism=task_slots(spark),
         limits=ReadLimits(
             document_bytes=settings.max_document_mb << 20,
             expansion=settings.max_expansion,
@@ -38,19 +41,22 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
             task_bytes=settings.max_task_mb << 20,
         ),
     )
-    bronze = _Bronze(spark, lake, options)
-    prepare = always_ready(bronze.process, bronze.find_poison)
+    bronze = _Bronze(spark, lake, options, settings.bronze_days)
+    prepare = always_ready(bronze.process, bronze.find_poison, bronze.describe_input)
     erase = {BRONZE_TWEETS.name: erase_documents}
-    return [Stream(_STREAM, bronze.source, (), (BRONZE_TWEETS,), prepare, position=bronze.position, erase=erase)]
+    expire = {BRONZE_TWEETS.name: bronze.first_kept_day} if settings.bronze_days else {}
+    writes, position = (BRONZE_TWEETS,), bronze.position
+    return [Stream(_STREAM, bronze.source, (), writes, prepare, position=position, erase=erase, expire=expire)]
 
 
 class _Bronze:
     """The functions of the stream."""
 
-    def __init__(self, spark: SparkSession, lake: str, options: Options) -> None:
+    def __init__(self, spark: SparkSession, lake: str, options: Options, days: int) -> None:
         self._spark = spark
         self._lake = lake
         self._options = options
+        self._days = days
         self._log = LandingLog(options.log)
         self._may_have_rest = True
 
@@ -62,6 +68,9 @@ class _Bronze:
 
     def find_poison(self, batch: Batch) -> Sequence[PoisonRow]:
         return find_poison_files(self._spark, self._files(batch), self._options.limits)
+
+    def describe_input(self, batch: Batch) -> str:
+        return shorten(poison_uris(batch.poison) or [file.uri for file in self._files(batch)])
 
     def process(self, batch: Batch) -> BatchResult:
         documents = batch.rows
@@ -102,6 +111,10 @@ class _Bronze:
             return offset
         partly_read = [file.to_json() for file in self._log.rest(_number(offset)) if file.start != BEGINNING]
         return offset | {"rest": partly_read} if partly_read else offset
+
+    def first_kept_day(self) -> date:
+        """Return the first day of the documents to keep: a reconciliation ignores the files of earlier documents."""
+        return min(days_ago(self._days), reconciled_until(self._log))
 
     def _files(self, batch: Batch) -> list[LandedFile]:
         return batch_files(self._options.log, self._offset(batch.id - 1), self._offset(batch.id))

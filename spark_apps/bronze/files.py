@@ -24,7 +24,7 @@ _HEAD_BYTES = 4096
 # Maximum number of compressions and archives around a file, such as a gzip file in a compressed tar archive.
 _MAX_LAYERS = 3
 _ZIP = b"PK\x03\x04"
-# The byte order mark, or the first character of JSON. UTF-32 comes first: its mark begins like that of UTF-16.
+# The byte order mark, or the first character of JSON. UTF-32 comes first: its mark starts with the mark of UTF-16.
 _ENCODINGS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),

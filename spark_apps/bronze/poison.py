@@ -18,8 +18,13 @@ _FILE = "file"
 
 
 def find_poison_files(spark: SparkSession, files: Sequence[LandedFile], limits: ReadLimits) -> list[PoisonRow]:
-    """Return the files that end a task of `read_files`; the key of a row is an entry for `read_batch`."""
+    """Return the files that end a task of `read_files`, in the form that `read_batch` takes."""
     return find_poison_rows(_to_frame(spark, files), [_FILE], _reader(limits))
+
+
+def poison_uris(poison: Sequence[PoisonRow]) -> list[str]:
+    """Return the URIs of poison files."""
+    return [LandedFile.from_json(json.loads(str(row.key[0]))).uri for row in poison]
 
 
 def read_batch(

@@ -24,7 +24,7 @@ _BATCH_BYTES = 16 << 20
 # therefore sends rows at this interval. A row fills the output buffer of a Python worker, so Spark receives it at once.
 _REPORT_SECONDS = 10.0
 _REPORT = bytes(64 << 10)
-_DETAILS = {"hidden": "the name, or that of a folder, begins with a dot: rename it to have the file read"}
+_DETAILS = {"hidden": "the name of the file or of a folder begins with a dot: rename it, and Bronze reads the file"}
 
 
 @dataclass(frozen=True)

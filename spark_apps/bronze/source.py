@@ -137,7 +137,7 @@ class LandingReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             first = LandingState()
         else:
             discovery = ListDiscovery(listing)
-            first = LandingState(reconciled_at=time.time())
+            first = LandingState(reconcile_requested_at=time.time())
         number = start.get("batch", 0)
         if number and not log.has(number):
             # The checkpoint was recovered without its log: a reconciliation finds the files that landed until now.

@@ -24,9 +24,10 @@ def forget(
     ] = None,
     landing: Landing = None,
 ) -> None:
-    """Erase tweets, or all tweets of users, from every table. The request lands as a document without user ids.
+    """Request the erasure of tweets, or of all tweets of users, from every table.
 
-    Running streams apply the request within the hour. Files in the landing are not changed.
+    The request is a document in the landing; it has hashes instead of user ids. Running streams apply it within the
+    hour. Files in the landing are not changed.
     Exit codes: 0 the request has landed, 2 an invalid id or wrong settings.
     """
     with report_errors():

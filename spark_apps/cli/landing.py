@@ -64,13 +64,13 @@ def replay(
         from spark_apps.demo.replay import replay as replay_files
         from spark_apps.signals import set_on_signal
 
-        (target,) = load(landing=landing).require("landing")
+        settings = load(landing=landing)
         stop = threading.Event()
         with set_on_signal(stop):
             landed = replay_files(
-                files, target, speed, lambda name, size: console.print(f"{name}: {size:,} bytes"), stop
+                files, settings, speed, lambda name, size: console.print(f"{name}: {size:,} bytes"), stop
             )
-    console.print(f"{landed:,} files landed in {target}")
+    console.print(f"{landed:,} files landed in {settings.landing}")
 
 
 @app.command(epilog="Example: tweet-sentiment generate --landing ./landing --rate 20")

@@ -1,4 +1,4 @@
-"""`tweet-sentiment model …`: train, export, upload and evaluate a model. `cli/release.py` has the other commands."""
+"""`tweet-sentiment model …`: export, upload, evaluate. `cli/train.py` and `cli/release.py` have the others."""
 
 import json
 import os
@@ -9,66 +9,20 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from spark_apps.cli.options import DATA_HELP, AsJson, Data, RegistryUri, console, report_errors
+from spark_apps.cli.labelled import fetch_tweets
+from spark_apps.cli.options import DATA_HELP, AsJson, Data, Language, RegistryUri, console, report_errors
 from spark_apps.cli.release import EXAMPLE_REGISTRY
 from spark_apps.cli.release import app as release_app
-from spark_apps.model.training.recipe import Recipe
+from spark_apps.cli.train import PROVENANCE
+from spark_apps.cli.train import app as train_app
 from spark_apps.registry.client import Registry
-from spark_apps.registry.model_uri import fetch_folders
+from spark_apps.registry.model_uri import fetch_folder
+from spark_apps.scoring.description import UNDETERMINED
 from spark_apps.settings import MODEL_NAME, PRODUCTION, SettingsError, load
 
 app = typer.Typer(no_args_is_help=True, help="Train, export, evaluate and release the model.")
+app.add_typer(train_app)
 app.add_typer(release_app)
-
-_PROVENANCE = "provenance.json"
-_RECIPE = Recipe()
-
-
-@app.command(
-    epilog="Example: tweet-sentiment model train --data semeval --base ibm-granite/granite-embedding-30m-english "
-    "--out trained"
-)
-def train(
-    data: Data,
-    base: Annotated[str, typer.Option(help="Hugging Face id or folder of a RoBERTa, encoder or classifier.")],
-    out: Annotated[Path, typer.Option(help="Folder of the trained model; an interrupted run resumes from it.")],
-    epochs: Annotated[float, typer.Option(min=0.001, help="Number of passes over the train split.")] = _RECIPE.epochs,
-    seed: Annotated[
-        int, typer.Option(help="Seed of the initial weights and of the order of the tweets.")
-    ] = _RECIPE.seed,
-    learning_rate: Annotated[
-        float, typer.Option(min=1e-8, help="Learning rate of the head; each layer below has a lower rate.")
-    ] = _RECIPE.learning_rate,
-    batch_size: Annotated[int, typer.Option(min=1, help="Tweets per step.")] = _RECIPE.batch_size,
-    balance: Annotated[
-        float, typer.Option(min=0, max=1, help="Loss weights: 0 gives each tweet the same weight, 1 each class.")
-    ] = _RECIPE.balance,
-    bf16: Annotated[
-        bool, typer.Option("--bf16", help="Train in bfloat16: faster on processors with AVX512_BF16 or AMX.")
-    ] = _RECIPE.bf16,
-    registry: RegistryUri = None,
-    as_json: AsJson = False,
-) -> None:
-    """Fine-tune a checkpoint on the train split, and evaluate it on the validation split.
-
-    With a registry, parameters, curves, the confusion matrix and the data version are logged to an MLflow run.
-    """
-    with report_errors(), fetch_folders(Registry.from_settings(load(registry=registry)), data) as (data_folder,):
-        from spark_apps.model.dataset import data_version
-        from spark_apps.model.training.train import train as fine_tune
-
-        folder = Path(data_folder)
-        recipe = Recipe(epochs, batch_size, learning_rate, balance=balance, seed=seed, bf16=bf16)
-        figures = fine_tune(folder, base, out, recipe, load(registry=registry).registry, console)
-        # Store only the name of a local folder: its full path describes this machine.
-        base_model = Path(base).resolve().name if Path(base).is_dir() else base
-        tweets = data_version(folder, "train")
-        provenance = {"base_model": base_model, "data": tweets.name, "data_sha256": tweets.sha256, **asdict(recipe)}
-        (out / _PROVENANCE).write_text(json.dumps(provenance), encoding="utf-8")
-        if as_json:
-            print(json.dumps(figures))
-        else:
-            print(f"{out}: macro recall {figures['macro_recall']:.4f} on the validation split")
 
 
 @app.command(
@@ -80,11 +34,12 @@ def export(
     ],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the exported model.")],
+    language: Language = UNDETERMINED,
     precision: Annotated[
         str,
         typer.Option(
             help="fp32; fp16: weights stored in float16, half the size; int8: fastest, for RoBERTa only, with an fp16 "
-            "fallback for processors on which int8 overflows."
+            "fallback for GPUs and for processors on which int8 gives other results."
         ),
     ] = "fp16",
     registry: RegistryUri = None,
@@ -95,29 +50,30 @@ def export(
     The description of the exported model records its figures on that split. With a registry, the exported model is also
     uploaded to an MLflow run.
     """
-    with (
-        report_errors(),
-        fetch_folders(Registry.from_settings(load(registry=registry)), model, data) as (checkpoint, data_folder),
-    ):
-        from spark_apps.model.dataset import read_split
-        from spark_apps.model.evaluation.evaluate import evaluate as evaluate_model
-        from spark_apps.model.onnx_export.export import export as export_model
+    with report_errors():
+        target = Registry.from_settings(load(registry=registry))
+        with fetch_folder(model, target) as checkpoint, fetch_tweets(target, data, language) as tweets:
+            from spark_apps.model.evaluation.evaluate import evaluate as evaluate_model
+            from spark_apps.model.onnx_export.export import export as export_model
 
-        tweets = Path(data_folder)
-        provenance_file = Path(checkpoint) / _PROVENANCE
-        provenance = json.loads(provenance_file.read_text(encoding="utf-8")) if provenance_file.is_file() else {}
-        texts, threads = read_split(tweets, "val").texts, os.cpu_count() or 1
-        description = export_model(checkpoint, out, precision, texts, provenance, threads)
-        quality = evaluate_model(out, tweets, "val", threads, console).quality
-        if quality:
-            description.metrics["validation"] = {**quality.scalars(), "tweets": quality.tweets}
-            description.write(out)
-        uri = _upload(registry, out) if load(registry=registry).registry else None
-        if as_json:
-            print(json.dumps(asdict(description) | {"uri": uri}))
-        else:
-            agreement = description.metrics["agreement_with_torch"]
-            print(f"{uri or out}: the labels agree with torch on {agreement:.2%} of the validation split")
+            provenance_file = Path(checkpoint) / PROVENANCE
+            provenance = json.loads(provenance_file.read_text(encoding="utf-8")) if provenance_file.is_file() else {}
+            split, threads = tweets.read("val"), os.cpu_count() or 1
+            description = export_model(checkpoint, out, precision, split.texts, provenance, threads, split.languages)
+            evaluation = evaluate_model(out, tweets, "val", threads, console)
+            if evaluation.quality:
+                figures = {**evaluation.quality.scalars(), "tweets": evaluation.quality.tweets}
+                description.metrics["validation"] = figures
+                by_language = evaluation.groups["languages"]
+                for name, group in by_language.items() if len(by_language) > 1 else ():
+                    description.metrics[f"validation {name}"] = {**group.values(), "tweets": group.tweets}
+                description.write(out)
+            uri = _upload(registry, out) if load(registry=registry).registry else None
+            if as_json:
+                print(json.dumps(asdict(description) | {"uri": uri}))
+            else:
+                agreement = description.metrics["agreement_with_torch"]
+                print(f"{uri or out}: the labels agree with torch on {agreement:.2%} of the validation split")
 
 
 @app.command(epilog=f"Example: tweet-sentiment model upload semeval --registry {EXAMPLE_REGISTRY}")
@@ -151,10 +107,8 @@ def _upload(registry: str | None, folder: Path) -> str:
     "or: tweet-sentiment model evaluate --lake ./lake --json"
 )
 def evaluate(
-    data: Annotated[
-        str | None,
-        typer.Option(help=DATA_HELP),
-    ] = None,
+    data: Annotated[list[str] | None, typer.Option(help=DATA_HELP)] = None,
+    language: Language = UNDETERMINED,
     split: Annotated[str | None, typer.Option(help="Split to evaluate; val by default.")] = None,
     model: Annotated[
         str | None,
@@ -186,11 +140,11 @@ def evaluate(
         from spark_apps.model.render import render_evaluation, render_stream
 
         settings = load(registry=registry, lake=lake)
-        if (data is None and settings.lake is None) or (data is not None and lake is not None):
+        if (not data and settings.lake is None) or (data and lake is not None):
             raise SettingsError("pass either --data (a labelled split) or --lake (the stream of a lake)")
-        if data is not None:
-            with fetch_folders(Registry.from_settings(settings), data) as (folder,):
-                evaluation = evaluate_and_log_split(Path(folder), split or "val", model, predictions, settings, console)
+        if data:
+            with fetch_tweets(Registry.from_settings(settings), data, language) as tweets:
+                evaluation = evaluate_and_log_split(tweets, split or "val", model, predictions, settings, console)
             figures, rendered = evaluation.to_dict(), render_evaluation(evaluation)
         elif split or model or predictions:
             raise SettingsError("--split, --model and --predictions need --data: omit them for the stream of a lake")

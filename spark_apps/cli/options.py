@@ -16,7 +16,10 @@ from spark_apps.errors import UserError
 # Progress and errors go to stderr: stdout carries only the result of a command.
 console = Console(stderr=True, highlight=False)
 
-DATA_HELP = "Folder or runs:/… with <split>_text.txt and <split>_labels.txt, one tweet per line."
+DATA_HELP = (
+    "Folder or runs:/… with <split>_text.txt and <split>_labels.txt, one tweet per line; optionally <split>_lang.txt "
+    "and <split>_source.txt. Repeat the option to join folders."
+)
 
 Landing = Annotated[
     str | None, typer.Option(help="Folder or s3a://bucket/prefix of the landed files. [TWEETS_LANDING]")
@@ -27,7 +30,10 @@ ModelRegistry = Annotated[
     str | None, typer.Option(help="URI of the MLflow registry; without it, the bundled model scores. [TWEETS_REGISTRY]")
 ]
 Rate = Annotated[float, typer.Option(min=0.1, max=1000, help="Tweets per second; three times as many in a burst.")]
-Data = Annotated[str, typer.Option(help=DATA_HELP)]
+Data = Annotated[list[str], typer.Option(help=DATA_HELP)]
+Language = Annotated[
+    str, typer.Option(help="Language code of the tweets in folders without <split>_lang.txt, such as en.")
+]
 By = Annotated[str | None, typer.Option(help="User to record; by default the current user.")]
 Why = Annotated[str, typer.Option(help="Reason to record.")]
 Since = Annotated[str | None, typer.Option(help="First day, such as 2026-01-31; all days by default.")]
@@ -90,7 +96,9 @@ def report_errors() -> Iterator[None]:
     except UserError as error:
         fail(str(error), error.exit_code)
     except OSError as error:
-        fail(str(error))
+        if error.filename is None:
+            fail(str(error))
+        fail(f"{error.filename}: {error.strerror}: check that the path exists and that this user may read and write it")
     except ModuleNotFoundError as error:
         module = str(error.name).partition(".")[0]
         if module not in _EXTRAS:

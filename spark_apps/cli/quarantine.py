@@ -70,7 +70,7 @@ def replay(
     lake: Lake = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read quarantined records again with the parser and the formats of today. Stop Silver first.
+    """Read quarantined records again with the current parser and formats. Stop Silver first.
 
     Tweets move to silver/tweets, and Gold labels them. All other rows stay. After Ctrl-C or a kill, the same command
     continues.

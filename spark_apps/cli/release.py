@@ -11,11 +11,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from spark_apps.cli.options import AsJson, By, Data, RegistryUri, Why, console, report_errors
+from spark_apps.cli.labelled import fetch_tweets
+from spark_apps.cli.options import AsJson, By, Data, Language, RegistryUri, Why, console, report_errors
 from spark_apps.registry.client import BUNDLED, Registry
-from spark_apps.registry.model_uri import fetch_folders, fetch_version
+from spark_apps.registry.model_uri import fetch_folder, fetch_version
 from spark_apps.registry.production import ensure_production
 from spark_apps.registry.requests import RegistryError
+from spark_apps.scoring.description import UNDETERMINED
 from spark_apps.settings import MODEL_NAME, PRODUCTION, load
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ EXAMPLE_REGISTRY = "http://127.0.0.1:5000"
 )
 def release(
     data: Data,
+    language: Language = UNDETERMINED,
     model: Annotated[
         str | None, typer.Option(help="Exported model: a folder or runs:/…; by default the bundled model.")
     ] = None,
@@ -43,16 +46,16 @@ def release(
     """Register a model in staging, run the gates, and put the version in production if it passes all of them.
 
     Exit codes: 0 the version is in production; 3 a gate refused it, and production is unchanged; 2 the release could
-    not run. Limits of the gates: TWEETS_GATE_MACRO_RECALL, …_CLASS_RECALL, …_AGREEMENT, …_AGREEMENT_INT8, …_LATENCY_MS
-    and …_SMOKE.
+    not run. Limits of the gates: TWEETS_GATE_MACRO_RECALL, …_CLASS_RECALL, …_AGREEMENT, …_AGREEMENT_INT8, …_LATENCY_MS,
+    …_LANGUAGE_TWEETS and …_SMOKE.
     """
     with report_errors():
         from spark_apps.model.release.gates import load_limits
         from spark_apps.model.release.release import release as release_model
 
         limits, user, target = load_limits(), by or getpass.getuser(), Registry.required(load(registry=registry))
-        with fetch_folders(target, model or str(BUNDLED), data) as (folder, tweets):
-            result = release_model(target, Path(folder), Path(tweets), split, limits, user, why, console)
+        with fetch_folder(model or str(BUNDLED), target) as folder, fetch_tweets(target, data, language) as tweets:
+            result = release_model(target, Path(folder), tweets, split, limits, user, why, console)
         if as_json:
             print(json.dumps(result.to_dict()))
     _report_release(result, as_json)

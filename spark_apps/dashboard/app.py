@@ -2,21 +2,25 @@
 
 import html
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import streamlit as st
 
-from spark_apps.dashboard import charts, components, queries
+from spark_apps.dashboard import charts, components, languages, queries
+from spark_apps.dashboard.descriptions import ModelDescriptions
+from spark_apps.dashboard.panel import panel
 from spark_apps.dashboard.production import ProductionVersion
 from spark_apps.dashboard.queries import Filters
 from spark_apps.dashboard.startup import MODEL, STEPS, Startup
 from spark_apps.dashboard.tweet_form import tweet_form
 from spark_apps.lake.commits import LakeError
 from spark_apps.lake.status import LakeStatus, read_status
+from spark_apps.lake.status_view import ago
+from spark_apps.monitoring.stream_reports import read_reports
+from spark_apps.monitoring.stream_states import StreamState, explained, stream_states
 from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings, load
-from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, GOLD_TRENDS, REASONS, SILVER_TWEETS
+from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, REASONS
 
 _REFRESH_SECONDS = 3.0
 _DEFAULT_SPAN = "15 minutes"
@@ -29,6 +33,8 @@ _SPANS: dict[str, timedelta | None] = {
 }
 # The dashboard shows the age of the newest label in red if it is above this limit.
 _STALE_SECONDS = 120
+# The table of languages has at most this number of rows.
+_LANGUAGES = 12
 _STYLE = Path(__file__).with_name("style.css")
 
 
@@ -50,6 +56,18 @@ def _production(registry: str, timeout: float) -> ProductionVersion:
     return ProductionVersion(registry, timeout)
 
 
+@st.cache_resource(show_spinner=False)
+def _descriptions(registry: str | None, timeout: float) -> ModelDescriptions:
+    """Return one `ModelDescriptions` for all browsers."""
+    return ModelDescriptions(registry, timeout)
+
+
+@st.cache_data(ttl=_REFRESH_SECONDS, show_spinner=False, max_entries=1)
+def _newest_version(lake: str) -> str | None:
+    """Return the version that scored the newest tweet, for all panels and browsers; None if no tweet is scored."""
+    return queries.newest_model_version(lake, _status(lake))
+
+
 def _filters() -> Filters:
     """Return the time span and the languages that the visitor has chosen."""
     span = _SPANS[st.session_state["span"]]
@@ -57,7 +75,7 @@ def _filters() -> Filters:
     return Filters(datetime.now(UTC) - span if span else None, langs)
 
 
-@st.fragment(run_every=_REFRESH_SECONDS)
+@panel(_REFRESH_SECONDS)
 def headline(settings: Settings) -> None:
     """Show totals, the share of each label, the time from landing to Gold, and the age of the newest label."""
     lake = str(settings.lake)
@@ -76,10 +94,28 @@ def headline(settings: Settings) -> None:
     if newest:
         is_stale = (now - newest).total_seconds() > _STALE_SECONDS
         colour = components.TEXT_COLOURS["negative"] if is_stale else "inherit"
-        columns[5].html(components.kpi(components.ago(newest, now), "newest label", colour))
+        columns[5].html(components.kpi(ago(newest, now), "newest label", colour))
 
 
-@st.fragment(run_every=1.0)
+@st.cache_data(ttl=_REFRESH_SECONDS, show_spinner=False, max_entries=1)
+def _read_states(lake: str, folder: Path | None, runbook: str) -> list[StreamState]:
+    """Read the state of all streams once, for all panels and browsers."""
+    return stream_states(_status(lake), read_reports(folder), runbook, datetime.now(UTC))
+
+
+def _states(settings: Settings) -> list[StreamState]:
+    return _read_states(str(settings.lake), settings.stream_status, settings.runbook)
+
+
+@panel(_REFRESH_SECONDS)
+def problems(settings: Settings) -> None:
+    """Show the streams that somebody has to look at: state, hold, last error, what Airflow did, and what to do."""
+    for names, state in explained(_states(settings)).items():
+        if not state.is_well:
+            st.html(components.problem(names, state.state, False, state.details(), state.link))
+
+
+@panel(1.0)
 def waiting_for_labels(settings: Settings) -> None:
     """Show the progress until the first tweet is labelled, then rerun the page, which shows all panels."""
     status = _status(str(settings.lake))
@@ -111,18 +147,40 @@ def _progress(status: LakeStatus) -> str:
     return "The streams are running. No file has landed yet."
 
 
-@st.fragment(run_every=_REFRESH_SECONDS)
+@panel(_REFRESH_SECONDS)
 def over_time(settings: Settings) -> None:
     """Show the number of tweets by label over time, with its spikes."""
     counts, step = queries.sentiment_over_time(str(settings.lake), _filters())
     st.html(components.legend("Sentiment over time"))
     if not len(counts):
-        st.caption("No tweets in this time span. Choose a longer one, or other languages.")
+        waiting = _status(str(settings.lake)).lag["gold"]
+        if waiting > 0:
+            st.caption(f"No tweet of this time span has a label yet: {waiting:,} tweets wait for Gold.")
+        else:
+            st.caption("No tweets in this time span. Choose a longer one, or other languages.")
         return
     st.altair_chart(charts.sentiment_over_time(counts, queries.spikes(counts), step), key="over_time")
 
 
-@st.fragment(run_every=_REFRESH_SECONDS)
+@panel(_REFRESH_SECONDS)
+def by_language(settings: Settings) -> None:
+    """Show the shares of the labels by language, and the languages on which the model was not trained."""
+    lake = str(settings.lake)
+    counts = queries.by_language(lake, _filters(), _LANGUAGES + 1)
+    version = _newest_version(lake)
+    st.html("<h2>Sentiment by language</h2>")
+    if not len(counts) or version is None:
+        st.caption("No tweets in this time span.")
+        return
+    result = _descriptions(settings.registry, settings.registry_timeout).get(version)
+    st.html(languages.table(counts[:_LANGUAGES], result.description))
+    if len(counts) > _LANGUAGES:
+        st.caption(f"The {_LANGUAGES} languages with the most tweets. Choose others at the top of the page.")
+    if reason := languages.why_unmarked(version, result):
+        st.caption(reason)
+
+
+@panel(_REFRESH_SECONDS)
 def mentions(settings: Settings) -> None:
     """Show the accounts with the most mentions."""
     st.html("<h2>Most mentioned</h2>")
@@ -133,7 +191,7 @@ def mentions(settings: Settings) -> None:
     st.altair_chart(charts.mentions(counts), key="mentions")
 
 
-@st.fragment(run_every=_REFRESH_SECONDS)
+@panel(_REFRESH_SECONDS)
 def latest(settings: Settings) -> None:
     """Show the tweets that were labelled last."""
     st.html("<h2>Latest tweets</h2>")
@@ -145,22 +203,31 @@ def latest(settings: Settings) -> None:
     # HTML with escaped values, because Markdown would format the text of a tweet.
     rows = [
         f'<div class="tweet">{components.badge(str(row.label))}<span class="dim">{row.score:.0%}</span>'
-        f'<span class="text">{html.escape(str(row.full_text)[:500])}</span>'
+        f'<span class="text" dir="auto">{html.escape(str(row.full_text)[:500])}</span>'
         f'<span class="dim">{html.escape(str(row.lang))} · {row.timestamp:%H:%M:%S}</span></div>'
         for row in tweets.itertuples()
     ]
     st.html("".join(rows))
 
 
-@st.fragment(run_every=_REFRESH_SECONDS)
+@panel(_REFRESH_SECONDS)
 def operations(settings: Settings) -> None:
-    """Show the model in production, the lag and last batch of each stream, and the quarantine."""
+    """Show the model in production, the state and the progress of each stream, and the quarantine."""
     lake = str(settings.lake)
     status, now = _status(lake), datetime.now(UTC)
+    # Before the heading, which would otherwise be above nothing for the time of the query.
+    model = _model(_newest_version(lake), settings)
     st.html("<h2>Model in production</h2>")
-    st.markdown(_model(queries.newest_model_version(lake, status), settings))
+    st.markdown(model)
     st.html("<h2>Streams</h2>")
-    st.markdown("  \n".join(_streams(status, now)))
+    states = _states(settings)
+    for state in states:
+        progress = f"{state.waiting} waiting · {state.progress(now)}" if state.waiting else state.progress(now)
+        st.html(components.stream(state.stream, state.state, state.is_well, progress))
+    for names, state in explained(states).items():
+        # A stream that needs a person is at the top of the page.
+        if state.is_well:
+            st.html(components.problem(names, state.state, True, state.details(), state.link))
     st.html("<h2>Quarantine by reason</h2>")
     if status.quarantine:
         st.altair_chart(charts.quarantine(status.quarantine), key="quarantine")
@@ -168,24 +235,6 @@ def operations(settings: Settings) -> None:
             st.markdown("\n".join(f"- **{name}**: {REASONS[name]}" for name in status.quarantine if name in REASONS))
     else:
         st.caption("No record was rejected.")
-
-
-def _streams(status: LakeStatus, now: datetime) -> Iterator[str]:
-    """Yield a line of Markdown for each stream that reads a table: the rows that wait for it, and its last batch."""
-    lag = status.lag
-    for name, waiting, unit, table in (
-        ("Silver", lag["silver"], "documents", SILVER_TWEETS),
-        ("Gold", lag["gold"], "tweets", GOLD_SENTIMENT),
-        ("Trends", lag["aggregates"], "tweets", GOLD_TRENDS),
-    ):
-        last = status.tables[table.name].last_batch
-        batch = (
-            f"last batch {components.ago(last.at, now)}, {last.counts.get('rows', 0):,} rows"
-            if last
-            else "no batch yet"
-        )
-        # The tables are read one after another: a reader may seem to be ahead of its source.
-        yield f"**{name}** · {max(0, waiting):,} {unit} waiting · {batch}"
 
 
 def _model(used: str | None, settings: Settings) -> str:
@@ -200,8 +249,12 @@ def _model(used: str | None, settings: Settings) -> str:
     production.refresh()
     if not production.is_known:
         return f"{text}  \nasking the registry for the version in production …"
+    if production.problem:
+        # A URI may have characters that Markdown would format.
+        problem = production.problem.replace("`", "'")
+        return f"{text}  \nthe version in production is unknown, and Gold continues with this version: `{problem}`"
     if production.version is None:
-        return f"{text}  \nthe registry does not name a version in production: Gold continues with this version"
+        return f"{text}  \nno version is in production: Gold continues with this version. Release one"
     if production.version != used:
         return (
             f"{text}  \nthe alias `{PRODUCTION}` points to version **{production.version}**: "
@@ -224,6 +277,7 @@ def main() -> None:
         lang.multiselect("Languages", languages, key="langs", placeholder="all languages", label_visibility="collapsed")
         if settings.landing:
             tweet_form(settings)
+        problems(settings)
         if not _status(str(settings.lake)).tables[GOLD_SENTIMENT.name].rows:
             waiting_for_labels(settings)
             return
@@ -231,6 +285,7 @@ def main() -> None:
         left, right = st.columns([2, 1], gap="large")
         with left:
             over_time(settings)
+            by_language(settings)
             latest(settings)
         with right:
             mentions(settings)

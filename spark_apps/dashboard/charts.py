@@ -100,7 +100,7 @@ def _duration(step: int) -> str:
     """Return `step`, in seconds, as text, such as "a minute" or "15 minutes"."""
     for seconds, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if step >= seconds:
-            return f"a {name}" if step == seconds else f"{step // seconds} {name}s"
+            return f"{'an' if name == 'hour' else 'a'} {name}" if step == seconds else f"{step // seconds} {name}s"
     return f"{step} seconds"
 
 

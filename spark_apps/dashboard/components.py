@@ -1,12 +1,14 @@
 """HTML components of the page. They escape all values except constants of this program."""
 
 import html
-from datetime import datetime
+from collections.abc import Mapping
 
 from spark_apps.dashboard.charts import COLOURS
 
 # Colours of the labels as text, and behind white text. The charts' grey is too light for both.
 TEXT_COLOURS = COLOURS | {"neutral": "#6c7884"}
+# Background of the state of a stream. A hold is somebody's decision; any other state that is not well is a fault.
+_WELL_COLOUR, _HELD_COLOUR, _FAULT_COLOUR = "#21867a", "#9a5b00", "#b3261e"
 
 
 def badge(label: str) -> str:
@@ -26,10 +28,20 @@ def legend(title: str) -> str:
     return f'<h2 style="display:inline-block">{title}</h2><span class="key">{labels}</span>'
 
 
-def ago(time: datetime, now: datetime) -> str:
-    """Return the time since `time`, such as `5 min ago`."""
-    seconds = max(0, round((now - time).total_seconds()))
-    for unit, name in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= unit * 1.5:
-            return f"{round(seconds / unit)} {name} ago"
-    return f"{seconds} s ago"
+def stream(name: str, state: str, is_well: bool, progress: str) -> str:
+    """Return the name of a stream and its state, with its progress below."""
+    colour = _WELL_COLOUR if is_well else _HELD_COLOUR if state == "held" else _FAULT_COLOUR
+    badge = f'<span class="mood" style="background:{colour}">{html.escape(state)}</span>'
+    return f'<div class="stream"><b>{html.escape(name)}</b>{badge}<span>{html.escape(progress)}</span></div>'
+
+
+def problem(title: str, state: str, is_well: bool, details: Mapping[str, str], link: str) -> str:
+    """Return what a person needs to know about a stream, as a box with a link to the runbook if that is a URL."""
+    rows = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in details.items())
+    if link.startswith(("https://", "http://")):
+        rows += f'<dt></dt><dd><a href="{html.escape(link)}" target="_blank" rel="noopener">Open the runbook</a></dd>'
+    elif link:
+        rows += f"<dt></dt><dd>See {html.escape(link)}</dd>"
+    kind = "note" if is_well else "problem held" if state == "held" else "problem"
+    heading = title if is_well else f"{title}: {state}"
+    return f'<div class="{kind}"><b>{html.escape(heading)}</b><dl>{rows}</dl></div>'

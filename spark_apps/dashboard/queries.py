@@ -159,6 +159,12 @@ def totals(lake: str, filters: Filters) -> dict[str, int]:
     return {label: int(counts.get(label, 0)) for label in LABELS}
 
 
+def by_language(lake: str, filters: Filters, limit: int) -> pd.DataFrame:
+    """Return (lang, negative, neutral, positive): the tweets of the `limit` most frequent languages by label."""
+    frame = _read_counts(lake, filters, statements.LANGUAGES_IN_TWEETS, statements.LANGUAGES_IN_TRENDS, limit)
+    return frame if len(frame) else pd.DataFrame({name: [] for name in ("lang", *LABELS)})
+
+
 def top_mentions(lake: str, filters: Filters, limit: int = 10) -> pd.DataFrame:
     """Return (mention, label, tweets, total) of the `limit` most mentioned accounts, one row per account and label.
 

@@ -64,6 +64,29 @@ TOTALS_OF_TRENDS = Statement(
     """,
     *_FILTERS,
 )
+LANGUAGES_IN_TWEETS = Statement(
+    """
+    SELECT lang, count(*) FILTER (WHERE label = 'negative') AS negative,
+           count(*) FILTER (WHERE label = 'neutral') AS neutral, count(*) FILTER (WHERE label = 'positive') AS positive
+    FROM labelled
+    WHERE ($1 IS NULL OR timestamp >= $1) AND ($2 IS NULL OR tweet_date >= $2) AND ($3 IS NULL OR array_has($3, lang))
+    GROUP BY lang ORDER BY count(*) DESC, lang LIMIT $4
+    """,
+    *_FILTERS,
+    "BIGINT",
+)
+LANGUAGES_IN_TRENDS = Statement(
+    """
+    SELECT lang, CAST(sum(CASE WHEN label = 'negative' THEN tweets ELSE 0 END) AS BIGINT) AS negative,
+           CAST(sum(CASE WHEN label = 'neutral' THEN tweets ELSE 0 END) AS BIGINT) AS neutral,
+           CAST(sum(CASE WHEN label = 'positive' THEN tweets ELSE 0 END) AS BIGINT) AS positive
+    FROM trends
+    WHERE ($1 IS NULL OR minute >= $1) AND ($2 IS NULL OR tweet_date >= $2) AND ($3 IS NULL OR array_has($3, lang))
+    GROUP BY lang ORDER BY sum(tweets) DESC, lang LIMIT $4
+    """,
+    *_FILTERS,
+    "BIGINT",
+)
 MENTIONS_IN_TWEETS = Statement(
     """
     WITH mentioned AS (

@@ -9,6 +9,7 @@ import streamlit as st
 
 from spark_apps import snowflake, storage
 from spark_apps.dashboard import components
+from spark_apps.dashboard.panel import panel
 from spark_apps.lake.journey import journey
 from spark_apps.settings import Settings
 
@@ -22,7 +23,12 @@ def tweet_form(settings: Settings) -> None:
         box, button = st.columns([6, 1], vertical_alignment="bottom")
         text = box.text_input("Type a tweet and watch it travel to Gold", max_chars=280, placeholder="I love this!")
         if button.form_submit_button("Send", use_container_width=True) and text.strip():
-            st.session_state["typed"] = _send(str(settings.landing), text.strip())
+            try:
+                st.session_state["typed"] = _send(str(settings.landing), text.strip())
+            except Exception as error:
+                if not storage.is_storage_error(error):
+                    raise
+                st.error(f"The tweet was not sent: {error}")
     if "typed" in st.session_state:
         _progress(settings)
 
@@ -36,7 +42,7 @@ def _send(landing: str, text: str) -> dict[str, Any]:
     return {"id": id_, "text": text, "at": now, "reached": {}}
 
 
-@st.fragment(run_every=1.0)
+@panel(1.0)
 def _progress(settings: Settings) -> None:
     """Show the layers that the tweet has reached, and its label."""
     typed = st.session_state["typed"]

@@ -22,7 +22,10 @@ _BURST_EVERY_SECONDS = 90
 _BURST_SECONDS = (15, 40)
 # Shares of the sentiment labels outside of bursts.
 _MOODS = {"negative": 0.27, "neutral": 0.43, "positive": 0.30}
-_LANGUAGE_WEIGHTS = (80, 5, 5, 5, 5)
+# Share of tweets in English. The other languages of the texts have equal shares.
+_ENGLISH = 0.8
+_OTHERS = (1 - _ENGLISH) / (len(texts.LANGUAGES) - 1)
+_LANGUAGE_WEIGHTS = [_ENGLISH if lang == "en" else _OTHERS for lang in texts.LANGUAGES]
 # Every n-th file is compressed with gzip.
 _GZIP_EVERY = 7
 

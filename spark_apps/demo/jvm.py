@@ -20,6 +20,9 @@ _OPTIONS = " ".join(
         # The C2 compiler and a parallel garbage collector pay off late: with them, the first run of all layers takes
         # 114 s of CPU time instead of 74 s; from the fifth run on, 18 s instead of 28 s.
         "-XX:TieredStopAtLevel=1",
+        # Without C2, the JVM reserves only 48 MB for compiled code. The streams need more: the JVM would discard code
+        # and compile it again, and a round of batches would take 16 % to 21 % more CPU time.
+        "-XX:ReservedCodeCacheSize=256m",
         "-XX:+UseSerialGC",
         # Hides the warning that the archive does not fit the installed Java: the JVM then starts without it.
         "-Xlog:disable",

@@ -8,21 +8,22 @@ from threading import Event
 
 from spark_apps import storage
 from spark_apps.bronze.documents import Document, read_documents
-from spark_apps.settings import check_files
+from spark_apps.settings import Settings, check_files
 from spark_apps.silver.records import Tweet, read_records
+from spark_apps.silver.tweet_reader import TweetFormat
+from spark_apps.silver.user_formats import load_formats
 
 _SLICE_SECONDS = 1.0
-_DOCUMENT_LIMIT = 64 << 20
 
 
 def replay(
-    files: Sequence[Path], landing: str, speed: float | None, on_file: Callable[[str, int], None], stop: Event
+    files: Sequence[Path], settings: Settings, speed: float | None, on_file: Callable[[str, int], None], stop: Event
 ) -> int:
     """Land recorded files.
 
     Args:
         files: files to land, in this order.
-        landing: folder or s3a://bucket/prefix.
+        settings: settings with the landing, the limit of a document, and the declared formats.
         speed: speed-up: 60 lands the tweets of a minute in a second. Documents land in files of one second each. A
             document without a timestamp, or with an earlier one than its predecessor, lands with its predecessor. A
             file with an unreadable document lands unchanged. None lands all files unchanged and at once.
@@ -33,13 +34,14 @@ def replay(
         The number of landed files.
 
     Raises:
-        SettingsError: a file does not exist.
+        SettingsError: a file does not exist, no landing is set, or a declared format is invalid.
     """
+    (landing,) = settings.require("landing")
     check_files(files)
     # The prefix is unique, so a replay never overwrites landed files.
     prefix = f"replay-{time.time_ns()}"
     landed = 0
-    for name, data in _unchanged(files) if speed is None else _paced(files, speed, stop):
+    for name, data in _unchanged(files) if speed is None else _paced(files, settings, speed, stop):
         if stop.is_set():
             break
         name = f"{prefix}-{landed:06}-{name}"
@@ -54,18 +56,19 @@ def _unchanged(files: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
         yield file.name, file.read_bytes()
 
 
-def _paced(files: Sequence[Path], speed: float, stop: Event) -> Iterator[tuple[str, bytes]]:
+def _paced(files: Sequence[Path], settings: Settings, speed: float, stop: Event) -> Iterator[tuple[str, bytes]]:
     """Yield each file to land, with its name, when it is due."""
+    formats, max_bytes = load_formats(settings.formats), settings.max_document_mb << 20
     began = time.monotonic()
     first: float | None = None
     lines: list[bytes] = []
     due = 0.0  # seconds from `began` at which `lines` are due
     for file in files:
-        if any(document.problem for document in _documents(file)):
+        if any(document.problem for document in _documents(file, max_bytes)):
             yield file.name, file.read_bytes()
             continue
-        for document in _documents(file):
-            timestamp = _timestamp(document)
+        for document in _documents(file, max_bytes):
+            timestamp = _timestamp(document, formats)
             if timestamp is not None:
                 first = timestamp if first is None else first
                 document_due = (timestamp - first) / speed
@@ -81,15 +84,15 @@ def _paced(files: Sequence[Path], speed: float, stop: Event) -> Iterator[tuple[s
         yield "slice.json", b"".join(lines)
 
 
-def _documents(file: Path) -> Iterator[Document]:
+def _documents(file: Path, max_bytes: int) -> Iterator[Document]:
     with file.open("rb") as stream:
-        yield from read_documents(stream, file.name, _DOCUMENT_LIMIT)
+        yield from read_documents(stream, file.name, max_bytes)
 
 
-def _timestamp(document: Document) -> float | None:
+def _timestamp(document: Document, formats: Sequence[TweetFormat]) -> float | None:
     """Return the timestamp of the first tweet in a document, in Unix seconds; None if it has none."""
-    tweets = (item for item in read_records(document.raw or "", datetime.now(UTC)) if isinstance(item, Tweet))
-    tweet = next(tweets, None)
+    records = read_records(document.raw or "", datetime.now(UTC), formats=formats)
+    tweet = next((record for record in records if isinstance(record, Tweet)), None)
     return None if tweet is None else tweet.timestamp.timestamp()
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from spark_apps.erasure.notices import parse_notice
 from spark_apps.erasure.request import parse_request, user_key
-from spark_apps.erasure.tokens import encoded_json, scalars, tokens
+from spark_apps.erasure.tokens import scalars, tokens
+from spark_apps.json_nesting import encoded_json, rows_by_column, rows_of_table
 from spark_apps.json_text import Rejected, TooDeep, compact_json, json_values, parse, prune
 
 _NUMBER = re.compile(r"\d+")
@@ -102,7 +103,7 @@ class Redactor:
         return value
 
     def _object(self, value: dict[str, Any], path: str) -> Any:
-        if (rows := _rows_by_index(value)) is not None:
+        if (rows := rows_of_table(value) or rows_by_column(value)) is not None:
             return self._table(value, path, rows)
         kept: dict[str, Any] = {}
         for name, child in value.items():
@@ -175,22 +176,6 @@ class Redactor:
 
     def _is_user_reference(self, value: Any) -> bool:
         return bool(self._users) and any(_user_key(text) in self._users for text in scalars(value))
-
-
-def _rows_by_index(value: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
-    """Return the rows of a table that pandas has stored by columns or as a list of rows; None for other objects."""
-    names, data = value.get("columns"), value.get("data")
-    if isinstance(names, list) and isinstance(data, list):
-        if data and all(isinstance(row, list) and len(row) == len(names) for row in data):
-            return {str(number): dict(zip(map(str, names), row, strict=True)) for number, row in enumerate(data)}
-        return None
-    columns = list(value.values())
-    if not {"text", "full_text"} & value.keys() or not all(isinstance(column, dict) for column in columns):
-        return None
-    index = columns[0].keys()
-    if not index or any(column.keys() != index for column in columns):
-        return None
-    return {i: {name: column[i] for name, column in value.items()} for i in index}
 
 
 def _authors(value: dict[str, Any]) -> Iterator[str]:

@@ -1,17 +1,16 @@
 """The numbers and strings of a JSON text that may be ids, found without decoding the text."""
 
-import base64
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
+from spark_apps.json_nesting import BASE64_JSON, encoded_json
+
 _MAX_CHARACTERS = 100
 _NUMBER = re.compile(r"\d+")
 _STRING = re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
-# The Base64 of `{"`, `{ "` and `[{`. Kinesis and Pub/Sub encode their records in Base64.
-_BASE64_JSON = ("eyJ", "eyA", "W3s")
-_BASE64 = re.compile(r'"((?:eyJ|eyA|W3s)[A-Za-z0-9+/]*=*)"')
+_BASE64 = re.compile(rf'"((?:{"|".join(BASE64_JSON)})[A-Za-z0-9+/]*=*)"')
 
 
 def tokens(text: str, with_strings: bool) -> set[str]:
@@ -36,17 +35,6 @@ def scalars(value: Any) -> Iterator[str]:
         yield text
         if ":" in text:
             yield text.rpartition(":")[2]
-
-
-def encoded_json(text: str) -> str | None:
-    """Return the JSON in a string, plain or in Base64: a message in the envelope of a queue. None for other strings."""
-    text = text.lstrip()
-    if text.startswith(_BASE64_JSON):
-        try:
-            text = base64.b64decode(text, validate=True).decode("utf-8", "surrogatepass").lstrip()
-        except ValueError:
-            return None
-    return text if text[:1] in {"{", "[", '"'} else None
 
 
 def _unescaped(string: str) -> str:

@@ -14,18 +14,19 @@ from spark_apps.gold.transform import mentions, new_sentiment, trends
 from spark_apps.labels import LABELS
 from spark_apps.lake import delta_tables
 from spark_apps.lake.erasures import delete_tweets, drop_erased, without_erased
-from spark_apps.lake.ranges import join_ranges
+from spark_apps.lake.ranges import in_ranges
 from spark_apps.scoring.description import ModelVersion
 from spark_apps.settings import Settings
+from spark_apps.spark_context import task_slots
 from spark_apps.streaming.poison import PoisonRow
-from spark_apps.streaming.stream import Batch, BatchResult, Process, Stream, always_ready, newest
+from spark_apps.streaming.stream import Batch, BatchResult, Process, Stream, always_ready, newest, shorten
 from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS
 
-# Input of a scoring batch: about 4,000 tweets. Scoring is slow, so this size limits the work that a kill loses and the
-# time that a stop takes.
-_MAX_TWEETS_BYTES = "512k"
-# Input of an aggregation batch.
-_MAX_SENTIMENT_BYTES = "16m"
+# Input of a scoring batch for each task slot: about 2,000 tweets, which take seconds. Scoring is slow, so this size
+# limits the work that a kill loses and the time that a stop takes.
+_TWEETS_BYTES_PER_SLOT = 256 << 10
+# Input of an aggregation batch for each task slot.
+_SENTIMENT_BYTES_PER_SLOT = 8 << 20
 # The two MERGEs take longer than scoring a small batch. With an interval, not every scoring batch waits for them.
 _AGGREGATES_TRIGGER = "30 seconds"
 
@@ -33,8 +34,8 @@ _AGGREGATES_TRIGGER = "30 seconds"
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     """Return the streams of this layer: sentiment, then the aggregates.
 
-    The aggregates read gold/sentiment, not the scored batch: a replay counts the labels that were committed, even if
-    the model has changed since.
+    The aggregates read gold/sentiment, not the scored batch: a repeated batch counts the labels that were committed,
+    even if the model has changed since.
     """
     (lake,) = settings.require("lake")
     models = open_model(settings)
@@ -44,10 +45,11 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         model = models.current()
         if model is None:
             return None
-        return Process(partial(_score, lake, model, models.problem, models.findings), partial(_find_poison, model))
+        score = partial(_score, lake, model, models.problem, models.findings)
+        return Process(score, partial(_find_poison, model), _describe_input)
 
     def tweets() -> DataFrame:
-        return delta_tables.read_stream(spark, lake, SILVER_TWEETS, _MAX_TWEETS_BYTES)
+        return delta_tables.read_stream(spark, lake, SILVER_TWEETS, _TWEETS_BYTES_PER_SLOT * task_slots(spark))
 
     return [
         Stream(
@@ -89,6 +91,11 @@ def _find_poison(model: ModelVersion, batch: Batch) -> Sequence[PoisonRow]:
     return find_poison_tweets(batch.rows, model)
 
 
+def _describe_input(batch: Batch) -> str:
+    """Name the poison tweets; silver/tweets does not have the files of the others."""
+    return "tweets " + shorten([str(row.key[0]) for row in batch.poison]) if batch.poison else ""
+
+
 def aggregates(spark: SparkSession, lake: str) -> Stream:
     """Return the stream that adds the rows of gold/sentiment to the counts in gold/trends and gold/mentions."""
 
@@ -104,7 +111,7 @@ def aggregates(spark: SparkSession, lake: str) -> Stream:
         return BatchResult(counts, counts["rows"], landed)
 
     def sentiment() -> DataFrame:
-        return delta_tables.read_stream(spark, lake, GOLD_SENTIMENT, _MAX_SENTIMENT_BYTES)
+        return delta_tables.read_stream(spark, lake, GOLD_SENTIMENT, _SENTIMENT_BYTES_PER_SLOT * task_slots(spark))
 
     return Stream(
         "gold-aggregates",
@@ -152,8 +159,9 @@ def _merge_mentions(batch: Batch, lake: str, days: Iterable[str], counts: Mappin
     writer.merge(merge, session, batch.id, counts)
 
 
-def _merge_condition(days: Iterable[str], *keys: str) -> str:
+def _merge_condition(days: Iterable[str], *keys: str) -> Column:
     """Return the MERGE condition: equal keys and equal day. The ranges of days let Delta skip files of other days."""
-    ranges = join_ranges((day, day) for day in days)
-    in_range = " OR ".join(f"t.tweet_date BETWEEN DATE'{first}' AND DATE'{last}'" for first, last in ranges) or "false"
-    return " AND ".join(f"t.{key} = s.{key}" for key in (*keys, "tweet_date")) + f" AND ({in_range})"
+    condition = in_ranges("t.tweet_date", ((day, day) for day in days), "date")
+    for key in (*keys, "tweet_date"):
+        condition &= F.col(f"t.{key}") == F.col(f"s.{key}")
+    return condition

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from spark_apps.quality.findings import FindingsError, read_findings, unacknowledged
-from spark_apps.registry.client import BUNDLED, Registry
-from spark_apps.scoring.description import Description, ModelError, ModelVersion
+from spark_apps.registry.client import BUNDLED, Registry, bundled_version
+from spark_apps.scoring.description import ModelError, ModelVersion
 from spark_apps.settings import MODEL_NAME, Settings
 
 _log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class BundledModel:
     findings = 0
 
     def current(self) -> ModelVersion:
-        return ModelVersion(MODEL_NAME, f"bundled-{Description.read(BUNDLED).sha256[:8]}", BUNDLED)
+        return ModelVersion(MODEL_NAME, bundled_version(), BUNDLED)
 
 
 def open_model(settings: Settings) -> BundledModel | ProductionModel:

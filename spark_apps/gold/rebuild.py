@@ -1,11 +1,11 @@
 """Compute the Gold tables again: gold/sentiment from silver/tweets, and the aggregates from gold/sentiment.
 
 1. Drain: the streams read all rows, so that gold/sentiment has the tweets of a version of silver/tweets.
-2. Compare: find the tweets of this version that gold/sentiment lacks, has with other values, or has without a tweet.
+2. Compare: find the rows that gold/sentiment lacks, has with other values, or has without a tweet in silver/tweets.
 3. Move: rows of tweets with another time get this time, in one commit. Each row is then in the hour of its tweet.
 4. Rewrite: divide the differences into parts of one or more whole hours, and replace the rows of a part in one commit.
    A row keeps its label if the model would read the same text; the model in production scores the others.
-5. Rebuild: count gold/trends and gold/mentions again, and replace them if they differ.
+5. Recount: count gold/trends and gold/mentions again, and replace them if they differ.
 
 The plan is derived from the content of the tables. A rebuild that was interrupted at any point therefore continues
 where it stopped, and a rebuild of tables that match commits nothing. Gold must be stopped meanwhile, because only one
@@ -26,7 +26,7 @@ from pyspark.sql.types import BooleanType
 from spark_apps.gold import app
 from spark_apps.gold.differences import COPIED_COLUMNS, count_by_hour, find_differences, find_misplaced
 from spark_apps.gold.parts import Part, plan_parts
-from spark_apps.gold.rewrite import NewRows, PartReport, Rewrite, RewriteError, open_rewrite
+from spark_apps.gold.rewrite import NewRows, Rewrite, RewriteError, RewrittenPart, open_rewrite
 from spark_apps.lake import delta_tables
 from spark_apps.lake.erasures import drop_erased
 from spark_apps.scoring.text import normalise
@@ -63,7 +63,7 @@ class RebuildResult:
 
 
 def rebuild(
-    spark: SparkSession, settings: Settings, since: date | None, on_part: Callable[[PartReport], None], stop: Event
+    spark: SparkSession, settings: Settings, since: date | None, on_part: Callable[[RewrittenPart], None], stop: Event
 ) -> RebuildResult:
     """Rebuild gold/sentiment, then the aggregates.
 

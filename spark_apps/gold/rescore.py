@@ -2,7 +2,7 @@
 
 1. Plan: divide the tweets that any other model version scored into parts of one or more whole hours.
 2. Rewrite: score the tweets of a part and replace the rows of the part in one commit.
-3. Rebuild: compute gold/trends and gold/mentions from the new labels.
+3. Recount: compute gold/trends and gold/mentions from the new labels.
 
 The plan is derived from the model versions in the rows. A rescore that was interrupted at any point therefore continues
 where it stopped, and a rescore of an up-to-date table does nothing. Gold must be stopped during a rescore, because only
@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 
 from spark_apps.gold.app import aggregates
 from spark_apps.gold.parts import plan_parts
-from spark_apps.gold.rewrite import NewRows, PartReport, open_rewrite
+from spark_apps.gold.rewrite import NewRows, RewrittenPart, open_rewrite
 from spark_apps.lake.hours import hour_of
 from spark_apps.scoring.description import ModelVersion
 from spark_apps.scoring.udf import ADDED_COLUMNS
@@ -47,7 +47,7 @@ class RescoreResult:
 
 
 def rescore(
-    spark: SparkSession, settings: Settings, since: date | None, on_part: Callable[[PartReport], None], stop: Event
+    spark: SparkSession, settings: Settings, since: date | None, on_part: Callable[[RewrittenPart], None], stop: Event
 ) -> RescoreResult:
     """Rescore the tweets of gold/sentiment that another model version scored, then rebuild the aggregates.
 

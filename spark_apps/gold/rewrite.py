@@ -21,6 +21,7 @@ from spark_apps.gold.recount import recount
 from spark_apps.gold.scoring import find_poison_tweets, score_tweets
 from spark_apps.lake import delta_tables, hadoop_fs
 from spark_apps.lake.commits import LakeError, open_table
+from spark_apps.lake.schema_version import check_schema_versions
 from spark_apps.lake.writer import TableWriter
 from spark_apps.scoring.description import ModelVersion
 from spark_apps.settings import Settings
@@ -39,7 +40,7 @@ class RewriteError(UserError):
 
 
 @dataclass(frozen=True)
-class PartReport:
+class RewrittenPart:
     """The progress after a part.
 
     Attributes:
@@ -95,7 +96,7 @@ def open_rewrite(
     settings: Settings,
     name: str,
     streams: Sequence[Stream],
-    on_part: Callable[[PartReport], None],
+    on_part: Callable[[RewrittenPart], None],
     stop: Event,
 ) -> "Rewrite":
     """Run streams of Gold over the rows that they have not read yet, then return a rewrite of gold/sentiment.
@@ -119,6 +120,7 @@ def open_rewrite(
     model = production_model(settings, name)
     if open_table(lake, GOLD_SENTIMENT) is None:
         raise LakeError(f"{GOLD_SENTIMENT.path(lake)} does not exist yet: run the streams over this lake first")
+    check_schema_versions(lake, [table for stream in streams for table in (*stream.reads, *stream.writes)])
     delta_tables.create_or_evolve(spark, lake, GOLD_SENTIMENT, settings.retention_seconds)
     runner = StreamRunner(spark, lake, settings.retention_seconds, lambda report: _log.info("%s", report), stop)
     runner.run(streams, None)
@@ -145,7 +147,7 @@ class Rewrite:
     name: str
     model: ModelVersion
     writer: TableWriter
-    on_part: Callable[[PartReport], None]
+    on_part: Callable[[RewrittenPart], None]
     stop: Event
 
     def sentiment(self) -> DataFrame:
@@ -186,7 +188,7 @@ class Rewrite:
             RewriteError: `stop` is set.
             LakeError: another process has written a table.
         """
-        self.raise_if_stopped("before it rebuilt the aggregates")
+        self.raise_if_stopped("before the aggregates were counted again")
         replaced = recount(self.spark, self.lake, self.name, self.writer.current_version())
         hadoop_fs.remove(self.spark, self._unfinished)
         return replaced
@@ -201,7 +203,7 @@ class Rewrite:
         # Rebuilds use this file too: on AWS, the role of Gold may write no other file beside its checkpoints.
         return f"{self.lake}/checkpoints/rescore.json"
 
-    def _rewrite(self, parts: Sequence[Part], number: int, new_rows: Callable[[Part], NewRows]) -> PartReport:
+    def _rewrite(self, parts: Sequence[Part], number: int, new_rows: Callable[[Part], NewRows]) -> RewrittenPart:
         """Rewrite part `number` of `parts`, from 0."""
         started, part = time.monotonic(), parts[number]
         rows = new_rows(part)
@@ -216,7 +218,7 @@ class Rewrite:
             for row in poison:
                 _log.error("part %d: tweet %s gets no label: %s", number + 1, row.key[0], row.cause)
             self._replace(rows, part, number, poison)
-        return PartReport(
+        return RewrittenPart(
             part=number + 1,
             parts=len(parts),
             day=str(part.first_day),
@@ -231,14 +233,14 @@ class Rewrite:
     def _replace(self, rows: NewRows, part: Part, number: int, poison: Sequence[PoisonRow]) -> None:
         first_scored_at = F.col("first_scored_at")
         scored = (
-            score_tweets(rows.to_score, self.model, poison)
+            score_tweets(rows.to_score, self.model, poison, part.tweets)
             .withColumn("rescored_at", F.when(first_scored_at.isNotNull(), F.col("scored_at")))
             .withColumn("scored_at", F.coalesce(first_scored_at, "scored_at"))
         )
         names = GOLD_SENTIMENT.column_names
         complete = scored.select(names).union(rows.kept.select(names))
         if rows.are_lost:
-            self.writer.restore(complete, number)
+            self.writer.restore(complete, number, "Append")
         else:
             self.writer.replace(complete, number, part.where, rows.counts)
 

@@ -12,12 +12,19 @@ from spark_apps.streaming.poison import PoisonRow, find_poison_rows, to_frame
 _KEY = "id"
 
 
-def score_tweets(tweets: DataFrame, model: ModelVersion, poison: Sequence[PoisonRow] = ()) -> DataFrame:
-    """Add ADDED_COLUMNS to rows with the columns `id` and `full_text`; the label of a poison row is null."""
+def score_tweets(tweets: DataFrame, model: ModelVersion, poison: Sequence[PoisonRow] = (), rows: int = 0) -> DataFrame:
+    """Add ADDED_COLUMNS to `tweets`; the label of a poison row is null.
+
+    Args:
+        tweets: rows with the columns `id` and `full_text`.
+        model: model that scores them.
+        poison: rows that end their task.
+        rows: approximate number of rows, as for `add_sentiment`.
+    """
     if not poison:
-        return add_sentiment(tweets, model)
+        return add_sentiment(tweets, model, rows)
     ids = to_frame(tweets.sparkSession, poison, f"{_KEY} STRING")
-    scored = add_sentiment(tweets.join(ids, _KEY, "left_anti"), model)
+    scored = add_sentiment(tweets.join(ids, _KEY, "left_anti"), model, rows)
     values = dict.fromkeys(ADDED_COLUMNS, F.lit(None)) | {
         "model": F.lit(model.name),
         "model_version": F.lit(model.version),

@@ -17,7 +17,7 @@ import org.apache.hadoop.fs.Path;
  * Creates the commits of Delta tables in a folder by a hard link: of several processes that commit the same version,
  * one creates the link. Delta's own log store checks whether the file exists, and then renames its file over it.
  *
- * log_store.py compiles this class with Janino, which does not know type parameters: what a generic method returns
+ * java_classes.py compiles this class with Janino, which does not know type parameters: what a generic method returns
  * needs a cast.
  */
 public class LocalLogStore extends HDFSLogStore {

@@ -24,7 +24,7 @@ import org.apache.hadoop.fs.s3a.RemoteFileChangedException;
  * Creates the commits of Delta tables with If-None-Match: of several processes that commit the same version, S3
  * accepts one.
  *
- * log_store.py compiles this class with Janino, which does not know type parameters: what a generic method returns
+ * java_classes.py compiles this class with Janino, which does not know type parameters: what a generic method returns
  * needs a cast.
  */
 public class S3ConditionalLogStore extends S3SingleDriverLogStore {

@@ -101,7 +101,10 @@ def _is_behind(
         return False
     unread = position.next_version if position else 0
     _log.warning(
-        "%s keeps all files and versions: the stream %s has not read version %d yet", path, table.reader, unread
+        "%s keeps all files and versions: the stream %s has not read version %d yet; start it if it is stopped",
+        path,
+        table.reader,
+        unread,
     )
     return True
 

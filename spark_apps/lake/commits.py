@@ -7,11 +7,11 @@ log was written completely, and the counts in the metadata are as exact as the r
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 from urllib.parse import unquote
 
 from deltalake import DeltaTable
@@ -45,6 +45,8 @@ class BatchMetadata:
         totals: sum of the counts of all batches of the table, up to this batch.
         offset: position of the query in its source after the batch; None for a write outside of a streaming query.
         erased: position in silver/erasures up to which erasures are applied to the table; None before the first.
+        expired: the rows that were deleted because of their age, as `Expired.to_json` returns them; None before the
+            first.
     """
 
     query: str
@@ -54,9 +56,25 @@ class BatchMetadata:
     totals: dict[str, int]
     offset: Any = None
     erased: dict[str, Any] | None = None
+    expired: dict[str, Any] | None = None
 
     def __str__(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read metadata, and leave out keys of a newer version: its tables can be read, but not written."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{key: value for key, value in json.loads(text).items() if key in known})
+
+    def next(self, query: str, app: str, batch: int, counts: Mapping[str, int], offset: Any = None) -> "BatchMetadata":
+        """Return the metadata of the commit after this one: it adds to the totals, and keeps `erased` and `expired`."""
+        totals = {key: self.totals.get(key, 0) + counts.get(key, 0) for key in self.totals.keys() | counts.keys()}
+        return BatchMetadata(query, app, batch, dict(counts), totals, offset, self.erased, self.expired)
+
+
+# The metadata before the first commit of a table.
+NO_METADATA = BatchMetadata("", "", -1, {}, {})
 
 
 @dataclass(frozen=True)
@@ -106,25 +124,38 @@ def open_existing_table(lake: str, table: Table) -> DeltaTable:
     """Open one table of a lake, as `open_table` does; raise a LakeError if the table does not exist."""
     delta = open_table(lake, table)
     if delta is None:
-        raise LakeError(f"{table.path(lake)} was removed while the stream started: start again to recreate it")
+        raise LakeError(f"{table.path(lake)} does not exist: check --lake, or run the layer that writes the table")
     return delta
 
 
 def batch_commits(delta: DeltaTable, after: int | None = None) -> Iterator[Commit]:
-    """Yield the commits that carry batch metadata, newest first, from the version that `delta` has loaded.
+    """Return the commits that carry batch metadata, newest first, from the version that `delta` has loaded.
 
     Args:
         delta: table to read.
-        after: yield only commits above this version; None yields all commits.
+        after: only commits above this version; None for all commits.
     """
-    info: dict[str, Any]
-    for version, entry in _log_entries(delta, -1 if after is None else after):
-        info = next((json.loads(line)["commitInfo"] for line in entry if line.startswith(b'{"commitInfo"')), {})
-        text = info.get("userMetadata")
-        # A compaction within a MERGE repeats the metadata of that MERGE.
-        if text and info["operation"] != "OPTIMIZE":
+    return batches(commit_infos(delta, after))
+
+
+def batches(infos: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[Commit]:
+    """Yield those of the commits from `commit_infos` that carry batch metadata."""
+    for version, info in infos:
+        if has_batch_metadata(info):
             at = datetime.fromtimestamp(info["timestamp"] / 1000, UTC)
-            yield Commit(version, at, BatchMetadata(**json.loads(text)))
+            yield Commit(version, at, BatchMetadata.from_json(info["userMetadata"]))
+
+
+def commit_infos(delta: DeltaTable, after: int | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield version and Delta's `commitInfo` of all commits; arguments and order are those of `batch_commits`."""
+    for version, entry in _log_entries(delta, -1 if after is None else after):
+        yield version, next((json.loads(line)["commitInfo"] for line in entry if line.startswith(b'{"commitInfo"')), {})
+
+
+def has_batch_metadata(info: Mapping[str, Any]) -> bool:
+    """Return whether a commit carries batch metadata, by its `commitInfo`."""
+    # A compaction within a MERGE repeats the metadata of that MERGE.
+    return bool(info.get("userMetadata")) and info["operation"] != "OPTIMIZE"
 
 
 def _log_entries(delta: DeltaTable, after: int) -> Iterator[tuple[int, list[bytes]]]:

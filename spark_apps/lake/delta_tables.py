@@ -10,10 +10,12 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
+from spark_apps import tables
 from spark_apps.errors import first_line
 from spark_apps.lake.commits import LakeError, open_existing_table, open_table
 from spark_apps.lake.hadoop_fs import file_system
-from spark_apps.tables import SCHEMA_VERSION, SCHEMA_VERSION_PROPERTY, Column, Table
+from spark_apps.lake.schema_version import check_schema_version
+from spark_apps.tables import SCHEMA_VERSION_PROPERTY, Column, Table
 
 # A checkpoint of the log lists all files that were replaced within the retention. With one checkpoint for 10 commits,
 # Delta's default, the checkpoints of a busy table outgrow its data.
@@ -85,7 +87,7 @@ def layout_properties(table: Table) -> dict[str, str]:
 def _evolving_properties(retention: float) -> dict[str, str]:
     """Return the Delta properties that existing tables get too, unlike those of the layout."""
     return {
-        SCHEMA_VERSION_PROPERTY: str(SCHEMA_VERSION),
+        SCHEMA_VERSION_PROPERTY: str(tables.SCHEMA_VERSION),
         # Micro-batches write small files. Delta compacts them after a commit, in the driver that writes the table.
         "delta.autoOptimize.autoCompact": "true",
         # With deletion vectors, a MERGE into a table of this size takes longer.
@@ -128,21 +130,16 @@ def why_not_readable(lake: str, table: Table) -> str | None:
     delta = open_table(lake, table)
     if delta is None:
         return f"{path} does not exist yet"
-    missing = _missing_columns(path, delta, table)
+    missing = _missing_columns(lake, delta, table)
     return f"{path} has no column {', '.join(column.name for column in missing)} yet" if missing else None
 
 
-def _missing_columns(path: str, delta: deltalake.DeltaTable, table: Table) -> list[Column]:
-    """Return the columns that the table at `path` lacks; raise `LakeError` if its schema is newer or has other types.
+def _missing_columns(lake: str, delta: deltalake.DeltaTable, table: Table) -> list[Column]:
+    """Return the columns that a table lacks; raise `LakeError` if its schema is newer or has other types.
 
     The schema is read without Spark: `DESCRIBE DETAIL` takes more than a second for each table.
     """
-    schema_version = int(delta.metadata().configuration.get(SCHEMA_VERSION_PROPERTY, 0))
-    if schema_version > SCHEMA_VERSION:
-        raise LakeError(
-            f"{path} was written by a newer version of this program (schema {schema_version}; this version supports "
-            f"up to {SCHEMA_VERSION}): run that version or a later one"
-        )
+    check_schema_version(lake, table, delta)
     schema = StructType.fromJson(json.loads(delta.schema().to_json()))
     types = {field.name: field.dataType.simpleString() for field in schema.fields}
     changed = [
@@ -152,15 +149,15 @@ def _missing_columns(path: str, delta: deltalake.DeltaTable, table: Table) -> li
     ]
     if changed:
         raise LakeError(
-            f"{path} has other column types than tables.py ({'; '.join(changed)}): add a column with a new name for "
-            "the new type, or rebuild the table in another lake"
+            f"{table.path(lake)} has other column types than tables.py ({'; '.join(changed)}): add a column with a new "
+            "name for the new type, or rebuild the table in another lake"
         )
     return [column for column in table.columns if column.name not in types]
 
 
 def _evolve(spark: SparkSession, lake: str, table: Table, retention: float) -> None:
     path, delta = table.path(lake), open_existing_table(lake, table)
-    missing = _missing_columns(path, delta, table)
+    missing = _missing_columns(lake, delta, table)
     if missing:
         columns = ", ".join(f"`{column.name}` {column.type} COMMENT '{_escaped(column.comment)}'" for column in missing)
         spark.sql(f"ALTER TABLE {sql_name(path)} ADD COLUMNS ({columns})")
@@ -196,7 +193,7 @@ def read(spark: SparkSession, lake: str, table: Table, version: int | None = Non
     return reader.load(table.path(lake))
 
 
-def read_stream(spark: SparkSession, lake: str, table: Table, max_bytes: str) -> DataFrame:
+def read_stream(spark: SparkSession, lake: str, table: Table, max_bytes: int) -> DataFrame:
     """Return a streaming DataFrame of the rows appended to a table.
 
     Commits that rewrite rows (a rescore, a deletion) contain no new tweets and are skipped.
@@ -205,11 +202,11 @@ def read_stream(spark: SparkSession, lake: str, table: Table, max_bytes: str) ->
         spark: session that reads the lake.
         lake: folder or s3a:// URI of the Delta tables.
         table: table to read.
-        max_bytes: approximate size of the files per micro-batch, in Spark's notation such as "16m".
+        max_bytes: approximate size of the files per micro-batch.
     """
     return (
         spark.readStream.format("delta")
         .option("skipChangeCommits", "true")
-        .option("maxBytesPerTrigger", max_bytes)
+        .option("maxBytesPerTrigger", f"{max_bytes}b")
         .load(table.path(lake))
     )

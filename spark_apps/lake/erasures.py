@@ -5,19 +5,19 @@ are applied to the table. The position is part of the commit metadata of the tab
 kill cannot separate the two. Erasures that are applied twice find nothing to erase.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from delta.tables import DeltaMergeBuilder, DeltaTable
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_apps.erasure.request import LANDED_AGAIN, TWEET, USER, USER_PREFIX
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import batch_commits, open_table
-from spark_apps.lake.ranges import join_ranges
+from spark_apps.lake.ranges import in_ranges
 from spark_apps.lake.writer import TableWriter
 from spark_apps.tables import ERASURES, Table
 
@@ -53,10 +53,6 @@ class Pending:
     def rows(self) -> DataFrame:
         """Return the rows of silver/erasures to apply."""
         return _rows(self.spark, self.lake, self.after, self.end.batch)
-
-    def applied_rows(self) -> DataFrame:
-        """Return all rows of silver/erasures that are applied afterwards."""
-        return _rows(self.spark, self.lake, -1, self.end.batch)
 
 
 def newest_position(lake: str) -> Position | None:
@@ -106,7 +102,7 @@ def covered_tweets(tweets: DataFrame, lake: str, up_to: int | None = None) -> Da
     if up_to is not None:
         erasures = erasures.where(F.col("batch") <= up_to)
     # Hashes of users are spread over all files, tweet ids are not.
-    in_range = _in_ranges("key", _key_ranges(keys.where(F.col("kind") == TWEET)))
+    in_range = in_ranges("key", _ranges(keys.where(F.col("kind") == TWEET), "key"))
     erasures = erasures.where((F.col("kind") == USER) | in_range)
     return keys.join(erasures, ["kind", "key"], "left_semi").select("id", "kind", "key")
 
@@ -135,7 +131,7 @@ def stored_tweets(pending: Pending, tweets: DataFrame) -> DataFrame:
         is_retweet = F.col("retweet_of").isNotNull()
         if not unknown:
             is_retweet &= F.col("timestamp") >= F.lit(since)
-        tweets = tweets.where(_in_ranges("id", _key_ranges(rows.where(is_tweet))) | is_retweet)
+        tweets = tweets.where(in_ranges("id", _ranges(rows.where(is_tweet), "key")) | is_retweet)
     covered = tweet_keys(tweets).join(F.broadcast(rows.select("kind", "key")), ["kind", "key"], "left_semi")
     return tweets.join(covered.select("id").distinct(), "id", "left_semi")
 
@@ -163,11 +159,10 @@ def delete_tweets(pending: Pending, writer: TableWriter) -> None:
     tweets = delta_tables.read(spark, pending.lake, writer.table)
     # The rows depend on the table that the MERGE changes: they must not be computed again.
     ids = stored_tweets(pending, tweets).select("id").localCheckpoint()
-    ranges = _ranges(ids, "id")
-    deleted = sum(row["rows"] for row in ranges)
+    deleted = ids.count()
     merge = None
     if deleted:
-        condition = (F.col("t.id") == F.col("s.id")) & _in_ranges("t.id", ranges)
+        condition = (F.col("t.id") == F.col("s.id")) & in_ranges("t.id", _ranges(ids, "id"))
         merge = merge_into(spark, pending.lake, writer.table, ids, condition).whenMatchedDelete()
     writer.erase(spark, pending.end.to_json(), merge, {"deleted": deleted} if deleted else {})
 
@@ -179,29 +174,15 @@ def merge_into(spark: SparkSession, lake: str, table: Table, source: DataFrame, 
 
 def in_days(column: str, days: Iterable[date]) -> Column:
     """Return the condition that a date is in one of the ranges that contain `days`: Delta skips files of other days."""
-    condition = F.lit(False)
-    for first, last in join_ranges((str(day), str(day)) for day in days):
-        condition |= F.col(column).between(F.lit(first).cast("date"), F.lit(last).cast("date"))
-    return condition
+    return in_ranges(column, ((str(day), str(day)) for day in days), "date")
 
 
 def _rows(spark: SparkSession, lake: str, after: int, up_to: int) -> DataFrame:
     return delta_tables.read(spark, lake, ERASURES).where(F.col("batch").between(after + 1, up_to))
 
 
-def _key_ranges(keys: DataFrame) -> Sequence[Row]:
-    return _ranges(keys, "key")
-
-
-def _ranges(frame: DataFrame, column: str) -> Sequence[Row]:
-    """Return the number of rows and the range of an id, for the ids of each length and prefix."""
-    prefix = F.substring(column, 1, _PREFIX_DIGITS)
-    ids = (F.min(column).alias("lowest"), F.max(column).alias("highest"), F.count("*").alias("rows"))
-    return frame.groupBy(F.length(column), prefix).agg(*ids).collect()
-
-
-def _in_ranges(column: str, ranges: Iterable[Row]) -> Column:
-    condition = F.lit(False)
-    for lowest, highest in join_ranges((row["lowest"], row["highest"]) for row in ranges):
-        condition |= F.col(column).between(lowest, highest)
-    return condition
+def _ranges(frame: DataFrame, column: str) -> list[tuple[str, str]]:
+    """Return the lowest and highest id in a column, for the ids of each length and prefix."""
+    groups = frame.groupBy(F.length(column), F.substring(column, 1, _PREFIX_DIGITS))
+    rows = groups.agg(F.min(column).alias("lowest"), F.max(column).alias("highest")).collect()
+    return [(row["lowest"], row["highest"]) for row in rows]

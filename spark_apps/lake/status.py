@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from rich.table import Table as RichTable
 
 from spark_apps import storage
 from spark_apps.lake.commits import LakeError, batch_commits, open_table
+from spark_apps.lake.expired import Expired
 from spark_apps.tables import (
     BRONZE_TWEETS,
     ERASURES,
@@ -59,9 +59,12 @@ class TableStatus:
         bytes: size of the data files.
         version: version of the table.
         schema_version: version of the program's schema that the table has.
+        oldest: time of the oldest row, UTC; in a table with partitions, the day.
         newest: time of the newest row, UTC.
         last_batch: last micro-batch that wrote the table.
         totals: sum of the counts of all micro-batches.
+        expired: number of rows that were deleted because of their age.
+        expired_before: rows of days before this day were deleted; None if no row was.
         stored_bytes: size of all files of the table, including replaced files and the log; None if not requested.
         oldest_version: oldest version in the log; None if not requested.
     """
@@ -73,9 +76,12 @@ class TableStatus:
     bytes: int = 0
     version: int | None = None
     schema_version: int | None = None
+    oldest: datetime | None = None
     newest: datetime | None = None
     last_batch: LastBatch | None = None
     totals: dict[str, int] = field(default_factory=dict)
+    expired: int = 0
+    expired_before: date | None = None
     stored_bytes: int | None = None
     oldest_version: int | None = None
 
@@ -100,7 +106,7 @@ class LakeStatus:
             self.tables[table.name].totals for table in (BRONZE_TWEETS, SILVER_TWEETS, GOLD_SENTIMENT, GOLD_TRENDS)
         )
         return {
-            "silver": bronze.get("rows", 0) - silver.get("documents", 0),
+            "silver": bronze.get("rows", 0) - documents_read(silver),
             "gold": silver.get("rows", 0) - tweets_read(silver, gold),
             "aggregates": gold.get("rows", 0) - trends.get("rows", 0),
         }
@@ -113,6 +119,14 @@ class LakeStatus:
             "lag": self.lag,
             "quarantine": self.quarantine,
         }
+
+
+def documents_read(silver: Mapping[str, int]) -> int:
+    """Return how many of the rows of bronze/tweets Silver has read, by the totals of silver/tweets.
+
+    Documents that were deleted because of their age before the first batch of Silver count as read.
+    """
+    return silver.get("documents", 0) + silver.get("expired", 0)
 
 
 def tweets_read(silver: Mapping[str, int], gold: Mapping[str, int]) -> int:
@@ -163,6 +177,8 @@ def _table_status(lake: str, table: Table) -> TableStatus:
     files = pa.table(delta.get_add_actions(flatten=True))
     properties = delta.metadata().configuration
     last = next(batch_commits(delta), None)
+    expired = Expired.of(last)
+    oldest, newest = _range(files, _TIME_COLUMNS[table.name])
     return TableStatus(
         name=table.name,
         exists=True,
@@ -171,9 +187,12 @@ def _table_status(lake: str, table: Table) -> TableStatus:
         bytes=_sum(files, "size_bytes"),
         version=delta.version(),
         schema_version=int(properties.get(SCHEMA_VERSION_PROPERTY, 0)),
-        newest=_newest(files, _TIME_COLUMNS[table.name]),
+        oldest=oldest,
+        newest=newest,
         last_batch=LastBatch(last.metadata.query, last.metadata.batch, last.at, last.metadata.counts) if last else None,
         totals=last.metadata.totals if last else {},
+        expired=expired.rows if expired else 0,
+        expired_before=expired.before if expired else None,
     )
 
 
@@ -190,54 +209,21 @@ def _sum(files: pa.Table, column: str) -> int:
     return int(pc.sum(files[column]).as_py() or 0) if files.num_rows else 0
 
 
-def _newest(files: pa.Table, column: str) -> datetime | None:
-    """Return the latest time in `column` in UTC, from the statistics or partitions in the log; None without rows."""
-    name = next((name for name in (f"max.{column}", f"partition.{column}") if name in files.column_names), None)
-    newest = pc.max(files[name]).as_py() if name and files.num_rows else None
-    if newest is None:
+def _range(files: pa.Table, column: str) -> tuple[datetime | None, datetime | None]:
+    """Return the earliest and latest time in `column`, from statistics or partitions in the log; None without rows."""
+    if not files.num_rows:
+        return None, None
+    names = (f"min.{column}", f"max.{column}")
+    if names[0] not in files.column_names:
+        names = (f"partition.{column}",) * 2
+    if names[0] not in files.column_names:
+        return None, None
+    return _time_of(pc.min(files[names[0]]).as_py()), _time_of(pc.max(files[names[1]]).as_py())
+
+
+def _time_of(value: date | datetime | None) -> datetime | None:
+    if value is None:
         return None
-    if not isinstance(newest, datetime):
-        return datetime(newest.year, newest.month, newest.day, tzinfo=UTC)
-    return newest.astimezone(UTC) if newest.tzinfo else newest.replace(tzinfo=UTC)
-
-
-def render(status: LakeStatus) -> RichTable:
-    """Return the status as a table for the terminal; times are in UTC."""
-    view = RichTable(
-        header_style="dim",
-        title=f"lake {status.lake}, times in UTC",
-        title_justify="left",
-        box=None,
-        padding=(0, 1, 0, 0),
-    )
-    for name in ("table", "rows", "lag", "files", "size", "stored", "newest", "written"):
-        view.add_column(name, justify="left" if name == "table" else "right", no_wrap=True)
-    lag_names = {SILVER_TWEETS.name: "silver", GOLD_SENTIMENT.name: "gold", GOLD_TRENDS.name: "aggregates"}
-    for table in status.tables.values():
-        if not table.exists:
-            view.add_row(table.name, "none yet")
-            continue
-        view.add_row(
-            table.name,
-            f"{table.rows:,}",
-            f"{status.lag[lag_names[table.name]]:,}" if table.name in lag_names else "",
-            f"{table.files:,}",
-            _size(table.bytes),
-            _size(table.stored_bytes) if table.stored_bytes is not None else "",
-            _time(table.newest),
-            _time(table.last_batch.at if table.last_batch else None),
-        )
-    return view
-
-
-def _time(time: datetime | None) -> str:
-    if time is None:
-        return ""
-    return f"{time:%H:%M:%S}" if time.date() == datetime.now(UTC).date() else f"{time:%Y-%m-%d}"
-
-
-def _size(size: int) -> str:
-    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= scale:
-            return f"{size / scale:.1f} {unit}"
-    return f"{size} B"
+    if not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)

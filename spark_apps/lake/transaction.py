@@ -19,8 +19,6 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_apps.errors import first_line
 
 _APP_ID = "tweet-sentiment"
-_MERGE_APP_ID = "spark.databricks.delta.write.txnAppId"
-_MERGE_VERSION = "spark.databricks.delta.write.txnVersion"
 
 
 class ConflictError(Exception):
@@ -86,29 +84,48 @@ class Transaction:
             self._transaction.commit(data.actions(), operation, data.stringTags())
 
 
-def execute_merge(merge: DeltaMergeBuilder, session: SparkSession, version: int) -> None:
+def execute_merge(
+    merge: DeltaMergeBuilder, session: SparkSession, version: int, metadata: str, file_bytes: int
+) -> None:
     """Execute a MERGE in a transaction that depends on the commits of all writers.
 
     Args:
         merge: complete MERGE into the table.
         session: session that the MERGE uses.
         version: version of the transaction identifier, above the one of the commit before.
+        metadata: batch metadata of the commit.
+        file_bytes: size of a compacted file.
 
     Raises:
         ConflictError: another writer has committed this version or a later one; nothing was written.
     """
-    session.conf.set(_MERGE_APP_ID, _APP_ID)
-    session.conf.set(_MERGE_VERSION, version)
-    try:
-        with _conflicts():
-            result = merge.execute().collect()
-    finally:
-        # The next write of the session would use them, too.
-        session.conf.unset(_MERGE_APP_ID)
-        session.conf.unset(_MERGE_VERSION)
+    settings = {
+        "spark.databricks.delta.write.txnAppId": _APP_ID,
+        "spark.databricks.delta.write.txnVersion": str(version),
+        "spark.databricks.delta.commitInfo.userMetadata": metadata,
+        "spark.databricks.delta.autoCompact.maxFileSize": str(file_bytes),
+    }
+    with _settings(session, settings), _conflicts():
+        result = merge.execute().collect()
     # Delta skips the MERGE if the version was committed before the MERGE began, and returns the number of rows if not.
     if not result:
         raise ConflictError(f"version {version} of the transaction identifier is already committed")
+
+
+@contextmanager
+def _settings(session: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+    """Change settings of a session: a MERGE has no options, and the next write must not find its settings."""
+    before: dict[str, str | None] = {name: session.conf.get(name, None) for name in settings}
+    for name, value in settings.items():
+        session.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, original in before.items():
+            if original is None:
+                session.conf.unset(name)
+            else:
+                session.conf.set(name, original)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ class Discovery(Protocol):
         Args:
             taken: files of recent batches. The caller adds the returned file.
             max_bytes: maximum size of the file.
-            until: ignore files that land after this time, in Unix seconds; None for no limit.
+            until: do not wait for files that land after this time, in Unix seconds; None for no limit.
 
         Raises:
             OSError: the landing is not readable; S3 and SQS may raise botocore's `ClientError` instead.

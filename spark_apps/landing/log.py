@@ -27,13 +27,13 @@ class LandingState:
 
     Attributes:
         taken: files of recent batches.
-        reconciled_at: when a comparison of the landing with Bronze was last requested, in Unix seconds.
+        reconcile_requested_at: when a comparison of the landing with Bronze was last requested, in Unix seconds.
         missed: name of the last list of missed files.
         missed_done: number of files of that list that are in batches.
     """
 
     taken: TakenFiles = field(default_factory=TakenFiles)
-    reconciled_at: float = 0.0
+    reconcile_requested_at: float = 0.0
     missed: str = ""
     missed_done: int = 0
 
@@ -80,7 +80,7 @@ class LandingLog:
             "rest": _to_json(rest),
             "files": _to_json(files),
             "cutoff": state.taken.cutoff,
-            "reconciled_at": state.reconciled_at,
+            "reconciled_at": state.reconcile_requested_at,
             "missed": [state.missed, state.missed_done],
         }
         if number == 1 or number % _SNAPSHOT_INTERVAL == 0:
@@ -107,7 +107,7 @@ class LandingLog:
             else:
                 for file in _files(entry):
                     state.taken.add(file)
-            state.taken.cutoff, state.reconciled_at = entry["cutoff"], entry["reconciled_at"]
+            state.taken.cutoff, state.reconcile_requested_at = entry["cutoff"], entry["reconciled_at"]
             state.missed, state.missed_done = entry["missed"]
         return state
 

@@ -60,7 +60,7 @@ class LandingPlanner:
             start: number of the batch before.
             max_files: number of files in a batch.
             max_bytes: sum of the sizes of the files, unless a single file is larger. Partly read files do not count.
-            until: ignore files that land after this time, in Unix seconds; None for no limit.
+            until: see `Discovery.next_file`.
 
         Raises:
             LandingLogError: another process has written the entry of the batch, with other files.
@@ -110,7 +110,7 @@ class LandingPlanner:
                 # All other files from before that time are in Bronze: a message about such a file is a repetition.
                 self._state.taken.shrink(before)
             else:
-                self._state.reconciled_at = 0.0
+                self._state.reconcile_requested_at = 0.0
         if name == self._awaited:
             self._awaited = ""
         self._missed.extend(files[self._state.missed_done :])
@@ -118,9 +118,13 @@ class LandingPlanner:
     def _request_reconciliation(self) -> bool:
         """Request a reconciliation if it is due and no new files wait, because they would count as missed."""
         now = time.time()
-        if now - self._state.reconciled_at < _RECONCILE_SECONDS or self._awaited or not self._discovery.is_idle():
+        if (
+            now - self._state.reconcile_requested_at < _RECONCILE_SECONDS
+            or self._awaited
+            or not self._discovery.is_idle()
+        ):
             return False
-        self._state.reconciled_at = now
+        self._state.reconcile_requested_at = now
         self._awaited = f"reconciliation-{int(now)}"
         self._log.request_reconciliation(self._awaited, max(now - 2 * OVERLAP_SECONDS, self._state.taken.cutoff))
         return True

@@ -83,7 +83,12 @@ class QueueDiscovery:
             elif until is None or all(file.landed_at <= until for file in files):
                 self._found.extend((file, receipt if file is files[-1] else "") for file in files)
         if foreign:
-            _log.warning("%d messages in %s are not about landed files and stay in the queue", foreign, self._url)
+            _log.warning(
+                "%d messages in %s are not about files of the landing and stay in the queue: check the bucket's event "
+                "notifications, and give the queue a dead-letter queue",
+                foreign,
+                self._url,
+            )
         return bool(messages)
 
     def _files(self, body: str) -> Iterator[LandedFile]:

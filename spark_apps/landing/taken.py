@@ -14,8 +14,8 @@ class TakenFiles:
     """The files of recent batches, at most 100,000.
 
     Attributes:
-        cutoff: time in Unix seconds. All files with an earlier landing time are taken, that is, in a batch. A file with
-            an earlier landing time that appears later is left to the reconciliation.
+        cutoff: time in Unix seconds. A file with an earlier landing time counts as taken. If such a file appears later,
+            only a reconciliation finds it.
     """
 
     def __init__(self, cutoff: float = 0.0, files: Iterable[tuple[int, int, float]] = ()) -> None:

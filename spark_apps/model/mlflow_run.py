@@ -126,7 +126,7 @@ class MlflowRun:
             raise
         except Exception as error:  # see `__init__`
             if not self._failing:
-                _log.warning("MLflow at %s does not accept data of the run: %s", self._uri, _reason(error))
+                _log.warning("MLflow at %s refuses data; the run continues without it: %s", self._uri, _reason(error))
             self._failing = True
             return False
         self._failing = False

@@ -1,7 +1,7 @@
 """Renders evaluations, gates and versions for the terminal."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -10,13 +10,15 @@ from rich.text import Text
 
 from spark_apps.labels import LABELS
 from spark_apps.model.evaluation.evaluate import Evaluation
+from spark_apps.model.evaluation.groups import FIGURES, Estimate, GroupQuality, mean_and_worst
 from spark_apps.model.evaluation.metrics import Quality
-from spark_apps.model.release.gates import GateResult
+from spark_apps.model.release.gate_result import GateResult
 from spark_apps.registry.versions import REFUSED, WITHDRAWN, Version
-from spark_apps.scoring.description import Description
+from spark_apps.scoring.description import UNDETERMINED, Description
 
 if TYPE_CHECKING:  # Only a lake needs deltalake.
     from spark_apps.model.evaluation.stream_evaluation import StreamEvaluation, VersionEvaluation
+    from spark_apps.model.training.validate import Validation
 
 _SHARES = {
     "accuracy": "accuracy",
@@ -57,7 +59,38 @@ def render_evaluation(evaluation: Evaluation) -> RenderableType:
         if evaluation.quality
         else Text("the split has no labels: no quality figures")
     )
-    return Group(title, Text(), quality, Text(), speed, rate)
+    return Group(title, Text(), quality, *_render_groups(evaluation), Text(), speed, rate)
+
+
+def _render_groups(evaluation: Evaluation) -> list[RenderableType]:
+    """Return a table of the languages and one of the sources; none of a kind with a single, unnamed group."""
+    parts: list[RenderableType] = []
+    languages, sources = (evaluation.groups.get(kind, {}) for kind in ("languages", "sources"))
+    if languages and list(languages) != [UNDETERMINED]:
+        parts += [Text(), _figures_table("language", languages)]
+    if len(sources) > 1:
+        parts += [Text(), _figures_table("source", sources)]
+    return parts
+
+
+def render_validation(validation: "Validation") -> RenderableType:
+    """Return the output of `model validate`: a line for each run, their mean and the worst run."""
+    return _figures_table("left out", {run.name: run.quality for run in validation.runs})
+
+
+def _figures_table(kind: str, groups: Mapping[str, GroupQuality]) -> Table:
+    """Return the figures of each group with half of the width of the confidence interval; then mean and worst group."""
+    view = _table(kind, "tweets", "macro recall", "macro F1", "accuracy")
+    for name, group in groups.items():
+        estimates: list[Estimate] = [getattr(group, figure) for figure in FIGURES]
+        cells = (f"{estimate.value:.3f} ± {(estimate.high - estimate.low) / 2:.3f}" for estimate in estimates)
+        view.add_row(Text(name), f"{group.tweets:,}", *cells)
+    if len(groups) > 1:
+        summary = mean_and_worst({name: group.values() for name, group in groups.items()})
+        for row in ("mean", "worst"):
+            # The space is the width of the interval, which these rows do not have.
+            view.add_row(Text(row, "bold"), "", *(f"{summary[figure][row]:.3f}        " for figure in FIGURES))
+    return view
 
 
 def render_stream(stream: "StreamEvaluation") -> RenderableType:

@@ -1,9 +1,13 @@
 """The Prometheus metrics of a driver; docs/operations.md explains how to use each of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
+from spark_apps.monitoring.stream_reports import ReportedState, StreamReport
 from spark_apps.streaming.stream import BatchReport
 
 # Upper bounds of the buckets of `batch_seconds`.
@@ -12,12 +16,49 @@ _BUCKETS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300)
 _PREFIX = "tweet_sentiment"
 
 
+class ReportMetrics(Collector):
+    """What Airflow has reported about all layers. A layer that is down has no driver that could export it itself."""
+
+    def __init__(self, read_reports: Callable[[], Mapping[str, StreamReport]]) -> None:
+        """Create the collector; `read_reports` returns the reports by layer, and is called at each scrape."""
+        self._read_reports = read_reports
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the metrics of the layers that somebody holds, and of those that need a person."""
+        held = GaugeMetricFamily(
+            f"{_PREFIX}_held_seconds",
+            "Time since somebody, or keep_streams_running, has stopped the layer.",
+            labels=["layer", "owner", "acknowledged"],
+        )
+        needs_action = GaugeMetricFamily(
+            f"{_PREFIX}_needs_action", "1 while the layer does not recover before a person acts.", labels=["layer"]
+        )
+        for layer, report in self._read_reports().items():
+            if hold := report.hold:
+                seconds = (datetime.now(UTC) - (hold.since or report.at)).total_seconds()
+                held.add_metric([layer, hold.owner, str(bool(hold.acknowledged)).lower()], max(seconds, 1))
+            needs_action.add_metric([layer], report.state is ReportedState.NEEDS_ACTION)
+        yield from (held, needs_action)
+
+
 class Metrics:
     """The metrics of the streams of one process, labelled by stream."""
 
-    def __init__(self, layers: Sequence[str]) -> None:
-        """Register the metrics, and set the start time of each of `layers` to now."""
+    def __init__(
+        self,
+        layers: Sequence[str],
+        since_asked: Callable[[], float],
+        read_reports: Callable[[], Mapping[str, StreamReport]] = dict,
+    ) -> None:
+        """Register the metrics, and set the start time of each of `layers` to now.
+
+        Args:
+            layers: names of the layers in this process.
+            since_asked: returns the seconds since the last request for `/progress`.
+            read_reports: see `ReportMetrics`.
+        """
         self.registry = CollectorRegistry()
+        self.registry.register(ReportMetrics(read_reports))
         self._version: str | None = None
         self._read = self._counter(
             "read", "Input rows: files (Bronze), documents (Silver), tweets (Gold and its aggregates)."
@@ -57,8 +98,15 @@ class Metrics:
             ["layer"],
             registry=self.registry,
         )
+        unwatched = Gauge(
+            f"{_PREFIX}_unwatched_seconds",
+            "Time since keep_streams_running last asked this driver for its progress.",
+            ["layer"],
+            registry=self.registry,
+        )
         for layer in layers:
             started.labels(layer).set_to_current_time()
+            unwatched.labels(layer).set_function(since_asked)
 
     def _counter(self, name: str, help_text: str, *labels: str) -> Counter:
         return Counter(f"{_PREFIX}_{name}", help_text, ["stream", *labels], registry=self.registry)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from pyspark.sql.streaming.listener import (
 
 from spark_apps.errors import cause_line
 from spark_apps.monitoring.metrics import Metrics
+from spark_apps.monitoring.stream_reports import StreamReport
 from spark_apps.streaming.stream import BatchReport
 
 
@@ -24,6 +25,8 @@ class _Query:
     """State of a streaming query; times are `time.monotonic()`. `batch` is -1 before the first batch."""
 
     progress_at: float
+    # Whether the query has started: a query that waits for a table, or for the end of an outage, has not.
+    started: bool = False
     batch: int = -1
     waiting_since: float | None = None
     # What the query waits for; empty if it does not wait.
@@ -33,9 +36,10 @@ class _Query:
 class Progress:
     """The progress of the queries of `layers`; thread-safe.
 
-    A query makes progress when it finishes a batch, when tasks of its running batch make progress, when it finds no new
-    data, and while it waits for a table, a model or the end of an outage. `Listener` and the callbacks `on_batch`,
-    `on_wait` and `record` report progress; the monitoring server reads it.
+    Until the first query has started, the process is starting, which has a limit of its own. A query makes progress
+    when it finishes a batch, when tasks of its running batch make progress, when it finds no new data, and while it
+    waits for a table, a model or the end of an outage. `Listener` and the callbacks `on_batch`, `on_wait` and `record`
+    report progress; the monitoring server reads it.
 
     Attributes:
         layers: names of the layers in this process.
@@ -44,13 +48,14 @@ class Progress:
         metrics: the Prometheus metrics.
     """
 
-    def __init__(self, layers: Sequence[str]) -> None:
+    def __init__(self, layers: Sequence[str], read_reports: Callable[[], Mapping[str, StreamReport]] = dict) -> None:
+        """Start the clocks of the process; see `ReportMetrics` for `read_reports`."""
         self.layers = layers
         self.error: str | None = None
         self.spark_ui: str | None = None
-        self.metrics = Metrics(layers)
+        self.metrics = Metrics(layers, lambda: time.monotonic() - self._asked_at, read_reports)
         self._lock = threading.Lock()
-        self._started = time.monotonic()
+        self._started = self._asked_at = time.monotonic()
         self._queries: dict[str, _Query] = {}
 
     def on_batch(self, report: BatchReport) -> None:
@@ -71,6 +76,7 @@ class Progress:
         with self._lock:
             query = self._query(stream)
             query.progress_at, query.waiting_since, query.waits_for = time.monotonic(), None, ""
+            query.started = True
             if batch is not None:
                 query.batch = batch
                 self.metrics.set_batch(stream, batch)
@@ -78,7 +84,12 @@ class Progress:
     def on_start(self, stream: str) -> None:
         """Record the start of a query. A query that waited for the end of an outage may still wait."""
         with self._lock:
-            self._query(stream).progress_at = time.monotonic()
+            query = self._query(stream)
+            query.progress_at, query.started = time.monotonic(), True
+
+    def on_asked(self) -> None:
+        """Record that somebody has asked for the progress: on a cluster, the DAG `keep_streams_running`."""
+        self._asked_at = time.monotonic()
 
     def _query(self, stream: str) -> _Query:
         if stream not in self._queries:
@@ -93,22 +104,35 @@ class Progress:
 
     def _progress_age(self, stream: str) -> float:
         with self._lock:
-            return time.monotonic() - self._queries[stream].progress_at
+            return self._age(self._queries[stream])
 
-    def seconds_since_progress(self) -> float:
-        """Return the seconds since the last progress of the slowest query; before the first query, since the start."""
+    def _age(self, query: _Query) -> float:
+        """Return the seconds since the last progress of a query; 0 before its start, which has its own limit."""
+        return time.monotonic() - query.progress_at if query.started else 0.0
+
+    def why_unhealthy(self, startup_seconds: float, stuck_seconds: float) -> str:
+        """Return why this process should be replaced; empty while it is healthy.
+
+        Args:
+            startup_seconds: limit for the time until the first query starts. While a query waits, it does not count.
+            stuck_seconds: limit for the time without progress of a query that has started.
+        """
+        now = time.monotonic()
         with self._lock:
-            times = [query.progress_at for query in self._queries.values()] or [self._started]
-        return time.monotonic() - min(times)
+            ages = {name: self._age(query) for name, query in self._queries.items()}
+            if not any(query.started for query in self._queries.values()):
+                starting = now - max([self._started, *(query.progress_at for query in self._queries.values())])
+                return f"no query has started for {starting:.0f} s" if starting > startup_seconds else ""
+        stuck = [f"{name} for {age:.0f} s" for name, age in ages.items() if age > stuck_seconds]
+        return f"without progress: {', '.join(stuck)}" if stuck else ""
 
     def to_dict(self) -> Mapping[str, Any]:
         """Return the response of `/progress`."""
-        now = time.monotonic()
         with self._lock:
             streams = {
                 name: {
                     "batch": query.batch,
-                    "seconds_since_progress": round(now - query.progress_at, 1),
+                    "seconds_since_progress": round(self._age(query), 1),
                     "waits_for": query.waits_for,
                 }
                 for name, query in self._queries.items()

@@ -1,8 +1,9 @@
 """The HTTP server of a driver: health, progress and Prometheus metrics."""
 
 import json
+import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,17 +13,19 @@ from spark_apps.monitoring import executor_metrics
 from spark_apps.monitoring.progress import Progress
 from spark_apps.settings import SettingsError
 
+_log = logging.getLogger(__name__)
 _JSON = "application/json"
 
 
 @contextmanager
-def serve(progress: Progress, port: int, stuck_seconds: float) -> Iterator[int]:
+def serve(progress: Progress, port: int, startup_seconds: float, stuck_seconds: Callable[[], float]) -> Iterator[int]:
     """Serve `/healthz`, `/progress`, `/metrics` and `/metrics/executors` on all addresses while the body runs.
 
     Args:
         progress: progress of the queries.
         port: port to listen on; 0 for a free port.
-        stuck_seconds: seconds without progress of a query after which `/healthz` returns 503.
+        startup_seconds: seconds until the first query starts, after which `/healthz` returns 503.
+        stuck_seconds: returns the seconds without progress of a query after which `/healthz` returns 503.
 
     Yields:
         The port.
@@ -39,11 +42,14 @@ def serve(progress: Progress, port: int, stuck_seconds: float) -> Iterator[int]:
                 page = executor_metrics.fetch(progress.spark_ui)
                 self._answer(503 if page is None else 200, CONTENT_TYPE_LATEST, page or b"")
             elif self.path == "/progress":
+                progress.on_asked()
                 self._answer(200, _JSON, json.dumps(progress.to_dict()).encode())
             elif self.path == "/healthz":
-                age = progress.seconds_since_progress()
-                code = 503 if age > stuck_seconds else 200
-                self._answer(code, _JSON, json.dumps({"seconds_since_progress": round(age, 1)}).encode())
+                reason = progress.why_unhealthy(startup_seconds, stuck_seconds())
+                if reason:
+                    # The kubelet does not show the response, and ends the driver after a few failures.
+                    _log.warning("unhealthy: %s", reason)
+                self._answer(503 if reason else 200, _JSON, json.dumps({"unhealthy": reason}).encode())
             else:
                 self._answer(404, "text/plain", b"not found: use /healthz, /progress, /metrics or /metrics/executors\n")
 

@@ -42,7 +42,7 @@ def record_baselines(
     """
     baselines = read_baselines(version)
     moves = version.moves
-    window_is_full = not moves or now - datetime.fromisoformat(moves[0]["at"]) >= limits.window
+    window_is_full = not moves or now - datetime.fromisoformat(moves[-1]["at"]) >= limits.window
     for lang, profile in window.items():
         if window_is_full and lang not in baselines:
             registry.tag(version.version, _BASELINE + lang, str(profile))

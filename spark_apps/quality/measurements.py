@@ -11,7 +11,7 @@ from itertools import takewhile
 
 from spark_apps.lake.commits import Commit, batch_commits, open_table
 from spark_apps.lake.query import LakeQuery, Statement
-from spark_apps.lake.status import tweets_read
+from spark_apps.lake.status import documents_read, tweets_read
 from spark_apps.quality.profile import Profile
 from spark_apps.tables import GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Table
 
@@ -67,6 +67,8 @@ def waiting_since(lake: str, source: Table, reader: Table, read: str) -> datetim
     """
     last, newest = next(_commits(lake, reader), None), next(_commits(lake, source), None)
     done = last.metadata.totals.get(read, 0) if last else 0
+    if last and reader is SILVER_TWEETS:
+        done = documents_read(last.metadata.totals)
     if last and newest and reader is GOLD_SENTIMENT:
         done = tweets_read(newest.metadata.totals, last.metadata.totals)
     unread = takewhile(lambda commit: commit.metadata.totals.get("rows", 0) > done, _commits(lake, source))

@@ -35,7 +35,7 @@ def _checks(checks: Sequence[Check]) -> Table:
 
 
 def _languages(checks: Sequence[Check]) -> Table:
-    """Return one row a language, one column a figure."""
+    """Return one row per language and one column per figure."""
     cells = {(check.lang, check.name.removesuffix(f" in {check.lang}")): check for check in checks}
     columns = list(dict.fromkeys(column for _, column in cells))
     view = _table("language", *(column.replace("_", " ") for column in columns))

@@ -16,10 +16,17 @@ from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings
 
 BUNDLED = Path(__file__).parents[2] / "models" / MODEL_NAME
 
+# The description within a version, as `log_model` stores it.
+_DESCRIPTION_PATH = f"artifacts/model/{DESCRIPTION_FILE}"
 # Timeout of a download in multiples of the registry timeout: a model has 60 MB, other responses a few bytes.
 _DOWNLOAD_TIMEOUT_FACTOR = 24
 # MLflow's error codes for a missing alias and for a missing model.
 _NOT_FOUND = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}
+
+
+def bundled_version() -> str:
+    """Return the version that Gold stores with the labels of the bundled model."""
+    return f"bundled-{Description.read(BUNDLED).sha256[:8]}"
 
 
 class NoProductionError(RegistryError):
@@ -131,6 +138,18 @@ class Registry:
             client.log_dict(run, report, "gates.json")
 
         self._requests.run(write)
+
+    def description(self, version: str) -> Description:
+        """Return the description of `version`, without its other files.
+
+        Raises:
+            RegistryError: the registry does not answer, or the version has no description.
+            ModelError: the description is invalid.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            uri = f"models:/{MODEL_NAME}/{version}/{_DESCRIPTION_PATH}"
+            file = self._requests.run(lambda _: _download(uri, Path(scratch)))
+            return Description.read(Path(file).parent)
 
     def download(self, version: str, folder: Path) -> Path:
         """Download the files of `version` to `folder`, and verify their checksums; do nothing if `folder` exists.

@@ -15,7 +15,7 @@ from spark_apps.scoring.scorer import Scorer
 
 
 class SentimentModel(PythonModel):
-    """Predicts the columns label, negative, neutral and positive from the column `text`, one row a text."""
+    """Predicts the columns label, negative, neutral and positive from the column `text`, one row per text."""
 
     def load_context(self, context: Any) -> None:
         self._scorer = Scorer(Path(context.artifacts["model"]), threads=1)

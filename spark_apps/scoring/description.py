@@ -10,12 +10,14 @@ from spark_apps.errors import UserError
 from spark_apps.labels import LABELS
 
 MODEL_FILE, TOKENIZER_FILE, DESCRIPTION_FILE = "model.onnx", "tokenizer.json", "description.json"
-# Beside an int8 model: the same model with float16 weights (computed in float32), for processors where int8 overflows.
+# Beside an int8 model: the same model with float16 weights (computed in float32), for GPUs and for a failed self-check.
 FALLBACK_FILE = "fallback.onnx"
 # The word embeddings, two thirds of a compact model. Both model files read them as ONNX external data.
 EMBEDDINGS_FILE = "embeddings.bin"
 # The text normalisation of `scoring.text.normalise`.
 NORMALISATION = "tweeteval"
+# BCP 47 tag of a text in an unknown language.
+UNDETERMINED = "und"
 
 
 class ModelError(UserError):
@@ -59,6 +61,30 @@ class Description:
     def sha256(self) -> str:
         """The SHA-256 of the model file, which identifies the model."""
         return self.checksums[MODEL_FILE]
+
+    @property
+    def languages(self) -> dict[str, int] | None:
+        """The number of training tweets by BCP 47 tag in lower case.
+
+        None if the description has no languages, or if the language of some training tweets is unknown: the model may
+        then know any language.
+        """
+        counts = self.provenance.get("languages")
+        if not isinstance(counts, dict) or not counts or UNDETERMINED in counts:
+            return None
+        return {tag.lower(): count for tag, count in counts.items()}
+
+    def training_tweets(self, lang: str) -> int | None:
+        """Return the number of training tweets in the language of the BCP 47 tag `lang`; None if `languages` is None.
+
+        A tag with a script or region also counts as its plain language, `en-GB` as `en`. A plain tag does not count as
+        a longer one: a model that was trained on `hi-Latn` (Hindi in Latin letters) may not read Devanagari.
+        """
+        languages = self.languages
+        if languages is None:
+            return None
+        tag = lang.lower()
+        return languages.get(tag) or languages.get(tag.split("-")[0], 0)
 
     @classmethod
     def read(cls, folder: Path) -> "Description":

@@ -1,6 +1,7 @@
 """Check that an int8 model gives the same probabilities on this processor as on the one that exported it.
 
-A processor without VNNI adds pairs of 8-bit products in 16 bits. The sums overflow, and labels change without an error.
+A processor with AVX2 but without VNNI adds pairs of 8-bit products in 16 bits. Exports keep these sums small enough.
+The sums of older exports overflow there, and labels change without an error. A new kernel may also differ.
 The model folder therefore has a check file: 24 texts with the probabilities from the export. Each process that loads
 the model scores these texts again.
 """
@@ -14,10 +15,10 @@ import numpy as np
 from spark_apps.scoring.probabilities import Probabilities
 
 CHECK_FILE = "check.json"
-# Largest accepted difference of a probability. Without overflow, only rounding differs: on one processor, the
-# composition of a batch changes a probability by less than 0.0001. On an emulated Haswell, where products overflow, the
-# difference is 0.025. The difference between two processors with VNNI has not been measured.
-TOLERANCE = 0.01
+# Largest accepted difference of a probability. Without overflow, only the float32 operations round differently: on the
+# check texts, AVX2, AVX-512 and VNNI give the same probabilities, and without AVX they differ by 0.008. Where the
+# products of an older export overflow, the check texts differ by 0.024. ARM has not been measured.
+TOLERANCE = 0.015
 
 # Invented texts: short, long and empty, all three labels, emoji, capitals, other languages.
 TEXTS = (

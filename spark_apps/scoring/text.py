@@ -1,7 +1,8 @@
 """The limits and the normalisation of a text before a model reads it: the same in training, export and scoring."""
 
-import html
 import re
+
+from spark_apps import html_text
 
 # Training and export truncate a text to this number of tokens.
 MAX_TOKENS = 128
@@ -21,5 +22,5 @@ def normalise(text: str) -> str:
     Decodes HTML entities, replaces accounts by @user and links by http, collapses white space, and truncates the result
     to 5,000 characters.
     """
-    decoded = html.unescape(text)
+    decoded = html_text.unescape(text)
     return _SPACE.sub(" ", _MENTION.sub("@user", _LINK.sub("http", decoded))).strip()[:_MAX_CHARACTERS]

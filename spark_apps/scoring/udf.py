@@ -23,8 +23,10 @@ from spark_apps.map_in_arrow import ArrowFunction
 from spark_apps.scoring import worker
 from spark_apps.scoring.description import DESCRIPTION_FILE, TOKENIZER_FILE, Description, ModelVersion
 from spark_apps.scoring.scorer import Scorer
+from spark_apps.spark_context import task_slots
 
-# Rows per task. Finished tasks count as progress: with larger tasks, a rescore would show none for minutes.
+# Maximum number of rows per task. Finished tasks count as progress: with larger tasks, a rescore would show none for
+# minutes.
 _TASK_ROWS = 4_000
 # Rows scored at a time. Rows that a worker returns count as progress, too.
 _PART_ROWS = 1_000
@@ -42,25 +44,29 @@ ADDED_COLUMNS = {
 _distributing = threading.Lock()
 
 
-def add_sentiment(tweets: DataFrame, model: ModelVersion) -> DataFrame:
+def add_sentiment(tweets: DataFrame, model: ModelVersion, rows: int = 0) -> DataFrame:
     """Score the column `full_text` with `model`; return the rows with ADDED_COLUMNS.
 
     `cached` is true if the prediction is reused from an identical text. Identical texts go to the same task, which
-    scores them once. A job counts the rows first, to bound the size of the tasks.
+    scores them once.
 
     Each task runs its own session with `spark.task.cpus` threads, 1 by default: for short texts, two sessions with one
     thread have a higher throughput than one session with two threads.
+
+    Args:
+        tweets: rows to score.
+        model: model that scores them.
+        rows: approximate number of rows, which decides the number of tasks; 0 for one task in each slot.
     """
     spark = tweets.sparkSession
     archive = _distribute(spark, model)
     threads = _threads(spark)
-    sessions = max(1, spark.sparkContext.defaultParallelism // threads)
-    tasks = max(sessions, math.ceil(tweets.count() / _TASK_ROWS))
+    tasks = max(task_slots(spark), math.ceil(rows / _TASK_ROWS))
     added = StructType.fromDDL(", ".join(f"{name} {type_}" for name, type_ in ADDED_COLUMNS.items()))
     schema = StructType([*tweets.schema, *cast(StructType, added)])
     by_text = tweets.repartition(tasks, F.xxhash64("full_text"))
-    rows = by_text.mapInArrow(_scorer(archive, threads), schema)
-    return rows.withColumn("model", F.lit(model.name)).withColumn("model_version", F.lit(model.version))
+    scored = by_text.mapInArrow(_scorer(archive, threads), schema)
+    return scored.withColumn("model", F.lit(model.name)).withColumn("model_version", F.lit(model.version))
 
 
 def worker_functions(spark: SparkSession, model: ModelVersion) -> tuple[ArrowFunction, Callable[[], Scorer]]:
@@ -113,7 +119,7 @@ def load_model(spark: SparkSession, model: ModelVersion) -> set[str]:
     """
     archive = _distribute(spark, model)
     threads = _threads(spark)
-    workers = max(1, spark.sparkContext.defaultParallelism // threads)
+    workers = task_slots(spark)
 
     def load(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with limits_removed_after():

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from spark_apps.lake import delta_tables
 from spark_apps.lake.erasures import delete_tweets
+from spark_apps.lake.expired import days_ago, read_expired
 from spark_apps.settings import Settings
 from spark_apps.silver.erasures import ERASURE, erase_rejects, erased_tweets, kept_out_landings, requested_erasures
 from spark_apps.silver.known_ids import ids_frame, known_ids, without_ids
@@ -19,12 +21,14 @@ from spark_apps.silver.transform import (
     reject_poison,
     rejects,
 )
+from spark_apps.spark_context import task_slots
 from spark_apps.streaming.poison import PoisonRow
-from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest
+from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest, shorten
 from spark_apps.tables import BRONZE_TWEETS, ERASURES, QUARANTINE, SILVER_TWEETS
 
-# Limit on the total size of the files of bronze/tweets that a batch reads.
-_MAX_BRONZE_BYTES = "16m"
+# Files of bronze/tweets that a batch reads: for each task slot, and at most. The driver collects the ids of all
+# duplicates in a batch.
+_BRONZE_BYTES_PER_SLOT, _MAX_BRONZE_BYTES = 8 << 20, 128 << 20
 
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
@@ -44,14 +48,25 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         return find_poison_documents(batch.rows, SILVER_TWEETS, options)
 
     def source() -> DataFrame:
-        return delta_tables.read_stream(spark, lake, BRONZE_TWEETS, _MAX_BRONZE_BYTES)
+        max_bytes = min(_BRONZE_BYTES_PER_SLOT * task_slots(spark), _MAX_BRONZE_BYTES)
+        return delta_tables.read_stream(spark, lake, BRONZE_TWEETS, max_bytes)
 
     writes = (SILVER_TWEETS, QUARANTINE, ERASURES)
     erase = {SILVER_TWEETS.name: delete_tweets, QUARANTINE.name: erase_rejects}
-    return [Stream("silver", source, (BRONZE_TWEETS,), writes, always_ready(process, find_poison), erase=erase)]
+    expire = {QUARANTINE.name: partial(days_ago, settings.quarantine_days)} if settings.quarantine_days else {}
+    prepare = always_ready(process, find_poison, _describe_input)
+    return [Stream("silver", source, (BRONZE_TWEETS,), writes, prepare, erase=erase, expire=expire)]
+
+
+def _describe_input(batch: Batch) -> str:
+    if batch.poison:
+        return shorten([f"document {position} of {file}" for file, position in (row.key for row in batch.poison)])
+    files = batch.rows.select("source_file").distinct().sort("source_file").collect()
+    return f"documents of {shorten([row['source_file'] for row in files])}"
 
 
 def _write(records: DataFrame, batch: Batch, lake: str) -> BatchResult:
+    writer = batch.writers[SILVER_TWEETS.name]
     groups = _count(records)
     rejected = Counter({row["reason"]: row["records"] for row in groups if row["reason"]})
     requests = rejected.pop(ERASURE, 0)
@@ -61,7 +76,7 @@ def _write(records: DataFrame, batch: Batch, lake: str) -> BatchResult:
     new = distinct_tweets(records, SILVER_TWEETS)
     erased_ids, erased = _erase(records, new, requests, batch, lake)
     ranges = [(row["lowest"], row["highest"]) for row in accepted]
-    dropped_ids = erased_ids | set(known_ids(new, ranges, lake) if ranges else ())
+    dropped_ids = erased_ids | set(known_ids(new, ranges, writer))
     new = without_ids(new, dropped_ids)
     rows = sum(row["ids"] for row in accepted) - len(dropped_ids)
     counts = {
@@ -71,7 +86,10 @@ def _write(records: DataFrame, batch: Batch, lake: str) -> BatchResult:
         "erasures": requests,
         "erased": erased,
     }
-    batch.writers[SILVER_TWEETS.name].append(new, batch.id, counts)
+    if not writer.totals and (expired := read_expired(lake, BRONZE_TWEETS)):
+        # Documents that were deleted before the first batch: from then on, Bronze keeps a document until it is read.
+        counts["expired"] = expired.rows
+    writer.append(new, batch.id, counts)
     landed = max((row["landed"] for row in groups if row["landed"] is not None), default=None)
     return BatchResult({**counts, "quarantine": rejected.total()}, counts["documents"], landed, rejected)
 

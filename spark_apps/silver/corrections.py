@@ -1,4 +1,4 @@
-"""Correct the rows of silver/tweets and silver/quarantine by the documents that they came from."""
+"""Correct the rows of silver/tweets and silver/quarantine from the documents that they came from."""
 
 import logging
 import uuid
@@ -113,6 +113,9 @@ class Corrector:
 
     def _correct_quarantine(self, records: DataFrame, erased: DataFrame, part: HourRange, number: int) -> int:
         condition = f"{part.condition('ingested_at', 'ingest_date')} AND {_NO_NOTICE}"
+        if expired := self._quarantine.expired:
+            # The quarantine has lost earlier rows because of their age: they must not return, and not count again.
+            condition += f" AND ingest_date >= DATE'{expired.before}'"
         version = self._quarantine.current_version()
         stored = delta_tables.read(self._spark, self._lake, QUARANTINE, version).where(condition)
         stored = stored.select(QUARANTINE.column_names)
@@ -121,7 +124,7 @@ class Corrector:
             ["source_file", "ingested_at"],
             "left_semi",
         )
-        current = rejects(records).where(_NO_NOTICE)
+        current = rejects(records).where(condition)
         current = current.union(of_erased.select(QUARANTINE.column_names))
         counts = reasons(current.exceptAll(stored))
         counts.subtract(reasons(stored.exceptAll(current)))
@@ -146,7 +149,7 @@ class Corrector:
             if counts:
                 self._merge(corrections, part, number, counts)
             new = chosen.where("NOT is_stored").select(columns)
-            new = without_ids(new, known_ids(new, id_ranges(new), self._lake)).persist()
+            new = without_ids(new, known_ids(new, id_ranges(new), self._tweets)).persist()
             added = new.count()
             self._tweets.append(new, 2 * number + 1, {"rows": added})
             new.unpersist()

@@ -16,7 +16,7 @@ from spark_apps.tables import ERASURES, Column
 ERASURE = "erasure"
 ERASED_TWEETS = Column("erased_tweets", "ARRAY<STRING>", "ids of the tweets to erase")
 ERASED_USERS = Column("erased_users", "ARRAY<STRING>", "keys of the users to erase")
-ERASED_LOCATIONS = Column("erased_locations", "ARRAY<STRING>", "keys of the users whose locations to erase")
+ERASED_LOCATIONS = Column("erased_locations", "ARRAY<STRING>", "keys of the users with locations to erase")
 # A tweet cannot land before it was posted, except for the difference between clocks.
 _CLOCK_DAYS = 2
 

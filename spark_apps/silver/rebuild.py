@@ -25,6 +25,7 @@ from spark_apps.errors import UserError
 from spark_apps.lake import delta_tables, hadoop_fs
 from spark_apps.lake.commits import LakeError, batch_commits, open_existing_table, open_table
 from spark_apps.lake.erasures import applied_batch, newest_position, read_applied_batch
+from spark_apps.lake.expired import read_expired
 from spark_apps.lake.hours import HourRange, hour_of, join_hours
 from spark_apps.settings import Settings
 from spark_apps.silver.app import streams
@@ -47,7 +48,7 @@ class RebuildError(UserError):
 
 
 @dataclass(frozen=True)
-class PartReport:
+class RebuiltPart:
     """A corrected part: its number from 1, the number of parts, its days, documents, seconds and corrections."""
 
     part: int
@@ -68,15 +69,24 @@ class PartReport:
 
 @dataclass(frozen=True)
 class RebuildResult:
-    """The result of a rebuild: the number of documents that were read, the corrections, and the duration in seconds."""
+    """The result of a rebuild.
+
+    Attributes:
+        documents: number of documents that were read.
+        documents_since: first day of the documents that Bronze has kept; None if it has all. Rows of earlier documents
+            stay as they are.
+        corrections: the differences that were committed.
+        seconds: duration.
+    """
 
     documents: int
+    documents_since: date | None
     corrections: Corrections
     seconds: float
 
 
 def rebuild(
-    spark: SparkSession, settings: Settings, since: date | None, on_part: Callable[[PartReport], None], stop: Event
+    spark: SparkSession, settings: Settings, since: date | None, on_part: Callable[[RebuiltPart], None], stop: Event
 ) -> RebuildResult:
     """Correct the tables of Silver, for all documents or for those that Bronze has read since the day `since`.
 
@@ -112,10 +122,11 @@ def rebuild(
             progress.save(part.end)
         seconds = round(time.monotonic() - started, 1)
         days = str(part.first_day), str(part.last_day)
-        on_part(PartReport(number + 1, len(parts), *days, part.rows, seconds, corrections))
+        on_part(RebuiltPart(number + 1, len(parts), *days, part.rows, seconds, corrections))
     progress.remove()
-    documents = sum(part.rows for part in parts)
-    return RebuildResult(documents, total, round(time.monotonic() - began, 1))
+    documents, expired = sum(part.rows for part in parts), read_expired(lake, BRONZE_TWEETS, version)
+    kept_since = expired.before if expired else None
+    return RebuildResult(documents, kept_since, total, round(time.monotonic() - began, 1))
 
 
 class _Progress:

@@ -27,6 +27,7 @@ from spark_apps.lake import delta_tables, hadoop_fs
 from spark_apps.lake.commits import BatchMetadata, LakeError, batch_commits, open_existing_table, open_table
 from spark_apps.lake.erasures import drop_erased
 from spark_apps.lake.hours import HourRange, hour_of, join_hours
+from spark_apps.lake.schema_version import check_schema_versions
 from spark_apps.lake.writer import TableWriter
 from spark_apps.settings import Settings
 from spark_apps.silver.known_ids import id_ranges, known_ids, without_ids
@@ -86,7 +87,7 @@ class ReplayCounts:
 
 
 @dataclass(frozen=True)
-class PartReport:
+class ReplayedPart:
     """A finished part: its number from 1, the number of parts, the outcome, and the duration in seconds."""
 
     part: int
@@ -103,7 +104,7 @@ def replay(
     settings: Settings,
     chosen_reasons: Sequence[str],
     since: date | None,
-    on_part: Callable[[PartReport], None],
+    on_part: Callable[[ReplayedPart], None],
     stop: Event,
 ) -> ReplayCounts:
     """Read the quarantined rows of some reasons again; return their outcome.
@@ -124,7 +125,9 @@ def replay(
     """
     (lake,) = settings.require("lake")
     _check_reasons(chosen_reasons)
-    for table in (QUARANTINE, SILVER_TWEETS):
+    written = (QUARANTINE, SILVER_TWEETS)
+    check_schema_versions(lake, written)
+    for table in written:
         if open_table(lake, table) is None:
             raise LakeError(f"{table.path(lake)} does not exist: check --lake, or run the streams over it first")
         delta_tables.create_or_evolve(spark, lake, table, settings.retention_seconds)
@@ -141,7 +144,7 @@ def replay(
         began = time.monotonic()
         moved = replayer.move(part, number + 1)
         total += moved
-        on_part(PartReport(number + 1, len(parts), moved, time.monotonic() - began))
+        on_part(ReplayedPart(number + 1, len(parts), moved, time.monotonic() - began))
     replayer.finish()
     return total
 
@@ -170,7 +173,7 @@ class _Replay:
         )
 
     def begin(self) -> None:
-        """Take the counts of a part that an earlier replay has moved only by half out of the totals of silver/tweets.
+        """Subtract the counts of a half-moved part of an earlier replay from the totals of silver/tweets.
 
         Its tweets are in silver/tweets, but its records are still in the quarantine. When they are read again, all of
         them count as duplicates.
@@ -186,7 +189,7 @@ class _Replay:
         hadoop_fs.write_text(self._spark, self._unfinished, "{}")
 
     def finish(self) -> None:
-        """Record that no part is moved by half."""
+        """Record that no part is half-moved."""
         hadoop_fs.remove(self._spark, self._unfinished)
 
     def plan(self) -> list[HourRange]:
@@ -239,8 +242,9 @@ class _Replay:
         order = Window.partitionBy("source_file").orderBy("ingested_at", F.sha2("raw", 256), "reason", "detail")
         return (
             rows.join(files, ["source_file", "ingested_at"], "left")
-            # Without the bytes, the parser would accept a text in which a character was replaced.
-            .where(~((F.coalesce("invalid", F.lit(0)) > 0) & F.contains("raw", F.lit(_REPLACEMENT))))
+            # Without the bytes, the parser would accept a text in which a character was replaced. Documents that Bronze
+            # has deleted because of their age may have had such bytes.
+            .where(~((F.coalesce("invalid", F.lit(1)) > 0) & F.contains("raw", F.lit(_REPLACEMENT))))
             .withColumn("source_modified_at", F.coalesce("source_modified_at", "ingested_at"))
             .withColumn("position", F.row_number().over(order).cast("bigint"))
             .withColumns({"problem": F.lit(None).cast("string"), "raw_bytes": F.lit(None).cast("binary")})
@@ -263,7 +267,7 @@ class _Replay:
         tweets = records.where("reason IS NULL")
         kept = drop_erased(tweets, self._lake)
         new = distinct_tweets(kept, SILVER_TWEETS)
-        new = without_ids(new, known_ids(new, id_ranges(new), self._lake)).persist()
+        new = without_ids(new, known_ids(new, id_ranges(new), self._tweets)).persist()
         added, remaining, total = new.count(), kept.count(), tweets.count()
         counts = {"rows": added, "duplicates": remaining - added, "erased": total - remaining}
         self._tweets.append(new, number, counts)

@@ -1,6 +1,5 @@
 """Find the tweets in a JSON value: single tweets, lists, and the envelopes of APIs, queues and exports."""
 
-import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from spark_apps import json_text
 from spark_apps.erasure.notices import parse_notice
 from spark_apps.erasure.request import ErasureRequest, parse_request
+from spark_apps.json_nesting import encoded_json, rows_by_column, rows_of_table
 from spark_apps.json_text import Rejected, compact_json, replace_lone_surrogates
 from spark_apps.silver.tweet import Json
 from spark_apps.silver.tweet_formats import OTHER_NETWORK_FIELDS, find_format
@@ -38,8 +38,6 @@ _RELATED_TWEETS = {"includes", "quoted_status_result", "quotedRefResult", "quote
 UNRECOGNISED = {"no_tweets", "not_a_tweet"}
 # JSON in a string in JSON in a string: a queue in a queue. No service nests deeper.
 _MAX_ENCODINGS = 3
-# How `{"`, `{ "` and `[{` begin in Base64, in which Kinesis and Pub/Sub encode their records.
-_BASE64_JSON = ("eyJ", "eyA", "W3s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +83,11 @@ class TweetFinder:
             if isinstance(value.get("_json"), dict):  # a Status of Tweepy: `_json` is the JSON that it was made of
                 yield from self.find(value["_json"], includes)
             elif format_ := find_format(value, self._formats):
-                rows = _rows_by_column(value)
+                rows = rows_by_column(value)
                 if rows is None:
                     yield Candidate(value, format_, includes)
                 else:
-                    yield from self._find_in_list(rows, includes)
+                    yield from self._find_in_list(list(rows.values()), includes)
             else:
                 yield from self._find_in_envelope(value, includes)
         elif (decoded := self._decode(value)) is not None:
@@ -118,8 +116,8 @@ class TweetFinder:
         if request is not None:
             yield request
             return
-        if (rows := _rows_by_column(value) or _rows_of_table(value)) is not None:
-            yield from self._find_in_list(rows, includes)
+        if (rows := rows_by_column(value) or rows_of_table(value)) is not None:
+            yield from self._find_in_list(list(rows.values()), includes)
             return
         if (envelope := _envelope(value)) is not None:
             yield from self.find(value[envelope], _includes(value, includes))
@@ -160,10 +158,8 @@ class TweetFinder:
             return None
         try:
             for _ in range(_MAX_ENCODINGS):
-                text = value.lstrip()
-                if text.startswith(_BASE64_JSON):
-                    text = base64.b64decode(text, validate=True).decode("utf-8", "surrogatepass")
-                if text[:1] not in {"{", "[", '"'}:
+                text = encoded_json(value)
+                if text is None:
                     return None
                 if text[0] != '"':
                     self._count_values(text)
@@ -209,29 +205,6 @@ def _includes(value: Json, outer: Json) -> Json:
     """Return the `includes` of an API v2 response, or those of the response around it."""
     own = value.get("includes")
     return own if isinstance(own, dict) else outer
-
-
-def _rows_by_column(value: Json) -> list[Json] | None:
-    """Return the rows of a table that is stored by columns, as pandas does; None for any other object."""
-    if "text" not in value and "full_text" not in value:
-        return None
-    columns = list(value.values())
-    if not isinstance(columns[0], dict) or not all(isinstance(column, dict) for column in columns):
-        return None
-    index = columns[0].keys()
-    if not index or any(column.keys() != index for column in columns):
-        return None
-    return [{name: column[key] for name, column in value.items()} for key in index]
-
-
-def _rows_of_table(value: Json) -> list[Json] | None:
-    """Return the rows of a table with `columns` and `data`, as pandas stores it; None for any other object."""
-    names, rows = value.get("columns"), value.get("data")
-    if not isinstance(names, list) or not isinstance(rows, list) or not all(isinstance(name, str) for name in names):
-        return None
-    if not rows or not all(isinstance(row, list) and len(row) == len(names) for row in rows):
-        return None
-    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _classify(value: Json) -> tuple[str, str | None]:

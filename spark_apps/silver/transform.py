@@ -24,6 +24,8 @@ from spark_apps.streaming.poison import PoisonRow, find_poison_rows, to_frame
 from spark_apps.tables import BRONZE_TWEETS, ERASURES, QUARANTINE, Column, Table, ddl
 
 _BATCH_ROWS = 2_000
+# The modules that decide how a document is read.
+_PARSER = ("silver/*.py", "erasure/*.py", "html_text.py", "json_nesting.py", "json_text.py", "snowflake.py")
 _POSITION = next(column for column in BRONZE_TWEETS.columns if column.name == "position")
 _RECORD = Column("record", "INT", "index of the record in its document, from 0")
 _REQUEST = (*(column for column in ERASURES.columns if column.name in {"why", "requested_at"}),)
@@ -57,8 +59,8 @@ class ParseOptions:
 
     def fingerprint(self) -> str:
         """Return a hash of the options and of the parser: with another hash, documents may be read differently."""
-        package = Path(__file__).parent
-        files = [*sorted(package.glob("*.py")), package.parent / "json_text.py"]
+        packages = Path(__file__).parents[1]
+        files = [file for name in _PARSER for file in sorted(packages.glob(name))]
         return hashlib.sha256(repr(self).encode() + b"".join(file.read_bytes() for file in files)).hexdigest()
 
 

@@ -1,12 +1,12 @@
 """Read a tweet from its JSON object: a `TweetFormat` says where its fields are."""
 
-import html
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from spark_apps import html_text
 from spark_apps.silver.tweet import Json, RawFields, Tweet, TweetLimits, supplied_label, validate
 
 Path = tuple[str, ...]
@@ -153,11 +153,7 @@ def _plain_text(text: Any) -> Any:
     """Return the text of a fragment of HTML; return any value other than a string unchanged."""
     if not isinstance(text, str):
         return text
-    plain = _HTML_TAG.sub("", _HTML_BREAK.sub("\n", text))
-    try:
-        return html.unescape(plain)
-    except ValueError:  # a character reference, such as &#38;, with thousands of digits
-        return plain
+    return html_text.unescape(_HTML_TAG.sub("", _HTML_BREAK.sub("\n", text)))
 
 
 def _last_part(value: Any) -> Any:

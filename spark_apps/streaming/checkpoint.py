@@ -3,17 +3,17 @@
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 from spark_apps import storage
-from spark_apps.errors import cause_line, first_line
+from spark_apps.errors import first_line
 from spark_apps.lake import delta_tables, hadoop_fs
 from spark_apps.lake.cleanup import Position
 from spark_apps.lake.commits import LakeError
+from spark_apps.lake.failures import Failure, failure_file
 from spark_apps.lake.source_version import version_read
 from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.stream import Stream
@@ -127,6 +127,13 @@ def read_position(spark: SparkSession, lake: str, stream: str) -> Position | Non
     return Position(end if is_processed else start, start)
 
 
+def read_processed_offset(spark: SparkSession, lake: str, stream: str) -> Any:
+    """Return the end offset of the last batch that a stream has processed, as JSON; None before the first."""
+    last = last_planned_batch(lake, stream)
+    is_processed = str(last) in storage.names(f"{location(lake, stream)}/commits")
+    return read_offset(spark, lake, stream, last if is_processed else last - 1)
+
+
 def read_version(spark: SparkSession, lake: str, stream: str, table: Table) -> int | None:
     """Return the version of a table that a stream has read, as `version_read` does; 0 before its first batch.
 
@@ -195,33 +202,17 @@ def _upkeep_file(lake: str, stream: str) -> str:
     return f"{location(lake, stream)}/upkeep.json"
 
 
-def save_error(spark: SparkSession, lake: str, stream: str, error: str) -> str:
-    """Save the error that ended a stream in the lake; return a message with the cause and the path of the saved error.
+def save_failure(spark: SparkSession, lake: str, failure: Failure) -> str:
+    """Save a failure in the lake; return the path of the file, or why the failure was not saved.
 
-    If the lake is full or unreachable, the message says that the error was not saved.
+    The lake may be full or unreachable.
     """
-    file = _error_file(lake, stream)
-    record = {"stream": stream, "time": datetime.now(UTC).isoformat(), "error": error.strip()}
+    file = failure_file(lake, failure.stream)
     try:
-        hadoop_fs.write_text(spark, file, json.dumps(record, ensure_ascii=False))
+        hadoop_fs.write_text(spark, file, failure.to_json())
     except Exception as other:
-        cause = first_line(getattr(other, "java_exception", None) or other)
-        return f"stream {stream} failed: {cause_line(error)} (the error was not saved to {file}: {cause})"
-    return f"stream {stream} failed: {cause_line(error)} (full error: {file})"
-
-
-def last_error(spark: SparkSession, lake: str, streams: Sequence[str]) -> str | None:
-    """Return the newest saved error of `streams` as "<time> <stream>: <cause>"; None if no error was saved."""
-    saved = [_read_json(spark, _error_file(lake, stream)) for stream in streams]
-    records = [record for record in saved if record is not None]
-    if not records:
-        return None
-    newest = max(records, key=lambda record: str(record["time"]))
-    return f"{newest['time']} {newest['stream']}: {cause_line(newest['error'])}"
-
-
-def _error_file(lake: str, stream: str) -> str:
-    return f"{location(lake, stream)}.error.json"
+        return f"the error was not saved to {file}: {first_line(getattr(other, 'java_exception', None) or other)}"
+    return f"full error: {file}"
 
 
 def _read_json(spark: SparkSession, file: str) -> Any:

@@ -60,31 +60,41 @@ _MESSAGE = re.compile(
     r"|\((?:SlowDown|ServiceUnavailable|InternalError|RequestTimeout|Throttling|ThrottlingException|50\d|429)\)"
     r"|Generic S3 error"
 )
+_FULL_DISK = re.compile(r"No space left on device|Disk quota exceeded")
+_FULL_DISK_REMEDY = "delete files, or enlarge the volume"
 # The first line of an exception in a stack trace of Java or Python. Other lines may quote the content of a file.
 _EXCEPTION = re.compile(r"(?:[\w$]+\.)*(?P<name>[A-Z]\w*(?:Exception|Error))(?:: (?P<message>.*))?")
 
 
-def outlast(action: Callable[[], _T], on_wait: Callable[[str], None], stop: threading.Event) -> _T | None:
+def outlast(
+    action: Callable[[], _T],
+    on_wait: Callable[[str], None],
+    stop: threading.Event,
+    progress: Callable[[], object] = lambda: None,
+) -> _T | None:
     """Call `action` again after each outage, with a growing delay, until it returns or raises another error.
 
     Args:
         action: function that may be called several times.
         on_wait: called every two seconds during a delay, with the error that names the outage.
         stop: event that ends the delay.
+        progress: returns a value that changes while `action` works: an outage after a change is a new one.
 
     Returns:
         The result of `action`; None if `stop` was set during an outage.
     """
     delay, outage = _FIRST_DELAY_SECONDS, ""
     while True:
-        began = time.monotonic()
+        began, progress_before = time.monotonic(), progress()
         try:
             return action()
         except Exception as error:
             last_outage, outage = outage, find_outage(error) or ""
             if not outage:
                 raise
-        if time.monotonic() - began > 2 * _MAX_DELAY_SECONDS:
+        if has_worked := progress() != progress_before:
+            last_outage = ""
+        if has_worked or time.monotonic() - began > 2 * _MAX_DELAY_SECONDS:
             delay = _FIRST_DELAY_SECONDS  # a new outage
         if outage != last_outage:
             _log.warning(
@@ -101,11 +111,15 @@ def outlast(action: Callable[[], _T], on_wait: Callable[[str], None], stop: thre
 def find_outage(error: BaseException) -> str | None:
     """Return the line of `error` that names the outage that caused it; None for any other error.
 
-    An outage can end without a change of the stream. A full disk counts as an outage.
+    An outage can end without a change of the stream. A full disk counts as an outage; its line ends with the remedy.
     """
     lines = [line for cause in _causes(error) for line in _exception_lines(cause) if _names_outage(line)]
     # The longest line names the request or the file; the others often say only that something timed out.
-    return max(lines, key=len)[:_MAX_CHARACTERS] if lines else None
+    if not lines:
+        return None
+    outage = max(lines, key=len)[:_MAX_CHARACTERS]
+    is_full = any(_FULL_DISK.search(line) for line in lines)
+    return f"{outage}: {_FULL_DISK_REMEDY}" if is_full else outage
 
 
 def _names_outage(line: str) -> bool:

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_apps.errors import first_line
-from spark_apps.lake.writer import OtherWriterError
+from spark_apps.lake.failures import FailedBatch
+from spark_apps.lake.table_log import OtherWriterError
 from spark_apps.settings import seconds
 from spark_apps.streaming import checkpoint, tasks
 from spark_apps.streaming.batch_processor import BatchProcessor
@@ -27,22 +29,25 @@ _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.2
 # Interval between checks for the progress of the running batch.
 _TASK_POLL_SECONDS = 5.0
+# Length of the error that a failed batch reports to Spark.
+_MAX_ERROR_CHARACTERS = 500
 # Spark waits 10 s for the Python process of a source. On a node where many pods start, the imports of that process can
 # take longer.
 _SOURCE_RETRIES = 10
 _SOURCE_POLL_SECONDS = 0.05
-# Interval between checks for pending erasures. Each check reads the log of a table for each stream.
-_ERASE_POLL_SECONDS = 20.0
+# Interval between checks for pending erasures and old rows. Each check reads the log of a table for each stream.
+_MAINTENANCE_POLL_SECONDS = 20.0
 # Interval between checks of whether a waiting stream can process a batch.
 _WAIT_SECONDS = 2.0
 
 
 class QueryError(Exception):
-    """A streaming query has failed."""
+    """A streaming query has failed, in the micro-batch `batch` if that is known."""
 
-    def __init__(self, stream: str, error: str) -> None:
+    def __init__(self, stream: str, error: str, batch: FailedBatch | None = None) -> None:
         super().__init__(error)
         self.stream = stream
+        self.batch = batch
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,9 @@ class QueryGroup:
         self._scheduler = BatchScheduler([stream.name for stream in streams], immediate, self._ending)
         self._processors: dict[str, BatchProcessor] = {}
         self._abandoned: set[str] = set()
-        self._erase_error: OtherWriterError | None = None
+        # The errors of failed batches: Spark gets only a short text of them.
+        self._errors: dict[str, Exception] = {}
+        self._maintenance_error: OtherWriterError | None = None
 
     def run(self, triggers: Sequence[str | None]) -> None:
         """Run the queries until all have ended, one fails, or a stop is requested.
@@ -108,55 +115,57 @@ class QueryGroup:
             LakeError: the checkpoint of a stream does not match its tables, or another process has written a table.
         """
         queries: list[StreamingQuery] = []
-        eraser = threading.Thread(target=self._erase_between_batches, daemon=True)
+        maintenance = threading.Thread(target=self._maintain_between_batches, daemon=True)
         try:
             for stream, trigger in zip(self._streams, triggers, strict=True):
                 queries.append(self._start(stream, trigger))
             if any(trigger is not None for trigger in triggers):
-                eraser.start()
+                maintenance.start()
             self._watch(queries)
         finally:
             self._ending.set()
             self._scheduler.wait_until_idle(_STOP_SECONDS)
             for query in queries:
                 query.stop()
-        if self._erase_error is not None:
-            raise self._erase_error
+        if self._maintenance_error is not None:
+            raise self._maintenance_error
         for query in queries:
             error, name = query.exception(), str(query.name)
             if error is not None and name not in self._abandoned:
-                raise QueryError(name, str(error)) from error
+                cause = self._errors.get(name, error)
+                text = "".join(traceback.format_exception(cause))
+                raise QueryError(name, text, self._processors[name].failed) from cause
 
-    def erase(self) -> None:
-        """Apply the pending erasures to all tables of the streams, which must not run.
+    def maintain(self) -> None:
+        """Apply the pending erasures to all tables of the streams, which must not run, and delete old rows.
 
         Raises:
             LakeError: another process has written a table, or silver/erasures is not readable.
         """
         for stream in self._erase_order():
             processor = self._processor(stream)
-            if processor.must_erase():
-                processor.erase()
+            processor.maintain(processor.due_maintenance())
 
     def _erase_order(self) -> list[Stream]:
         """Return the streams in the order in which erasures apply: see `Stream.erase_after`."""
         return list(reversed(self._streams))
 
-    def _erase_between_batches(self) -> None:
-        """Apply erasures until the queries end. A micro-batch and an erasure take turns."""
-        while not self._ending.wait(_ERASE_POLL_SECONDS):
+    def _maintain_between_batches(self) -> None:
+        """Apply erasures and delete old rows until the queries end. Micro-batches and maintenance take turns."""
+        while not self._ending.wait(_MAINTENANCE_POLL_SECONDS):
             try:
                 for stream in self._erase_order():
-                    if self._processors[stream.name].must_erase():
+                    processor = self._processors[stream.name]
+                    if due := processor.due_maintenance():
                         with self._scheduler.turn(stream.name):
-                            self._processors[stream.name].erase()
+                            processor.maintain(due)
             except BatchAbandoned:
                 return
             except OtherWriterError as error:
-                self._erase_error = error
+                self._maintenance_error = error
                 return
             except Exception as error:
-                _log.warning("pending erasures were not looked up: %s", first_line(error))
+                _log.warning("the check for erasures and old rows failed and is repeated: %s", first_line(error))
 
     def _processor(self, stream: Stream) -> BatchProcessor:
         on_batch = self._callbacks.on_batch
@@ -176,6 +185,11 @@ class QueryGroup:
             except BatchAbandoned:
                 self._abandoned.add(stream.name)
                 raise
+            except Exception as error:
+                self._errors[stream.name] = error
+                # Spark matches the text of the error with a regular expression that recurses for each character: a long
+                # text overflows the stack of the query, which then ends without an error.
+                raise RuntimeError(first_line(error)[:_MAX_ERROR_CHARACTERS]) from None
 
         writer = (
             stream.source()
@@ -218,7 +232,7 @@ class QueryGroup:
         kept_alive_at = polled_at = time.monotonic()
         progress = tasks.progress(self._spark)
         while any(query.isActive for query in queries):
-            has_failed = self._erase_error or any(query.exception() is not None for query in queries)
+            has_failed = self._maintenance_error or any(query.exception() is not None for query in queries)
             if has_failed or self._stop.wait(_POLL_SECONDS):
                 return
             if time.monotonic() - polled_at > _TASK_POLL_SECONDS:

@@ -3,17 +3,20 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 
 from pyspark.sql import SparkSession
 
+from spark_apps import spark_context
 from spark_apps.errors import UserError
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import LakeError
 from spark_apps.lake.erasures import newest_position
+from spark_apps.lake.failures import Failure
+from spark_apps.lake.schema_version import check_schema_versions
 from spark_apps.settings import seconds
-from spark_apps.streaming import checkpoint, tasks
+from spark_apps.streaming import checkpoint
 from spark_apps.streaming.outage import outlast
 from spark_apps.streaming.query_group import Callbacks, QueryError, QueryGroup
 from spark_apps.streaming.stream import BatchReport, Stream
@@ -56,7 +59,9 @@ class StreamRunner:
         """
         self._spark = spark
         self._lake = lake
-        self._callbacks = Callbacks(on_batch, on_wait, on_task)
+        self._on_batch = on_batch
+        self._batches = 0
+        self._callbacks = Callbacks(self._count_batch, on_wait, on_task)
         self._stop = stop or threading.Event()
         self._retention = retention
 
@@ -81,46 +86,56 @@ class StreamRunner:
         Raises:
             StreamError: a query has failed. Its error is saved in `checkpoints/<name>.error.json` of the lake. An error
                 outside of a query is saved under the first stream's name.
-            LakeError: the lake is not usable, or `trigger` is None and a table to read does not exist.
+            LakeError: the lake is not usable, a newer version of this program has written one of the tables, or
+                `trigger` is None and a table to read does not exist.
         """
         try:
             if trigger is None:
                 self._run(streams, None)
             else:
-                outlast(partial(self._start, streams, trigger), partial(self._on_outage, streams), self._stop)
+                start, on_outage = partial(self._start, streams, trigger), partial(self._on_outage, streams)
+                outlast(start, on_outage, self._stop, lambda: self._batches)
         except QueryError as error:
-            raise StreamError(checkpoint.save_error(self._spark, self._lake, error.stream, str(error))) from error
+            failure = Failure(error.stream, datetime.now(UTC), str(error).strip(), error.batch)
+            saved = checkpoint.save_failure(self._spark, self._lake, failure)
+            raise StreamError(f"stream {failure.place} failed: {failure.cause} ({saved})") from error
         except Exception as error:
             # Save the error in the lake, because the pod and its log disappear when the process exits.
             if not self._stop.is_set():
-                with suppress(Exception):
-                    checkpoint.save_error(self._spark, self._lake, streams[0].name, str(error))
+                failure = Failure(streams[0].name, datetime.now(UTC), str(error).strip())
+                checkpoint.save_failure(self._spark, self._lake, failure)
             raise
 
     def _start(self, streams: Sequence[Stream], trigger: str) -> None:
         try:
             self._run(streams, trigger)
         except Exception:
-            if not tasks.is_alive(self._spark):
+            if not spark_context.is_alive(self._spark):
                 # The refused connection to the JVM looks like an outage, but does not end.
                 raise StreamError("the JVM of the driver has ended: see its output above for the reason") from None
             raise
+
+    def _count_batch(self, report: BatchReport) -> None:
+        self._batches += 1
+        self._on_batch(report)
 
     def _on_outage(self, streams: Sequence[Stream], outage: str) -> None:
         for stream in streams:
             self._callbacks.on_wait(stream.name, outage)
 
-    def erase(self, streams: Sequence[Stream]) -> None:
-        """Apply the pending erasures to the tables of streams that do not run.
+    def maintain(self, streams: Sequence[Stream]) -> None:
+        """Apply the pending erasures to the tables of streams that do not run, and delete old rows.
 
         Raises:
             LakeError: another process has written a table.
         """
-        if newest_position(self._lake) is not None:
-            self._group(streams).erase()
+        if newest_position(self._lake) is not None or any(stream.expire for stream in streams):
+            self._group(streams).maintain()
 
     def _run(self, streams: Sequence[Stream], trigger: str | None) -> None:
         written = {table.name: table for stream in streams for table in stream.writes}
+        read = [table for stream in streams for table in stream.reads]
+        check_schema_versions(self._lake, [*written.values(), *read])
         for table in written.values():
             if self._stop.is_set():
                 return
@@ -135,7 +150,7 @@ class StreamRunner:
                 if not self._stop.is_set():
                     self._run_queries([stream], [None])
             if not self._stop.is_set():
-                self.erase(streams)
+                self.maintain(streams)
         else:
             # Each poll of an idle stream reads the log of a table: a long trigger allows a long interval between polls.
             polling_ms = min(1000, max(100, seconds(trigger) * 1000 / 60))

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 # Time that the next stream gets to discover newly written rows and to plan its batch.
 _HANDOVER_SECONDS = 0.4
+# Time for which a stream with its own trigger interval lets other streams go first.
+_PATIENCE_SECONDS = 90.0
 
 
 class BatchAbandoned(Exception):  # noqa: N818 - not an error: the next start repeats the batch
@@ -23,6 +25,7 @@ class BatchScheduler:
        plan a batch with the rows just written.
     2. If the following stream has no batch, the next turn belongs to the last waiting stream in the order. The first
        stream is next only if no other stream has a batch.
+    3. A stream with its own trigger interval is next only if no other stream has a batch, or if it has waited for 90 s.
 
     In any other order, a tweet would wait for a batch of every other stream at each layer.
     """
@@ -32,15 +35,16 @@ class BatchScheduler:
 
         Args:
             order: names of the streams, in the order in which tweets pass through them.
-            immediate: names of the streams that start a batch as soon as input is available. Rule 1 applies only to
-                these streams: a stream with its own trigger interval has nothing to do most of the time.
+            immediate: names of the streams that start a batch as soon as input is available. The other streams have
+                their own trigger interval, and nothing to do most of the time.
             stopping: once set, waiting batches are abandoned.
         """
         self._order = order
         self._immediate = immediate
         self._stopping = stopping
         self._condition = threading.Condition()
-        self._waiting: list[str] = []
+        # The names of the waiting streams, and since when they wait.
+        self._waiting: list[tuple[str, float]] = []
         # Name of the stream with the running micro-batch; empty between batches.
         self.running = ""
         self._next = ""
@@ -55,14 +59,15 @@ class BatchScheduler:
                 cannot interrupt the waiting thread.
         """
         with self._condition:
-            self._waiting.append(name)
+            waiting = (name, time.monotonic())
+            self._waiting.append(waiting)
             try:
                 while not self._is_due(name):
                     self._condition.wait(_HANDOVER_SECONDS / 4)
                     if self._stopping.is_set():
                         raise BatchAbandoned
             finally:
-                self._waiting.remove(name)
+                self._waiting.remove(waiting)
             self.running = name
         try:
             yield
@@ -82,7 +87,13 @@ class BatchScheduler:
     def _is_due(self, name: str) -> bool:
         if self.running:
             return False
-        if self._next in self._waiting:
+        now = time.monotonic()
+        waiting = {stream for stream, _ in self._waiting}
+        if self._next in waiting:
             return name == self._next
-        handover_is_over = time.monotonic() - self._freed_at > _HANDOVER_SECONDS
-        return (handover_is_over or not self._next) and name == max(self._waiting, key=self._order.index)
+        if self._next and now - self._freed_at <= _HANDOVER_SECONDS:
+            return False
+        due = {
+            stream for stream, since in self._waiting if stream in self._immediate or now - since > _PATIENCE_SECONDS
+        }
+        return name == max(due or waiting, key=self._order.index)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -65,10 +66,13 @@ class Process:
         run: writes the tables of the batch and returns what was written.
         find_poison: returns the rows of the batch that end their task; called after `run` has failed. None if the
             content of a row cannot end a task.
+        describe_input: returns where the poison rows of the batch come from or, without any, what the batch reads;
+            called for the report of a failure. None if the batch cannot tell.
     """
 
     run: Callable[[Batch], BatchResult]
     find_poison: Callable[[Batch], Sequence[PoisonRow]] | None = None
+    describe_input: Callable[[Batch], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,8 @@ class Stream:
         position: converts the end offset of a batch to the offset that the commits of the batch store, where a
             recovered checkpoint continues.
         erase: for each table with tweets, the function that applies erasures to it, between micro-batches.
+        expire: for each table with an age limit, the function that returns the first day to keep. The stream needs no
+            rows of earlier days to recognise its input.
         erase_after: tables to which an erasure is applied before it is applied to the tables of this stream.
     """
 
@@ -97,14 +103,23 @@ class Stream:
     trigger: str = "0 seconds"
     position: Callable[[Any], Any] = lambda offset: offset
     erase: Mapping[str, Callable[[Pending, TableWriter], None]] = field(default_factory=dict)
+    expire: Mapping[str, Callable[[], date]] = field(default_factory=dict)
     erase_after: tuple[Table, ...] = ()
 
 
 def always_ready(
-    run: Callable[[Batch], BatchResult], find_poison: Callable[[Batch], Sequence[PoisonRow]] | None = None
+    run: Callable[[Batch], BatchResult],
+    find_poison: Callable[[Batch], Sequence[PoisonRow]] | None = None,
+    describe_input: Callable[[Batch], str] | None = None,
 ) -> Callable[[], Process]:
     """Return a `Stream.prepare` for micro-batches that never have to wait."""
-    return lambda: Process(run, find_poison)
+    return lambda: Process(run, find_poison, describe_input)
+
+
+def shorten(names: Sequence[str], most: int = 3) -> str:
+    """Return up to `most` names, and the number of the others."""
+    others = len(names) - most
+    return ", ".join(names[:most]) + (f" and {others:,} more" if others > 0 else "")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from spark_apps.spark_context import task_slots
+
 # Number of SQL executions to search for running ones, newest first. `keep_workers_alive` starts executions too.
 _EXECUTIONS = 50
 
@@ -25,17 +27,10 @@ def progress(spark: SparkSession) -> object:
 
 
 def keep_workers_alive(spark: SparkSession) -> None:
-    """Run an empty Python task, so that Spark does not end the idle workers."""
+    """Run an empty Python task in each slot, so that no executor ends its idle workers."""
 
     def identity(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield from batches
 
-    spark.range(1, numPartitions=1).mapInArrow(identity, "id LONG").collect()
-
-
-def is_alive(spark: SparkSession) -> bool:
-    """Return whether the JVM of the driver runs and Spark was not stopped."""
-    try:
-        return not spark.sparkContext._jsc.sc().isStopped()
-    except Exception:
-        return False
+    slots = task_slots(spark)
+    spark.range(slots, numPartitions=slots).mapInArrow(identity, "id LONG").collect()

@@ -7,8 +7,8 @@ mock_data "aws_partition" {
   defaults = { partition = "aws" }
 }
 
-mock_data "aws_region" {
-  defaults = { name = "eu-central-1" }
+mock_data "aws_service" {
+  defaults = { region = "eu-central-1" }
 }
 
 mock_data "aws_availability_zones" {

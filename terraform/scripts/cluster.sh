@@ -11,8 +11,8 @@ for part in "${@:2}"; do
   }
 done
 
-# Chart versions, pinned in November 2026: read the release notes and upgrade one at a time. The chart of the cluster
-# autoscaler must match the minor version of Kubernetes: this version is for 1.35.
+# Chart versions, as in the table of versions in terraform/README.md: read the release notes and upgrade one at a time. The
+# chart of the cluster autoscaler must match the minor version of Kubernetes: this version is for 1.35.
 spark_operator=2.5.2
 autoscaler=9.59.0
 load_balancers=3.5.0

@@ -1,24 +1,19 @@
-"""Throughput and latency of the streams."""
+"""Throughput of the streams."""
 
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 from pyspark.sql import functions as F
 
 from spark_apps import storage
 from spark_apps.demo.generator import Generator, Mix
-from spark_apps.gold import app as gold
-from spark_apps.lake.query import LakeQuery, Statement
 from spark_apps.registry.client import BUNDLED
 from spark_apps.run import run
 from spark_apps.scoring.description import ModelVersion
@@ -27,24 +22,10 @@ from spark_apps.scoring.udf import add_sentiment
 from spark_apps.session import make_session
 from spark_apps.settings import Settings, load
 from spark_apps.streaming.stream import BatchReport
-from spark_apps.tables import GOLD_SENTIMENT
 from tests.benchmarks.result import Line, Result
 from tests.benchmarks.texts import texts
 
 TWEETS = 50_000
-LATENCY_SECONDS = 120
-WARM_UP_SECONDS = 45
-LATENCY = Statement(
-    """
-    WITH waited AS (
-      SELECT extract(epoch FROM scored_at) - extract(epoch FROM landed_at) AS seconds FROM sentiment
-      WHERE landed_at >= $1
-    )
-    SELECT approx_percentile_cont(seconds, 0.5) AS p50, approx_percentile_cont(seconds, 0.95) AS p95,
-           count(*) AS tweets FROM waited
-    """,
-    "TIMESTAMP WITH TIME ZONE",
-)
 
 
 @contextmanager
@@ -107,79 +88,3 @@ def timed(work: Callable[[], Any]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
-
-
-def latency() -> Result:
-    """Latency from landing to Gold at 80 % of the peak, with the model and with a constant scorer."""
-    peak = _peak()
-    lines, figures = [Line("peak of the whole chain", f"{peak:,.0f} tweets/s")], {"peak": peak}
-    for name, scorer in (("the model", add_sentiment), ("a constant scorer", _constant)):
-        median, p95, tweets = _latency(0.8 * peak, scorer)
-        lines.append(
-            Line(
-                f"landing → gold at {0.8 * peak:,.0f} tweets/s with {name}",
-                f"median {median:.1f} s",
-                f"95 % within {p95:.1f} s, {tweets:,} tweets",
-            )
-        )
-        figures |= {f"median of {name}": median, f"95 % of {name}": p95}
-    return Result(lines, figures)
-
-
-def _latency(rate: float, scorer: Callable[..., Any]) -> tuple[float, float, int]:
-    """Return the median and the 95th percentile of the seconds from landing to Gold, and the number of tweets."""
-    with lake_settings() as settings:
-        stop = threading.Event()
-        feeder = threading.Thread(target=_feed, args=(str(settings.landing), rate, stop))
-        feeder.start()
-        threading.Timer(WARM_UP_SECONDS + LATENCY_SECONDS, stop.set).start()
-        began = datetime.now(UTC) + timedelta(seconds=WARM_UP_SECONDS)
-        with mock.patch.object(gold, "add_sentiment", scorer):
-            run([], settings, once=False, on_batch=lambda _: None, stop=stop)
-        feeder.join()
-        query = LakeQuery.open(str(settings.lake), sentiment=GOLD_SENTIMENT)
-        assert query is not None
-        (latency,) = query.rows(LATENCY, began)
-        return float(latency["p50"]), float(latency["p95"]), int(latency["tweets"])
-
-
-def _peak() -> float:
-    """Return the tweets/s of all layers while input always waits."""
-    with lake_settings() as settings:
-        stop = threading.Event()
-        done: list[tuple[float, int]] = []
-        for file in Generator(2).files(40_000, 2_000):
-            storage.put(str(settings.landing), file.name, file.data)
-
-        def count(report: BatchReport) -> None:
-            if report.stream == "gold":
-                done.append((time.monotonic(), report.counts["rows"]))
-
-        threading.Timer(120, stop.set).start()
-        settings.max_files_per_batch = 2
-        run([], settings, once=False, on_batch=count, stop=stop)
-        (first, _), *_, (last, _) = done[1:]
-        return sum(rows for _, rows in done[2:]) / (last - first)
-
-
-def _constant(tweets: Any, model: ModelVersion) -> Any:
-    return tweets.select(
-        "*",
-        F.lit("neutral").alias("label"),
-        *(F.lit(value).cast("float").alias(name) for name, value in
-          (("score", 1), ("negative", 0), ("neutral", 1), ("positive", 0))),
-        F.lit(model.name).alias("model"),
-        F.lit(model.version).alias("model_version"),
-        F.current_timestamp().alias("scored_at"),
-        F.lit(False).alias("cached"),
-    )  # fmt: skip
-
-
-def _feed(landing: str, rate: float, stop: threading.Event) -> None:
-    start = datetime.now(UTC)
-    generator = Generator(3, start, Mix(rate=rate, burst_factor=1, retweets=0.3))
-    due = time.monotonic()
-    while not stop.wait(max(0.0, due - time.monotonic())):
-        file = generator.tick(1)
-        storage.put(landing, file.name, file.data)
-        due += 1

@@ -14,7 +14,7 @@ CHART = ROOT / "helm" / "tweet-sentiment"
 GOLDEN = Path(__file__).parent / "golden"
 RELEASE, NAMESPACE = "tweet-sentiment", "tweets"
 STREAMS_NAMESPACE = f"{NAMESPACE}-streams"
-# The chart generates these two Secrets, so each rendering would differ from the one before.
+# Without a cluster, the chart generates no Secrets.
 EXISTING = ["airflow.existingSecret=airflow-keys", "postgres.existingSecret=database"]
 S3 = [
     "storage.type=s3",
@@ -33,8 +33,10 @@ S3 = [
     "image.registry=registry.example.com",
     "image.pullSecrets={registry}",
     "serviceAccounts.bronze.annotations.role=arn:bronze",
+    "backup.enabled=true",
+    "backup.destination=s3a://tweets-backup/tweets",
 ]
-CASES = {"default": EXISTING, "s3": [*EXISTING, *S3]}
+CASES = {"default": [], "s3": S3, "backup": ["backup.enabled=true"]}
 
 # The jobs on the tables of a stopped stream, by the layer with their settings and service account.
 JOB_LAYERS = {"rescore": "gold", "rebuild-silver": "silver", "rebuild-gold": "gold", "replay": "silver"}
@@ -52,17 +54,17 @@ def helm(
 ) -> subprocess.CompletedProcess[str]:
     """Run `helm template`; return the process, whatever its exit code.
 
-    `settings` are arguments of --set, `monitoring` pretends that the cluster has the Prometheus operator, and `only`
-    names the templates to show.
+    `settings` are arguments of --set in addition to EXISTING, `monitoring` pretends that the cluster has the Prometheus
+    operator, and `only` names the templates to show.
     """
-    return _template(settings, release, namespace, monitoring, tuple(only))
+    return run_template(settings, release, namespace, monitoring, tuple(only))
 
 
 @cache
-def _template(
+def run_template(
     settings: tuple[str, ...], release: str, namespace: str, monitoring: bool, only: tuple[str, ...]
 ) -> subprocess.CompletedProcess[str]:
-    arguments = [part for setting in settings for part in ("--set", setting)]
+    arguments = [part for setting in (*EXISTING, *settings) for part in ("--set", setting)]
     arguments += [part for template in only for part in ("--show-only", template)]
     api = ["--api-versions", "monitoring.coreos.com/v1"] if monitoring else []
     return subprocess.run(

@@ -9,7 +9,6 @@ from typer.testing import CliRunner
 from spark_apps.cli.main import app
 from spark_apps.silver.user_formats import load_formats
 from tests.chart.rendering import (
-    EXISTING,
     JOB_LAYERS,
     LAYERS,
     S3,
@@ -33,7 +32,7 @@ SILVER_JOBS, GOLD_JOBS = ([job for job in JOB_LAYERS if JOB_LAYERS[job] == layer
 
 def test_a_change_restarts_only_the_affected_streams() -> None:
     def hashes(*settings: str) -> dict[str, str]:
-        streams = applications(render(*EXISTING, *settings))
+        streams = applications(render(*settings))
         for application in streams.values():
             spec_hash = application["metadata"]["annotations"][SPEC_HASH]
             assert application["spec"]["driver"]["labels"][SPEC_HASH] == spec_hash
@@ -44,6 +43,8 @@ def test_a_change_restarts_only_the_affected_streams() -> None:
 
     assert changed() == set()
     assert changed("demo.enabled=false", "airflow.parallelism=9", "dashboard.port=80") == set()
+    # The limits of keep_streams_running. The drivers read stuckSeconds from a volume.
+    assert changed("streams.stuckSeconds=900", "streams.failuresPerHour=9", "streams.retryMinutes=9") == set()
     # A job runs with the settings of its layer.
     assert changed("streams.gold.executor.memory=2g") == {"gold", *GOLD_JOBS}
     assert changed("streams.silver.executor.memory=2g") == {"silver", *SILVER_JOBS}
@@ -53,7 +54,6 @@ def test_a_change_restarts_only_the_affected_streams() -> None:
 def test_settings_of_a_layer_apply_to_that_layer_only() -> None:
     streams = applications(
         render(
-            *EXISTING,
             "streams.sparkConf.spark\\.dynamicAllocation\\.enabled=true",
             "streams.silver.sparkConf.spark\\.x=1",
             "streams.gold.nodeSelector.pool=gpu",
@@ -61,17 +61,22 @@ def test_settings_of_a_layer_apply_to_that_layer_only() -> None:
             "streams.gold.gpus=2",
             "streams.bronze.priorityClassName=high",
             "streams.bronze.queueUrl=https://sqs/landing",
+            "streams.bronze.retentionDays=30",
+            "streams.silver.quarantineDays=90",
         )
     )
     specs = {name: application["spec"] for name, application in streams.items()}
     assert all(spec["sparkConf"]["spark.dynamicAllocation.enabled"] == "true" for spec in specs.values())
     assert [name for name, spec in specs.items() if "spark.x" in spec["sparkConf"]] == ["silver", *SILVER_JOBS]
     assert specs["gold"]["executor"]["gpu"] == {"name": "nvidia.com/gpu", "quantity": 2}
-    queues = {
-        name: [env["value"] for env in spec["driver"]["env"] if env["name"] == "TWEETS_LANDING_QUEUE"]
-        for name, spec in specs.items()
-    }
-    assert {name: urls for name, urls in queues.items() if urls} == {"bronze": ["https://sqs/landing"]}
+
+    def given(setting: str) -> dict[str, str]:
+        variables = {name: spec["driver"]["env"] for name, spec in specs.items()}
+        return {name: env["value"] for name, envs in variables.items() for env in envs if env["name"] == setting}
+
+    assert given("TWEETS_LANDING_QUEUE") == {"bronze": "https://sqs/landing"}
+    assert given("TWEETS_BRONZE_DAYS") == {"bronze": "30"}
+    assert given("TWEETS_QUARANTINE_DAYS") == dict.fromkeys(["silver", *SILVER_JOBS], "90")
     assert "gpu" not in specs["gold"]["driver"] and "gpu" not in specs["silver"]["executor"]
     for role in ("driver", "executor"):
         assert specs["gold"][role]["nodeSelector"] == {"pool": "gpu"}
@@ -86,7 +91,7 @@ DECLARED = [f"{FORMAT}.{field}={{{field}}}" for field in ("marks", "id", "text",
 
 @pytest.mark.parametrize("application", ["silver", *SILVER_JOBS])
 def test_declared_formats_reach_the_drivers_of_silver(application: str, tmp_path: Path) -> None:
-    documents = render(*EXISTING, *DECLARED)
+    documents = render(*DECLARED)
     config_map = objects(documents, "ConfigMap")["tweets.tweet-sentiment-formats"]
     assert config_map["metadata"]["namespace"] == STREAMS_NAMESPACE
     ((name, text),) = config_map["data"].items()
@@ -94,7 +99,7 @@ def test_declared_formats_reach_the_drivers_of_silver(application: str, tmp_path
     assert [format_.name for format_ in load_formats(tmp_path / name)] == ["mastodon"]
 
     specs = {name: application["spec"] for name, application in applications(documents).items()}
-    (volume,) = [volume for volume in specs[application]["volumes"] if "configMap" in volume]
+    (volume,) = [volume for volume in specs[application]["volumes"] if volume["name"] == "formats"]
     assert volume["configMap"] == {"name": config_map["metadata"]["name"]}
     driver = specs[application]["driver"]
     (mount,) = [mount for mount in driver["volumeMounts"] if mount["name"] == volume["name"]]
@@ -103,12 +108,27 @@ def test_declared_formats_reach_the_drivers_of_silver(application: str, tmp_path
     assert volume["name"] not in {mount["name"] for mount in specs[application]["executor"]["volumeMounts"]}
     with_formats = {name for name, spec in specs.items() if "formats" in json.dumps(spec)}
     assert with_formats == {"silver", *SILVER_JOBS}
-    assert "formats" not in json.dumps(applications(render(*EXISTING)))
+    assert "formats" not in json.dumps(applications(render()))
+
+
+def test_the_drivers_read_the_limit_of_the_values_from_a_volume() -> None:
+    documents = render("streams.stuckSeconds=900", "startupSeconds=700")
+    (data,) = [objects(documents, "ConfigMap")["stream-limits"]["data"]]
+    for name, application in applications(documents).items():
+        spec = application["spec"]
+        (volume,) = [volume for volume in spec["volumes"] if volume.get("configMap", {}).get("name") == "stream-limits"]
+        (mount,) = [mount for mount in spec["driver"]["volumeMounts"] if mount["name"] == volume["name"]]
+        env = {entry["name"]: entry.get("value") for entry in spec["driver"]["env"]}
+        folder, _, key = str(env["TWEETS_STUCK_SECONDS_FILE"]).rpartition("/")
+        assert (folder, data[key]) == (mount["mountPath"], "900"), name
+        assert "subPath" not in mount  # the kubelet does not update such a mount
+        assert env["TWEETS_STARTUP_SECONDS"] == "700"
+        assert volume["name"] not in {mount["name"] for mount in spec["executor"]["volumeMounts"]}
 
 
 def test_a_changed_format_restarts_silver() -> None:
     def hashes(*settings: str) -> dict[str, str]:
-        streams = applications(render(*EXISTING, *settings))
+        streams = applications(render(*settings))
         return {name: stream["metadata"]["annotations"][SPEC_HASH] for name, stream in streams.items()}
 
     before = hashes(*DECLARED)
@@ -119,7 +139,7 @@ def test_a_changed_format_restarts_silver() -> None:
 @pytest.mark.parametrize(("name", "layer"), JOB_LAYERS.items())
 def test_a_job_has_the_settings_of_its_layer(name: str, layer: str) -> None:
     """The job runs once, is not restarted like a stream, and stays after its end so that its result can be read."""
-    documents = render(*EXISTING, *S3)
+    documents = render(*S3)
     stream, job = (applications(documents)[application]["spec"] for application in (layer, name))
     assert (job["arguments"], job["restartPolicy"]) == (ARGUMENTS[name], {"type": "Never"})
     assert "template" not in job["driver"] and "timeToLiveSeconds" not in job
@@ -128,12 +148,14 @@ def test_a_job_has_the_settings_of_its_layer(name: str, layer: str) -> None:
     for role in ("driver", "executor"):
         assert job[role]["serviceAccount"] == layer
         assert job[role]["labels"]["app.kubernetes.io/name"] == name
-        assert {key for key in job[role] if job[role][key] != stream[role][key]} == {"labels"}
+        # The executors of the job keep away from each other, not from those of the stream.
+        own = {"labels", "affinity"} if role == "executor" else {"labels"}
+        assert {key for key in job[role] if job[role][key] != stream[role][key]} == own
 
 
 @pytest.mark.parametrize("name", JOB_LAYERS)
 def test_a_job_has_a_network_policy_and_is_not_kept_running(name: str) -> None:
-    documents = render(*EXISTING, *S3)
+    documents = render(*S3)
     policy = objects(documents, "NetworkPolicy")[f"tweets.tweet-sentiment-{name}"]
     assert policy["spec"]["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": name}}
     assert objects(documents, "ConfigMap")["airflow"]["data"]["TWEETS_STREAMS"] == "bronze,silver,gold"

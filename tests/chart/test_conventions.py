@@ -27,11 +27,20 @@ PREFIX = "app.kubernetes.io"
 SELECTOR = {f"{PREFIX}/name", f"{PREFIX}/instance", f"{PREFIX}/component"}
 STANDARD = {*SELECTOR, f"{PREFIX}/part-of", f"{PREFIX}/version", f"{PREFIX}/managed-by", "helm.sh/chart"}
 # Objects outside the release namespace that keep a short name; tweets.qualifiedName in _helpers.tpl gives the reasons.
-SHORT_NAMES = {"Service", "PersistentVolumeClaim", "ServiceAccount", "ConfigMap", "Deployment", "Ingress", "Pod"}
+SHORT_NAMES = {
+    "Service",
+    "PersistentVolumeClaim",
+    "ServiceAccount",
+    "ConfigMap",
+    "Deployment",
+    "CronJob",
+    "Ingress",
+    "Pod",
+}
 
 
 def _everything(*settings: str, **release: str) -> list[Object]:
-    return render(*settings, "streams.createNamespace=true", monitoring=True, **release)
+    return render(*settings, "streams.createNamespace=true", "backup.enabled=true", monitoring=True, **release)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.chart.rendering import ROOT, helm, objects, render
+from tests.chart.rendering import LAYERS, ROOT, helm, objects, render
 from tests.monitoring.promql_queries import alerts, dashboards, queries
+from tweet_dags.reconcile.spec_drift import FIELD_MANAGER
 
 pytestmark = pytest.mark.chart
 
@@ -48,7 +49,9 @@ def test_dashboards_can_be_disabled() -> None:
         ("quarantineShare=1", "> 1"),
         ("restartsPerHour=77", "> 77"),
         ("waitMinutes=77", "> 4620"),
+        ("heldMinutes=77", "> 4620"),
         ("downMinutes=77", "for: 77m"),
+        ("downMinutes=77", "> 4620"),
         ("runbook=https://example.com/run", "runbook_url: https://example.com/run#tweetslate"),
     ],
 )
@@ -66,10 +69,40 @@ def test_invalid_limits_are_refused(setting: str) -> None:
 def test_queries_are_valid_promql_and_select_the_streams_namespace() -> None:
     for query in queries():
         metrics = query.selectors()
-        assert metrics and all(
-            name.startswith(("tweet_sentiment_", "metrics_executor_", "kubelet_volume_stats_")) for name in metrics
-        ), query
+        prefixes = (
+            "tweet_sentiment_",
+            "metrics_executor_",
+            "kubelet_volume_stats_",
+            "kube_statefulset_",
+            "kube_cronjob_",
+        )
+        assert metrics and all(name.startswith(prefixes) for name in metrics), query
         assert all("namespace" in labels for labels in metrics.values()), query
+
+
+def test_a_held_layer_alerts_unless_it_is_acknowledged_and_is_not_also_called_down() -> None:
+    rules = {rule["alert"]: rule["expr"] for rule in alerts() if rule["alert"] != "TweetsDriverDown"}
+    for alert, operator in (("TweetsStreamGivenUp", "="), ("TweetsStreamHeld", "!=")):
+        assert 'acknowledged="false"' in rules[alert] and f'owner{operator}"{FIELD_MANAGER}"' in rules[alert]
+    down = [rule["expr"] for rule in alerts() if rule["alert"] == "TweetsDriverDown"]
+    for layer, expr in zip(LAYERS, down, strict=True):
+        absent, _, held = expr.partition(" unless on () ")
+        assert absent.startswith("absent(tweet_sentiment_started") and f'layer="{layer}"' in absent
+        assert "tweet_sentiment_held_seconds" in held and f'layer="{layer}"' in held and "acknowledged" not in held
+
+
+def test_without_the_airflow_of_the_chart_only_its_watch_has_an_alert() -> None:
+    text = helm("airflow.enabled=false", monitoring=True, only=["templates/alerts.yaml"]).stdout
+    assert "TweetsUnwatched" in text and "TweetsAirflowDown" not in text
+
+
+def test_an_old_backup_has_an_alert_if_the_chart_makes_backups() -> None:
+    def rendered(*settings: str) -> str:
+        return helm(*settings, monitoring=True, only=["templates/alerts.yaml"]).stdout
+
+    assert "TweetsBackupOld" not in rendered()
+    expression = rendered("backup.enabled=true", "monitoring.alerts.backupHours=2")
+    assert 'namespace=~"tweets|tweets-streams", cronjob="backup"' in expression and "> 7200" in expression
 
 
 def _sections() -> dict[str, str]:

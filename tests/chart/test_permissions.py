@@ -6,24 +6,65 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.rendering import EXISTING, JOB_LAYERS, LAYERS, S3, STREAMS_NAMESPACE, objects, pod_specs, render
+from tests.chart.rendering import (
+    CASES,
+    JOB_LAYERS,
+    LAYERS,
+    S3,
+    STREAMS_NAMESPACE,
+    applications,
+    objects,
+    pod_specs,
+    render,
+)
+from tweet_dags.reconcile.annotations import CONFIG_MAP, STATUS_CONFIG_MAP
 
 pytestmark = pytest.mark.chart
 
 
-@pytest.mark.parametrize("settings", [EXISTING, [*EXISTING, *S3, "dashboard.typing=true"]], ids=["default", "s3"])
+@pytest.mark.parametrize("settings", [[], [*S3, "dashboard.typing=true"]], ids=["default", "s3"])
 def test_the_smoke_test_has_the_permissions_of_the_dashboard(settings: list[str]) -> None:
     specs = pod_specs(render(*settings))
     smoke_test, dashboard = specs["Pod smoke-test"], specs["Deployment dashboard"]
     assert smoke_test["serviceAccountName"] == dashboard["serviceAccountName"] == "dashboard"
     assert smoke_test["automountServiceAccountToken"] is False
+    assert smoke_test.get("initContainers") == dashboard.get("initContainers")
     for key in ("image", "env", "volumeMounts"):
         assert smoke_test["containers"][0][key] == dashboard["containers"][0][key]
 
 
-def test_without_the_tweet_form_there_is_no_smoke_test() -> None:
-    """Without the form, the dashboard may not write to the landing zone."""
-    assert "Pod smoke-test" not in pod_specs(render("dashboard.typing=false"))
+def test_on_s3_the_smoke_test_exists_only_with_the_tweet_form() -> None:
+    """Its permissions are those of the dashboard, which may not land tweets without the form."""
+    assert "Pod smoke-test" not in pod_specs(render(*S3))
+    assert "Pod smoke-test" in pod_specs(render("dashboard.typing=false"))
+    assert "Pod smoke-test" not in pod_specs(render("dashboard.enabled=false"))
+
+
+@pytest.mark.parametrize("landing", ["/lake/landing", "/lake/a/b"])
+def test_the_dashboard_mounts_the_lake_read_only_and_lands_tweets_in_a_folder_of_their_own(landing: str) -> None:
+    dashboard = pod_specs(render(f"landing={landing}"))["Deployment dashboard"]["containers"][0]
+    _, _, lake, typed = dashboard["volumeMounts"]
+    assert lake == {"name": "lake", "mountPath": "/lake", "readOnly": True}
+    assert typed == {"name": "lake", "mountPath": f"{landing}/typed", "subPath": f"{landing[6:]}/typed"}
+    assert {"name": "TWEETS_LANDING", "value": typed["mountPath"]} in dashboard["env"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "typing"),
+    [
+        ([], True),
+        (["demo.enabled=false"], False),
+        (["demo.enabled=false", "dashboard.typing=true"], True),
+        (["dashboard.typing=false"], False),
+    ],
+)
+def test_outside_the_demo_the_dashboard_lands_tweets_only_on_request(settings: list[str], typing: bool) -> None:
+    dashboard = pod_specs(render(*settings))["Deployment dashboard"]
+    (container,) = dashboard["containers"]
+    assert ("TWEETS_LANDING" in {variable["name"] for variable in container["env"]}) is typing
+    written = [mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")]
+    assert written == ["/tmp", *(["/lake/landing/typed"] if typing else [])]
+    assert bool(dashboard.get("initContainers")) is typing
 
 
 def test_the_streams_namespace_holds_no_secrets() -> None:
@@ -33,15 +74,36 @@ def test_the_streams_namespace_holds_no_secrets() -> None:
 
 
 def _policy(name: str) -> Any:
-    return objects(render(*EXISTING), "ValidatingAdmissionPolicy")[f"tweets.tweet-sentiment-{name}"]["spec"]
+    return objects(render(), "ValidatingAdmissionPolicy")[f"tweets.tweet-sentiment-{name}"]["spec"]
 
 
 def test_airflow_may_apply_the_jobs_and_read_their_logs() -> None:
-    rules = objects(render(*EXISTING), "Role")["tweets.tweet-sentiment-airflow"]["rules"]
+    rules = objects(render(), "Role")["tweets.tweet-sentiment-airflow"]["rules"]
     (applications,) = [rule for rule in rules if "gold" in rule.get("resourceNames", [])]
     assert applications["resourceNames"] == [*LAYERS, *JOB_LAYERS]
     (logs,) = [rule for rule in rules if "pods/log" in rule["resources"]]
     assert (logs["resourceNames"], logs["verbs"]) == ([f"{job}-driver" for job in JOB_LAYERS], ["get"])
+
+
+def test_airflow_writes_its_reports_into_a_config_map_that_other_pods_mount() -> None:
+    documents = render("monitoring.alerts.runbook=https://example.com/run")
+    rules = objects(documents, "Role")["tweets.tweet-sentiment-airflow"]["rules"]
+    (rule,) = [rule for rule in rules if "configmaps" in rule["resources"]]
+    assert (rule["resourceNames"], rule["verbs"]) == ([CONFIG_MAP, STATUS_CONFIG_MAP], ["get", "patch"])
+    # Airflow writes the data: an upgrade of the chart must not replace it.
+    assert "data" not in objects(documents, "ConfigMap")[STATUS_CONFIG_MAP]
+    dashboard = pod_specs(documents)["Deployment dashboard"]
+    drivers = [application["spec"] for application in applications(documents).values()]
+    for spec, container in [(dashboard, dashboard["containers"][0]), *[(spec, spec["driver"]) for spec in drivers]]:
+        (volume,) = [each for each in spec["volumes"] if each.get("configMap", {}).get("name") == STATUS_CONFIG_MAP]
+        (mount,) = [each for each in container["volumeMounts"] if each["name"] == volume["name"]]
+        env = {entry["name"]: entry.get("value") for entry in container["env"]}
+        assert env["TWEETS_STREAM_STATUS"] == mount["mountPath"] and mount["readOnly"]
+        assert "subPath" not in mount and volume["configMap"]["optional"]
+    runbook = {entry["name"]: entry.get("value") for entry in dashboard["containers"][0]["env"]}["TWEETS_RUNBOOK"]
+    assert objects(documents, "ConfigMap")["airflow"]["data"]["TWEETS_RUNBOOK"] == runbook == "https://example.com/run"
+    service_account = objects(documents, "ServiceAccount")["dashboard"]
+    assert service_account["automountServiceAccountToken"] is False
 
 
 def test_airflow_may_delete_the_driver_of_a_stream_but_not_of_a_job() -> None:
@@ -58,6 +120,43 @@ def test_a_stream_and_the_jobs_on_its_tables_run_under_the_service_account_of_th
     assert variables["account"] == (
         "object.metadata.name in variables.accounts ? variables.accounts[object.metadata.name] : ''"
     )
-    names, accounts, _ = (validation["expression"] for validation in policy["validations"])
+    names, accounts, *_ = (validation["expression"] for validation in policy["validations"])
     assert names == "object.metadata.name in variables.accounts"
     assert accounts.count("== variables.account") == 2
+
+
+def test_airflow_and_mlflow_have_a_database_role_each_and_only_postgres_has_the_superuser() -> None:
+    used: dict[str, set[str]] = {}
+    for name, spec in pod_specs(render()).items():
+        for container in [*spec["containers"], *spec.get("initContainers", [])]:
+            keys = [env.get("valueFrom", {}).get("secretKeyRef", {}) for env in container.get("env", [])]
+            used.setdefault(name, set()).update(key["key"] for key in keys if key.get("name") == "database")
+    assert used.pop("StatefulSet postgres") == {"password", "airflow-password", "mlflow-password"}
+    assert {name: keys for name, keys in used.items() if keys} == {
+        "StatefulSet airflow": {"airflow-uri"},
+        "CronJob airflow-clean": {"airflow-uri"},
+        "Deployment mlflow": {"mlflow-uri"},
+    }
+
+
+def test_drivers_have_permissions_on_pods_only_and_spark_needs_no_other() -> None:
+    documents = render()
+    (rule,) = objects(documents, "Role")["tweets.tweet-sentiment-driver"]["rules"]
+    assert (rule["apiGroups"], rule["resources"]) == ([""], ["pods"])
+    for name, application in applications(documents).items():
+        conf = application["spec"]["sparkConf"]
+        assert conf["spark.kubernetes.executor.disableConfigMap"] == "true", name
+        assert conf["spark.kubernetes.driver.service.deleteOnTermination"] == "false", name
+        assert conf["spark.kubernetes.driver.ownPersistentVolumeClaim"] == "false", name
+        assert conf["spark.authenticate"] == conf["spark.network.crypto.enabled"] == "true", name
+
+
+def test_the_policy_compares_each_application_with_the_spec_of_the_chart() -> None:
+    """The literals of the policy are JSON, but for the calls of dyn(), which only give a type."""
+    for settings in CASES.values():
+        documents = render(*settings)
+        policy = objects(documents, "ValidatingAdmissionPolicy")["tweets.tweet-sentiment-stream-applications"]["spec"]
+        variables = {variable["name"]: variable["expression"] for variable in policy["variables"]}
+        for name, application in applications(documents).items():
+            literal = variables[name.replace("-", "_")].replace("dyn(", "").replace(")", "")
+            assert json.loads(literal) == application["spec"], name

@@ -39,9 +39,10 @@ class Airflow:
         return json.loads(self.installation.kubectl(*command, platform=True, stdin=request))
 
     def is_healthy(self) -> bool:
-        """Tell whether Airflow answers and its scheduler works."""
+        """Tell whether Airflow answers, and its scheduler and triggerer work."""
         try:
-            return bool(self.call_api("/api/v2/monitor/health")["scheduler"]["status"] == "healthy")
+            health = self.call_api("/api/v2/monitor/health")
+            return all(health[service]["status"] == "healthy" for service in ("scheduler", "triggerer"))
         except AssertionError:  # the pod does not exist, or its API server does not listen yet
             return False
 

@@ -17,7 +17,17 @@ from tests.cluster.models import TrainedModel
 from tests.waiting import until
 
 # Each module continues with the installation that the module before has left.
-ORDER = ["test_install", "test_failures", "test_jobs", "test_outages", "test_permissions", "test_endurance"]
+ORDER = [
+    "test_install",
+    "test_upgrades",
+    "test_failures",
+    "test_jobs",
+    "test_backup",
+    "test_outages",
+    "test_permissions",
+    "test_executor_removal",
+    "test_endurance",
+]
 NAMESPACE = os.environ.get("TWEETS_TEST_NAMESPACE", "tweet-sentiment")
 
 

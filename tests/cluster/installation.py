@@ -19,7 +19,8 @@ LAYERS = ("bronze", "silver", "gold")
 _NO_DEMO = ["--set", "demo.enabled=false"]
 # A model that is trained within seconds knows little more than the tweets of the demo, and fails most smoke sentences.
 _LENIENT_GATES = ["--set-json", 'modelJobs.gates={"smoke": 0.3}']
-TEST_VALUES = [*_NO_DEMO, *_LENIENT_GATES]
+# The tests land tweets from the dashboard's pod, whose only write access is that of the tweet form.
+TEST_VALUES = [*_NO_DEMO, *_LENIENT_GATES, "--set", "dashboard.typing=true"]
 
 
 def run_command(*command: str, check: bool = True, stdin: str | None = None, seconds: float = 300) -> str:
@@ -49,8 +50,12 @@ class Installation:
         return run_command("helm", verb, RELEASE, *arguments, "--namespace", self.platform, seconds=seconds)
 
     def run_in_dashboard(self, *command: str, check: bool = True) -> str:
-        """Run a command in the dashboard's pod, which mounts the lake and the landing folder."""
+        """Run a command in the dashboard's pod, which reads the lake and may write to the folder of TWEETS_LANDING."""
         return self.kubectl("exec", "deploy/dashboard", "--", *command, check=check)
+
+    def run_in_driver(self, layer: str, *command: str) -> str:
+        """Run a command in the pod of a layer's driver, which may write to the whole lake."""
+        return self.kubectl("exec", f"{layer}-driver", "-c", "spark-kubernetes-driver", "--", *command)
 
     def run_python(self, code: str) -> str:
         """Run Python code in the dashboard's pod and return its output."""
@@ -126,6 +131,25 @@ class Installation:
                 process.terminate()
             assert process.stdout is not None
             return set(process.stdout.read().split())
+
+    def object_names(self) -> dict[str, list[str]]:
+        """Return the names of the release's objects by namespace.
+
+        Without objects that another object owns, and without the pods of streams and of Airflow's jobs.
+        """
+        kinds = (
+            "deployments,statefulsets,cronjobs,jobs,pods,services,configmaps,secrets,persistentvolumeclaims,"
+            "serviceaccounts,roles,rolebindings,networkpolicies"
+        )
+        selector = f"app.kubernetes.io/instance={RELEASE},!spark-role,!kubernetes_pod_operator"
+        return {
+            namespace: sorted(
+                f"{found['kind']} {found['metadata']['name']}"
+                for found in self.get(kinds, "-l", selector, platform=namespace == self.platform)["items"]
+                if "ownerReferences" not in found["metadata"]
+            )
+            for namespace in (self.platform, self.streams)
+        }
 
     def pods(self, *phases: str, selector: str = "spark-role") -> dict[str, str]:
         """Return name and uid of the selected drivers and executors that are in one of the phases."""

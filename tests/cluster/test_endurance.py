@@ -41,7 +41,7 @@ def test_two_minutes_without_airflow(installation: Installation, expected: Expec
 def test_two_minutes_without_the_operator(installation: Installation, expected: ExpectedTotals) -> None:
     """Tweets flow without it; it never sees an edit, which is reverted after its return.
 
-    Airflow reverts the edit, gets no driver for a minute, and asks the operator in vain to submit the application.
+    Airflow reverts the edit, and leaves the submission to the operator.
     """
     scale_operator(0)
     try:
@@ -58,3 +58,22 @@ def test_two_minutes_without_the_operator(installation: Installation, expected: 
     recover(installation, expected, back)
     application = ("sparkapplication", "silver")
     until(lambda: "spark.foreign" not in installation.get(*application)["spec"]["sparkConf"], 120, "the edit reverted")
+
+
+@pytest.mark.parametrize("container", ["scheduler", "dag-processor", "triggerer"])
+def test_a_frozen_process_of_airflow_is_restarted(installation: Installation, airflow: Airflow, container: str) -> None:
+    """Airflow misses its heartbeat after 30 s, and the kubelet restarts it after four more probes."""
+
+    def restarts() -> int:
+        statuses = installation.get("pod", "airflow-0", platform=True)["status"]["containerStatuses"]
+        return int(next(status["restartCount"] for status in statuses if status["name"] == container))
+
+    before = restarts()
+    freeze = (
+        "for p in /proc/[0-9]*; do case $(tr '\\0' ' ' <$p/cmdline) in "
+        f"/opt/venv/bin/python*'airflow {container}'*) kill -STOP ${{p#/proc/}};; esac; done"
+    )
+    installation.kubectl("exec", "airflow-0", "-c", container, "--", "bash", "-c", freeze, platform=True)
+    seconds = until(lambda: restarts() > before, 300, f"a restart of the {container}", every=2)
+    print(f"\nfrozen {container} restarted: {seconds:.0f} s", flush=True)
+    until(airflow.is_healthy, 300, "a healthy Airflow", every=2)

@@ -52,6 +52,6 @@ def test_an_upgrade_restarts_only_the_stream_that_changes(installation: Installa
     upgrade = ["upgrade", str(CHART), *TEST_VALUES, "--set", "streams.gold.driver.memoryOverhead=700m"]
     upgraded = Fault("gold changed by helm upgrade", lambda: restart_gold(*upgrade), CHANGED, "gold")
     rolled_back = Fault("gold changed by helm rollback", lambda: restart_gold("rollback"), CHANGED, "gold")
-    recover(installation, expected, upgraded, aggregates=False)
+    recover(installation, expected, upgraded)
     recover(installation, expected, rolled_back)
     assert installation.driver_uids()[:2] == others

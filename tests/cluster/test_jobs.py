@@ -112,6 +112,7 @@ def test_a_rescore_survives_an_upgrade(installation: Installation, expected: Exp
     installation.helm("upgrade", str(CHART), *TEST_VALUES, *restart_airflow)
     wait_for_success(airflow, "rescore_gold", run)
     faults.wait()
+    expected.wait()
     assert installation.rows_by_model_version() == {"2": expected.totals["rows"]}
     assert applications(installation) == set(LAYERS)
 

@@ -31,7 +31,7 @@ def test_streams_run_without_operator_registry_and_database(
     try:
         restart = ["delete", "pod", "-l", "app.kubernetes.io/name in (postgres,mlflow)", "--wait=false"]
         fault = Fault("MLflow and Postgres restarted", lambda: installation.kubectl(*restart, platform=True), KILLED)
-        recover(installation, expected, fault, aggregates=False)
+        recover(installation, expected, fault)
         land_largest_documents(installation, expected)
         land_harmful_files(installation, expected)
         labelled, complete = expected.wait(600)
@@ -54,9 +54,9 @@ def land_largest_documents(installation: Installation, expected: ExpectedTotals)
     """Land a timeline of 40,000 tweets, a text of 8 MB, a document over the limit of size, and a small tweet."""
     first_id = int(time.time() * 1e6)
     installation.run_python(
-        "import json; from spark_apps.storage import put\n"
+        "import json, os; from spark_apps.storage import put\n"
         "def land(name, document):\n"
-        f"    put('/lake/landing', f'{first_id}-{{name}}.json', document.encode())\n"
+        f"    put(os.environ['TWEETS_LANDING'], f'{first_id}-{{name}}.json', document.encode())\n"
         "def tweet(id_, text):\n"
         "    return {'id': id_, 'full_text': text, 'timestamp': '2026-01-01T00:00:00Z'}\n"
         f"timeline = [tweet({first_id} + n, f'text {{n % 100:0>119}}') for n in range(40_000)]\n"
@@ -73,22 +73,17 @@ def land_harmful_files(installation: Installation, expected: ExpectedTotals) -> 
     name = f"harm-{int(time.time() * 1e6)}"
     installation.run_python(
         "import gzip, os; from spark_apps.storage import put\n"
+        "landing = os.environ['TWEETS_LANDING']\n"
         "def land(name, data):\n"
-        f"    put('/lake/landing', f'{name}-{{name}}', data)\n"
+        f"    put(landing, f'{name}-{{name}}', data)\n"
         "land('deep.json', b'{\"data\":' * 500 + b'1' + b'}' * 500)\n"
         "land('values.json', b'{\"data\": [' + b'{},' * 2_700_000 + b'{}]}')\n"
         "land('bomb.json.gz', gzip.compress(b' ' * (100 << 20)))\n"
-        f"hidden = '/lake/landing/.{name}'\n"
+        f"hidden = f'{{landing}}/.{name}'\n"
         "open(hidden, 'w').write('{}'); os.chmod(hidden, 0)\n"
-        f"os.rename(hidden, '/lake/landing/{name}-forbidden.json')"
+        f"os.rename(hidden, f'{{landing}}/{name}-forbidden.json')"
     )
     expected.add(documents=4, tweets=0, quarantine=4)
-
-
-def test_executors_of_killed_drivers_are_removed(installation: Installation) -> None:
-    """Airflow removes an executor five minutes after its end, most of which have passed during the tests before."""
-    executors = "spark-role=executor"
-    until(lambda: not installation.pods("Succeeded", "Failed", selector=executors), 480, "no ended executor", every=2)
 
 
 def test_a_drained_node_recovers(installation: Installation, expected: ExpectedTotals) -> None:
@@ -112,12 +107,21 @@ def test_a_drained_node_recovers(installation: Installation, expected: ExpectedT
 
 
 def test_a_new_installation_continues_with_the_data(installation: Installation, expected: ExpectedTotals) -> None:
-    """`helm uninstall` ends the streams and keeps the lake, the databases and their Secrets."""
+    """`helm uninstall` ends the streams and keeps the lake, the databases and their Secrets, and nothing else."""
+    before = installation.object_names()
     installation.helm("uninstall", "--wait")
+    assert installation.object_names() == {
+        installation.platform: [
+            "PersistentVolumeClaim data-postgres-0", "PersistentVolumeClaim logs-airflow-0",
+            "PersistentVolumeClaim mlflow", "Secret airflow", "Secret postgres",
+        ],
+        installation.streams: ["PersistentVolumeClaim lake"],
+    }  # fmt: skip
     until(lambda: not installation.get("sparkapplications")["items"], 60, "no application of the streams")
     until(lambda: not installation.get("pods", "-l", "spark-role")["items"], 120, "no pods of the streams")
     started = time.monotonic()
     installation.helm("install", str(CHART), *TEST_VALUES, *_ONE_FAILURE_PER_HOUR, "--wait", "--timeout", "10m")
+    assert installation.object_names() == before
     expected.land()
     installation.wait_for_drivers(900)
     expected.wait(900)
@@ -136,7 +140,7 @@ def test_a_stream_that_keeps_failing_is_given_up(
     release = airflow.trigger("release_model", model=uploads.model, why="labels are wrong", **data)
 
     identity = "/lake/tables/checkpoints/silver/identity.json"
-    installation.run_in_dashboard("mv", identity, f"{identity}.away")
+    installation.run_in_driver("bronze", "mv", identity, f"{identity}.away")
     installation.kill_pods("silver-driver")
     airflow.wait_for_log("silver: failed [0-9]+ times within an hour: given up", 600)
     until(lambda: installation.driver("silver") is None, 120, "the end of silver's driver", every=1)
@@ -147,7 +151,8 @@ def test_a_stream_that_keeps_failing_is_given_up(
     assert airflow.try_number("release_model", release, "release") == 1
     assert "refused by the gate macro recall" in airflow.task_log("release_model", release, "release")
 
-    installation.run_in_dashboard("mv", f"{identity}.away", identity)
+    installation.run_in_driver("bronze", "mv", f"{identity}.away", identity)
     start = Fault("silver, given up, started", lambda: airflow.operate_stream("silver", "start", "repaired"), CHANGED)
     recover(installation, expected, start)
+    expected.wait()
     assert installation.rows_by_model_version() == {"2": expected.totals["rows"]}

@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 DAGS = Path(__file__).parents[2] / "dags"
 
 
@@ -39,18 +37,3 @@ def states(run):
     return [
         json.loads(line.removeprefix("REPORT")) for line in process.stdout.splitlines() if line.startswith("REPORT")
     ]
-
-
-def kubeconfig(folder: Path, url: str) -> str:
-    """Write a kubeconfig for the API server at `url`; return its path."""
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "test",
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "clusters": [{"name": "test", "cluster": {"server": url}}],
-        "users": [{"name": "test", "user": {}}],
-    }
-    file = folder / "kubeconfig"
-    file.write_text(yaml.safe_dump(config))
-    return str(file)

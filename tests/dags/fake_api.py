@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 Json = dict[str, Any]
 # Paths in the namespace `tweets`.
 CORE, GROUP = "/api/v1/namespaces/tweets", "/apis/sparkoperator.k8s.io/v1beta2/namespaces/tweets"
-CONFIG_MAP = f"{CORE}/configmaps/stream-applications"
+CONFIG_MAP, STATUS = f"{CORE}/configmaps/stream-applications", f"{CORE}/configmaps/stream-status"
 APP, POD = f"{GROUP}/sparkapplications/gold", f"{CORE}/pods/gold-driver"
 
 
@@ -69,7 +69,7 @@ class FakeApi:
         is_apply = "spec" in body and "apiVersion" in body
         if is_apply and self.rejection:
             return _status(500, self.rejection)
-        metadata = body["metadata"]
+        metadata = body.get("metadata", {})
         version = metadata.pop("resourceVersion", None)
         if version is not None and (current is None or current["metadata"]["resourceVersion"] != version):
             return _status(409, "the object has been modified")
@@ -139,7 +139,13 @@ def edit_application(api: FakeApi) -> None:
 
 def stream_writes(api: FakeApi) -> list[tuple[str, str, bool]]:
     """Return the writes to the application and its pods: verb, name, whether it was a dry run."""
-    return [(verb, name, dry_run) for verb, name, _, dry_run in api.writes if name != "stream-applications"]
+    config_maps = {path.rpartition("/")[2] for path in (CONFIG_MAP, STATUS)}
+    return [(verb, name, dry_run) for verb, name, _, dry_run in api.writes if name not in config_maps]
+
+
+def reported(api: FakeApi, stream: str = "gold") -> Any:
+    """Return the report on a stream that other pods mount; None if there is none."""
+    return json.loads(api.objects[STATUS].get("data", {}).get(f"{stream}.json", "null"))
 
 
 def store_failures(api: FakeApi, seconds_ago: Sequence[int] = (900, 600, 300, 10)) -> None:

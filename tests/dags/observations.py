@@ -91,6 +91,16 @@ def executor(
     return {"metadata": {"name": f"{name}-exec-1", "labels": labels, "ownerReferences": owners}, "status": status}
 
 
+def unschedulable(seconds: float, name: str = "gold-exec-2", role: str = "executor") -> dict[str, Any]:
+    """Return a pod for which the scheduler has found no node for `seconds`."""
+    message = "0/1 nodes are available: 1 Insufficient cpu."
+    since = f"{ago(seconds):%Y-%m-%dT%H:%M:%SZ}"
+    condition = {"type": "PodScheduled", "status": "False", "message": message, "lastTransitionTime": since}
+    labels = {"spark-role": role, APP_NAME: "gold", SPEC_HASH: "aaaa"}
+    metadata = {"name": name, "uid": "pod", "labels": labels}
+    return {"metadata": metadata, "status": {"phase": "Pending", "conditions": [condition]}}
+
+
 def progress(seconds: float = 1, batch: int = 7, error: str = "") -> DriverResponse:
     """Return the response of a driver that last advanced `seconds` ago."""
     return DriverResponse(ResponseStatus.ANSWERED, {"gold": batch}, {"gold": seconds}, last_error=error)
@@ -99,7 +109,10 @@ def progress(seconds: float = 1, batch: int = 7, error: str = "") -> DriverRespo
 def failures(*seconds_ago: float, **changes: Any) -> ReconcileState:
     """Return a reconcile state with failures so many seconds ago."""
     state = ReconcileState(
-        submission="one", generation=GENERATION, failures=tuple(ago(seconds) for seconds in seconds_ago)
+        submission="one",
+        generation=GENERATION,
+        failures=tuple(ago(seconds) for seconds in seconds_ago),
+        status="running",
     )
     return replace(state, **changes)
 

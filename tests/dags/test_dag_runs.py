@@ -1,11 +1,12 @@
-"""`release_model`, `keep_streams_running` and `operate_stream`, run by Airflow."""
+"""`release_model` and `operate_stream`, run by Airflow; test_watch_services runs `keep_streams_running`."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.dags.airflow_process import in_airflow, kubeconfig
-from tests.dags.fake_api import APP, POD, FakeApi, stored
+from tests.dags.airflow_process import in_airflow
+from tests.dags.fake_api import APP, FakeApi, stored
+from tests.kubeconfig import kubeconfig
 
 pytestmark = pytest.mark.airflow
 
@@ -24,12 +25,6 @@ commands = []
 conf = {"model": "cardiffnlp/roberta", "data": "runs:/2/semeval", "why": "better with “irony”; rm -rf /"}
 run = release_model.dag.test(run_conf=conf)
 report([str(run.state), commands])
-"""
-
-KEEP = """
-import keep_streams_running
-run = keep_streams_running.dag.test()
-report([str(run.state), states(run)])
 """
 
 OPERATE = """
@@ -52,16 +47,6 @@ def test_a_release_passes_the_exported_model_from_task_to_task(airflow_home: Pat
         "release", "--model=runs:/1/exported", "--data=runs:/2/semeval", "--split=val",
         "--why=better with “irony”; rm -rf /", "--by=dag_test", "--json",
     ]  # fmt: skip
-
-
-def test_a_run_applies_a_missing_application(api: FakeApi, airflow_home: Path, tmp_path: Path) -> None:
-    del api.objects[APP], api.objects[POD]
-    env = {"KUBECONFIG": kubeconfig(tmp_path, api.url), "TWEETS_STREAMS": "gold"}
-    ((state, tasks),) = in_airflow(airflow_home, KEEP, **env)
-    assert (state, tasks) == (
-        "success", {"gold.apply": "success", "gold.needs_healing": "success", "gold.heal": "skipped"}
-    )  # fmt: skip
-    assert APP in api.objects
 
 
 def test_a_person_stops_a_stream(api: FakeApi, airflow_home: Path, tmp_path: Path) -> None:

@@ -51,11 +51,36 @@ def test_each_dag_has_documentation_and_limits(bag: Any) -> None:
 def test_each_stream_has_its_task_group(bag: Any) -> None:
     dag = bag.dags["keep_streams_running"]
     assert set(dag.task_ids) == {
-        f"{stream}.{task}" for stream in ("bronze", "silver", "gold") for task in ("apply", "needs_healing", "heal")
+        f"{stream}.{task}" for stream in ("bronze", "silver", "gold") for task in ("apply", "heal")
     }
     for stream in ("bronze", "silver", "gold"):
-        assert dag.get_task(f"{stream}.apply").downstream_task_ids == {f"{stream}.needs_healing"}
-        assert dag.get_task(f"{stream}.needs_healing").downstream_task_ids == {f"{stream}.heal"}
+        apply, heal = (dag.get_task(f"{stream}.{task}") for task in ("apply", "heal"))
+        assert f"{stream}.heal" in apply.downstream_task_ids and heal.downstream_task_ids == set()
+        # No stream waits for another one, and a stream is watched whatever `apply` has shown.
+        assert (apply.trigger_rule, heal.trigger_rule) == ("always", "all_done")
+        assert apply.start_from_trigger and heal.start_from_trigger
+
+
+def test_the_rows_of_the_grid_follow_the_data(bag: Any) -> None:
+    """As the API server sorts them, from the serialized DAG."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    dag: Any = DagSerialization.from_dict(DagSerialization.to_dict(bag.dags["keep_streams_running"]))
+    groups = dag.task_group.topological_sort()
+    assert [group.group_id for group in groups] == ["bronze", "silver", "gold"]
+    for group in groups:
+        assert [task.label for task in group.topological_sort()] == ["apply", "heal"]
+
+
+def test_the_trigger_can_be_serialized(bag: Any) -> None:
+    """The scheduler creates it from the serialized DAG, and the triggerer imports its class by name."""
+    from airflow._shared.module_loading import import_string
+
+    task = bag.dags["keep_streams_running"].get_task("gold.heal")
+    arguments = task.start_trigger_args
+    trigger = import_string(arguments.trigger_cls)(**arguments.trigger_kwargs)
+    assert trigger.serialize() == (arguments.trigger_cls, arguments.trigger_kwargs)
+    assert "started" in task.template_fields and "dag_run" in trigger.started
 
 
 def test_operate_stream_requires_a_reason(bag: Any) -> None:
@@ -64,6 +89,24 @@ def test_operate_stream_requires_a_reason(bag: Any) -> None:
     params = bag.dags["operate_stream"].params
     with pytest.raises(ParamValidationError):
         params.validate()
+
+
+def test_no_field_of_a_form_is_red_before_anybody_has_typed(bag: Any) -> None:
+    """As the UI decides it, from the serialized DAG."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    for name, dag in bag.dags.items():
+        serialized: Any = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+        for key, param in serialized.params.items():
+            kind = param.schema.get("type")
+            assert kind, (name, key)
+            assert param.resolve() is not None or "null" in kind, (name, key)
+
+
+def test_commands_in_a_documentation_stay_on_lines_of_their_own(bag: Any) -> None:
+    """The UI joins the lines of a code block."""
+    for name, dag in bag.dags.items():
+        assert "```" not in dag.doc_md, name
 
 
 # The parameters of a valid run of each job's DAG.
@@ -149,8 +192,8 @@ def test_a_file_is_parsed_within_a_second_and_without_heavy_imports(file: Path, 
     assert not {"pyspark", "torch", "spark_apps", "kubernetes", "pandas"} & set(modules)
 
 
-def test_only_the_scheduler_imports_the_kubernetes_client_at_its_start(tmp_path: Path) -> None:
-    """The tasks are forked from the scheduler: none of them has to import the client again."""
-    for command, expected in (("scheduler", True), ("api-server", False)):
+def test_only_scheduler_and_triggerer_import_the_kubernetes_client_at_their_start(tmp_path: Path) -> None:
+    """The tasks are forked from the scheduler, and the import would block the triggers of the triggerer."""
+    for command, expected in (("scheduler", True), ("triggerer", True), ("api-server", False)):
         code = f"sys.argv = ['airflow', '{command}']\nimport airflow\nreport('kubernetes.client' in sys.modules)"
         assert in_airflow(tmp_path, code, PYTHONPATH=str(DOCKER)) == [expected]

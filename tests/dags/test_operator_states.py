@@ -20,9 +20,10 @@ from tests.dags.observations import (
     planned,
     progress,
     reason,
+    unschedulable,
 )
 from tweet_dags.kubernetes.driver import DriverResponse, ResponseStatus
-from tweet_dags.reconcile.actions import Action, ActionKind
+from tweet_dags.reconcile.actions import Action, ActionKind, Remedy
 from tweet_dags.reconcile.plan import plan
 
 MANY_FAILURES = failures(3000, 2000, 1000, 30)
@@ -30,20 +31,24 @@ STARTING = DriverResponse(ResponseStatus.ANSWERED)
 
 
 @pytest.mark.parametrize(
-    "state", ["", "PENDING_RERUN", "INVALIDATING", "RESUMING", "SUSPENDED", "SUBMITTED", "RUNNING", "COMPLETED"]
+    "state", ["", "PENDING_RERUN", "INVALIDATING", "RESUMING", "SUSPENDED", "SUBMITTED", "RUNNING"]
 )
-def test_an_application_without_a_driver_is_requeued_after_a_minute_and_recreated_a_minute_later(state: str) -> None:
+def test_an_application_without_a_driver_is_requeued_once_after_five_minutes_and_never_recreated(state: str) -> None:
+    """The operator's spark-submit may take minutes, and the operator writes nothing meanwhile."""
     first = observed(application=application(state), pods=(), response=None)
     assert planned(first) is ActionKind.NONE
-    second = later(59, first)
-    assert planned(second) is ActionKind.NONE
+    second = later(299, first)
+    assert (planned(second), alerts(second)) == (ActionKind.NONE, False)
     third = later(2, second)
-    assert planned(third) is ActionKind.REQUEUE
+    assert (planned(third), alerts(third)) == (ActionKind.REQUEUE, False)
     # If the requeue was not executed, the next pass plans it again.
     assert planned(later(30, third, reconcile_state=third.reconcile_state)) is ActionKind.REQUEUE
-    fourth = later(30, third)
-    assert planned(fourth) is ActionKind.NONE
-    assert planned(later(31, fourth)) is ActionKind.RECREATE
+    fourth = later(300, third)
+    assert (planned(fourth), alerts(fourth)) == (ActionKind.NONE, False)
+    for _ in range(20):
+        fourth = later(100, fourth)
+        assert (planned(fourth), alerts(fourth)) == (ActionKind.NONE, True)
+        assert "check the Spark operator" in reason(fourth)
     # A driver has appeared: the condition is reset.
     with_driver = later(60, third, pods=(driver(),), application=application("RUNNING"), response=progress())
     assert planned(with_driver) is ActionKind.NONE
@@ -55,12 +60,27 @@ def test_an_application_without_a_driver_is_requeued_after_a_minute_and_recreate
 
 
 def test_a_failed_submission_reports_its_error_before_and_during_a_retry() -> None:
-    for seconds in (10, 60, 70):
-        state = observed(application=failed_submission(seconds), pods=(), response=None)
-        assert (planned(state), alerts(state)) == (ActionKind.NONE, True) and "no quota" in reason(state)
-    # The operator has lost track of the application.
-    state = later(61, state)
+    """Three of them may be due to a slow API server, on which spark-submit has timed out."""
+    for attempts, alert in ((3, False), (4, True)):
+        for seconds in (10, 60, 70, 80, 90):
+            state = observed(application=failed_submission(seconds, attempts), pods=(), response=None)
+            assert (planned(state), alerts(state)) == (ActionKind.NONE, alert) and "no quota" in reason(state)
+    # The operator has lost track of the application, or takes minutes for the retry.
+    assert planned(later(299, state)) is ActionKind.NONE
+    state = later(301, state)
     assert planned(state) is ActionKind.REQUEUE and "no quota" in reason(state)
+    assert planned(later(3000, state)) is ActionKind.NONE
+
+
+def test_an_application_is_not_deleted_while_a_retry_may_succeed() -> None:
+    """Each retry starts the time again, however many of them a slow node needs."""
+    state = observed(application=failed_submission(10, 1), pods=(), response=None)
+    for attempts in range(1, 9):
+        waiting = failed_submission(0, attempts)
+        waiting["status"]["lastSubmissionAttemptTime"] = state.now.isoformat()
+        for _ in range(20 * attempts // 10 + 25):
+            state = later(10, state, application=waiting)
+            assert planned(state) is ActionKind.NONE
 
 
 def test_an_application_is_recreated_after_ten_attempts_to_reset_the_back_off() -> None:
@@ -73,6 +93,8 @@ def test_an_application_is_recreated_after_ten_attempts_to_reset_the_back_off() 
 def test_a_completed_or_failed_application_is_recreated() -> None:
     assert planned(observed(application=application("COMPLETED"))) is ActionKind.RECREATE
     assert planned(observed(application=application("FAILED"))) is ActionKind.RECREATE
+    # The operator does not submit from these states, whether a driver is left or not.
+    assert planned(observed(application=application("FAILED"), pods=())) is ActionKind.RECREATE
 
 
 def test_a_driver_that_still_runs_an_old_spec_after_a_minute_is_replaced() -> None:
@@ -84,11 +106,48 @@ def test_a_driver_that_still_runs_an_old_spec_after_a_minute_is_replaced() -> No
     assert planned(later(61, first, pods=(driver("0000", deleted="2026-11-25T12:01:20Z"),))) is ActionKind.NONE
 
 
+def test_a_driver_without_a_node_alerts_with_the_reason_of_the_scheduler() -> None:
+    pod = unschedulable(10, "gold-driver", "driver")
+    state = observed(application=application("SUBMITTED"), pods=(pod,), response=None)
+    assert reason(state) == "the driver is pending: 0/1 nodes are available: 1 Insufficient cpu."
+    assert not alerts(later(299, state)) and alerts(later(301, state))
+
+
+def test_a_driver_that_only_starts_slowly_alerts_late() -> None:
+    creating = [{"name": "driver", "state": {"waiting": {"reason": "ContainerCreating"}}}]
+    pod = driver(containerStatuses=creating)
+    state = observed(application=application("SUBMITTED"), pods=(pod,), response=None)
+    assert not alerts(later(899, state)) and alerts(later(901, state))
+
+
+def test_a_pending_executor_is_named_and_alerts_after_five_minutes() -> None:
+    """The stream advances with the other executors."""
+    running = observed().pods
+    state = observed(pods=(*running, unschedulable(10)))
+    expected = "gold-exec-2 is pending: 0/1 nodes are available: 1 Insufficient cpu."
+    assert reason(state) == f"advancing: gold at batch 7; {expected}" and not alerts(state)
+    late = observed(pods=(*running, unschedulable(301)))
+    assert (planned(late), alerts(late)) == (ActionKind.NONE, True)
+    waiting = replace(progress(), waits_for={"gold": "a table"})
+    assert expected in reason(observed(pods=state.pods, response=waiting))
+
+
+def test_a_driver_whose_startup_probe_has_not_succeeded_is_left_to_the_kubelet() -> None:
+    """On a slow node a driver needs minutes until it listens."""
+    starting = [{"name": "spark", "started": False, "state": {"running": {}}}]
+    state = observed(pods=(driver(containerStatuses=starting),), response=REFUSED)
+    assert planned(later(3000, state)) is ActionKind.NONE and "starting" in reason(state)
+    started = driver(containerStatuses=[starting[0] | {"started": True}])
+    assert planned(later(301, observed(pods=(started,), response=REFUSED))) is ActionKind.RESTART_DRIVER
+
+
 def test_a_pending_driver_alerts_after_five_minutes_and_is_not_restarted() -> None:
     waiting = [{"name": "driver", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}]
     first = observed(application=application("SUBMITTED"), pods=(driver(containerStatuses=waiting),), response=None)
     action, _ = plan(first, LIMITS)
-    assert action == Action(ActionKind.NONE, "the driver is pending: ImagePullBackOff no such image")
+    assert action == Action(
+        ActionKind.NONE, "the driver is pending: ImagePullBackOff no such image", remedy=Remedy.PENDING
+    )
     assert alerts(later(301, first)) and planned(later(301, first)) is ActionKind.NONE
 
 

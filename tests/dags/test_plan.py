@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.dags.observations import (
     LIMITS,
+    NOW,
     REFUSED,
     STATES,
     SUBMITTING_STATES,
@@ -28,14 +29,15 @@ from tests.dags.observations import (
     reason,
 )
 from tweet_dags.kubernetes.driver import DriverResponse, ResponseStatus
-from tweet_dags.reconcile.actions import Action, ActionKind
-from tweet_dags.reconcile.annotations import Hold
+from tweet_dags.reconcile.actions import Action, ActionKind, Remedy, Status
+from tweet_dags.reconcile.annotations import Hold, ReconcileState
 from tweet_dags.reconcile.observed import ObservedState
 from tweet_dags.reconcile.plan import plan
 from tweet_dags.reconcile.spec_drift import FIELD_MANAGER
 
 HOLD = Hold("rescore-gold", "history", "2026-11-25T11:00:00+00:00")
 GIVEN_UP = Hold(FIELD_MANAGER, "failed 4 times within an hour", "2026-11-25T11:29:59+00:00")
+RECENT = replace(GIVEN_UP, since="2026-11-25T11:59:00+00:00")
 NEW_MANIFEST = manifest("bbbb")
 WRITES_TO_APPLICATION = set(ActionKind) - {ActionKind.NONE, ActionKind.RESTART_DRIVER, ActionKind.RETRY}
 
@@ -158,6 +160,31 @@ def test_a_suspended_stream_without_a_hold_is_resumed() -> None:
     assert planned(observed(application=suspended("SUSPENDED"), desired=NEW_MANIFEST)) is ActionKind.RECREATE
 
 
+def test_the_status_follows_the_hold_and_the_alert() -> None:
+    """It is saved with the time of its change."""
+    lost = observed(pods=(driver(reason="NodeLost"),))
+    cases = {
+        Status.RUNNING: [observed(), observed(application=None, pods=()), observed(application=application("FAILING"))],
+        Status.HELD: [observed(application=suspended("SUSPENDED"), hold=HOLD), observed(hold=HOLD)],
+        Status.ALERT: [lost, replace(lost, hold=HOLD), observed(application=suspended("SUSPENDED"), hold=RECENT)],
+    }
+    for expected, states in cases.items():
+        for state in states:
+            _, after = plan(state, LIMITS)
+            change = None if expected is Status.RUNNING else NOW
+            assert (after.status, after.status_since) == (expected.value, change)
+            assert plan(later(10, state), LIMITS)[1].status_since == change
+    # A stream that was given up runs again with the next attempt.
+    assert plan(observed(application=suspended("SUSPENDED"), hold=GIVEN_UP), LIMITS)[1].status == "running"
+    # The first status of a new installation is no change.
+    assert plan(observed(reconcile_state=ReconcileState()), LIMITS)[1].status_since is None
+
+
+def test_a_given_up_stream_names_the_remedy() -> None:
+    assert "operate_stream" in reason(observed(application=suspended("SUSPENDED"), hold=RECENT))
+    assert "operate_stream" not in reason(observed(application=suspended("SUSPENDED"), hold=HOLD))
+
+
 LOST_NODES = {
     "state unknown": observed(application=application("UNKNOWN")),
     "a state of a later operator": observed(application=application("SOMETHING_NEW")),
@@ -229,17 +256,20 @@ def is_submitting(state: ObservedState) -> bool:
 @given(first=OBSERVED_STATES, waits=st.lists(st.floats(1, 400), max_size=4))
 def test_no_observed_state_leads_to_an_unsafe_action(first: ObservedState, waits: list[float]) -> None:
     """The rules hold for every observed state, however long it lasts."""
-    state = first
+    state, waited = first, 0.0
     for wait in [0, *waits]:
-        state = later(wait, state) if wait else state
+        state, waited = (later(wait, state), waited + wait) if wait else (state, waited)
         action, _ = plan(state, LIMITS)
         assert action.reason
+        # Whoever is alerted is told what to do.
+        if action.alert:
+            assert action.remedy is not Remedy.NONE
         lost = state.pods in [case.pods for name, case in LOST_NODES.items() if "state" not in name]
         if lost or state.state in {"UNKNOWN", "SOMETHING_NEW"}:
             assert action.kind is ActionKind.NONE or (action.kind is ActionKind.APPLY and not state.pods)
         if state.application is not None and is_submitting(state) and action.kind in WRITES_TO_APPLICATION:
-            # The only exception: without a driver for a minute, the operator is not working on the application.
-            assert not state.pods and action.kind in {ActionKind.REQUEUE, ActionKind.RECREATE} and len(waits) > 0
+            # The only exception: after five minutes without a driver, no submission can still succeed.
+            assert not state.pods and action.kind is ActionKind.REQUEUE and waited > 300
         if state.hold:
             assert action.kind in {ActionKind.NONE, ActionKind.SUSPEND, ActionKind.RETRY}
         if action.kind is ActionKind.RETRY:

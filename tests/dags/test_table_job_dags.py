@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.dags.airflow_process import in_airflow, kubeconfig
+from tests.dags.airflow_process import in_airflow
 from tests.dags.fake_api import CONFIG_MAP, FakeApi, hold_key
 from tests.dags.job_run import JobRun
+from tests.kubeconfig import kubeconfig
 from tweet_dags.table_jobs.definitions import REBUILDS, REPLAY, RESCORE, TableJob
 
 pytestmark = pytest.mark.airflow

@@ -40,7 +40,8 @@ def test_a_job_from_suspend_to_resume(api: FakeApi, run: JobRun) -> None:
     for state in ("SUBMITTED", "RUNNING", "SUCCEEDING"):
         set_state(api, state, run.application)
         assert run.finished() is False
-    assert f"held by {owner}" in tasks.apply(run.job.stream) and api.objects[run.stream]["spec"]["suspend"] is True
+    assert f"held by {owner}" in tasks.reconcile(run.job.stream).reason
+    assert api.objects[run.stream]["spec"]["suspend"] is True
     set_state(api, "COMPLETED", run.application)
     assert run.finished() is True
     assert run.write_verbs() == ["PATCH"]

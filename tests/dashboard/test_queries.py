@@ -48,6 +48,22 @@ def test_totals_and_mentions_agree_with_the_rows(
         assert all(counts[str(mention)] == tweets for mention, tweets in top.items())
 
 
+@pytest.mark.parametrize("span", SPANS)
+@pytest.mark.parametrize("langs", [(), ("en", "ja")])
+def test_languages_agree_with_the_rows(lake: tuple[str, pd.DataFrame], span: str, langs: tuple[str, ...]) -> None:
+    folder, frame = lake
+    length = SPANS[span]
+    since = pd.Timestamp(datetime.now(UTC) - length).ceil("min").to_pydatetime() if length else None
+    chosen = frame[frame["lang"].isin(langs)] if langs else frame
+    chosen = chosen[chosen["timestamp"] >= since] if since else chosen
+    expected = pd.crosstab(chosen["lang"], chosen["label"])
+    counts = queries.by_language(folder, Filters(since, langs), 10)
+    assert counts.set_index("lang").sort_index().to_dict() == expected.to_dict()
+    sums = counts[["negative", "neutral", "positive"]].sum(axis=1)
+    assert sums.is_monotonic_decreasing
+    assert list(queries.by_language(folder, Filters(since, langs), 1)["lang"]) == ["en"]
+
+
 def test_freshness_and_the_latest_tweets_agree_with_the_rows(lake: tuple[str, pd.DataFrame]) -> None:
     folder, frame = lake
     freshness = queries.freshness(folder, read_status(folder))
@@ -72,6 +88,7 @@ def test_queries_of_a_lake_without_tables_are_empty(tmp_path: Path) -> None:
     assert len(queries.sentiment_over_time(lake, Filters())[0]) == 0
     assert len(queries.latest(lake, read_status(lake, missing_ok=True), Filters())) == 0
     assert len(queries.top_mentions(lake, Filters())) == 0
+    assert list(queries.by_language(lake, Filters(), 9)) == ["lang", "negative", "neutral", "positive"]
     assert queries.freshness(lake, read_status(lake, missing_ok=True)) is None
 
 
@@ -109,4 +126,5 @@ def test_queries_over_a_million_rows_take_less_than_two_seconds(tmp_path: Path) 
         queries.spikes(queries.sentiment_over_time(lake, filters)[0])
         queries.top_mentions(lake, filters)
         queries.latest(lake, status, filters)
+        queries.by_language(lake, filters, 13)
         assert time.monotonic() - began < 2

@@ -4,14 +4,16 @@ import io
 from collections import Counter
 from datetime import UTC, datetime
 from itertools import pairwise
+from random import Random
 
 import pytest
 
 from spark_apps.bronze.documents import read_documents
-from spark_apps.demo import malformed
+from spark_apps.demo import malformed, texts
 from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected, GeneratedFile
 from spark_apps.demo.shapes import SHAPES
+from spark_apps.labels import LABELS
 from spark_apps.silver.records import Rejected, Tweet, read_records
 
 MIX = Mix(duplicates=0.1, late=0.2, malformed=0.1)
@@ -74,7 +76,10 @@ def test_the_stream_has_the_documented_shares() -> None:
     retweets = sum("retweeted" in str(tweet.json) or tweet.json.get("verb") == "share" for tweet in tweets)
     assert 0.27 < retweets / len(tweets) < 0.33
     assert {tweet.format for tweet in tweets} == {"v1.1", "v2", "activity", "flat", "course"}
-    assert {tweet.lang for tweet in tweets} >= {"en", "es", "de", "fr", "ja", "und"}
+    # The shapes `v2 default fields` and `course` have no language.
+    assert {tweet.lang for tweet in tweets} == {*texts.LANGUAGES, "und"}
+    english = sum(tweet.lang == "en" for tweet in tweets) / sum(tweet.lang != "und" for tweet in tweets)
+    assert 0.77 < english < 0.83
     late = sum((b.timestamp - a.timestamp).total_seconds() < -5 for a, b in pairwise(tweets))
     assert 0.01 < late / len(tweets) < 0.06
     assert {tweet.truth for tweet in tweets} == {None, "negative", "neutral", "positive"}
@@ -101,3 +106,19 @@ def test_timestamps_follow_the_clock_of_the_generator() -> None:
 def test_a_seed_determines_the_stream() -> None:
     assert list(Generator(7).files(300, 100)) == list(Generator(7).files(300, 100))
     assert next(Generator(7).files(100)) != next(Generator(8).files(100))
+
+
+@pytest.mark.parametrize("lang", texts.LANGUAGES)
+def test_a_language_has_many_texts_of_each_label_that_differ_in_their_words(lang: str) -> None:
+    random, words = Random(1), dict[str, set[str]]()
+    for label in LABELS:
+        written = [texts.write(random, label, lang, "opalbank") for _ in range(400)]
+        assert all(text.count("@opalbank") == 1 and "{" not in text for text in written)
+        signs = {sign for signs in (texts._ENGLISH_SIGNS, texts._OTHER_SIGNS) for sign in signs[label] if sign}
+        plain = [text for text in written if not any(sign in text for sign in signs)]
+        if lang != "en":
+            assert 0.35 < len(plain) / len(written) < 0.65
+        words[label] = {text.rsplit(" ", 1)[0] for text in plain or written}
+        assert len(words[label]) >= 8
+    # No text has two labels.
+    assert len(set.union(*words.values())) == sum(map(len, words.values()))

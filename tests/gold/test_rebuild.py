@@ -18,7 +18,7 @@ from spark_apps.gold import parts
 from spark_apps.gold.differences import COPIED_COLUMNS
 from spark_apps.gold.production_model import BundledModel
 from spark_apps.gold.rebuild import RebuildResult, rebuild
-from spark_apps.gold.rewrite import PartReport, RewriteError
+from spark_apps.gold.rewrite import RewriteError, RewrittenPart
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import LakeError
 from spark_apps.lake.status import read_status
@@ -75,7 +75,7 @@ def history(
 
 
 def rebuild_gold(
-    pipeline: Pipeline, since: date | None = None, on_part: Callable[[PartReport], None] = lambda _: None
+    pipeline: Pipeline, since: date | None = None, on_part: Callable[[RewrittenPart], None] = lambda _: None
 ) -> RebuildResult:
     return rebuild(pipeline.spark, pipeline.settings, since, on_part, Event())
 
@@ -161,7 +161,7 @@ def test_a_rebuild_of_an_unchanged_lake_commits_nothing(history: Pipeline) -> No
 def test_gold_follows_the_changes_of_silver_and_scores_only_changed_texts(history: Pipeline) -> None:
     before = by_id(history)
     change_silver(history, CHANGES)
-    reports: list[PartReport] = []
+    reports: list[RewrittenPart] = []
     done = rebuild_gold(history, on_part=reports.append)
     ids = [id_ for id_ in IDS if id_ != "201"]
     check(history, ids)
@@ -258,7 +258,7 @@ def test_a_rebuild_continues_after_a_failure_around_any_write(
 def test_tweets_that_silver_appends_during_a_rebuild_are_read_once_afterwards(history: Pipeline) -> None:
     change_silver(history, CHANGES)
 
-    def append(report: PartReport) -> None:
+    def append(report: RewrittenPart) -> None:
         if report.part == 1:
             land(history, 600, 5, "2026-01-01")
             history.run_once(*history.streams("bronze", "silver"))

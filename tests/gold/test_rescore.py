@@ -17,7 +17,7 @@ from spark_apps.demo.generator import Generator, Mix
 from spark_apps.demo.malformed import Expected
 from spark_apps.gold import app, parts
 from spark_apps.gold.rescore import RescoreResult, rescore
-from spark_apps.gold.rewrite import PartReport, RewriteError
+from spark_apps.gold.rewrite import RewriteError, RewrittenPart
 from spark_apps.lake import commits, delta_tables
 from spark_apps.lake.commits import LakeError, batch_commits, open_table
 from spark_apps.lake.status import read_status
@@ -32,6 +32,8 @@ from tests.exactness import check
 from tests.failing_writes import fail_write
 from tests.lakes import flat_tweet
 from tests.process import Running
+
+pytestmark = pytest.mark.slow
 
 HOURLY = "from spark_apps.gold import parts; parts._PART_ROWS = 1"
 HOURLY_COMMAND = [sys.executable, "-c", f"{HOURLY}; from spark_apps.cli.entry import main; main()"]
@@ -99,8 +101,8 @@ def history(spark: SparkSession, tmp_path: Path, history_lake: Path, inverted_mo
 
 def rescore_again(
     pipeline: Pipeline, since: date | None = None, stop: Event | None = None
-) -> tuple[RescoreResult, list[PartReport]]:
-    reports: list[PartReport] = []
+) -> tuple[RescoreResult, list[RewrittenPart]]:
+    reports: list[RewrittenPart] = []
     done = rescore(pipeline.spark, pipeline.settings, since, reports.append, stop or Event())
     return done, reports
 
@@ -109,7 +111,6 @@ def by_id(pipeline: Pipeline) -> dict[str, Row]:
     return {row["id"]: row for row in pipeline.rows(GOLD_SENTIMENT)}
 
 
-@pytest.mark.slow
 def test_the_history_gets_the_labels_of_the_version_in_production(pipeline: Pipeline, inverted_model: str) -> None:
     generator = Generator(4, mix=Mix(duplicates=0.1, late=0.1))
     expected = Expected()
@@ -149,7 +150,6 @@ def test_the_history_gets_the_labels_of_the_version_in_production(pipeline: Pipe
     assert [(row["model_version"], row["rescored_at"]) for row in new] == [("2", None)] * 3
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("hourly")
 def test_a_rescore_continues_after_a_failure_around_any_write(
     history: Pipeline, monkeypatch: pytest.MonkeyPatch
@@ -199,7 +199,6 @@ def test_streams_find_their_last_batch_before_many_rescore_commits(
     check(history.spark, history.lake, expected)
 
 
-@pytest.mark.slow
 def test_a_lake_without_the_column_rescored_at_is_rescored(
     pipeline: Pipeline, inverted_model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,7 +226,6 @@ def test_since_leaves_older_days_unchanged(history: Pipeline) -> None:
     check(history.spark, history.lake, HISTORY)
 
 
-@pytest.mark.slow
 def test_tweets_of_the_version_in_production_are_left_unchanged(history: Pipeline) -> None:
     """In an hour with tweets of both versions, only the tweets of the old version are scored again."""
     expected = HISTORY + land(history, 600, 1)
@@ -253,9 +251,9 @@ def test_a_stop_ends_a_rescore_after_the_current_part(history: Pipeline) -> None
 def test_a_second_writer_on_the_table_ends_a_rescore(history: Pipeline) -> None:
     row = delta_tables.read(history.spark, history.lake, GOLD_SENTIMENT).limit(1)
     other = TableWriter(history.lake, GOLD_SENTIMENT, "gold", "gold:other")
-    written: list[PartReport] = []
+    written: list[RewrittenPart] = []
 
-    def interfere(report: PartReport) -> None:
+    def interfere(report: RewrittenPart) -> None:
         written.append(report)
         TableWriter(history.lake, GOLD_SENTIMENT, "gold", "gold:other").append(row, 7, {"rows": 1})
 
@@ -274,7 +272,6 @@ def test_a_missing_table_and_a_missing_model_are_reported(pipeline: Pipeline) ->
         rescore_again(pipeline)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("hourly")
 def test_the_rescore_command_continues_after_an_interrupt(

@@ -10,6 +10,8 @@ from deltalake import write_deltalake
 from typer.testing import CliRunner
 
 from spark_apps import storage
+from spark_apps.backup import manifest
+from spark_apps.backup.copying import BackupError
 from spark_apps.cli.main import app
 from spark_apps.lake import backup as backup_module
 from spark_apps.lake.backup import back_up, restore
@@ -76,7 +78,7 @@ def test_an_interrupted_backup_leaves_the_one_before_intact(
     back_up(lake, target)
     write(lake, GOLD_TRENDS, GOLD_MENTIONS)
     with monkeypatch.context() as patch:
-        patch.setattr(backup_module, "_write_manifest", lambda *_: 1 / 0)
+        patch.setattr(manifest, "complete", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             back_up(lake, target)
     restore(target, str(tmp_path / "restored"))
@@ -93,7 +95,7 @@ def test_an_interrupted_first_backup_is_repeated(lake: str, target: str, monkeyp
         patch.setattr(backup_module, "_check_versions", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             back_up(lake, target)
-    with pytest.raises(LakeError, match="is not a complete backup"):
+    with pytest.raises(BackupError, match="is not a complete backup"):
         restore(target, f"{lake}-restored")
     assert back_up(lake, target).copied == 8
 
@@ -112,7 +114,7 @@ def test_a_backup_of_another_history_is_refused(lake: str, target: str, tmp_path
     back_up(lake, target)
     restore(older, restored)
     write(restored, GOLD_TRENDS)
-    with pytest.raises(LakeError, match=r"has other commits of gold/trends .*: pass an empty folder as --to"):
+    with pytest.raises(LakeError, match=r"has other commits of gold/trends .* as --to, or delete .*backup if you"):
         back_up(restored, target)
 
 
@@ -121,7 +123,7 @@ def test_a_damaged_backup_is_not_restored(lake: str, target: str, change: bytes 
     back_up(lake, target)
     (data, *_) = Path(target, GOLD_TRENDS.name).glob("part-*")
     data.unlink() if change is None else data.write_bytes(change)
-    with pytest.raises(LakeError, match=rf"{data.name} is missing or damaged: delete .*-restored, and restore another"):
+    with pytest.raises(BackupError, match=rf"{data.name} is missing or damaged: delete .*-restored, and restore"):
         restore(target, f"{lake}-restored")
     assert not any(table.exists for table in read_status(f"{lake}-restored").tables.values())
 
@@ -142,7 +144,7 @@ def test_wrong_places_are_refused(lake: str, target: str, tmp_path: Path) -> Non
     assert "lake is not a complete backup" in refused("restore", "--from", lake, "--lake", str(tmp_path / "restored"))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "backup.json").write_text('{"of": "photos"}')
-    assert "backup.json was not written by this command" in refused(
+    assert "backup.json was not written by this program" in refused(
         "backup", "--lake", lake, "--to", f"{tmp_path}/other"
     )
     back_up(lake, target)
@@ -185,4 +187,4 @@ def test_a_manifest_cannot_name_files_outside_of_the_lake(lake: str, target: str
     file = Path(target, "backup.json")
     manifest = json.loads(file.read_text())
     file.write_text(json.dumps(manifest | {"files": manifest["files"] | {name: "0" * 64}}))
-    assert f"{name} is not in the lake" in refused("restore", "--from", target, "--lake", f"{lake}-restored")
+    assert f"{name} is outside of the backup" in refused("restore", "--from", target, "--lake", f"{lake}-restored")

@@ -13,8 +13,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_apps.lake import delta_tables
 from spark_apps.lake.commits import BatchMetadata, LakeError
+from spark_apps.lake.expired import read_expired
 from spark_apps.lake.writer import TableWriter
-from spark_apps.tables import GOLD_TRENDS
+from spark_apps.tables import GOLD_TRENDS, QUARANTINE, ddl
 
 LAKE_ERROR = r"gold/trends was written by another process \(version \d+: batch 1 of gold-aggregates\)"
 COUNTS = {"rows": 1}
@@ -134,3 +135,50 @@ def test_a_compaction_after_the_check_refuses_no_write(
     monkeypatch.setattr(writer, "_metadata", check_and_compact)
     write(writer, one_row(spark), 2)
     assert tweets(spark, lake) == (3 if write is append else 4)
+
+
+def test_old_days_are_deleted_in_a_commit_of_the_only_writer(spark: SparkSession, tmp_path: Path) -> None:
+    lake, days = str(tmp_path), [date(2026, 1, 1), date(2026, 1, 2)]
+    delta_tables.create_or_evolve(spark, lake, QUARANTINE, retention=3600)
+    first = TableWriter(lake, QUARANTINE, "silver", "silver:1")
+    rows = [("{", "not_json", None, "file", datetime(2026, 1, day.day, tzinfo=UTC), day) for day in days * 2]
+    first.append(spark.createDataFrame(rows, ddl(QUARANTINE.columns)), 0, {"not_json": 4})
+    second = TableWriter(lake, QUARANTINE, "silver", "silver:1")
+
+    def remaining() -> list[date]:
+        return sorted(row["ingest_date"] for row in delta_tables.read(spark, lake, QUARANTINE).collect())
+
+    version = first.current_version()
+    first.expire(spark, days[0])
+    assert first.current_version() == version and read_expired(lake, QUARANTINE) is None
+    first.expire(spark, days[1])
+    assert remaining() == [days[1]] * 2
+    with pytest.raises(LakeError, match=r"silver/quarantine was written by another process"):
+        second.expire(spark, date(2026, 1, 3))
+    # All later commits repeat what was deleted, and the totals still count it.
+    first.erase(spark, {"table": "1", "batch": 7}, None, {})
+    first.append(spark.createDataFrame(rows[1:2], ddl(QUARANTINE.columns)), 1, {"not_json": 1})
+    for writer in (first, TableWriter(lake, QUARANTINE, "silver", "silver:1")):
+        assert writer.expired is not None and (writer.expired.before, writer.expired.rows) == (days[1], 2)
+        assert writer.totals == {"not_json": 5} and writer.erased == {"table": "1", "batch": 7}
+        assert writer.is_committed(1)
+    # A batch writes rows of a deleted day, after the limit of age was raised.
+    late = [("{", "not_json", None, "file", datetime(2025, 12, 1, tzinfo=UTC), date(2025, 12, 1))]
+    first.append(spark.createDataFrame(late, ddl(QUARANTINE.columns)), 2, {"not_json": 1})
+    first.expire(spark, days[0])
+    assert (expired := read_expired(lake, QUARANTINE)) and (expired.before, expired.rows) == (days[1], 3)
+    first.expire(spark, date(2026, 2, 1))
+    assert remaining() == [] and (expired := read_expired(lake, QUARANTINE)) and expired.rows == 6
+    assert expired.before == date(2026, 2, 1)
+    assert first.erased == {"table": "1", "batch": 7}
+
+
+def test_a_restore_between_two_writes_refuses_the_second_one(spark: SparkSession, lake: str) -> None:
+    writer = make_writer(lake)
+    version = writer.current_version()
+    append(writer, one_row(spark), 1)
+    spark.sql(f"RESTORE TABLE {delta_tables.sql_name(GOLD_TRENDS.path(lake))} TO VERSION AS OF {version}")
+    for other in (writer.current_version, lambda: append(writer, one_row(spark), 2), lambda: make_writer(lake)):
+        with pytest.raises(LakeError, match="gold/trends was set back by RESTORE"):
+            other()
+    assert tweets(spark, lake) == 1

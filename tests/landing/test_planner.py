@@ -41,16 +41,16 @@ class Landing:
 class Query:
     """Calls the planner like Spark: plans a batch, writes the offset, processes the batch, restarts after a kill."""
 
-    def __init__(self, landing: Landing, folder: Path, reconciled_at: float | None = None) -> None:
+    def __init__(self, landing: Landing, folder: Path, reconcile_requested_at: float | None = None) -> None:
         self.landing = landing
         self.log = LandingLog(str(folder))
         self.offset = 0
-        self.reconciled_at = time.time() if reconciled_at is None else reconciled_at
+        self.reconcile_requested_at = time.time() if reconcile_requested_at is None else reconcile_requested_at
         self.processed: list[LandedFile] = []
         self.restart()
 
     def restart(self) -> None:
-        first = LandingState(reconciled_at=self.reconciled_at)
+        first = LandingState(reconcile_requested_at=self.reconcile_requested_at)
         self.planner = LandingPlanner(self.log, ListDiscovery(self.landing), self.offset, first)
 
     def run_batch(self, max_files: int = 1000, max_bytes: int = 1 << 30) -> list[str]:
@@ -290,11 +290,11 @@ def test_the_rest_of_a_recovered_checkpoint_is_read_once(landing: Landing, tmp_p
     rest = LandedFile(1.0, "file:/a", 40, "1", "", Start(0, 2, 20))
     query.offset = query.committed = 7
     query.planner = LandingPlanner(
-        query.log, ListDiscovery(landing), 7, LandingState(reconciled_at=time.time()), [rest]
+        query.log, ListDiscovery(landing), 7, LandingState(reconcile_requested_at=time.time()), [rest]
     )
     query.planner.plan(7, 10, 100, None)
     query.planner = LandingPlanner(
-        query.log, ListDiscovery(landing), 7, LandingState(reconciled_at=time.time()), [rest]
+        query.log, ListDiscovery(landing), 7, LandingState(reconcile_requested_at=time.time()), [rest]
     )
     assert [query.run_batch() for _ in range(3)] == [["a"], ["a"], []]
     assert query.read == [(rest.uri, 2), (rest.uri, 3)]
@@ -314,7 +314,7 @@ def test_a_late_process_does_not_replace_the_rest_of_its_successor(landing: Land
 def test_missed_files_are_requested_daily_and_read_once(
     landing: Landing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    query = Query(landing, tmp_path, reconciled_at=time.time() - 25 * 3600)
+    query = Query(landing, tmp_path, reconcile_requested_at=time.time() - 25 * 3600)
     landing.land("new")
     assert query.run_batch() == ["new"]
     assert query.log.requested_reconciliation() is None  # not before all new files are read

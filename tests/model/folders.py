@@ -12,13 +12,25 @@ from spark_apps.registry.client import BUNDLED
 from spark_apps.scoring.description import TOKENIZER_FILE
 
 
-def write_data(folder: Path, **splits: int) -> Path:
-    """Write tweets with an obvious sentiment; `splits` has the number of tweets of each split."""
+def write_data(folder: Path, languages: Sequence[str] = (), **splits: int) -> Path:
+    """Write tweets with an obvious sentiment; `splits` has the number of tweets of each split.
+
+    With `languages`, the tweets are in these languages in turn, and files name the language and the source of each: the
+    sources of the first language are from 2015, the others from 2016.
+    """
     random = Random(1)
     folder.mkdir(parents=True, exist_ok=True)
     for split, count in splits.items():
         labels = [random.randrange(3) for _ in range(count)]
-        lines = [texts.write(random, LABELS[label], "en", random.choice(list(texts.TOPICS))) for label in labels]
+        codes = [languages[row % len(languages)] if languages else "en" for row in range(count)]
+        lines = [
+            texts.write(random, LABELS[label], code, random.choice(list(texts.TOPICS)))
+            for label, code in zip(labels, codes, strict=True)
+        ]
+        if languages:
+            sources = [f"{2015 if code == languages[0] else 2016}-{code}" for code in codes]
+            (folder / f"{split}_lang.txt").write_text("".join(f"{code}\n" for code in codes))
+            (folder / f"{split}_source.txt").write_text("".join(f"{source}\n" for source in sources))
         (folder / f"{split}_text.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         (folder / f"{split}_labels.txt").write_text("".join(f"{label}\n" for label in labels))
     return folder
@@ -52,6 +64,37 @@ def write_base(folder: Path, labels: Sequence[str] | None = None, plain_vocabula
         PreTrainedTokenizerFast(
             tokenizer_file=str(BUNDLED / TOKENIZER_FILE), pad_token="<pad>", unk_token="<unk>", mask_token="<mask>"
         ).save_pretrained(folder)
+    return folder
+
+
+def write_multilingual_base(folder: Path) -> Path:
+    """Write an XLM-RoBERTa with random weights and a SentencePiece vocabulary of the tweets of `write_data`."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import XLMRobertaConfig, XLMRobertaModel, XLMRobertaTokenizerFast, set_seed
+
+    random, topics = Random(2), list(texts.TOPICS)
+    lines = [
+        texts.write(random, label, code, random.choice(topics))
+        for code in ("en", "es", "de")
+        for label in LABELS
+        for _ in range(100)
+    ]
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    tokenizer.train_from_iterator(
+        lines, trainers.UnigramTrainer(vocab_size=1_500, special_tokens=special, unk_token="<unk>", show_progress=False)
+    )
+    tokenizer.post_processor = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    XLMRobertaTokenizerFast(tokenizer_object=tokenizer).save_pretrained(folder)
+    set_seed(1)
+    XLMRobertaModel(
+        XLMRobertaConfig(
+            vocab_size=tokenizer.get_vocab_size(), hidden_size=64, num_hidden_layers=2, num_attention_heads=4,
+            intermediate_size=128, max_position_embeddings=514, type_vocab_size=1,
+        )
+    ).save_pretrained(folder)  # fmt: skip
     return folder
 
 

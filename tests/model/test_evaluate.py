@@ -13,8 +13,9 @@ from typer.testing import CliRunner, Result
 
 from spark_apps.cli.main import app
 from spark_apps.labels import LABELS
-from spark_apps.model.dataset import data_version
-from spark_apps.model.evaluation.metrics import Quality
+from spark_apps.model.dataset import LabelledTweets
+from spark_apps.model.evaluation.groups import FIGURES
+from spark_apps.model.evaluation.metrics import Quality, macro_f1, macro_recall
 from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.registry.production import ensure_production
 from spark_apps.scoring.description import Description
@@ -84,7 +85,7 @@ def test_metrics_and_predictions_of_a_split_agree_with_the_scorer(data: Path, tm
         "name": data.name,
         "split": "val",
         "rows": 120,
-        "sha256": data_version(data, "val").sha256,
+        "sha256": LabelledTweets((data,)).version("val").sha256,
     }
     assert metrics["model"]["sha256"] == Description.read(BUNDLED).sha256
 
@@ -95,6 +96,40 @@ def test_the_table_of_metrics_fits_80_columns(data: Path) -> None:
     for word in ("macro recall", "F1 PN", "15 equal bins", *LABELS, "one tweet at a time", "tweets/s"):
         assert word in done.stdout
     assert "…" not in done.stdout and max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_figures_are_given_by_language_and_source(data: Path, registry: str, tmp_path: Path) -> None:
+    several = write_data(tmp_path / "several", ("es", "en"), val=80)
+    arguments: list[str | Path] = ["--data", data, "--data", several, "--language", "en"]
+    metrics = figures(*arguments, "--predictions", tmp_path / "predictions.txt", "--registry", registry)
+    assert metrics["data"]["name"] == f"{data.name}+several" and metrics["tweets"] == 200
+    tweets = LabelledTweets((data, several), "en").read("val")
+    predicted = np.loadtxt(tmp_path / "predictions.txt", int)
+    assert list(metrics["languages"]) == ["en", "es"]
+    assert list(metrics["sources"]) == [data.name, "2015-es", "2016-en"]
+    for kind, names in (("languages", tweets.languages), ("sources", tweets.sources)):
+        for name, group in metrics[kind].items():
+            rows = np.array(names) == name
+            truth = np.array(tweets.labels)[rows]
+            assert group["tweets"] == rows.sum()
+            assert group["accuracy"]["value"] == pytest.approx((truth == predicted[rows]).mean())
+            assert group["macro_recall"]["value"] == pytest.approx(macro_recall(truth, predicted[rows]))
+            assert group["macro_f1"]["value"] == pytest.approx(macro_f1(truth, predicted[rows]))
+            assert all(group[figure]["low"] <= group[figure]["value"] <= group[figure]["high"] for figure in FIGURES)
+    recalls = [group["macro_recall"]["value"] for group in metrics["languages"].values()]
+    assert recalls[0] > recalls[1] + 0.2  # the bundled model knows English only
+    assert metrics["over_languages"]["macro_recall"] == {
+        "mean": pytest.approx(sum(recalls) / 2),
+        "worst": recalls[1],
+        "worst_group": "es",
+    }
+    _, run = newest_run(registry, "evaluate")
+    assert run.data.metrics["language_es/macro_recall"] == pytest.approx(recalls[1])
+
+    shown = evaluate(*arguments).stdout
+    assert re.search(rf"es +40 +{recalls[1]:.3f} ± 0\.\d+", shown) and re.search(rf"worst +{recalls[1]:.3f}", shown)
+    assert "2015-es" in shown and "…" not in shown and max(map(len, shown.splitlines())) <= 80
+    assert "language" not in evaluate("--data", data, "--split", "test").stdout
 
 
 def test_predictions_need_no_labels(data: Path, tmp_path: Path) -> None:

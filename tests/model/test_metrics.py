@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from spark_apps.model.evaluation.groups import group_quality
 from spark_apps.model.evaluation.metrics import BINS, Quality, confusion, macro_f1, macro_recall, recalls
 
 TRUTH, PREDICTED = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1, 1, 2, 0])
@@ -78,3 +79,21 @@ def _slow_calibration_error(truth: NDArray[Any], probabilities: NDArray[Any]) ->
         if inside.any():
             error += inside.mean() * abs(hit[inside].mean() - confidence[inside].mean())
     return float(error)
+
+
+def test_intervals_of_groups_agree_with_a_bootstrap_over_tweets() -> None:
+    random = np.random.default_rng(7)
+    truth = random.choice(3, 300, p=(0.5, 0.3, 0.2))
+    predicted = np.where(random.random(300) < 0.7, truth, random.integers(0, 3, 300))
+    draws = [random.integers(0, 300, 300) for _ in range(3_000)]
+    expected = np.quantile([macro_recall(truth[rows], predicted[rows]) for rows in draws], (0.025, 0.975))
+    recall = group_quality(confusion(truth, predicted)).macro_recall
+    assert recall.value == pytest.approx(macro_recall(truth, predicted))
+    assert (recall.low, recall.high) == pytest.approx(expected, abs=0.006)
+
+
+def test_a_class_that_a_group_lacks_does_not_count() -> None:
+    quality = group_quality(np.array([[8, 2, 0], [0, 0, 0], [1, 3, 6]]))
+    assert quality.macro_recall.value == pytest.approx((0.8 + 0.6) / 2)
+    assert quality.macro_f1.value == pytest.approx((16 / 19 + 12 / 16) / 2)
+    assert quality.accuracy.value == pytest.approx(14 / 20)

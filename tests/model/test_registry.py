@@ -66,6 +66,13 @@ def test_gold_follows_the_alias_production(filled: Path, tmp_path: Path) -> None
     registry.set_alias("production", "1")
 
 
+def test_the_description_of_a_version_is_read_without_its_other_files(filled: Path) -> None:
+    registry = Registry(sqlite(filled), 60)
+    assert registry.description("1") == Description.read(BUNDLED)
+    with pytest.raises(RegistryError, match="version=99"):
+        registry.description("99")
+
+
 def test_mlflow_loads_the_registered_version_without_torch(filled: Path) -> None:
     code = (
         "import mlflow, pandas, sys\n"
@@ -166,6 +173,7 @@ def test_scoring_continues_after_the_server_is_killed(
     models = ProductionModel(Registry(url, 3), tmp_path)
     model = models.current()
     assert model is not None and json.loads((model.folder / DESCRIPTION_FILE).read_text())["labels"]
+    assert Registry(url, 3).description(model.version) == Description.read(BUNDLED)
     assert models.problem == ""
 
     os.killpg(process.pid, signal.SIGKILL)

@@ -13,7 +13,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from spark_apps.cli.main import app
-from spark_apps.model.release.gates import comparison_gate
+from spark_apps.model.evaluation.metrics import macro_recall
+from spark_apps.model.release.comparison import comparison_gate, language_gates
 from spark_apps.quality.checks import at_most
 from spark_apps.quality.findings import acknowledge, update_findings
 from spark_apps.registry.client import BUNDLED, Registry
@@ -68,7 +69,7 @@ def test_a_release_goes_to_production_and_is_rolled_back(data: Path, tmp_path: P
     back = model("rollback", registry, "--why", "too many negatives", "--by", "cem", "--json")
     assert json.loads(back.stdout) == {"before": "2", "production": "1"}
     refused = model("rollback", registry)
-    assert refused.exit_code == 2 and "no version before 1 has been in production" in refused.output
+    assert refused.exit_code == 2 and "no version below 1 passed" in refused.output
 
     listed = model("list", registry).stdout
     for words in ("nothing → 1", "the first", "1 → 2", "bob", "2 → 1", "withdrawn by cem: too many negatives"):
@@ -80,7 +81,7 @@ def test_a_release_goes_to_production_and_is_rolled_back(data: Path, tmp_path: P
     ]
     assert model("rollback", registry, "--to", "2").exit_code == 0 and Registry(registry, 60).production() == "2"
     described = model("describe", registry, "production").stdout
-    for words in ("production, staging", "ibm-granite/granite-embedding-30m-english", "agreement_with_torch", "int8"):
+    for words in ("production, staging", Description.read(BUNDLED).base_model, "agreement_with_torch", "int8"):
         assert words in described, described
     unknown = model("describe", registry, "7")
     assert unknown.exit_code == 2 and "no version '7'" in unknown.output and "it has 2, 1" in unknown.output
@@ -209,3 +210,58 @@ def test_the_comparison_gate_allows_for_sampling_noise() -> None:
     refused = sum(not comparison_gate(truth, labels_with(0.72), production, "1").passed for _ in range(60))
     assert refused <= 12
     assert comparison_gate(truth, labels_with(0.1), None, None).passed
+
+
+def _labels(random: np.random.Generator, truth: Any, accuracy: float) -> Any:
+    return np.where(random.random(len(truth)) < accuracy, truth, (truth + 1) % 3)
+
+
+def test_a_version_that_is_worse_in_one_language_is_refused() -> None:
+    """The version gains more in English than it loses in German. Twenty tweets in Igbo are too few to compare."""
+    random = np.random.default_rng(4)
+    languages = ["en"] * 1_000 + ["de"] * 300 + ["ig"] * 20
+    truth = random.integers(0, 3, len(languages))
+    of_german, of_igbo = np.array(languages) == "de", np.array(languages) == "ig"
+    production, candidate = _labels(random, truth, 0.7), _labels(random, truth, 0.76)
+    candidate[of_german] = _labels(random, truth[of_german], 0.55)
+    candidate[of_igbo] = (truth[of_igbo] + 1) % 3
+    assert comparison_gate(truth, candidate, production, "1").passed
+    english, german, igbo = language_gates(languages, truth, candidate, production, "1", 100)
+    assert (english.name, german.name, igbo.name) == ("comparison en", "comparison de", "comparison ig")
+    assert english.passed and igbo.passed and not german.passed
+    assert german.figure == pytest.approx(macro_recall(truth[of_german], candidate[of_german]))
+    assert "version 1, in production, has 0.7" in german.says and "on the same 300 tweets" in german.says
+    assert igbo.figure == 0 and igbo.says == "not compared: 20 tweets, fewer than 100"
+    assert not language_gates(languages, truth, candidate, production, "1", 20)[2].passed
+    # Nothing to compare: no version in production, or one language.
+    assert language_gates(languages, truth, candidate, None, None, 100) == []
+    assert language_gates(["en"] * len(truth), truth, candidate, production, "1", 100) == []
+
+
+@pytest.mark.slow
+def test_eight_languages_refuse_as_few_equal_versions_as_one() -> None:
+    random = np.random.default_rng(5)
+    languages = [language for language in "abcdefgh" for _ in range(320)]
+    truth = random.integers(0, 3, len(languages))
+    refused = 0
+    for _ in range(60):
+        candidate, production = (_labels(random, truth, 0.68) for _ in range(2))
+        gates = language_gates(languages, truth, candidate, production, "1", 100)
+        refused += not all(gate.passed for gate in gates)
+    assert refused <= 9  # 3 are expected; without the division of the error, 20
+
+
+def test_a_release_is_compared_by_language(registry: str, tmp_path: Path) -> None:
+    tweets = write_data(tmp_path / "tweets", ("en", "de"), val=240)
+    folder = swapped_labels(tmp_path / "model")
+    done = model("release", registry, "--model", folder, "--data", tweets, "--json", **OTHER_LIMITS_OFF)
+    assert done.exit_code == 3, done.output
+    report = json.loads(done.stdout)
+    assert {"comparison", "comparison en"} <= set(report["refused"])
+    assert "refused by the gate comparison en" in done.stderr
+    assert "comparison en" in json.loads(Registry(registry, 60).version(report["version"]).tags["refused"])["gates"]
+    few = model("release", registry, "--data", tweets, "--json", **OTHER_LIMITS_OFF, TWEETS_GATE_LANGUAGE_TWEETS="121")
+    assert few.exit_code == 0, few.output
+    assert [gate["says"] for gate in json.loads(few.stdout)["gates"] if "comparison " in gate["name"]] == [
+        "not compared: 120 tweets, fewer than 121"
+    ] * 2

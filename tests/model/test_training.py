@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 
 from spark_apps.cli.main import app
 from spark_apps.labels import LABELS
-from spark_apps.model.dataset import data_version
+from spark_apps.model.dataset import LabelledTweets
 from spark_apps.scoring.description import MODEL_FILE, TOKENIZER_FILE, Description
 from spark_apps.scoring.scorer import Scorer
 from tests import process
-from tests.model.folders import write_base, write_data
+from tests.model.folders import write_base, write_data, write_multilingual_base
 from tests.waiting import until
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(900)]
@@ -29,8 +29,22 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_base(tmp_path_factory.mktemp("base"))
 
 
+@pytest.fixture(scope="module")
+def multilingual(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_multilingual_base(tmp_path_factory.mktemp("multilingual"))
+
+
+@pytest.fixture(scope="module")
+def multilingual_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("languages"), ("es", "de"), train=600, val=120)
+
+
+def model(*arguments: str | Path, **env: str) -> Any:
+    return CliRunner().invoke(app, ["model", *map(str, arguments)], env={"COLUMNS": "200", **env})
+
+
 def train(*arguments: str | Path, **env: str) -> Any:
-    return CliRunner().invoke(app, ["model", "train", *map(str, arguments)], env=env)
+    return model("train", *arguments, **env)
 
 
 def refusal(*arguments: str | Path, **env: str) -> str:
@@ -47,7 +61,7 @@ def test_a_trained_model_is_exported_and_evaluated(data: Path, base: Path, tmp_p
     assert done.exit_code == 0, done.output
     trained_figures = json.loads(done.stdout)
     assert trained_figures["macro_recall"] > 0.9 and trained_figures["steps"] == 300
-    assert "are not logged" in done.stderr and "an encoder with a new head" in done.stderr
+    assert "is not logged" in done.stderr and "an encoder with a new head" in done.stderr
     # A repetition with the same settings does nothing.
     again = train(*arguments, "--json")
     assert json.loads(again.stdout) == trained_figures and "nothing to do" in again.stderr
@@ -78,14 +92,113 @@ def test_a_trained_model_is_exported_and_evaluated(data: Path, base: Path, tmp_p
     assert not (tmp_path / "none").exists()
 
 
-def test_a_killed_training_resumes_to_identical_weights(data: Path, base: Path, tmp_path: Path) -> None:
+def test_a_multilingual_model_is_trained_exported_evaluated_and_released(
+    data: Path, multilingual: Path, multilingual_data: Path, tmp_path: Path
+) -> None:
+    """An XLM-RoBERTa learns two sets of tweets: the language of the first is an option, the second names languages."""
+    registry, trained, exported = f"sqlite:///{tmp_path / 'registry.db'}", tmp_path / "trained", tmp_path / "exported"
+    tweets: list[str | Path] = ["--data", data, "--data", multilingual_data, "--language", "en"]
+    done = train(
+        *tweets, "--base", multilingual, "--out", trained, "--epochs", "4", "--learning-rate", "1e-3", "--json",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    figures = json.loads(done.stdout)
+    assert figures["macro_recall"] > 0.9 and figures["steps"] == 4 * 2_200 / 32 + 1
+    assert {name: group["tweets"] for name, group in figures["languages"].items()} == {"en": 200, "es": 60, "de": 60}
+    assert list(figures["sources"]) == [data.name, "2015-es", "2016-de"]
+    assert "train: 2,200 tweets (en 1,600, es 300, de 300;" in " ".join(done.stderr.split())
+
+    for precision in ("fp16", "int8"):
+        done = model("export", "--model", trained, *tweets, "--out", exported, "--precision", precision)
+        assert done.exit_code == 0, done.output
+    description = Description.read(exported)
+    assert description.precision == "int8" and description.provenance["languages"] == {
+        "en": 1_600,
+        "es": 300,
+        "de": 300,
+    }
+    assert min(description.metrics["agreement_by_language"][language] for language in ("en", "es", "de")) > 0.9
+    assert description.metrics["validation es"]["tweets"] == 60
+    for text, label in (
+        ("me encanta @x, muchas gracias 😍 3", "positive"),
+        ("nie wieder @x, das war furchtbar 4", "negative"),
+    ):
+        assert LABELS[Scorer(exported, 1).score([text])[0].argmax()] == label
+
+    limits = {"TWEETS_GATE_SMOKE": "0", "TWEETS_GATE_LANGUAGE_TWEETS": "60", "TWEETS_REGISTRY_TIMEOUT": "60"}
+    for version in ("1", "2"):
+        done = model("release", "--model", exported, *tweets, "--registry", registry, "--json", **limits)
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["production"] == version
+    gates = [gate["name"] for gate in json.loads(done.stdout)["gates"]]
+    assert gates[-5:] == ["comparison", "comparison en", "comparison de", "comparison es", "quality"]
+
+
+def test_frozen_word_embeddings_keep_the_weights_of_the_base(data: Path, multilingual: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    arguments: list[str | Path] = ["--data", data, "--base", multilingual, "--epochs", "0.1"]
+    words = "embeddings.word_embeddings.weight"
+    before = load_file(multilingual / "model.safetensors")[words]
+    for options, frozen in ((["--freeze-embeddings"], True), ([], False)):
+        out = tmp_path / f"frozen-{frozen}"
+        assert train(*arguments, *options, "--out", out).exit_code == 0
+        after = load_file(out / "model.safetensors")
+        assert torch.equal(before, after[f"roberta.{words}"]) is frozen
+        layer = "encoder.layer.0.output.dense.weight"
+        assert not torch.equal(load_file(multilingual / "model.safetensors")[layer], after[f"roberta.{layer}"])
+
+
+def test_leave_out_validation_evaluates_on_what_training_has_not_seen(
+    data: Path, multilingual: Path, multilingual_data: Path, tmp_path: Path
+) -> None:
+    arguments: list[str | Path] = [
+        "validate", "--data", data, "--data", multilingual_data, "--base", multilingual, "--out", tmp_path / "runs",
+        "--epochs", "2", "--learning-rate", "1e-3", "--language", "en", "--seed", "1", "--seed", "2",
+    ]  # fmt: skip
+    leave_out = ["--leave-out", "year=2016", "--leave-out", "language=es"]
+    done = model(*arguments, *leave_out, "--json")
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    runs = {(run["leave_out"], run["seed"]): run for run in report["runs"]}
+    assert list(runs) == [(condition, seed) for condition in ("year=2016", "language=es") for seed in (1, 2)]
+    # The tweets in German are from 2016, and the model has learned no word of it.
+    assert all(run["tweets"] == 300 for run in runs.values())
+    assert list(runs["year=2016", 1]["languages"]) == ["de"]
+    values = [run["macro_recall"]["value"] for run in runs.values()]
+    assert report["over_runs"]["macro_recall"]["mean"] == pytest.approx(sum(values) / 4)
+    assert report["over_runs"]["macro_recall"]["worst"] == min(values) and len(set(values)) > 1
+    assert all(run["macro_f1"]["low"] <= run["macro_f1"]["value"] <= run["macro_f1"]["high"] for run in runs.values())
+    states = [json.loads(file.read_text()) for file in (tmp_path / "runs").glob("*/*/training.json")]
+    assert sorted(state["settings"]["train_rows"] for state in states) == [1_900] * 4
+    assert not list((tmp_path / "runs").rglob("checkpoint*"))
+
+    # A repetition trains nothing, and prints a table.
+    again = model(*arguments, *leave_out)
+    assert again.stderr.count("nothing to do") == 4
+    for words in ("left out", "year=2016, seed 1", "mean", "worst", f"{min(values):.3f}"):
+        assert words in again.stdout, again.stdout
+    for condition, error in (
+        ("source=none", "--leave-out source=none matches no tweet of the train split: it has"),
+        ("day=1", "--leave-out day=1: write source=NAME, year=YYYY or language=CODE"),
+    ):
+        refused = model(*arguments, *leave_out, "--leave-out", condition)
+        assert refused.exit_code == 2 and error in " ".join(refused.stderr.split())
+
+
+@pytest.mark.parametrize("kind", ["roberta", "xlm-roberta"])
+def test_a_killed_training_resumes_to_identical_weights(
+    kind: str, data: Path, base: Path, multilingual: Path, tmp_path: Path
+) -> None:
     import torch
     from mlflow import MlflowClient
     from safetensors.torch import load_file
 
     registry = f"sqlite:///{tmp_path / 'registry.db'}"
-    files: list[str | Path] = ["--data", data, "--base", base]
-    settings = ["model", "train", *files, "--epochs", "2", "--learning-rate", "2e-3"]
+    files: list[str | Path] = ["--data", data, "--base", base if kind == "roberta" else multilingual]
+    frozen = [] if kind == "roberta" else ["--freeze-embeddings"]
+    settings = ["model", "train", *files, *frozen, "--epochs", "2", "--learning-rate", "2e-3"]
     whole = process.run(*settings, "--out", tmp_path / "whole", "--json")
     assert whole.returncode == 0, whole.stderr
 
@@ -125,7 +238,7 @@ def _check_run(client: Any, run: Any, data: Path, figures: dict[str, Any]) -> No
     used = {entry.dataset.name: entry.dataset for entry in run.inputs.dataset_inputs}
     assert json.loads(used[f"{data.name}/train"].profile) == {
         "num_rows": 1600,
-        "sha256": data_version(data, "train").sha256,
+        "sha256": LabelledTweets((data,)).version("train").sha256,
     }
     assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"confusion_matrix.png", "reliability.png"}
 

@@ -6,16 +6,25 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from spark_apps.lake.failures import FailedBatch, Failure
 from spark_apps.monitoring.log import batch_line
 from spark_apps.monitoring.progress import Progress
 from spark_apps.monitoring.server import serve
-from spark_apps.settings import SettingsError
+from spark_apps.monitoring.stream_reports import read_reports
+from spark_apps.run import run
+from spark_apps.settings import LAYERS, Settings, SettingsError
 from spark_apps.streaming.stream import BatchReport, BatchResult
+from tests.lakes import put_failure, put_report
+from tests.process import free_port
 
 
 def get(port: int, path: str) -> tuple[int, str]:
@@ -47,24 +56,118 @@ def progress() -> Progress:
 
 @pytest.fixture
 def port(progress: Progress) -> Iterator[int]:
-    with serve(progress, 0, stuck_seconds=0.3) as port:
+    with serve(progress, 0, startup_seconds=1.2, stuck_seconds=lambda: 0.3) as port:
         yield port
 
 
 def test_a_stream_without_progress_is_unhealthy_until_it_makes_progress(progress: Progress, port: int) -> None:
     progress.record("bronze")
-    assert get(port, "/healthz")[0] == 200
+    assert get(port, "/healthz") == (200, '{"unhealthy": ""}')
     time.sleep(0.4)
     progress.record("silver")
-    assert get(port, "/healthz")[0] == 503
+    code, body = get(port, "/healthz")
+    assert code == 503 and "bronze for 0 s" in body and "silver" not in body
     progress.on_batch(report("bronze"))
     assert get(port, "/healthz")[0] == 200
 
 
-def test_a_process_is_unhealthy_if_its_streams_never_start(port: int) -> None:
+def test_a_process_that_starts_has_a_limit_of_its_own(progress: Progress, port: int) -> None:
+    """The limit for streams without progress counts from the start of the first query."""
+    time.sleep(0.6)
+    assert get(port, "/healthz")[0] == 200
+    progress.on_start("bronze")
     assert get(port, "/healthz")[0] == 200
     time.sleep(0.4)
     assert get(port, "/healthz")[0] == 503
+
+
+def test_a_process_that_never_starts_a_query_is_unhealthy(port: int, caplog: pytest.LogCaptureFixture) -> None:
+    time.sleep(1.3)
+    code, body = get(port, "/healthz")
+    assert code == 503 and "no query has started for 1 s" in body
+    assert "no query has started for 1 s" in caplog.text
+
+
+def test_a_process_that_waits_may_take_the_whole_time_to_start_afterwards(progress: Progress, port: int) -> None:
+    """Before Spark starts, a driver waits for the end of an outage of its storage."""
+    for _ in range(3):
+        progress.on_wait("bronze", "an outage")
+        time.sleep(0.5)
+        assert get(port, "/healthz")[0] == 200
+    # The wait has ended, and no query has started: to the reconciler, the stream is not stuck.
+    stream = json.loads(get(port, "/progress")[1])["streams"]["bronze"]
+    assert (stream["batch"], stream["seconds_since_progress"]) == (-1, 0)
+    assert metric(port, "seconds_since_progress", stream="bronze") == 0
+    time.sleep(0.8)
+    assert get(port, "/healthz")[0] == 503
+
+
+def test_a_changed_limit_needs_no_restart(progress: Progress, tmp_path: Path) -> None:
+    limit = tmp_path / "stuckSeconds"
+    settings = Settings(stuck_seconds=0.1, stuck_seconds_file=limit)
+    with serve(progress, 0, 60, settings.current_stuck_seconds) as port:
+        progress.on_start("bronze")
+        time.sleep(0.3)
+        assert get(port, "/healthz")[0] == 503  # without the file
+        for text, code in (("60", 200), ("0.2", 503), ("much", 503), ("60", 200)):
+            limit.write_text(text)
+            assert get(port, "/healthz")[0] == code, text
+
+
+def test_the_metrics_tell_how_long_nobody_has_asked_for_the_progress(port: int) -> None:
+    time.sleep(0.2)
+    assert (metric(port, "unwatched_seconds", layer="bronze") or 0) >= 0.2
+    get(port, "/progress")
+    assert (metric(port, "unwatched_seconds", layer="bronze") or 1) < 0.2
+
+
+def test_the_metrics_tell_which_layers_are_held_and_need_a_person(tmp_path: Path) -> None:
+    """A layer that is down cannot export it: the drivers of the other layers do."""
+    now = datetime.now(UTC)
+    hold = {"owner": "ann", "reason": "x", "since": (now - timedelta(hours=1)).isoformat(), "acknowledged": ""}
+    put_report(tmp_path, "bronze", now)
+    put_report(tmp_path, "silver", now, state="held", hold=hold)
+    put_report(tmp_path, "gold", now, state="needs action")
+    with serve(Progress(["bronze"], partial(read_reports, tmp_path)), 0, 60, lambda: 60) as port:
+        held = partial(metric, port, "held_seconds", owner="ann")
+        assert 3600 <= (held(layer="silver", acknowledged="false") or 0) < 3700
+        assert held(layer="silver", acknowledged="true") is None and held(layer="bronze", acknowledged="false") is None
+        assert [metric(port, "needs_action", layer=layer) for layer in LAYERS] == [0, 0, 1]
+        put_report(tmp_path, "silver", now, state="held", hold=hold | {"acknowledged": "ann knows", "since": "soon"})
+        assert held(layer="silver", acknowledged="false") is None and held(layer="silver", acknowledged="true")
+
+
+def test_without_reports_nothing_is_held(port: int) -> None:
+    assert "held_seconds{" not in get(port, "/metrics")[1] and "needs_action{" not in get(port, "/metrics")[1]
+
+
+def test_a_driver_reports_the_error_of_the_driver_before_it_before_spark_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream that fails during each start is given up: the reason must be known by then."""
+    failure = Failure("gold-aggregates", datetime.now(UTC), "ValueError: no room", FailedBatch(7, "tweets 8"))
+    put_failure(tmp_path, failure)
+    put_failure(tmp_path, replace(failure, stream="bronze"))
+    settings = Settings(lake=str(tmp_path), monitor_port=free_port())
+    asked: list[str] = []
+
+    def ask(_: Settings) -> None:
+        """Ask for the progress instead of starting Spark."""
+        asked.append(json.loads(get(settings.monitor_port or 0, "/progress")[1])["error"])
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("spark_apps.run.make_session", ask)
+    with pytest.raises(ZeroDivisionError):
+        run(["gold"], settings, once=False, on_batch=lambda _: None)
+    assert asked == [str(failure)] and "gold-aggregates, batch 7, tweets 8: ValueError: no room" in asked[0]
+
+    def refuse(*_: object) -> None:
+        raise PermissionError("refused")
+
+    monkeypatch.setattr("spark_apps.run.newest_failure", refuse)
+    with pytest.raises(ZeroDivisionError):
+        run(["gold"], settings, once=False, on_batch=lambda _: None)
+    assert asked[1] == "the last error is not readable: refused"
 
 
 def test_an_unknown_path_is_answered_with_the_known_paths(port: int) -> None:
@@ -83,7 +186,7 @@ def test_a_port_in_use_is_refused(progress: Progress) -> None:
     with (
         socket.create_server(("0.0.0.0", 0)) as taken,
         pytest.raises(SettingsError, match="TWEETS_MONITOR_PORT"),
-        serve(progress, taken.getsockname()[1], 1),
+        serve(progress, taken.getsockname()[1], 1, lambda: 1),
     ):
         pass
 

@@ -7,6 +7,7 @@ from deltalake import DeltaTable
 from deltalake.schema import Field, PrimitiveType
 
 from spark_apps.registry.client import Registry
+from spark_apps.registry.production import roll_back
 from spark_apps.tables import GOLD_SENTIMENT
 from tests.quality.streams import MIXED, NEGATIVE, Lake, check, exceeded, release, run_quality
 
@@ -66,6 +67,16 @@ def test_a_baseline_is_recorded_once_and_covers_a_whole_window(lake: Lake, regis
     assert baselines(registry, "2") == {}, "a part of a window is not a baseline"
     check(lake, registry, TWEETS_QUALITY_WINDOW_MINUTES="58")
     assert baselines(registry, "2").keys() == {"baseline en"}
+
+
+def test_a_version_that_returns_to_production_gets_no_baseline_from_its_first_minutes(
+    lake: Lake, registry: str
+) -> None:
+    assert release(registry) == "2"
+    assert roll_back(Registry(registry, 60), "1", "ann", "worse") == "1"
+    lake.add_tweets()
+    check(lake, registry)
+    assert baselines(registry, "1") == {}, "version 1 has been in production again for seconds only"
 
 
 def test_an_invalid_language_code_counts_as_und(lake: Lake, registry: str) -> None:

@@ -24,13 +24,15 @@ from spark_apps.lake.writer import TableWriter
 from spark_apps.silver import rebuild as module
 from spark_apps.silver import transform
 from spark_apps.silver.corrections import Corrections
-from spark_apps.silver.rebuild import PartReport, RebuildError, RebuildResult, rebuild
+from spark_apps.silver.rebuild import RebuildError, RebuildResult, RebuiltPart, rebuild
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Table
 from tests.conftest import Pipeline, open_pipeline
 from tests.exactness import check
 from tests.failing_writes import fail_write
 from tests.lakes import flat_tweet
 from tests.silver.lake import copy_of, declare_format, update, write_lake
+
+pytestmark = pytest.mark.slow
 
 LANDED = Expected(
     documents=16, tweets=9, duplicates=3, quarantine=Counter({"not_a_tweet": 2, "cut_off": 1, "no_tweets": 1})
@@ -50,8 +52,8 @@ def pipeline(spark: SparkSession, tmp_path: Path, lake: Path) -> Iterator[Pipeli
 
 def rebuild_silver(
     pipeline: Pipeline, since: date | None = None, stop: Event | None = None
-) -> tuple[RebuildResult, list[PartReport]]:
-    reports: list[PartReport] = []
+) -> tuple[RebuildResult, list[RebuiltPart]]:
+    reports: list[RebuiltPart] = []
     return rebuild(pipeline.spark, pipeline.settings, since, reports.append, stop or Event()), reports
 
 
@@ -199,7 +201,6 @@ def test_a_document_that_ends_its_task_is_rejected(pipeline: Pipeline, monkeypat
     ]
 
 
-@pytest.mark.slow
 def test_erased_tweets_stay_out(pipeline: Pipeline) -> None:
     pipeline.land("erasure.json", json.dumps(make_request(["4", "9"], [], "a request").to_json()))
     pipeline.run_once()

@@ -16,13 +16,15 @@ from spark_apps.erasure.request import make_request
 from spark_apps.lake.status import read_status
 from spark_apps.silver import replay as module
 from spark_apps.silver import transform
-from spark_apps.silver.replay import PartReport, ReplayCounts, ReplayError, replay
+from spark_apps.silver.replay import ReplayCounts, ReplayedPart, ReplayError, replay
 from spark_apps.tables import GOLD_SENTIMENT, QUARANTINE, SILVER_TWEETS, Table
 from tests.conftest import Pipeline
 from tests.exactness import check
 from tests.failing_writes import fail_write
 from tests.silver.lake import POSTS, copy_of, declare_format, write_lake
 from tests.streaming.test_poison import poison_each
+
+pytestmark = pytest.mark.slow
 
 # The lake as if the declared format had been known from the beginning.
 REPLAYED = Expected(documents=16, tweets=10, duplicates=4, quarantine=Counter({"cut_off": 1, "no_tweets": 1}))
@@ -43,8 +45,8 @@ def pipeline(spark: SparkSession, tmp_path: Path, lake: Path) -> Iterator[Pipeli
 
 def replay_rows(
     pipeline: Pipeline, reasons: Sequence[str] = ("not_a_tweet",), since: date | None = None, stop: Event | None = None
-) -> tuple[ReplayCounts, list[PartReport]]:
-    reports: list[PartReport] = []
+) -> tuple[ReplayCounts, list[ReplayedPart]]:
+    reports: list[ReplayedPart] = []
     return replay(pipeline.spark, pipeline.settings, reasons, since, reports.append, stop or Event()), reports
 
 
@@ -79,7 +81,6 @@ def test_since_leaves_earlier_rows(pipeline: Pipeline) -> None:
     assert replay_rows(pipeline, since=datetime.now(UTC).date())[0] == ReplayCounts()
 
 
-@pytest.mark.slow
 # Between the two commits, and after them.
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_failed_replay_is_finished_by_the_next_one(pipeline: Pipeline, when: str) -> None:
@@ -117,7 +118,6 @@ def test_a_stopped_replay_continues(pipeline: Pipeline) -> None:
     assert replay_rows(pipeline)[0] == MOVED
 
 
-@pytest.mark.slow
 def test_a_part_is_read_at_a_time(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_PART_ROWS", 1)
     pipeline.settings.formats = None
@@ -139,7 +139,6 @@ def test_a_row_with_replaced_bytes_is_not_read(pipeline: Pipeline) -> None:
     assert replay_rows(pipeline)[0] == MOVED
 
 
-@pytest.mark.slow
 def test_an_erased_tweet_leaves_the_quarantine_but_does_not_come_back(pipeline: Pipeline) -> None:
     pipeline.settings.formats = None
     pipeline.land("erasure.json", json.dumps(make_request([], ["ann"], "a request").to_json()))

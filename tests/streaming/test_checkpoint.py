@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from spark_apps.streaming.checkpoint import last_error, read_poison
+from spark_apps.lake.failures import read_failures
+from spark_apps.streaming.checkpoint import read_poison
 from tests.conftest import Pipeline
 from tests.lakes import flat_tweet
 
@@ -13,7 +14,7 @@ def test_truncated_files_do_not_stop_a_stream(pipeline: Pipeline) -> None:
     checkpoints = Path(pipeline.lake, "checkpoints")
     for name in ("bronze/poison.json", "bronze/upkeep.json", "bronze.error.json"):
         (checkpoints / name).write_text('{"batch": 0, "ro')
-    assert last_error(pipeline.spark, pipeline.lake, ["bronze"]) is None
+    assert read_failures(pipeline.lake, ["bronze"]) == {}
     assert read_poison(pipeline.spark, pipeline.lake, "bronze") == (-1, ())
     pipeline.land("2.json", flat_tweet(2))
     assert [report.counts["rows"] for report in pipeline.run_once(*pipeline.streams("bronze"))] == [1]

@@ -10,8 +10,9 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from pyspark.sql import DataFrame
 
+from spark_apps import spark_context
 from spark_apps.lake.commits import LakeError
-from spark_apps.streaming import outage, tasks
+from spark_apps.streaming import outage
 from spark_apps.streaming.outage import find_outage, outlast
 from spark_apps.streaming.query_group import QueryError
 from spark_apps.streaming.runner import StreamError
@@ -100,6 +101,23 @@ def test_an_action_is_repeated_until_the_outage_is_over(monkeypatch: pytest.Monk
     assert set(reasons) == {"TimeoutError: first", "TimeoutError: second"}
 
 
+def test_an_outage_after_work_is_a_new_one(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """The log names each outage, although their errors are equal."""
+    monkeypatch.setattr(outage, "_FIRST_DELAY_SECONDS", 0.01)
+    attempts, batches = [0, 0, 1, 1, 2], 0
+
+    def action() -> str:
+        nonlocal batches
+        if not attempts:
+            return "done"
+        batches = attempts.pop(0)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert outlast(action, lambda _: None, threading.Event(), lambda: batches) == "done"
+    logged = [record for record in caplog.records if "waiting for the end of an outage" in record.message]
+    assert len(logged) == 3
+
+
 def test_an_error_that_is_no_outage_is_raised_at_once() -> None:
     with pytest.raises(ValueError, match="wrong"):
         outlast(attempts(ValueError("wrong")), pytest.fail, threading.Event())
@@ -128,7 +146,8 @@ def test_a_stream_waits_for_space_on_the_disk(pipeline: Pipeline, monkeypatch: p
         stop=stop, on_batch=lambda _: stop.set(), on_wait=lambda name, reason: waits.append((name, reason))
     )
     runner.run([replace(stream, prepare=always_ready(run))], "0 seconds")
-    assert set(waits) == {("bronze", "OSError: [Errno 28] No space left on device")}
+    remedy = "delete files, or enlarge the volume"
+    assert set(waits) == {("bronze", f"OSError: [Errno 28] No space left on device: {remedy}")}
     assert len(pipeline.rows(BRONZE_TWEETS)) == 1
 
 
@@ -149,6 +168,6 @@ def test_a_driver_that_has_lost_its_jvm_ends(pipeline: Pipeline, monkeypatch: py
     def source() -> DataFrame:
         raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
 
-    monkeypatch.setattr(tasks, "is_alive", lambda _: False)
+    monkeypatch.setattr(spark_context, "is_alive", lambda _: False)
     with pytest.raises(StreamError, match="the JVM of the driver has ended"):
         pipeline.runner().run([replace(stream, source=source)], "0 seconds")

@@ -19,6 +19,7 @@ from spark_apps.cpu_limit import limit_cpu_time
 from spark_apps.dashboard.queries import Filters, latest, totals
 from spark_apps.gold.rebuild import rebuild
 from spark_apps.gold.rescore import rescore
+from spark_apps.lake.failures import FailedBatch, read_failures
 from spark_apps.lake.status import read_status
 from spark_apps.map_in_arrow import ArrowFunction
 from spark_apps.registry.client import BUNDLED
@@ -154,6 +155,42 @@ def test_a_poison_document_is_quarantined_with_its_position(
     (row,) = pipeline.rows(QUARANTINE)
     assert (row["raw"], row["reason"], row["source_file"]) == (lines[2].strip(), "internal_error", f"file:{file}")
     assert row["detail"] == "document 2 ended the task that read it: the process was ended by SIGKILL"
+    failure = read_failures(pipeline.lake, ["silver"])["silver"]
+    assert failure.batch == FailedBatch(0, f"document 2 of file:{file}")
+    assert failure.cause == "left out, and the stream continues: the process was ended by SIGKILL"
+
+
+def test_a_failure_names_its_batch_and_the_files_that_the_batch_was_reading(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 6):
+        pipeline.land(f"{number}.json", flat_tweet(number))
+    files = f"file:{pipeline.landing}"
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("a fault of the program")
+
+    for layer, target, expected in (
+        (
+            "bronze",
+            "spark_apps.bronze.app._Bronze._write",
+            f"{files}/1.json, {files}/2.json, {files}/3.json and 2 more",
+        ),
+        (
+            "silver",
+            "spark_apps.silver.app._write",
+            f"documents of {files}/1.json, {files}/2.json, {files}/3.json and 2",
+        ),
+        ("gold", "spark_apps.gold.app.new_sentiment", ""),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(target, fail)
+            with pytest.raises(StreamError, match=f"stream {layer}, batch 0.*a fault of the program"):
+                pipeline.run_once(*pipeline.streams(layer))
+        failure = read_failures(pipeline.lake, [layer])[layer]
+        assert failure.batch and failure.batch.id == 0 and failure.batch.input.startswith(expected)
+        assert "a fault of the program" in failure.cause
+        pipeline.run_once(*pipeline.streams(layer))
 
 
 def test_a_repeated_batch_leaves_out_the_same_documents(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,6 +224,8 @@ def test_a_poison_file_is_quarantined(pipeline: Pipeline, monkeypatch: pytest.Mo
         schema = source().schema
         dying = replace(stream, source=lambda: source().mapInArrow(poisonous(identity, kill), schema))
         pipeline.run_once(dying)
+    failure = read_failures(pipeline.lake, ["bronze"])["bronze"]
+    assert failure.batch and failure.batch.input.endswith(f"/{POISON}.json")
     rows = {(row["source_file"].rpartition("/")[2], row["problem"], row["position"]) for row in bronze_rows(pipeline)}
     assert rows == {(f"{POISON}.json", "internal_error", 0), ("fine.json", None, 0), ("fine.json", None, 1)}
     (detail,) = [row["detail"] for row in bronze_rows(pipeline) if row["problem"]]
@@ -241,6 +280,8 @@ def test_a_poison_text_gets_no_label_until_a_rescore_can_score_it(
         poison_each(patch, udf, "_scorer")
         reports = pipeline.run_once()
     assert [report.counts for report in reports if report.stream == "gold"] == [{"rows": 2, "unscored": 1, "erased": 0}]
+    failure = read_failures(pipeline.lake, ["gold"])["gold"]
+    assert failure.batch == FailedBatch(0, "tweets 2")
     labels = {row["id"]: row["label"] for row in pipeline.rows(GOLD_SENTIMENT)}
     assert labels == {"1": "positive", "2": None}
     assert totals(pipeline.lake, Filters()) == {"negative": 0, "neutral": 0, "positive": 1}

@@ -37,7 +37,9 @@ def test_an_error_that_cannot_be_saved_is_named(pipeline: Pipeline) -> None:
         Path(pipeline.lake).touch()
         raise RuntimeError("No space left on device")
 
-    with pytest.raises(StreamError, match=r"stream bronze failed: .*No space left.*the error was not saved to"):
+    with pytest.raises(
+        StreamError, match=r"stream bronze, batch 0 failed: .*No space left.*the error was not saved to"
+    ):
         pipeline.run_once(replace(stream, prepare=always_ready(fail)))
 
 

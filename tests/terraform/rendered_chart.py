@@ -19,13 +19,25 @@ TAG = "1.2.3"
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod of the chart or of a SparkApplication: service account, images, environment, node selector, tolerations."""
+    """A pod of the chart or of a SparkApplication.
+
+    Attributes:
+        name: kind and name of the document, or name and role of the application.
+        namespace: namespace of the pod.
+        account: its service account.
+        images: images of its containers.
+        env: environment variables with a value.
+        options: values of the options `--name=value` in its commands.
+        nodes: its node selector.
+        tolerations: its tolerations.
+    """
 
     name: str
     namespace: str
     account: str
     images: set[str]
     env: dict[str, str]
+    options: dict[str, str]
     nodes: dict[str, str]
     tolerations: list[dict[str, Any]]
 
@@ -99,9 +111,12 @@ def values(name: str, outputs: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def template(namespace: str, *files: Path) -> subprocess.CompletedProcess[str]:
     assert shutil.which("helm"), "helm is not on the PATH: install helm, which renders the chart"
-    value_files = [argument for file in files for argument in ("-f", file)]
+    # Without a cluster, the chart generates no Secrets. The last file wins.
+    secrets = "airflow: {existingSecret: airflow}\npostgres: {existingSecret: postgres}\n"
+    value_files = [argument for file in ("-", *map(str, files)) for argument in ("-f", file)]
     return subprocess.run(
         ["helm", "template", "tweet-sentiment", CHART, "-n", namespace, "--kube-version", "1.35", *value_files],
+        input=secrets,
         capture_output=True,
         text=True,
         check=False,
@@ -130,6 +145,11 @@ def _env(containers: list[dict[str, Any]]) -> dict[str, str]:
     }
 
 
+def _options(containers: list[dict[str, Any]]) -> dict[str, str]:
+    words = (word for container in containers for word in (*container.get("command", []), *container.get("args", [])))
+    return dict(word.removeprefix("--").split("=", 1) for word in words if word.startswith("--") and "=" in word)
+
+
 def _pod(name: str, namespace: str, spec: dict[str, Any]) -> Pod:
     containers = [*spec["containers"], *spec.get("initContainers", [])]
     return Pod(
@@ -138,6 +158,7 @@ def _pod(name: str, namespace: str, spec: dict[str, Any]) -> Pod:
         spec.get("serviceAccountName", "default"),
         {container["image"] for container in containers},
         _env(containers),
+        _options(containers),
         spec.get("nodeSelector", {}),
         spec.get("tolerations", []),
     )
@@ -154,6 +175,7 @@ def _spark_pod(name: str, application: dict[str, Any], role: str) -> Pod:
         pod["serviceAccount"],
         {spec["image"]},
         _env([pod]),
+        {},
         nodes | pod.get("nodeSelector", {}),
         pod.get("tolerations", []),
     )

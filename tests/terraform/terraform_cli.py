@@ -27,6 +27,14 @@ provider "aws" {{
 
 terraform {{
   backend "local" {{}}
+
+  # moto_gaps.py answers the requests of this version. With access to the registry, init would select version 6.
+  required_providers {{
+    aws = {{
+      source  = "hashicorp/aws"
+      version = "~> 5.100"
+    }}
+  }}
 }}
 """
 _SERVICES = (

@@ -121,7 +121,8 @@ def _key(uri: str, bucket: str) -> str:
 
 def test_roles_may_use_the_locations_in_the_environment_of_their_pods(chart: RenderedChart, example: Applied) -> None:
     permissions = Permissions(example)
-    environments = {pod.account: pod.env for pod in chart.pods if "TWEETS_LAKE" in pod.env or "ARTIFACTS" in pod.env}
+    environments = {pod.account: pod.env for pod in chart.pods if "TWEETS_LAKE" in pod.env}
+    (artifacts,) = (value for pod in chart.pods if (value := pod.options.get("artifacts-destination")))
     settings = Settings(landing=environments["bronze"]["TWEETS_LANDING"], lake=environments["bronze"]["TWEETS_LAKE"])
     assert settings.landing and settings.lake
     landed = _key(f"{settings.landing}/a.json", permissions.bucket("landing"))
@@ -131,19 +132,19 @@ def test_roles_may_use_the_locations_in_the_environment_of_their_pods(chart: Ren
         log = _key(f"{table.path(settings.lake)}/_delta_log/0.json", permissions.bucket("lake"))
         assert permissions.writes(layer, "lake", log), table.name
         assert permissions.reads("dashboard", "lake", log), table.name
-    assert permissions.writes(
-        "mlflow", "lake", _key(environments["mlflow"]["ARTIFACTS"] + "/1/x", permissions.bucket("lake"))
-    )
+    assert permissions.writes("mlflow", "lake", _key(f"{artifacts}/1/x", permissions.bucket("lake")))
     for writer in ("demo", "dashboard"):
         if "TWEETS_LANDING" in environments.get(writer, {}):
-            assert permissions.writes(writer, "landing", landed), writer
+            key = _key(environments[writer]["TWEETS_LANDING"] + "/a.json", permissions.bucket("landing"))
+            assert permissions.writes(writer, "landing", key) and permissions.reads("bronze", "landing", key), writer
 
 
 def test_roles_have_no_access_to_buckets_that_their_pods_do_not_know(chart: RenderedChart, example: Applied) -> None:
-    """A pod that reads a bucket needs both its URI in the environment and the permission of its role."""
+    """A pod that reads a bucket needs both its URI, as a variable or an option, and the permission of its role."""
     permissions = Permissions(example)
     for role in permissions.roles:
-        environment = " ".join(value for pod in chart.pods if pod.account == role for value in pod.env.values())
+        pods = [pod for pod in chart.pods if pod.account == role]
+        environment = " ".join(value for pod in pods for value in (*pod.env.values(), *pod.options.values()))
         for bucket in ("landing", "lake"):
             if permissions.bucket(bucket) not in environment:
                 assert permissions.bucket(bucket) not in json.dumps(permissions.statements(role)), (role, bucket)

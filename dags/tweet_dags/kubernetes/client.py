@@ -4,11 +4,15 @@ A write to an application or a pod carries the resourceVersion that was read: if
 is written and `ConflictError` is raised. The calls need these permissions in the namespace of the streams:
 
 - ConfigMaps `stream-applications` and `job-pods`: get; `stream-applications`: patch (annotations only);
+- ConfigMap `stream-status`: patch;
 - SparkApplications: get, create, patch, delete;
 - pods: list; delete on drivers and on executors that have ended;
 - pods/log of the drivers of the jobs (`rescore-driver` and so on): get.
 """
 
+import copy
+import functools
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,8 +68,7 @@ class Cluster:
     def manifest(self, config_map: client.V1ConfigMap, name: str) -> dict[str, Any]:
         """Return the manifest `name` from a ConfigMap of the chart, or raise `ManifestNotFoundError`."""
         try:
-            manifest: dict[str, Any] = yaml.safe_load(config_map.data[f"{name}.yaml"])
-            return manifest
+            return copy.deepcopy(_parse(config_map.data[f"{name}.yaml"]))
         except (KeyError, TypeError):
             raise ManifestNotFoundError(
                 f"the ConfigMap {config_map.metadata.name} in {self.namespace} has no {name}.yaml: install the chart, "
@@ -85,6 +88,17 @@ class Cluster:
                 config_map,
                 self.namespace,
                 {"metadata": metadata},
+                field_manager=field_manager,
+                _request_timeout=_TIMEOUT_SECONDS,
+            )
+
+    def set_data(self, config_map: str, data: Mapping[str, str], field_manager: str) -> None:
+        """Set entries of the data of a ConfigMap; the other entries stay."""
+        with explain_errors(f"the ConfigMap {config_map}"):
+            self.core.patch_namespaced_config_map(
+                config_map,
+                self.namespace,
+                {"data": data},
                 field_manager=field_manager,
                 _request_timeout=_TIMEOUT_SECONDS,
             )
@@ -127,12 +141,14 @@ class Cluster:
 
     def pods(self, application: str) -> tuple[Object, ...]:
         """Return the driver and the executors of an application, including those that are terminating."""
-        pods = self.core.list_namespaced_pod(
+        # Parse the raw response: the models of the client take ten times as long, every few seconds.
+        response = self.core.list_namespaced_pod(
             self.namespace,
             label_selector=f"sparkoperator.k8s.io/app-name={application}",
+            _preload_content=False,
             _request_timeout=_TIMEOUT_SECONDS,
         )
-        return tuple(self.core.api_client.sanitize_for_serialization(pod) for pod in pods.items)
+        return tuple(json.loads(response.data)["items"])
 
     def delete_pod(self, pod: Object | None) -> None:
         """Delete the pod that was read."""
@@ -168,3 +184,10 @@ class Cluster:
                 _request_timeout=_TIMEOUT_SECONDS,
                 **options,
             )
+
+
+# YAML takes longer to parse than all requests of a pass: parse a manifest again only after the chart has changed it.
+@functools.lru_cache(maxsize=16)
+def _parse(manifest: str) -> dict[str, Any]:
+    parsed: dict[str, Any] = yaml.safe_load(manifest)
+    return parsed

@@ -55,6 +55,23 @@ def is_orphaned(executor: Object, driver: Object | None, now: datetime) -> bool:
     return is_old and (driver is None or get(driver, "metadata", "uid") not in owners)
 
 
+def unschedulable_since(pod: Object) -> datetime | None:
+    """Return since when the scheduler has found no node for `pod`; None if the pod has a node."""
+    for condition in get(pod, "status", "conditions") or []:
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            since = condition.get("lastTransitionTime") or get(pod, "metadata", "creationTimestamp")
+            return datetime.fromisoformat(since) if since else None
+    return None
+
+
+def is_starting(pod: Object | None) -> bool:
+    """Tell whether the startup probe of a container has not succeeded yet: until then, the kubelet limits the time."""
+    return any(
+        container.get("started") is False and get(container, "state", "running") is not None
+        for container in get(pod, "status", "containerStatuses") or []
+    )
+
+
 def pending_reason(pod: Object) -> str:
     """Return why a pod does not run yet."""
     if failure := container_failure(pod):
@@ -73,14 +90,33 @@ def container_failure(pod: Object | None) -> str:
     return next(_container_failures(pod), "")
 
 
+def container_exit(pod: Object | None) -> str:
+    """Return when and how a container of `pod` exited with an error; '' if none has."""
+    for kind in ("initContainerStatuses", "containerStatuses"):
+        for container in get(pod, "status", kind) or []:
+            exited = _last_exit(container)
+            if exited.get("exitCode"):
+                return f"{exited.get('finishedAt') or ''} {_describe_exit(container, exited)}".strip()
+    return ""
+
+
+def _last_exit(container: Object) -> Object:
+    # While a container waits for its restart, its exit is reported under lastState.
+    exited: Object = get(container, "state", "terminated") or get(container, "lastState", "terminated") or {}
+    return exited
+
+
+def _describe_exit(container: Object, exited: Object) -> str:
+    reason = f"{exited.get('reason') or 'Error'} {_last_line(exited.get('message') or '')}".strip()
+    return f"the container {container.get('name')} exited with code {exited['exitCode']}: {reason}"
+
+
 def _container_failures(pod: Object | None) -> Iterator[str]:
     for kind in ("initContainerStatuses", "containerStatuses"):
         for container in get(pod, "status", kind) or []:
-            # While a container waits for its restart, its exit is reported under lastState.
-            exited = get(container, "state", "terminated") or get(container, "lastState", "terminated") or {}
+            exited = _last_exit(container)
             if exited.get("exitCode"):
-                reason = f"{exited.get('reason') or 'Error'} {_last_line(exited.get('message') or '')}".strip()
-                yield f"the container {container.get('name')} exited with code {exited['exitCode']}: {reason}"
+                yield _describe_exit(container, exited)
             waiting = get(container, "state", "waiting") or {}
             if waiting.get("reason") and waiting["reason"] not in _STARTING:
                 yield f"{waiting['reason']} {waiting.get('message') or ''}".strip()

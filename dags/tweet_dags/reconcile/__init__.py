@@ -6,5 +6,6 @@
   Spark operator reports, `failures` counts failures, and `spec_drift` compares specs.
 - `execute` executes the action.
 - `annotations` and `config_map` store holds and the reconcile state on the cluster, so Airflow may lose its database.
-- `tasks` are the tasks of the DAG `keep_streams_running`.
+- `watch` observes a stream every few seconds and decides when something must be done; `trigger` does so in Airflow's
+  triggerer. `tasks` reconciles a stream in a worker process, and `operator` is the Airflow operator of both.
 """

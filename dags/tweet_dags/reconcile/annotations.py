@@ -6,11 +6,13 @@ reads the old one.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 CONFIG_MAP = "stream-applications"
+# Reports for people. Other pods mount it: a volume has the data of a ConfigMap, but not its annotations.
+STATUS_CONFIG_MAP = "stream-status"
 # Annotations of the ConfigMap; the name of the stream follows.
 STATE_KEY = "tweet-sentiment/memory-"
 EXPECTED_RESTART_KEY = "tweet-sentiment/pardon-"
@@ -33,6 +35,10 @@ class ReconcileState:
         condition: The condition that the last pass saw, and the uid of the driver or application that it applies to.
         since: When that condition was first observed.
         last_error: The last error that a driver reported. The pod of a failed driver is gone within a second.
+        last_exit: How the last driver ended that ended with an error, by its pod.
+        actions: The last actions, each with its time and its reason.
+        status: The `Status` that the last pass saw.
+        status_since: When the status changed; None if it never did.
     """
 
     submission: str = ""
@@ -41,6 +47,10 @@ class ReconcileState:
     condition: str = ""
     since: datetime | None = None
     last_error: str = ""
+    last_exit: str = ""
+    actions: tuple[str, ...] = ()
+    status: str = ""
+    status_since: datetime | None = None
 
     def to_json(self) -> str:
         """Return the text to store; a long error is cut off."""
@@ -51,6 +61,10 @@ class ReconcileState:
             "condition": self.condition,
             "since": self.since.isoformat() if self.since else None,
             "error": self.last_error[:_MAX_ERROR_CHARACTERS],
+            "exit": self.last_exit[:_MAX_ERROR_CHARACTERS],
+            "actions": self.actions,
+            "status": self.status,
+            "status_since": self.status_since.isoformat() if self.status_since else None,
         }
         return json.dumps(fields, ensure_ascii=False)
 
@@ -66,6 +80,10 @@ class ReconcileState:
                 condition=str(fields.get("condition") or ""),
                 since=datetime.fromisoformat(fields["since"]) if fields.get("since") else None,
                 last_error=str(fields.get("error") or ""),
+                last_exit=str(fields.get("exit") or ""),
+                actions=tuple(map(str, fields.get("actions") or [])),
+                status=str(fields.get("status") or ""),
+                status_since=datetime.fromisoformat(fields["status_since"]) if fields.get("status_since") else None,
             )
         except (ValueError, TypeError):
             return cls()
@@ -73,14 +91,19 @@ class ReconcileState:
 
 @dataclass(frozen=True)
 class Hold:
-    """Who has stopped a stream, why, and since when. Only its owner or a person may start the stream again."""
+    """Who has stopped a stream, why, and since when. Only its owner or a person may start the stream again.
+
+    `acknowledged` says who has acknowledged the hold and why, so that it raises no alert; '' if nobody has.
+    """
 
     owner: str
     reason: str
     since: str = ""
+    acknowledged: str = ""
 
     def __str__(self) -> str:
-        return f"held by {self.owner}{self.since and f' since {self.since}'}: {self.reason}"
+        acknowledged = f"; acknowledged: {self.acknowledged}" if self.acknowledged else ""
+        return f"held by {self.owner}{self.since and f' since {self.since}'}: {self.reason}{acknowledged}"
 
     def age(self, now: datetime) -> timedelta:
         """Return how long the hold has lasted; zero if its time is not readable."""
@@ -91,7 +114,7 @@ class Hold:
 
     def to_json(self) -> str:
         """Return the text to store."""
-        return json.dumps({"owner": self.owner, "reason": self.reason, "since": self.since}, ensure_ascii=False)
+        return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str | None) -> "Hold | None":
@@ -101,7 +124,7 @@ class Hold:
         fields = _fields(text)
         if not fields.get("owner"):
             return cls("an unknown owner", text)
-        return cls(str(fields["owner"]), str(fields.get("reason") or ""), str(fields.get("since") or ""))
+        return cls(*(str(fields.get(name) or "") for name in cls.__match_args__))
 
 
 @dataclass(frozen=True)

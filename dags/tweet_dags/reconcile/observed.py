@@ -1,5 +1,6 @@
 """The observed state of one stream."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ class ObservedState:
         expected_restart: The last restart that a person asked for.
         reconcile_state: What the last pass of the reconciler left.
         config_map_version: The resourceVersion of the ConfigMap that holds the last three.
+        last_status_change: When the stored status of any stream last changed, or None.
     """
 
     now: datetime
@@ -54,6 +56,7 @@ class ObservedState:
     expected_restart: ExpectedRestart = field(default_factory=ExpectedRestart)
     reconcile_state: ReconcileState = field(default_factory=ReconcileState)
     config_map_version: str = ""
+    last_status_change: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -122,8 +125,14 @@ def observe(cluster: "Cluster", stream: str) -> ObservedState:
         expected_restart=restart,
         reconcile_state=ReconcileState.from_json(stored.get(STATE_KEY + stream)),
         config_map_version=config_map.metadata.resource_version,
+        last_status_change=_last_status_change(stored),
     )
     return observed.with_response(query_driver(observed.driver))
+
+
+def _last_status_change(stored: Mapping[str, str]) -> datetime | None:
+    states = (ReconcileState.from_json(text) for key, text in stored.items() if key.startswith(STATE_KEY))
+    return max((state.status_since for state in states if state.status_since), default=None)
 
 
 def spec_hash(application: Object | None) -> str:

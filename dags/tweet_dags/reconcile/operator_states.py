@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from tweet_dags.kubernetes import pods
 from tweet_dags.kubernetes.driver import DriverResponse, ResponseStatus
 from tweet_dags.kubernetes.objects import get
-from tweet_dags.reconcile.actions import ActionKind, Condition, Step, act, format_seconds, no_action
+from tweet_dags.reconcile.actions import ActionKind, Condition, Remedy, Step, act, format_seconds, no_action
 from tweet_dags.reconcile.failures import just_failed, last_error, too_many_failures
 from tweet_dags.reconcile.observed import SPEC_HASH, ObservedState, spec_hash
 from tweet_dags.settings import HealingLimits
@@ -13,12 +13,18 @@ from tweet_dags.settings import HealingLimits
 # The operator is submitting the application, or is about to: a write could make it submit twice.
 _SUBMITTING = {"", "PENDING_RERUN", "INVALIDATING", "RESUMING", "SUCCEEDING", "SUSPENDING"}
 # States with a driver; the operator leaves them as soon as it sees that the driver is gone.
-_WITH_DRIVER = {"SUBMITTED", "RUNNING", "COMPLETED", "FAILED"}
-KNOWN_STATES = _SUBMITTING | _WITH_DRIVER | {"SUSPENDED", "FAILING", "SUBMISSION_FAILED"}
+_WITH_DRIVER = {"SUBMITTED", "RUNNING"}
+KNOWN_STATES = _SUBMITTING | _WITH_DRIVER | {"SUSPENDED", "FAILING", "SUBMISSION_FAILED", "COMPLETED", "FAILED"}
 
-_NO_DRIVER_LIMIT = timedelta(seconds=60)
+# Longer than a submission that can still succeed: spark-submit has no time limit, waits up to 10 s for each response of
+# the API server, and repeats a request up to ten times. On a slow node its JVM alone needs a minute.
+_SUBMISSION_LIMIT = timedelta(minutes=5)
 _OLD_SPEC_LIMIT = timedelta(seconds=60)
+# How long a pod may have no node, or a failing container, and how long it may only be starting, on a slow node.
 _PENDING_LIMIT = timedelta(minutes=5)
+_STARTING_LIMIT = timedelta(minutes=15)
+# Number of failed submissions that a slow API server may cause.
+_QUIET_ATTEMPTS = 3
 _MAX_ATTEMPTS = 10
 # How long a pass may take from its observation to its write.
 _WRITE_DELAY = timedelta(seconds=10)
@@ -35,27 +41,28 @@ def submission_under_way(observed: ObservedState) -> bool:
 
 
 def plan_for_submission(observed: ObservedState) -> Step:
-    """Leave a submission to the operator; requeue the application after a minute without a driver, then recreate it.
+    """Leave a submission to the operator; requeue the application once if no submission can still succeed.
 
-    Without a driver for that long, the operator is not working on the application: it is down, or has lost its event.
+    The operator updates the status only at the end of a submission. A write before that makes it submit twice, and a
+    deletion ends the new driver. The application is never recreated: if the requeue does not help, the operator is down
+    or hangs, and would not submit a new application either.
     """
     name = observed.state or "NEW"
     # During a retry the state stays SUBMISSION_FAILED, and a person needs the error.
-    failed = name == "SUBMISSION_FAILED"
-    name = f"{name} ({last_error(observed)})" if failed else name
+    failing = name == "SUBMISSION_FAILED" and _attempts(observed) > _QUIET_ATTEMPTS
+    name = f"{name} ({last_error(observed)})" if name == "SUBMISSION_FAILED" else name
+    remedy = Remedy.SUBMISSION if failing else Remedy.NONE
     if observed.driver is not None:
-        return no_action(f"{name}: the operator is working on it", alert=failed)
+        return no_action(f"{name}: the operator is working on it", alert=failing, remedy=remedy)
     if (duration := observed.duration_of(Condition.REQUEUED)) is not None:
-        if duration < _NO_DRIVER_LIMIT:
-            return no_action(
-                f"{name} without a driver; requeued {format_seconds(duration)} ago", Condition.REQUEUED, failed
-            )
-        return act(ActionKind.RECREATE, f"{name} without a driver after a requeue; recreating it", alert=failed)
+        reason = f"{name} without a driver; requeued {format_seconds(duration)} ago; check the Spark operator"
+        silent = duration > _SUBMISSION_LIMIT
+        return no_action(reason, Condition.REQUEUED, failing or silent, Remedy.OPERATOR if silent else remedy)
     duration = observed.duration_of(Condition.NO_DRIVER)
-    if duration is None or duration < _NO_DRIVER_LIMIT:
-        return no_action(f"{name}, no driver yet", Condition.NO_DRIVER, failed)
+    if duration is None or duration < _SUBMISSION_LIMIT:
+        return no_action(f"{name}, no driver yet", Condition.NO_DRIVER, failing, remedy)
     reason = f"{name} without a driver for {format_seconds(duration)}; requeueing it"
-    return act(ActionKind.REQUEUE, reason, Condition.REQUEUED, failed)
+    return act(ActionKind.REQUEUE, reason, Condition.REQUEUED, failing, remedy)
 
 
 def plan_for_state(observed: ObservedState, limits: HealingLimits) -> Step:
@@ -75,21 +82,25 @@ def plan_for_state(observed: ObservedState, limits: HealingLimits) -> Step:
 def _plan_for_pending_driver(observed: ObservedState, limits: HealingLimits) -> Step:
     if too_many_failures(observed, limits) and just_failed(observed):
         return _give_up(observed)
-    alert = (observed.duration_of(Condition.DRIVER_PENDING) or timedelta()) > _PENDING_LIMIT
-    reason = pods.pending_reason(observed.driver or {})
-    return no_action(f"the driver is pending: {reason}", Condition.DRIVER_PENDING, alert)
+    driver = observed.driver or {}
+    duration = observed.duration_of(Condition.DRIVER_PENDING) or timedelta()
+    is_stuck = pods.unschedulable_since(driver) is not None or pods.container_failure(driver) != ""
+    reason = f"the driver is pending: {pods.pending_reason(driver)}"
+    alert = duration > (_PENDING_LIMIT if is_stuck else _STARTING_LIMIT)
+    return no_action(reason, Condition.DRIVER_PENDING, alert, Remedy.PENDING if alert or is_stuck else Remedy.NONE)
 
 
 def _plan_for_failure(observed: ObservedState, limits: HealingLimits) -> Step:
     if too_many_failures(observed, limits):
         return _give_up(observed)
-    counters = ("executionAttempts", "submissionAttempts")
-    attempts = max(int(get(observed.application, "status", name) or 0) for name in counters)
+    attempts = _attempts(observed)
     if attempts > _MAX_ATTEMPTS:
         # The operator's back-off grows with each attempt and never starts again from one.
         reason = f"{observed.state} after {attempts} attempts; recreating it; {last_error(observed)}"
         return act(ActionKind.RECREATE, reason)
-    return no_action(f"{observed.state}: {last_error(observed)}", alert=observed.state == "SUBMISSION_FAILED")
+    failing = observed.state == "SUBMISSION_FAILED" and attempts > _QUIET_ATTEMPTS
+    remedy = Remedy.SUBMISSION if observed.state == "SUBMISSION_FAILED" else Remedy.FAILING
+    return no_action(f"{observed.state}: {last_error(observed)}", alert=failing, remedy=remedy)
 
 
 def _plan_for_running_driver(observed: ObservedState, limits: HealingLimits) -> Step:
@@ -103,6 +114,8 @@ def _plan_for_running_driver(observed: ObservedState, limits: HealingLimits) -> 
     response = observed.response
     if response is None:
         return no_action("the driver has no IP address yet")
+    if response.status is not ResponseStatus.ANSWERED and pods.is_starting(observed.driver):
+        return no_action("the driver is starting; the kubelet ends it if it does not come up")
     if response.status is ResponseStatus.ANSWERED:
         return _plan_for_progress(observed, response, limits)
     if response.status is ResponseStatus.UNREACHABLE:
@@ -121,17 +134,32 @@ def _plan_for_progress(observed: ObservedState, response: DriverResponse, limits
         return _restart_driver(observed, limits, f"not advancing: {', '.join(stuck)}")
     if not response.batches and too_many_failures(observed, limits) and just_failed(observed):
         return _give_up(observed)
+    executors, alert = _pending_executors(observed)
     if response.waits_for:
-        return no_action(f"waiting: {'; '.join(f'{name} for {what}' for name, what in response.waits_for.items())}")
+        waits = "; ".join(f"{name} for {what}" for name, what in response.waits_for.items())
+        return no_action(
+            f"waiting: {waits}{executors}", alert=alert, remedy=Remedy.PENDING if executors else Remedy.WAITING
+        )
     batches = ", ".join(f"{name} at batch {batch}" for name, batch in response.batches.items())
-    return no_action(f"advancing: {batches or 'starting'}")
+    remedy = Remedy.PENDING if executors else Remedy.NONE
+    return no_action(f"advancing: {batches or 'starting'}{executors}", alert=alert, remedy=remedy)
+
+
+def _pending_executors(observed: ObservedState) -> tuple[str, bool]:
+    """Name the executors without a node, with the scheduler's reason; and tell whether a person must add capacity.
+
+    The stream advances with the executors that it has, only more slowly.
+    """
+    waiting = [(pod, since) for pod in observed.pods if (since := pods.unschedulable_since(pod))]
+    names = "".join(f"; {get(pod, 'metadata', 'name')} is pending: {pods.pending_reason(pod)}" for pod, _ in waiting)
+    return names, any(observed.now - since > _PENDING_LIMIT for _, since in waiting)
 
 
 def _plan_for_unreachable_driver(observed: ObservedState, response: DriverResponse, limits: HealingLimits) -> Step:
     # The network is at fault, not the driver. If the driver hangs as well, the kubelet's probe ends it.
     alert = (observed.duration_of(Condition.UNREACHABLE) or timedelta()) > limits.stuck
     reason = f"the driver cannot be reached ({response.problem}) and is left alone: check the network policies"
-    return no_action(reason, Condition.UNREACHABLE, alert)
+    return no_action(reason, Condition.UNREACHABLE, alert, Remedy.NETWORK)
 
 
 def _plan_for_silent_driver(observed: ObservedState, response: DriverResponse, limits: HealingLimits) -> Step:
@@ -152,7 +180,14 @@ def _restart_driver(observed: ObservedState, limits: HealingLimits, reason: str)
 def _give_up(observed: ObservedState, reason: str = "") -> Step:
     failures = f"failed {len(observed.reconcile_state.failures)} times within an hour"
     current = f", and now {reason}" if reason else ""
-    return act(ActionKind.GIVE_UP, f"{failures}{current}: given up; {last_error(observed)}", alert=True)
+    reason = f"{failures}{current}: given up; {last_error(observed)}"
+    return act(ActionKind.GIVE_UP, reason, alert=True, remedy=Remedy.GIVEN_UP)
+
+
+def _attempts(observed: ObservedState) -> int:
+    """Return the number of attempts of the operator; it counts again from 1 once the spec has changed."""
+    counters = ("executionAttempts", "submissionAttempts")
+    return max(int(get(observed.application, "status", name) or 0) for name in counters)
 
 
 def _submission_retry_at(observed: ObservedState) -> datetime | None:

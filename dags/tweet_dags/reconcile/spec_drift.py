@@ -8,6 +8,8 @@ from tweet_dags.reconcile.observed import spec_hash
 
 # The field manager of the reconciler's writes, and the owner of its holds.
 FIELD_MANAGER = "keep-streams-running"
+# The owner of the holds that a person sets with the DAG operate_stream.
+OPERATE_STREAM = "operate-stream"
 
 
 def find_spec_drift(desired: Object, application: Object) -> str:

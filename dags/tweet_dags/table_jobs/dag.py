@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.sdk import Param, task
 
+from tweet_dags.params import required
 from tweet_dags.table_jobs.definitions import TableJob
 
 Params = Mapping[str, Any]
@@ -30,9 +31,8 @@ SETTINGS: dict[str, Any] = {
 
 def reason_param(stream: str) -> Param:
     """Return the parameter for the reason of the hold on `stream`."""
-    return Param(
-        "", type="string", minLength=3, title="Reason", description=f"Recorded in the hold while {stream} is stopped"
-    )
+    description = f"Recorded in the hold while {stream} is stopped"
+    return required("string", minLength=3, title="Reason", description=description)
 
 
 def since_param(description: str) -> Param:

@@ -21,7 +21,7 @@ reference:
 - Secrets hold passwords that open existing volumes.
 - Service accounts are named in IAM trust policies (Terraform) and in the admission policies.
 - The ConfigMaps stream-applications and job-pods are read by the DAGs.
-- Operators type the names of Deployments and of the smoke test.
+- Operators type the names of Deployments, CronJobs and the smoke test.
 All of them are namespaced, and checks.yaml refuses a second release in the same namespace.
 */}}
 {{- define "tweets.qualifiedName" -}}
@@ -33,9 +33,10 @@ All of them are namespaced, and checks.yaml refuses a second release in the same
 {{ .Values.streams.namespace | default (printf "%s-streams" .Release.Namespace) }}
 {{- end }}
 
-{{/* Image of the project. Arguments: root, name. */}}
+{{/* Image of the project. Arguments: root, name. With a digest, the tag is only a note for readers. */}}
 {{- define "tweets.image" -}}
 {{ printf "%s/tweet-sentiment-%s:%s" .root.Values.image.registry .name (.root.Values.image.tag | default .root.Chart.AppVersion) }}
+{{- with index .root.Values.image.digests .name }}@{{ . }}{{ end }}
 {{- end }}
 
 {{/* Value of app.kubernetes.io/component: the role of the object `name` in the product. */}}
@@ -43,16 +44,17 @@ All of them are namespaced, and checks.yaml refuses a second release in the same
 {{- $components := dict
   "streams" "stream"
   "lake" "storage"
-  "airflow" "orchestrator" "airflow-migrate" "orchestrator" "airflow-clean" "orchestrator" "jobs" "orchestrator"
+  "airflow" "orchestrator" "airflow-clean" "orchestrator" "jobs" "orchestrator"
   "model-jobs" "model-release"
   "quality" "data-quality"
-  "mlflow" "model-registry" "first-model" "model-registry"
+  "mlflow" "model-registry"
   "postgres" "database"
   "dashboard" "dashboard"
   "demo" "tweet-generator"
   "monitoring" "monitoring"
   "network" "network"
   "smoke-test" "smoke-test"
+  "backup" "backup" "restore-drill" "backup"
 }}
 {{- range include "tweets.applications" . | fromYamlArray }}
 {{- $_ := set $components .name "stream" }}
@@ -106,6 +108,28 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
+{{/* Thresholds of a startup probe that fails for the last time after startupSeconds. */}}
+{{- define "tweets.startupThresholds" -}}
+periodSeconds: 5
+timeoutSeconds: 10
+failureThreshold: {{ divf .Values.startupSeconds 5 | ceil }}
+{{- end }}
+
+{{/*
+podManagementPolicy of a StatefulSet. Arguments: root, name. With the default, OrderedReady, a pod that never becomes
+ready stays as it is after `helm rollback`. The policy is immutable: existing StatefulSets keep theirs.
+*/}}
+{{- define "tweets.podManagementPolicy" -}}
+{{ lookup "apps/v1" "StatefulSet" .root.Release.Namespace .name | default dict | dig "spec" "podManagementPolicy" "Parallel" }}
+{{- end }}
+
+{{/* PriorityClass of the servers of the release. */}}
+{{- define "tweets.priorityClass" -}}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end }}
+
 {{- define "tweets.pullSecrets" -}}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
@@ -128,6 +152,19 @@ http://mlflow.{{ .Release.Namespace }}:5000
 {{ .Values.postgres.existingSecret | default "postgres" }}
 {{- end }}
 
+{{/* Annotation of a pod that reads the URI of its database only at startup: another user restarts it. Arguments: root, user. */}}
+{{- define "tweets.databaseUser" -}}
+tweet-sentiment/database-user: {{ ternary "see-secret" .user (not (empty .root.Values.postgres.existingSecret)) | quote }}
+{{- end }}
+
+{{/* Keys of the Secrets that the chart generates, for messages. */}}
+{{- define "tweets.airflowSecretKeys" -}}
+admin-password, fernet-key, jwt-secret and api-secret-key
+{{- end }}
+{{- define "tweets.postgresSecretKeys" -}}
+password, airflow-password, mlflow-password, airflow-uri and mlflow-uri
+{{- end }}
+
 {{- define "tweets.airflowSecret" -}}
 {{ .Values.airflow.existingSecret | default "airflow" }}
 {{- end }}
@@ -148,6 +185,11 @@ http://mlflow.{{ .Release.Namespace }}:5000
 
 {{- define "tweets.s3Env" -}}
 {{- if eq .Values.storage.type "s3" }}
+{{- include "tweets.s3Access" . }}
+{{- end }}
+{{- end }}
+
+{{- define "tweets.s3Access" -}}
 {{- with .Values.storage.s3.region }}
 - {name: AWS_REGION, value: {{ . | quote }}}
 {{- end }}
@@ -158,7 +200,6 @@ http://mlflow.{{ .Release.Namespace }}:5000
 {{- range list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" }}
 - name: {{ . }}
   valueFrom: {secretKeyRef: {name: {{ $.Values.storage.s3.existingSecret }}, key: {{ . }}}}
-{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -178,7 +219,18 @@ http://mlflow.{{ .Release.Namespace }}:5000
 - {name: TWEETS_TRIGGER, value: {{ .Values.streams.trigger | quote }}}
 - {name: TWEETS_RETENTION_HOURS, value: {{ .Values.streams.retentionHours | quote }}}
 - {name: TWEETS_MONITOR_PORT, value: "8090"}
-- {name: TWEETS_STUCK_SECONDS, value: {{ .Values.streams.stuckSeconds | quote }}}
+- {name: TWEETS_STARTUP_SECONDS, value: {{ .Values.startupSeconds | quote }}}
+# A file instead of a value: a change of the limit must not restart the streams.
+- {name: TWEETS_STUCK_SECONDS_FILE, value: /etc/stream-limits/stuckSeconds}
+- {name: TWEETS_STREAM_STATUS, value: /etc/stream-status}
+{{- end }}
+
+{{/* What the dashboard shows about the streams: the reports of Airflow, and links to the runbook. */}}
+{{- define "tweets.statusEnv" -}}
+- {name: TWEETS_STREAM_STATUS, value: /etc/stream-status}
+{{- with .Values.monitoring.alerts.runbook }}
+- {name: TWEETS_RUNBOOK, value: {{ . | quote }}}
+{{- end }}
 {{- end }}
 
 {{/*
@@ -196,4 +248,26 @@ The policy must define the variables `pod` and `secrets` (the Secrets that the p
     && container.?env.orValue([]).all(env, !has(env.valueFrom) || !has(env.valueFrom.secretKeyRef)
     || env.valueFrom.secretKeyRef.name in variables.secrets))
   message: {{ .subject }} may not read Secrets other than the storage Secret
+{{- end }}
+
+{{/*
+A value as a literal of CEL. Kubernetes allows lists and maps of one type only, so each value in them has the type dyn.
+*/}}
+{{- define "tweets.celLiteral" -}}
+{{- if kindIs "map" . -}}
+dyn({
+{{- $map := . }}
+{{- range $index, $key := keys . | sortAlpha }}
+{{- if $index }}, {{ end }}{{ toJson $key }}: {{ include "tweets.celLiteral" (get $map $key) }}
+{{- end -}}
+})
+{{- else if kindIs "slice" . -}}
+dyn([
+{{- range $index, $item := . }}
+{{- if $index }}, {{ end }}{{ include "tweets.celLiteral" $item }}
+{{- end -}}
+])
+{{- else -}}
+dyn({{ toJson . }})
+{{- end }}
 {{- end }}

@@ -13,6 +13,16 @@ it is a job on the tables of the layer while the stream is stopped: it runs to c
 - {name: replay, layer: silver, arguments: [quarantine, replay]}
 {{- end }}
 
+{{/* Spec and its hash of an application, as a map in YAML. Arguments: root, application (of tweets.applications). */}}
+{{- define "tweets.renderedSpec" -}}
+{{- $given := merge (dict "root" .root "values" (index .root.Values.streams .application.layer)) .application }}
+{{- $spec := include "tweets.streamSpec" $given | fromYaml }}
+{{- if hasKey $spec "Error" }}{{ fail $spec.Error }}{{ end }}
+{{- $hash := $spec | toJson | sha256sum | trunc 16 }}
+{{- $_ := set $spec.driver.labels "tweet-sentiment/spec-hash" $hash }}
+{{- toYaml (dict "spec" $spec "hash" $hash) }}
+{{- end }}
+
 {{/* Spec of a SparkApplication. Arguments: root, name, layer, arguments, values (of the layer). */}}
 {{- define "tweets.streamSpec" -}}
 {{- $isJob := ne .name .layer }}
@@ -48,6 +58,19 @@ sparkConf:
   # Replace a lost executor within seconds instead of after its heartbeat timeout of two minutes.
   spark.kubernetes.executor.apiPollingInterval: 10s
   spark.kubernetes.allocation.batch.delay: 1s
+  # Spark creates and deletes nothing but pods: a driver has no permissions on ConfigMaps, Services and claims. The Service
+  # of the driver belongs to its pod, and Kubernetes deletes both.
+  spark.kubernetes.executor.disableConfigMap: "true"
+  spark.kubernetes.driver.service.deleteOnTermination: "false"
+  spark.kubernetes.driver.ownPersistentVolumeClaim: "false"
+  # Each start of a driver makes a secret, without which no process can connect to the driver or to an executor.
+  spark.authenticate: "true"
+  spark.network.crypto.enabled: "true"
+  # The directory for shuffle files and cached blocks. By default, Spark adds a volume without a limit.
+  {{- range list "driver" "executor" }}
+  spark.kubernetes.{{ . }}.volumes.emptyDir.spark-local-dir-1.mount.path: /var/data/spark-local
+  spark.kubernetes.{{ . }}.volumes.emptyDir.spark-local-dir-1.options.sizeLimit: {{ $root.Values.streams.scratchSize }}
+  {{- end }}
   {{- if $root.Values.storage.s3.webIdentity }}
   spark.hadoop.fs.s3a.aws.credentials.provider: software.amazon.awssdk.auth.credentials.WebIdentityTokenFileCredentialsProvider
   {{- end }}
@@ -55,7 +78,9 @@ sparkConf:
   {{ $key }}: {{ $value | quote }}
   {{- end }}
 volumes:
-  - {name: tmp, emptyDir: {}}
+  - {name: tmp, emptyDir: {sizeLimit: {{ $root.Values.streams.scratchSize }}}}
+  - {name: limits, configMap: {name: stream-limits, optional: true}}
+  - {name: status, configMap: {name: stream-status, optional: true}}
   {{- if $volume }}
   - {name: lake, persistentVolumeClaim: {claimName: {{ include "tweets.lakeClaim" $root }}}}
   {{- end }}
@@ -84,6 +109,12 @@ driver:
     {{- with .values.queueUrl }}
     - {name: TWEETS_LANDING_QUEUE, value: {{ . | quote }}}
     {{- end }}
+    {{- with .values.retentionDays }}
+    - {name: TWEETS_BRONZE_DAYS, value: {{ . | quote }}}
+    {{- end }}
+    {{- with .values.quarantineDays }}
+    - {name: TWEETS_QUARANTINE_DAYS, value: {{ . | quote }}}
+    {{- end }}
     {{- if .values.formats }}
     - {name: TWEETS_FORMATS, value: /etc/tweet-sentiment/formats.yaml}
     {{- end }}
@@ -108,18 +139,22 @@ driver:
             {{- include "tweets.containerSecurity" . | nindent 12 }}
           volumeMounts:
             - {name: lake, mountPath: /lake}
+          # The operator adds this default: the admission policy compares the template with the one that is applied.
+          resources: {}
       {{- end }}
       containers:
         - name: spark-kubernetes-driver
+          resources: {}
           ports:
             - {name: monitor, containerPort: 8090}
           # A driver that cannot reach the lake cannot record its error there: Airflow then shows the end of its log.
           terminationMessagePolicy: FallbackToLogsOnError
-          # The driver answers before it starts Spark. Later, /healthz fails after streams.stuckSeconds without progress.
+          # The driver answers before it starts Spark. /healthz fails if no query has started after startupSeconds, and
+          # later after streams.stuckSeconds without progress. The startup probe must not wait for the first query: the
+          # executors find the driver by its Service, which has no address before the driver is ready.
           startupProbe:
             httpGet: {path: /healthz, port: 8090}
-            periodSeconds: 5
-            failureThreshold: 48
+            {{- include "tweets.startupThresholds" $root | nindent 12 }}
           livenessProbe:
             httpGet: {path: /healthz, port: 8090}
             periodSeconds: 10
@@ -140,6 +175,15 @@ executor:
   env:
     {{- . | nindent 4 }}
   {{- end }}
+  # Executors of one application prefer different nodes, so that a lost node takes few of them. The operator has no topology
+  # spread constraints. Zones do not matter: shuffles between zones cost money.
+  affinity:
+    podAntiAffinity:
+      preferredDuringSchedulingIgnoredDuringExecution:
+        - weight: 100
+          podAffinityTerm:
+            topologyKey: kubernetes.io/hostname
+            labelSelector: {matchLabels: {app.kubernetes.io/name: {{ .name }}, spark-role: executor}}
   {{- with .values.gpus }}
   gpu: {name: nvidia.com/gpu, quantity: {{ . }}}
   {{- end }}
@@ -156,6 +200,10 @@ volumeMounts:
   - {name: tmp, mountPath: /tmp}
   {{- if eq .root.Values.storage.type "volume" }}
   - {name: lake, mountPath: /lake}
+  {{- end }}
+  {{- if eq .role "driver" }}
+  - {name: limits, mountPath: /etc/stream-limits, readOnly: true}
+  - {name: status, mountPath: /etc/stream-status, readOnly: true}
   {{- end }}
   {{- if and .values.formats (eq .role "driver") }}
   - {name: formats, mountPath: /etc/tweet-sentiment, readOnly: true}

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
-from spark_apps.model.dataset import DataVersion, data_version, has_labels, read_split, read_texts
+from spark_apps.model.dataset import DataVersion, LabelledTweets
+from spark_apps.model.evaluation.groups import Groups, by_group, mean_and_worst
 from spark_apps.model.evaluation.metrics import Quality
 from spark_apps.scoring.description import Description
 from spark_apps.scoring.probabilities import Probabilities
@@ -46,6 +47,7 @@ class Evaluation:
         model: description of the model.
         data: version of the split.
         quality: quality of the labels; None for a split without labels.
+        groups: figures by language and by source; empty for a split without labels.
         speed: speed of the scorer.
         probabilities: probabilities of the tweets in the order of the split, shape (n, 3).
     """
@@ -53,6 +55,7 @@ class Evaluation:
     model: Description
     data: DataVersion
     quality: Quality | None
+    groups: Groups
     speed: Speed
     probabilities: Probabilities
 
@@ -61,6 +64,8 @@ class Evaluation:
         model = {name: getattr(self.model, name) for name in ("base_model", "precision", "sha256")}
         return {
             **(asdict(self.quality) if self.quality else {"tweets": self.data.rows}),
+            **{kind: {name: asdict(group) for name, group in groups.items()} for kind, groups in self.groups.items()},
+            **({"over_languages": self.over_languages()} if self.groups else {}),
             "latency_ms": self.speed.latency_ms,
             "tweets_per_second": self.speed.tweets_per_second,
             "threads": self.speed.threads,
@@ -68,15 +73,24 @@ class Evaluation:
             "data": asdict(self.data),
         }
 
+    def over_languages(self) -> dict[str, dict[str, float | str]]:
+        """Return the mean over the languages and the worst language of each figure."""
+        return mean_and_worst({name: group.values() for name, group in self.groups["languages"].items()})
+
 
 def evaluate(
-    folder: Path, data: Path, split: str, threads: int, console: Console | None = None, labels_required: bool = True
+    folder: Path,
+    data: LabelledTweets,
+    split: str,
+    threads: int,
+    console: Console | None = None,
+    labels_required: bool = True,
 ) -> Evaluation:
     """Score one split and compare the labels with the true ones.
 
     Args:
         folder: folder of an exported model.
-        data: folder of labelled tweets.
+        data: labelled tweets.
         split: name of the split.
         threads: cores of the scorer.
         console: receives progress.
@@ -86,10 +100,8 @@ def evaluate(
         DataError: a file of the split is missing or invalid.
         ModelError: the model cannot be loaded.
     """
-    texts = read_texts(data, split)
-    truth = None
-    if labels_required or has_labels(data, split):
-        truth = np.asarray(read_split(data, split).labels)  # raises DataError without labels
+    texts = data.texts(split)
+    labelled = data.read(split) if labels_required or data.has_labels(split) else None
     scorer = Scorer(folder, threads)
     latency = _latency(scorer, texts)
     start = time.perf_counter()
@@ -97,8 +109,9 @@ def evaluate(
     seconds = time.perf_counter() - start
     return Evaluation(
         model=scorer.description,
-        data=data_version(data, split),
-        quality=None if truth is None else Quality.of(truth, probabilities),
+        data=data.version(split),
+        quality=Quality.of(np.asarray(labelled.labels), probabilities) if labelled else None,
+        groups=by_group(labelled, probabilities.argmax(axis=1)) if labelled else {},
         speed=Speed(latency, round(len(texts) / seconds, 1), threads),
         probabilities=probabilities,
     )

@@ -62,7 +62,7 @@ class StreamEvaluation:
         }
 
 
-# Both tables have one row a tweet, with the same tweet_date: the condition on the date only prunes files.
+# Both tables have one row per tweet, with the same tweet_date: the condition on the date only prunes files.
 _LABELLED = """
     CREATE VIEW labelled AS
     SELECT g.model_version AS version, s.truth AS truth, g.label AS label, CAST(g.score AS DOUBLE) AS score,

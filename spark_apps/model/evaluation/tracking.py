@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from spark_apps.model.dataset import write_predictions
+from spark_apps.model.dataset import LabelledTweets, write_predictions
 from spark_apps.model.evaluation.evaluate import Evaluation, evaluate
 from spark_apps.model.mlflow_run import MlflowRun
 from spark_apps.registry.client import Registry
@@ -20,12 +20,17 @@ if TYPE_CHECKING:  # Only a lake needs deltalake.
 
 
 def evaluate_and_log_split(
-    data: Path, split: str, model: str | None, predictions: Path | None, settings: Settings, console: Console
+    data: LabelledTweets,
+    split: str,
+    model: str | None,
+    predictions: Path | None,
+    settings: Settings,
+    console: Console,
 ) -> Evaluation:
     """Evaluate a model on one split of `data`.
 
     Args:
-        data: folder of the split.
+        data: labelled tweets.
         split: name of the split.
         model: folder or URI of the model; None for the bundled model.
         predictions: file to which the predicted labels are written; the split then needs no labels.
@@ -92,7 +97,14 @@ def _log_evaluation(run: MlflowRun, evaluation: Evaluation, model: str) -> None:
     run.log_datasets([data])
     latency = {f"latency_ms_{name}": value for name, value in speed.latency_ms.items()}
     scalars = quality.scalars() if quality else {}
-    run.log_metrics(scalars | latency | {"tweets": data.rows, "tweets_per_second": speed.tweets_per_second})
+    by_language = {
+        f"language_{name}/{figure}": value
+        for name, group in evaluation.groups.get("languages", {}).items()
+        for figure, value in group.values().items()
+    }
+    run.log_metrics(
+        scalars | by_language | latency | {"tweets": data.rows, "tweets_per_second": speed.tweets_per_second}
+    )
     if quality:
         run.log_plots(all_plots(quality, f"{data.name}/{data.split}"))
     run.log_json("figures.json", evaluation.to_dict())

@@ -12,12 +12,10 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from spark_apps.errors import first_line
 from spark_apps.labels import LABELS, sentiment_labels
+from spark_apps.model.architectures import ROBERTAS
 from spark_apps.model.onnx_export.graph import Shape
 from spark_apps.scoring.description import ModelError
 from spark_apps.scoring.text import MAX_TOKENS, normalise
-
-# Model types that have the same weights, with the same names, as RoBERTa.
-_ROBERTAS = ("roberta", "xlm-roberta")
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Classifier:
     def is_roberta(self) -> bool:
         """Whether graph.py can write the network; Optimum exports other networks."""
         config = self.network.config
-        return config.model_type in _ROBERTAS and config.hidden_act == "gelu"
+        return config.model_type in ROBERTAS and config.hidden_act == "gelu"
 
     @property
     def shape(self) -> Shape:

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from spark_apps.model.evaluation.groups import rows_by
 from spark_apps.model.onnx_export.classifier import Classifier, load_classifier
 from spark_apps.model.onnx_export.graph import Network, float_dense, fold_biases
 from spark_apps.model.onnx_export.optimum_export import optimum_export
@@ -35,14 +36,20 @@ MIN_AGREEMENT = {"fp32": 0.999, "fp16": 0.999, "int8": 0.99}
 # Every n-th text calibrates int8; the rest measure agreement.
 _CALIBRATE_EVERY = 8
 # Numbers of feed-forward blocks to keep in float32, tried in this order until the labels agree.
-_FLOAT_BLOCKS = (1, 2)
+_FLOAT_BLOCKS = (0, 1, 2)
 _WORD_EMBEDDINGS = "roberta.embeddings.word_embeddings.weight.fp16"
-# Smaller tensors (biases, norms) save nothing and keep their precision.
+# Smaller matrices save nothing and keep their precision.
 _MIN_ELEMENTS = 4096
 
 
 def export(
-    model: str | Path, out: Path, precision: str, texts: Sequence[str], provenance: dict[str, Any], threads: int = 2
+    model: str | Path,
+    out: Path,
+    precision: str,
+    texts: Sequence[str],
+    provenance: dict[str, Any],
+    threads: int = 2,
+    languages: Sequence[str] = (),
 ) -> Description:
     """Export the classifier `model` to the folder `out`, and return its description.
 
@@ -55,6 +62,7 @@ def export(
             instead.
         provenance: how the model was trained, for the description.
         threads: threads of the sessions that compare the labels.
+        languages: languages of the texts; if there are several, the description has the agreement of each.
 
     Raises:
         ModelError: the model cannot be exported, or the labels agree on less than MIN_AGREEMENT of the texts.
@@ -82,13 +90,18 @@ def export(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
         folder = Path(scratch) / "model"
         folder.mkdir()
-        description = _write_model(classifier, folder, blank, texts, threads)
+        description = _write_model(classifier, folder, blank, texts, threads, languages)
         _replace(folder, out)
     return description
 
 
 def _write_model(
-    classifier: Classifier, folder: Path, blank: Description, texts: Sequence[str], threads: int
+    classifier: Classifier,
+    folder: Path,
+    blank: Description,
+    texts: Sequence[str],
+    threads: int,
+    languages: Sequence[str],
 ) -> Description:
     """Write the first candidate network with labels that agree with torch's; return its description.
 
@@ -96,16 +109,21 @@ def _write_model(
         ModelError: no candidate gives torch's label to enough texts.
     """
     precision = blank.precision
-    compared = texts if precision != "int8" else [text for n, text in enumerate(texts) if n % _CALIBRATE_EVERY]
+    compared_rows = [n for n in range(len(texts)) if precision != "int8" or n % _CALIBRATE_EVERY]
+    compared = [texts[n] for n in compared_rows]
     torch_labels = classifier.probabilities(compared).argmax(axis=1)
     agreements = []
     for network in _networks(classifier, folder, precision, texts[::_CALIBRATE_EVERY]):
         _save(network, folder / MODEL_FILE)
         description = _describe(folder, blank, threads)
-        labels = Scorer(folder, threads).score(compared).argmax(axis=1)
-        agreements.append(float((torch_labels == labels).mean()))
+        agrees = torch_labels == Scorer(folder, threads).score(compared).argmax(axis=1)
+        agreements.append(float(agrees.mean()))
         if agreements[-1] >= MIN_AGREEMENT[precision]:
             description.metrics["agreement_with_torch"] = agreements[-1]
+            by_language = rows_by([languages[n] for n in compared_rows]) if languages else {}
+            if len(by_language) > 1:
+                shares = {name: float(agrees[rows].mean()) for name, rows in by_language.items()}
+                description.metrics["agreement_by_language"] = shares
             description.write(folder)
             return description
     raise ModelError(
@@ -183,7 +201,8 @@ def _store_in_float16(graph: onnx.GraphProto) -> None:
     casts = []
     for weight in graph.initializer:
         values = numpy_helper.to_array(weight)
-        if weight.data_type != TensorProto.FLOAT or values.size < _MIN_ELEMENTS:
+        # Biases, norms and the scales of int8 keep their precision: some do not fit into the range of float16.
+        if weight.data_type != TensorProto.FLOAT or values.ndim < 2 or values.size < _MIN_ELEMENTS:
             continue
         name = weight.name
         weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.fp16"))

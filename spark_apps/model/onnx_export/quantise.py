@@ -1,12 +1,16 @@
-"""Quantise a RoBERTa to int8 and keep its labels.
+"""Quantise a RoBERTa to int8, keep its labels, and compute the same products on every processor.
 
 Plain dynamic int8 keeps only 90 % of the labels. A few outlier channels, mostly in the feed-forward blocks, have values
 up to a hundred times larger than the others; one channel can hold 97 % of the energy. Therefore
 
 - outlier channels of the feed-forward blocks are multiplied in float32, as a product of a few columns;
-- the other channels are smoothed: a factor moves from the channel of the activations to the row of the weights;
-- each token has its own scale, so that the result of a text does not depend on the batch;
+- each other channel has its own step, the value of one 8-bit level: the weights absorb the steps;
+- the calibration fixes the steps, so that the result of a text does not depend on its batch;
 - the first feed-forward blocks can stay in float32, because all later layers amplify their errors.
+
+Processors with AVX2 or AVX-512 but without VNNI add two neighbouring products in 16 bits. The weights of a column are
+scaled so that no such sum overflows. A sum of two weights is seldom much larger than the largest weight: this costs a
+fraction of a bit.
 """
 
 import re
@@ -24,20 +28,31 @@ from spark_apps.scoring.scorer import open_session
 
 Floats = NDArray[np.float32]
 
+# Largest weight, and largest sum of two neighbouring weights before they are rounded. Rounding adds at most 1, and
+# 255 * 128 fits into 16 bits.
 _LARGEST = 127
+# An activation has 256 levels; rounding the zero point takes up to one of the 255 steps between them.
+_STEPS = 254
 # Number of outlier channels per feed-forward layer.
 _OUTLIERS = 16
-# Smoothing exponents, 0 to 1: how much of the spread of the activations moves to the weights.
-_SMOOTHING_ATTENTION, _SMOOTHING = 0.8, 0.5
+# Exponents of a channel's range in its step, 0 to 1. With 1, each channel uses all levels, but the weights that absorb
+# the steps vary most.
+_EXPONENT_ATTENTION, _EXPONENT = 0.9, 0.7
 _FEED_FORWARD = re.compile(r"layer\.(\d+)\.(intermediate|output)\.dense$")
-_QUERY_KEY_VALUE = re.compile(r"(.*\.self)\.(query|key|value)$")
 
 
 @dataclass(frozen=True)
 class Range:
-    """Largest absolute value and sum of squares of each channel of a dense layer's input, each of shape (in,)."""
+    """Range of each channel of a dense layer's input.
 
-    largest: Floats
+    Attributes:
+        lowest: smallest value, at most 0; shape (in,).
+        highest: largest value, at least 0; shape (in,).
+        energy: sum of squares; shape (in,).
+    """
+
+    lowest: Floats
+    highest: Floats
     energy: Floats
 
 
@@ -73,16 +88,21 @@ def activation_ranges(network: onnx.ModelProto, calibration: Sequence[Batch]) ->
     for name in names:
         observed.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
     session = open_session(observed.SerializeToString(), 1)
-    largest: dict[str, Floats] = {}
-    squares: dict[str, Floats] = {}
+    ranges: dict[str, Range] = {}
     for _, batch in calibration:
-        real = batch["attention_mask"].reshape(-1).astype(bool)
+        # The rows of the network are ordered by position, the mask by text.
+        real = batch["attention_mask"].T.reshape(-1).astype(bool)
         for name, values in zip(names, session.run(names, batch), strict=True):
             # The last layer has one row per text, and none of them is padding.
             rows = values[real] if len(values) == len(real) else values
-            largest[name] = np.maximum(largest.get(name, np.float32(0)), np.abs(rows).max(axis=0))
-            squares[name] = squares.get(name, np.float32(0)) + np.square(rows).sum(axis=0)
-    return {layer: Range(largest[name], squares[name]) for layer, name in inputs.items()}
+            zeros = np.zeros(rows.shape[1], np.float32)
+            known = ranges.get(name, Range(zeros, zeros, zeros))
+            ranges[name] = Range(
+                np.minimum(known.lowest, rows.min(axis=0)),
+                np.maximum(known.highest, rows.max(axis=0)),
+                known.energy + np.square(rows).sum(axis=0),
+            )
+    return {layer: ranges[name] for layer, name in inputs.items()}
 
 
 class _Int8:
@@ -93,44 +113,44 @@ class _Int8:
 
     def __call__(self, graph: Builder, rows: str, name: str, addend: str = "") -> str:
         weight = self._weights[f"{name}.weight"].T
-        outliers, factors = self._outliers(name), self._smoothing_factors(name)
-        is_outlier = np.isin(np.arange(len(factors)), outliers)
-        self._quantise_rows(graph, rows, np.where(is_outlier, np.float32(0), 1 / factors))
-        smoothed = weight * factors[:, None]
-        smoothed[outliers] = 0
-        scale = np.maximum(np.abs(smoothed).max(axis=0), 1e-9) / _LARGEST
-        matrix = graph.constant(f"{name}.int8", np.rint(smoothed / scale).astype(np.int8))
+        outliers = self._outliers(name)
+        steps = self._quantise_rows(graph, rows, name, outliers)
+        stepped = weight * steps[:, None]
+        stepped[outliers] = 0
+        scale = column_scales(stepped)
         inputs = [
-            f"{rows}.int8", matrix, "int8.step", graph.constant(f"{name}.scale", scale), "int8.zero",
-            graph.constant(f"{name}.zero", np.zeros(len(scale), np.int8)),
+            f"{rows}.int8", graph.constant(f"{name}.int8", np.rint(stepped / scale).astype(np.int8)),
+            "one", graph.constant(f"{name}.scale", scale),
+            f"{rows}.zero", graph.constant(f"{name}.zero", np.zeros(len(scale), np.int8)),
         ]  # fmt: skip
-        product = graph.add("MatMulIntegerToFloat", inputs, f"{name}.product", MICROSOFT)
         if not addend and f"{name}.bias" in self._weights:
-            addend = graph.constant(f"{name}.bias", self._weights[f"{name}.bias"])
+            inputs.append(graph.constant(f"{name}.bias", self._weights[f"{name}.bias"]))
+        is_whole = not addend and not len(outliers)
+        product = graph.add("MatMulIntegerToFloat", inputs, name if is_whole else f"{name}.product", MICROSOFT)
+        if is_whole:
+            return name
         if len(outliers):
             columns = graph.add(
                 "Gather", [rows, graph.constant(f"{name}.outliers", outliers)], f"{name}.columns", axis=1
             )
             part = graph.constant(f"{name}.weight.outliers", weight[outliers])
+            if not addend:
+                return graph.add("Gemm", [columns, part, product], name)
             addend = graph.add("Gemm", [columns, part, addend], f"{name}.in_float")
-        if not addend:
-            return graph.add("Mul", [product, f"{rows}.largest"], name)
-        return graph.add("Add", [graph.add("Mul", [product, f"{rows}.largest"], f"{name}.scaled"), addend], name)
+        return graph.add("Add", [product, addend], name)
 
-    def _quantise_rows(self, graph: Builder, rows: str, factors: Floats) -> None:
-        """Add the 8-bit form of `rows`, each divided by its largest absolute value, unless the graph has it."""
-        if f"{rows}.factors" in graph.weights:
-            return
-        graph.constant("int8.step", np.float32(1 / _LARGEST))
-        graph.constant("int8.zero", np.uint8(128))
-        smoothed = graph.add("Mul", [rows, graph.constant(f"{rows}.factors", factors)], f"{rows}.smoothed")
-        last = graph.constant("last_axis", np.array([-1], np.int64))
-        row_max = graph.add("ReduceMax", [graph.add("Abs", [smoothed], f"{rows}.abs"), last], f"{rows}.row_max")
-        # A row of zeros must not be divided by zero.
-        least = graph.constant("least", np.float32(1e-9))
-        largest = graph.add("Max", [row_max, least], f"{rows}.largest")
-        unit = graph.add("Div", [smoothed, largest], f"{rows}.unit")
-        graph.add("QuantizeLinear", [unit, "int8.step", "int8.zero"], f"{rows}.int8")
+    def _quantise_rows(self, graph: Builder, rows: str, name: str, outliers: NDArray[np.int64]) -> Floats:
+        """Add the 8-bit form of `rows`, unless the graph has it; return the step of each channel."""
+        exponent = _EXPONENT_ATTENTION if ".self." in name else _EXPONENT
+        steps, zero = activation_steps(self._ranges[name], outliers, exponent)
+        if f"{rows}.levels" not in graph.weights:
+            levels = 1 / steps
+            levels[outliers] = 0
+            scaled = graph.add("Mul", [rows, graph.constant(f"{rows}.levels", levels)], f"{rows}.scaled")
+            one = graph.constant("one", np.float32(1))
+            zero_point = graph.constant(f"{rows}.zero", np.uint8(zero))
+            graph.add("QuantizeLinear", [scaled, one, zero_point], f"{rows}.int8")
+        return steps
 
     def _outliers(self, name: str) -> NDArray[np.int64]:
         """Return the channels of the layer's input that are multiplied in float32, in ascending order."""
@@ -138,14 +158,18 @@ class _Int8:
             return np.array([], np.int64)
         return np.sort(np.argsort(-self._ranges[name].energy)[:_OUTLIERS]).astype(np.int64)
 
-    def _smoothing_factors(self, name: str) -> Floats:
-        """Return the factor per channel by which activations are divided and rows of the weights multiplied."""
-        # Query, key and value read the same rows, so they share the factors.
-        attention = _QUERY_KEY_VALUE.match(name)
-        names = [f"{attention.group(1)}.{part}" for part in ("query", "key", "value")] if attention else [name]
-        weights = np.max([np.abs(self._weights[f"{each}.weight"]).max(axis=0) for each in names], axis=0)
-        smoothing = _SMOOTHING_ATTENTION if attention else _SMOOTHING
-        largest = np.maximum(self._ranges[name].largest, 1e-5)
-        factors = largest**smoothing / np.maximum(weights, 1e-5) ** (1 - smoothing)
-        normalised: Floats = (factors / np.exp(np.log(factors).mean())).astype(np.float32)
-        return normalised
+
+def activation_steps(observed: Range, outliers: NDArray[np.int64], exponent: float) -> tuple[Floats, int]:
+    """Return the step of each channel and the zero point, so that all observed values but outliers fit into 8 bits."""
+    steps = np.maximum(observed.highest - observed.lowest, 1e-5) ** exponent
+    highest, lowest = (np.delete(values / steps, outliers) for values in (observed.highest, observed.lowest))
+    step = max(float(highest.max() - lowest.min()), 1e-5) / _STEPS
+    return (steps * step).astype(np.float32), round(-float(lowest.min()) / step)
+
+
+def column_scales(weight: Floats) -> Floats:
+    """Return the value of one int8 level of each column, so that no sum of two neighbouring products overflows."""
+    pairs = np.add.reduceat(weight, np.arange(0, len(weight), 2))
+    largest = np.maximum(np.abs(weight).max(axis=0), np.abs(pairs).max(axis=0))
+    scales: Floats = (np.maximum(largest, 1e-9) / _LARGEST).astype(np.float32)
+    return scales

@@ -1,31 +1,21 @@
-"""Release gates: each compares one figure of a registered version with a limit."""
+"""Release gates on a registered version alone, with their limits; `comparison.py` compares it with production."""
 
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from spark_apps.labels import LABELS
 from spark_apps.model.dataset import DataError
 from spark_apps.model.evaluation.evaluate import Evaluation
-from spark_apps.model.evaluation.metrics import macro_recall
+from spark_apps.model.release.gate_result import GateResult, at_least, at_most
 from spark_apps.model.release.smoke_set import SMOKE_TWEETS
 from spark_apps.quality.findings import Finding
 from spark_apps.settings import load_from_environment
-
-# A version that is as good as production is refused by chance in one of twenty releases.
-_CONFIDENCE = 0.95
-_RESAMPLES = 2_000
-
-Classes = NDArray[np.integer]
 
 
 class GateLimits(BaseSettings):
@@ -40,31 +30,13 @@ class GateLimits(BaseSettings):
     )
     agreement_int8: float = Field(0.99, ge=0, le=1, description="minimum share of labels equal to torch's, for int8")
     latency_ms: float = Field(250, gt=0, description="maximum 95th percentile of the latency of one tweet")
+    language_tweets: int = Field(100, ge=1, description="minimum tweets of a language to compare it with production")
     smoke: float = Field(1, ge=0, le=1, description="minimum share of correct labels on the smoke set")
 
 
 def load_limits() -> GateLimits:
     """Read the limits from the environment; `SettingsError` lists all invalid variables."""
     return load_from_environment(GateLimits)
-
-
-@dataclass(frozen=True)
-class GateResult:
-    """The result of one gate.
-
-    Attributes:
-        name: name of the gate.
-        passed: whether the version passes.
-        figure: measured figure.
-        limit: limit of the figure; a maximum for `latency` and `quality`, else a minimum.
-        says: explains the figure.
-    """
-
-    name: str
-    passed: bool
-    figure: float
-    limit: float
-    says: str
 
 
 def quality_gates(evaluation: Evaluation, limits: GateLimits) -> list[GateResult]:
@@ -83,46 +55,11 @@ def quality_gates(evaluation: Evaluation, limits: GateLimits) -> list[GateResult
     agreed = f"labels equal to torch's, measured at the {precision} export"
     latency = evaluation.speed.latency_ms["p95"]
     return [
-        _at_least("macro recall", quality.macro_recall, limits.macro_recall, f"on {quality.tweets:,} tweets"),
-        _at_least("class recall", figures.recall, limits.class_recall, f"the weakest class is {weakest}"),
-        _at_least("agreement", agreement, least_agreement, agreed),
-        _at_most("latency", latency, limits.latency_ms, "ms for one tweet, 95th percentile"),
+        at_least("macro recall", quality.macro_recall, limits.macro_recall, f"on {quality.tweets:,} tweets"),
+        at_least("class recall", figures.recall, limits.class_recall, f"the weakest class is {weakest}"),
+        at_least("agreement", agreement, least_agreement, agreed),
+        at_most("latency", latency, limits.latency_ms, "ms for one tweet, 95th percentile"),
     ]
-
-
-def comparison_gate(truth: Classes, candidate: Classes, production: Classes | None, version: str | None) -> GateResult:
-    """Return the gate on macro recall relative to production.
-
-    The candidate must not be worse than production by more than sampling noise. Both label the same tweets, so a paired
-    bootstrap with 2,000 resamples estimates the noise of the difference. The candidate is refused if 95 % of the
-    resamples favour production.
-
-    Args:
-        truth: true classes, shape (n,).
-        candidate: classes that the new version predicts, shape (n,).
-        production: classes that the version in production predicts, shape (n,); None without such a version.
-        version: number of the version in production, or None.
-    """
-    recall = macro_recall(truth, candidate)
-    if production is None or version is None:
-        return _at_least("comparison", recall, 0.0, "no version is in production to compare with")
-    production_recall = macro_recall(truth, production)
-    noise = _noise(truth, candidate, production)
-    says = f"version {version}, in production, has {production_recall:.4f}; the sampling noise is {noise:.4f}"
-    return _at_least("comparison", recall, production_recall - noise, says)
-
-
-def _noise(truth: Classes, candidate: Classes, production: Classes) -> float:
-    """Return the distance from the mean of the resampled differences in macro recall to their 95th percentile."""
-    draws = np.random.default_rng(0).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), _RESAMPLES)
-    # A resample counts how often each tweet is drawn: the difference in the recall of a class is a weighted mean.
-    differences = np.zeros(_RESAMPLES)
-    for label in range(len(LABELS)):
-        of_class = truth == label
-        if of_class.any():
-            gained = (candidate == label)[of_class].astype(float) - (production == label)[of_class]
-            differences += draws[:, of_class] @ gained / np.maximum(draws[:, of_class].sum(axis=1), 1) / len(LABELS)
-    return float(np.quantile(differences, _CONFIDENCE) - differences.mean())
 
 
 def smoke_gate(folder: Path, limits: GateLimits) -> GateResult:
@@ -149,21 +86,11 @@ def smoke_gate(folder: Path, limits: GateLimits) -> GateResult:
         if label != expected
     ]
     share = 1 - len(wrong) / len(SMOKE_TWEETS)
-    return _at_least(
-        "smoke", share, limits.smoke, "; ".join(wrong) or f"all {len(SMOKE_TWEETS)} correct, without torch"
-    )
+    return at_least("smoke", share, limits.smoke, "; ".join(wrong) or f"all {len(SMOKE_TWEETS)} correct, without torch")
 
 
 def findings_gate(unacknowledged: Sequence[Finding]) -> GateResult:
     """Return the gate on open findings: while the stream is abnormal, the effect of a release cannot be measured."""
     findings = "; ".join(map(str, unacknowledged))
     says = f"{findings}: investigate, then run tweet-sentiment quality acknowledge" if findings else "no open findings"
-    return _at_most("quality", float(len(unacknowledged)), 0.0, says)
-
-
-def _at_least(name: str, figure: float, limit: float, says: str) -> GateResult:
-    return GateResult(name, figure >= limit, figure, limit, says)
-
-
-def _at_most(name: str, figure: float, limit: float, says: str) -> GateResult:
-    return GateResult(name, figure <= limit, figure, limit, says)
+    return at_most("quality", float(len(unacknowledged)), 0.0, says)

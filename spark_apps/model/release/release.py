@@ -8,16 +8,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from spark_apps.model.dataset import read_split
+from spark_apps.model.dataset import LabelledTweets
 from spark_apps.model.evaluation.evaluate import evaluate
-from spark_apps.model.release.gates import (
-    GateLimits,
-    GateResult,
-    comparison_gate,
-    findings_gate,
-    quality_gates,
-    smoke_gate,
-)
+from spark_apps.model.release.comparison import comparison_gate, language_gates
+from spark_apps.model.release.gate_result import GateResult
+from spark_apps.model.release.gates import GateLimits, findings_gate, quality_gates, smoke_gate
 from spark_apps.quality.findings import read_findings, unacknowledged
 from spark_apps.registry.client import NoProductionError, Registry
 from spark_apps.registry.model_uri import fetch_version
@@ -54,7 +49,14 @@ class Release:
 
 
 def release(
-    registry: Registry, folder: Path, data: Path, split: str, limits: GateLimits, by: str, why: str, console: Console
+    registry: Registry,
+    folder: Path,
+    data: LabelledTweets,
+    split: str,
+    limits: GateLimits,
+    by: str,
+    why: str,
+    console: Console,
 ) -> Release:
     """Register the model in `folder`, and put it in production if it passes every gate.
 
@@ -64,7 +66,7 @@ def release(
     Args:
         registry: registry of the versions.
         folder: folder of an exported model.
-        data: folder of labelled tweets.
+        data: labelled tweets.
         split: split of `data` on which the gates judge the version.
         limits: limits of the gates.
         by: who releases, for the release history.
@@ -76,7 +78,7 @@ def release(
         ModelError: a file in `folder` is missing or damaged; nothing is registered.
         RegistryError: the registry does not answer.
     """
-    read_split(data, split)  # Fails before a version is registered.
+    data.read(split)  # Fails before a version is registered.
     before = _production(registry)
     version = registry.register(folder)
     console.print(f"version {version} is registered and in staging")
@@ -89,7 +91,13 @@ def release(
 
 
 def _run_gates(
-    registry: Registry, version: str, before: str | None, data: Path, split: str, limits: GateLimits, console: Console
+    registry: Registry,
+    version: str,
+    before: str | None,
+    data: LabelledTweets,
+    split: str,
+    limits: GateLimits,
+    console: Console,
 ) -> list[GateResult]:
     """Return the results of all gates, or of the smoke gate alone if the model cannot be loaded."""
     threads = os.cpu_count() or 1
@@ -98,15 +106,18 @@ def _run_gates(
         if not smoke.figure and not smoke.passed:  # the model cannot be loaded, or labels every tweet wrongly
             return [smoke]
         evaluation = evaluate(files, data, split, threads, console)
-    truth = np.asarray(read_split(data, split).labels)
+    tweets = data.read(split)
+    truth = np.asarray(tweets.labels)
     candidate = evaluation.probabilities.argmax(axis=1)
     production = None
     if before is not None:
         console.print(f"comparing with version {before}, in production, on the same {len(truth):,} tweets")
         with fetch_version(registry, before) as files:
-            production = Scorer(files, threads).score(read_split(data, split).texts).argmax(axis=1)
+            production = Scorer(files, threads).score(tweets.texts).argmax(axis=1)
     findings = findings_gate(unacknowledged(read_findings(registry)))
-    return [smoke, *quality_gates(evaluation, limits), comparison_gate(truth, candidate, production, before), findings]
+    comparison = comparison_gate(truth, candidate, production, before)
+    by_language = language_gates(tweets.languages, truth, candidate, production, before, limits.language_tweets)
+    return [smoke, *quality_gates(evaluation, limits), comparison, *by_language, findings]
 
 
 def rollback(registry: Registry, to: str | None, by: str, why: str) -> tuple[str, str]:
@@ -126,7 +137,7 @@ def rollback(registry: Registry, to: str | None, by: str, why: str) -> tuple[str
         earlier = (version for version in versions if int(version.version) < int(before) and version.may_be_production)
         target = next(earlier, None)
         if target is None:
-            raise RegistryError(f"no version before {before} has been in production: release another version instead")
+            raise RegistryError(f"no version below {before} passed and was not withdrawn: release another version")
     else:
         target = registry.version(to)
         if not target.has_passed:

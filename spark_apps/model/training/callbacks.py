@@ -1,10 +1,11 @@
 """The callback of the Trainer that reports progress in the terminal and curves to MLflow."""
 
 import time
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from transformers import TrainerCallback
 
 from spark_apps.model.mlflow_run import MlflowRun
@@ -24,21 +25,31 @@ class ProgressCallback(TrainerCallback):
             TextColumn("training"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]}"),
-            TimeRemainingColumn(),
+            TextColumn("loss {task.fields[loss]}, {task.fields[speed]}"),
             console=console,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("training", total=None, loss="…")
+        self._task = self._bar.add_task("training", total=None, loss="…", speed="…")
+        self._began, self._first_step = time.monotonic(), 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         if state.global_step:
             self._console.print(f"continuing after step {state.global_step:,} of {state.max_steps:,}")
+        self._began, self._first_step = time.monotonic(), state.global_step
         self._bar.update(self._task, total=state.max_steps, completed=state.global_step)
         self._bar.start()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        self._bar.update(self._task, completed=state.global_step)
+        self._bar.update(self._task, completed=state.global_step, speed=self._speed(args, state))
+
+    def _speed(self, args: Any, state: Any) -> str:
+        """Return the rate since the start and the time left at this rate, validation and checkpoints included.
+
+        Batches of similar length come in turn, long texts first: the rate of the last steps would say little.
+        """
+        seconds = (time.monotonic() - self._began) / (state.global_step - self._first_step)
+        left = timedelta(seconds=round(seconds * (state.max_steps - state.global_step)))
+        return f"{args.train_batch_size / seconds:,.0f} tweets/s, {left} left"
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         self.stop()
@@ -56,7 +67,8 @@ class ProgressCallback(TrainerCallback):
             self._bar.update(self._task, loss=f"{logs['loss']:.3f}")
             if not self._console.is_terminal and time.monotonic() - self._last_line > _LINE_SECONDS:
                 self._last_line = time.monotonic()
-                self._console.print(f"step {step:,} of {steps:,}: loss {logs['loss']:.3f}")
+                speed = self._speed(args, state)
+                self._console.print(f"step {step:,} of {steps:,}: loss {logs['loss']:.3f}, {speed}")
         if "eval_macro_recall" in logs:
             curves |= {f"validation_{name}": logs[f"eval_{name}"] for name in ("loss", "macro_recall", "accuracy")}
             recall = logs["eval_macro_recall"]

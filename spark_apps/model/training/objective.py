@@ -33,6 +33,8 @@ def optimiser(recipe: Recipe, model: Any) -> torch.optim.Optimizer:
     head = model.config.num_hidden_layers + 1
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, weights in model.named_parameters():
+        if not weights.requires_grad:
+            continue
         rate = recipe.learning_rate * recipe.layer_decay ** (head - _depth(name, head))
         # Biases and norms get no weight decay.
         decay = 0.0 if weights.ndim < 2 else recipe.weight_decay

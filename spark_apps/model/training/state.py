@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,11 @@ def last_complete(checkpoints: Path) -> Path | None:
     return None
 
 
+def _trained(model: Any) -> Iterator[tuple[str, torch.nn.Parameter]]:
+    """Yield the names and the weights of the parameters that are not frozen."""
+    return ((name, weights) for name, weights in model.named_parameters() if weights.requires_grad)
+
+
 class WeightAverage(TrainerCallback):
     """Keeps the moving average of the weights, and torch's random state at the start of the epoch.
 
@@ -45,7 +51,7 @@ class WeightAverage(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:  # noqa: ARG002
         if self._resumed is None:
-            self.weights = {name: weights.detach().clone() for name, weights in model.named_parameters()}
+            self.weights = {name: weights.detach().clone() for name, weights in _trained(model)}
             return
         saved = torch.load(self._resumed / _AVERAGE_FILE, map_location="cpu")
         self.weights = {name: weights.to(args.device) for name, weights in saved["weights"].items()}
@@ -61,7 +67,7 @@ class WeightAverage(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:  # noqa: ARG002
         # The decay is lower at the start: the first weights are far from the final ones and should not last.
         decay = min(self._decay, (1 + state.global_step) / (10 + state.global_step))
-        for name, weights in model.named_parameters():
+        for name, weights in _trained(model):
             self.weights[name].lerp_(weights.detach(), 1 - decay)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002

@@ -1,7 +1,7 @@
 # IAM roles of the controllers that scripts/cluster.sh installs. One service account in kube-system may assume each role,
 # and each role may change only the resources of this cluster.
 locals {
-  region = data.aws_region.current.name
+  region = data.aws_service.eks.region
   elb    = "arn:${local.partition}:elasticloadbalancing:${local.region}:${local.account}"
   ec2    = "arn:${local.partition}:ec2:${local.region}:${local.account}"
   # The AWS Load Balancer Controller tags its resources with the cluster name and prefixes their names with k8s-.

@@ -1,6 +1,10 @@
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
-data "aws_region" "current" {}
+
+# For the region. `aws_region` has `name` in version 5 of the provider, and deprecates it for `region` in 6.
+data "aws_service" "eks" {
+  service_id = "eks"
+}
 
 locals {
   partition = data.aws_partition.current.partition
@@ -101,6 +105,14 @@ resource "aws_eks_cluster" "this" {
   }
 
   tags = merge(local.tags, { Name = var.name })
+
+  lifecycle {
+    # With STANDARD, EKS upgrades the cluster itself, and the next plan would undo the upgrade.
+    precondition {
+      condition     = var.kubernetes_version != "1.34" || var.support == "EXTENDED"
+      error_message = "Standard support of Kubernetes 1.34 ended on 2 December 2026: use 1.35, or set support to EXTENDED, which keeps 1.34 at six times the price."
+    }
+  }
 
   depends_on = [
     aws_cloudwatch_log_group.control_plane,

@@ -15,7 +15,7 @@ variable "kubernetes_version" {
 
   validation {
     condition     = contains(["1.34", "1.35"], var.kubernetes_version)
-    error_message = "kubernetes_version must be in standard support as of November 2026: 1.34 (until 2 December 2026) or 1.35 (until 27 March 2027). To use a newer version, check its release notes and add it to this validation."
+    error_message = "kubernetes_version must be 1.34 or 1.35: the table of versions in terraform/README.md lists their support. To use a newer version, check its release notes, and add it to this validation and to the table."
   }
 }
 

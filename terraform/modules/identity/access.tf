@@ -12,6 +12,8 @@ locals {
   # When erasures were applied, for the report of `tweet-sentiment erasures`.
   erasure_progress = [for stream in keys(local.checkpoints) : "lake/checkpoints/${stream}/erasures.json"]
 
+  last_errors = [for stream in keys(local.checkpoints) : "lake/checkpoints/${stream}.error.json"]
+
   access = {
     bronze = {
       namespace = var.namespaces.streams
@@ -43,11 +45,11 @@ locals {
       logs = []
     }
     # Shows Gold, traces a single tweet through Silver, counts the rows of every table from the Delta logs, and reports
-    # on erasures.
+    # on erasures and on the last error of each stream, which may quote a document.
     dashboard = {
       namespace = var.namespaces.streams
-      landing   = var.dashboard_typing ? "put" : "none"
-      read      = concat(["lake/silver/tweets", "lake/silver/erasures", "lake/gold"], local.erasure_progress)
+      landing   = var.dashboard_typing ? "put-typed" : "none"
+      read      = concat(["lake/silver/tweets", "lake/silver/erasures", "lake/gold"], local.erasure_progress, local.last_errors)
       write     = []
       logs      = ["lake/bronze/tweets", "lake/silver/quarantine"]
     }

@@ -1,5 +1,9 @@
-data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}
+
+# For the region. `aws_region` has `name` in version 5 of the provider, and deprecates it for `region` in 6.
+data "aws_service" "s3" {
+  service_id = "s3"
+}
 
 locals {
   tags = merge(var.tags, { module = "identity" })

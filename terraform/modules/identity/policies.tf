@@ -20,7 +20,7 @@ locals {
   }
 
   # Roles may use the keys through S3 only.
-  through_s3 = { StringEquals = { "kms:ViaService" = "s3.${data.aws_region.current.name}.amazonaws.com" } }
+  through_s3 = { StringEquals = { "kms:ViaService" = "s3.${data.aws_service.s3.region}.amazonaws.com" } }
 
   # `when` says whether a role gets the statement.
   statements = {
@@ -56,14 +56,14 @@ locals {
         Resource = try(var.landing_queue.arn, null)
       },
       {
-        when     = access.landing == "put"
+        when     = startswith(access.landing, "put")
         Sid      = "WriteLanding"
         Effect   = "Allow"
         Action   = "s3:PutObject"
-        Resource = "${var.landing.bucket_arn}/${var.landing.prefix}/*"
+        Resource = "${var.landing.bucket_arn}/${var.landing.prefix}/${access.landing == "put-typed" ? "typed/" : ""}*"
       },
       {
-        when      = access.landing == "put"
+        when      = startswith(access.landing, "put")
         Sid       = "EncryptLanding"
         Effect    = "Allow"
         Action    = "kms:GenerateDataKey"

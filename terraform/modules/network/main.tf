@@ -1,4 +1,7 @@
-data "aws_region" "current" {}
+# For the region. `aws_region` has `name` in version 5 of the provider, and deprecates it for `region` in 6.
+data "aws_service" "ec2" {
+  service_id = "ec2"
+}
 
 data "aws_availability_zones" "all" {
   state = "available"

@@ -137,7 +137,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "landing" {
   dynamic "rule" {
     for_each = var.landing_days == null ? [] : [var.landing_days]
     content {
-      id     = "landed"
+      id     = "expire-landed-files"
       status = "Enabled"
       filter {
         prefix = "${var.landing_prefix}/"
@@ -149,7 +149,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "landing" {
   }
 
   rule {
-    id     = "remains"
+    id     = "expire-noncurrent-versions"
     status = "Enabled"
     filter {}
     noncurrent_version_expiration {
@@ -174,7 +174,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
   bucket = aws_s3_bucket.this["lake"].id
 
   rule {
-    id     = "remains"
+    id     = "expire-noncurrent-versions"
     status = "Enabled"
     filter {}
     noncurrent_version_expiration {

@@ -143,6 +143,14 @@ run "refuses_an_unsupported_kubernetes_version" {
   expect_failures = [var.kubernetes_version]
 }
 
+run "refuses_standard_support_after_its_end" {
+  command = plan
+  variables {
+    kubernetes_version = "1.34"
+  }
+  expect_failures = [aws_eks_cluster.this]
+}
+
 run "refuses_an_unknown_support_type" {
   command = plan
   variables {

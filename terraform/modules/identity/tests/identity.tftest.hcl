@@ -71,8 +71,8 @@ run "demo_and_typing" {
     error_message = "the demo has a role with the permissions boundary"
   }
   assert {
-    condition     = contains([for statement in jsondecode(aws_iam_role_policy.this["dashboard"].policy).Statement : statement.Sid], "WriteLanding")
-    error_message = "the dashboard may land typed tweets"
+    condition     = one([for statement in jsondecode(aws_iam_role_policy.this["dashboard"].policy).Statement : statement.Resource if statement.Sid == "WriteLanding"]) == "${var.landing.bucket_arn}/${var.landing.prefix}/typed/*"
+    error_message = "the dashboard may land typed tweets in a folder of their own"
   }
 }
 

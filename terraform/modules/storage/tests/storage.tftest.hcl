@@ -63,7 +63,7 @@ run "landing_without_expiry" {
     landing_days = null
   }
   assert {
-    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.landing.rule : rule.id] == ["remains"]
+    condition     = [for rule in aws_s3_bucket_lifecycle_configuration.landing.rule : rule.id] == ["expire-noncurrent-versions"]
     error_message = "no rule expires landed files"
   }
 }

@@ -1,4 +1,7 @@
-"""Compiles the Delta log stores for folders and S3: Delta's own ones do not create commits atomically.
+"""Compiles the Java classes of this folder: log stores of Delta, and a Hadoop file system.
+
+Delta's own log stores do not create commits atomically. Hadoop's own file system for folders starts a program for each
+new file.
 
 Janino, the compiler of Spark's generated code, is part of pyspark: set-up needs no JDK.
 """
@@ -16,24 +19,25 @@ import pyspark
 from spark_apps.settings import SettingsError
 
 _PACKAGE = "tweet_sentiment"
-LOCAL = "LocalLogStore"
-S3 = "S3ConditionalLogStore"
-# The log store for each scheme of a URI.
+LOCAL_LOG_STORE = "LocalLogStore"
+S3_LOG_STORE = "S3ConditionalLogStore"
+FILE_SYSTEM = "PosixFileSystem"
 SPARK_CONF = {
-    "spark.delta.logStore.file.impl": f"{_PACKAGE}.{LOCAL}",
-    "spark.delta.logStore.s3a.impl": f"{_PACKAGE}.{S3}",
+    "spark.delta.logStore.file.impl": f"{_PACKAGE}.{LOCAL_LOG_STORE}",
+    "spark.delta.logStore.s3a.impl": f"{_PACKAGE}.{S3_LOG_STORE}",
+    "spark.hadoop.fs.file.impl": f"{_PACKAGE}.{FILE_SYSTEM}",
 }
 _SOURCES = Path(__file__).parent
 _COMPILER = "org.codehaus.commons.compiler.samples.CompilerDemo"  # Janino's command line, despite the name
 
 
-def ensure_log_store(name: str, jars: Path, dependencies: Sequence[Path], java: str) -> Path:
-    """Compile a log store, unless the jar of its source and its dependencies exists.
+def ensure_compiled(name: str, jars: Path, dependencies: Sequence[Path], java: str) -> Path:
+    """Compile a class, unless the jar of its source and its dependencies exists.
 
     Args:
-        name: LOCAL or S3.
+        name: LOCAL_LOG_STORE, S3_LOG_STORE or FILE_SYSTEM.
         jars: folder of all jars.
-        dependencies: the folders in it with the jars that the log store needs.
+        dependencies: the folders in it with the jars that the class needs.
         java: path of the java command.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The task `apply` against an API server: what it writes, and which preconditions its writes carry."""
+"""A reconciliation by a worker process: what it writes to an API server, and which preconditions its writes carry."""
 
 import json
 import time
@@ -27,10 +27,9 @@ def test_a_missing_application_is_applied_with_the_config_map_as_its_owner(api: 
     from tweet_dags.reconcile import tasks
 
     del api.objects[APP], api.objects[POD]
-    assert "applying it" in tasks.apply("gold")
+    assert "applying it" in tasks.reconcile("gold").reason
     (owner,) = api.objects[APP]["metadata"]["ownerReferences"]
     assert owner["uid"] == api.objects[CONFIG_MAP]["metadata"]["uid"]
-    assert tasks.needs_healing("gold") is False
 
 
 def test_an_edited_application_is_deleted_after_a_dry_run_with_preconditions(
@@ -41,7 +40,7 @@ def test_an_edited_application_is_deleted_after_a_dry_run_with_preconditions(
     monkeypatch.setattr(tasks, "_RECREATE_SECONDS", 0)
     edit_application(api)
     metadata = api.objects[APP]["metadata"]
-    assert "edited by hand" in tasks.apply("gold")
+    assert "edited by hand" in tasks.reconcile("gold").reason
     assert stream_writes(api) == [("PATCH", "gold", True), ("DELETE", "gold", False)]
     assert api.writes[1][2]["preconditions"] == {
         "uid": metadata["uid"],
@@ -63,7 +62,7 @@ def test_a_recreated_application_is_applied_as_soon_as_its_pods_are_gone(
             del api.objects[POD]
 
     monkeypatch.setattr(time, "sleep", pause)
-    result = tasks.apply("gold")
+    result = tasks.reconcile("gold").reason
     assert "edited by hand" in result and result.endswith("the SparkApplication does not exist; applying it")
     assert len(pauses) == 3
     assert stream_writes(api)[-2:] == [("DELETE", "gold", False), ("PATCH", "gold", False)]
@@ -77,31 +76,28 @@ def test_an_application_that_would_be_rejected_is_not_deleted(api: FakeApi) -> N
     edit_application(api)
     api.rejection = 'Internal error occurred: failed calling webhook "mutate-sparkapplication"'
     with pytest.raises(RejectedError, match=r"stays unchanged: .*failed calling webhook"):
-        tasks.apply("gold")
+        tasks.reconcile("gold")
     assert APP in api.objects and stream_writes(api) == [("PATCH", "gold", True)]
     assert stored(api, "memory") is None
 
 
 def test_an_application_that_changed_since_it_was_read_is_not_applied(api: FakeApi) -> None:
     """The operator submits the application between the read and the write."""
-    from tweet_dags.kubernetes.writes import ConflictError
     from tweet_dags.reconcile import tasks
 
     api.objects[APP]["metadata"]["annotations"] = {}
     api.before["PATCH"] = lambda: set_state(api, "PENDING_RERUN")
-    with pytest.raises(ConflictError):
-        tasks.apply("gold")
+    outcome = tasks.reconcile("gold")
     assert api.objects[APP]["metadata"]["annotations"] == {}
+    assert outcome.reason == "PENDING_RERUN: the operator is working on it", "the outcome is the new plan"
 
 
 def test_an_application_that_changed_since_it_was_read_is_not_deleted(api: FakeApi) -> None:
-    from tweet_dags.kubernetes.writes import ConflictError
     from tweet_dags.reconcile import tasks
 
     edit_application(api)
     api.before["DELETE"] = lambda: set_state(api, "INVALIDATING")
-    with pytest.raises(ConflictError):
-        tasks.apply("gold")
+    tasks.reconcile("gold")
     assert APP in api.objects
 
 
@@ -110,12 +106,10 @@ def test_the_reconcile_state_is_saved_by_the_task_that_executed_the_action(api: 
 
     del api.objects[POD]
     set_state(api, "PENDING_RERUN")
-    tasks.apply("gold")
-    state = stored(api, "memory") | {"since": (datetime.now(UTC) - timedelta(seconds=61)).isoformat()}
+    tasks.reconcile("gold")
+    state = stored(api, "memory") | {"since": (datetime.now(UTC) - timedelta(seconds=301)).isoformat()}
     api.objects[CONFIG_MAP]["metadata"]["annotations"]["tweet-sentiment/memory-gold"] = json.dumps(state)
-    assert tasks.needs_healing("gold") is False
-    assert stored(api, "memory") == state
-    assert "requeueing" in tasks.apply("gold")
+    assert "requeueing" in tasks.reconcile("gold").reason
     assert "tweet-sentiment/woken" in api.objects[APP]["metadata"]["annotations"]
     assert stored(api, "memory")["condition"] == "woken app"
 
@@ -124,17 +118,17 @@ def test_a_restart_by_a_person_is_no_failure(api: FakeApi) -> None:
     from tweet_dags import operate
     from tweet_dags.reconcile import tasks
 
-    tasks.apply("gold")
+    tasks.reconcile("gold")
     operate.operate("gold", "restart", "to see", "ann")
     assert POD not in api.objects
     # A run that was under way saves the state that it had read.
-    tasks.apply("gold")
+    tasks.reconcile("gold")
     api.put(POD, driver(uid="next"))
     set_state(api, "RUNNING", submissionID="two")
-    tasks.apply("gold")
+    tasks.reconcile("gold")
     assert stored(api, "memory")["submission"] == "two" and stored(api, "memory")["failures"] == []
     set_state(api, "RUNNING", submissionID="three")
-    tasks.apply("gold")
+    tasks.reconcile("gold")
     assert len(stored(api, "memory")["failures"]) == 1
 
 
@@ -142,11 +136,11 @@ def test_the_last_error_is_logged_while_failures_count(api: FakeApi, caplog: pyt
     from tweet_dags.reconcile import tasks
 
     store_failures(api)
-    tasks.needs_healing("gold")
-    assert "gold: the last error of its driver: no room on the disk" in caplog.text
+    tasks.reconcile("gold")
+    assert "the driver's last error: no room on the disk" in caplog.text
     store_failures(api, seconds_ago=())
     caplog.clear()
-    tasks.needs_healing("gold")
+    tasks.reconcile("gold")
     assert caplog.messages and "no room on the disk" not in caplog.text
 
 
@@ -158,7 +152,7 @@ def test_the_executors_of_killed_drivers_are_deleted(api: FakeApi) -> None:
     # `executor` uses a clock in the past, so both have finished long ago.
     api.put(orphaned, executor("Succeeded", owner="killed", finished=0))
     api.put(owned, executor("Failed", owner=uid, finished=0))
-    tasks.apply("gold")
+    tasks.reconcile("gold")
     assert orphaned not in api.objects and owned in api.objects
 
 
@@ -168,5 +162,5 @@ def test_a_conflict_on_an_orphaned_executor_does_not_fail_the_task(api: FakeApi)
     orphaned = f"{CORE}/pods/gold-exec-1"
     api.put(orphaned, executor("Succeeded", owner="killed", finished=0))
     api.before["DELETE"] = lambda: api.touch(orphaned)
-    tasks.apply("gold")
+    tasks.reconcile("gold")
     assert orphaned in api.objects

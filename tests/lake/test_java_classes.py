@@ -15,7 +15,7 @@ import pytest
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-from spark_apps.lake import log_store
+from spark_apps.lake import java_classes
 from spark_apps.session import ensure_jars
 from spark_apps.settings import SettingsError
 from tests import process
@@ -99,7 +99,7 @@ def test_a_file_in_a_folder_is_created_by_one_of_two_writers(spark: SparkSession
 
     def write(content: str) -> set[int]:
         """Return the numbers of the files that this writer has created."""
-        store = getattr(jvm, log_store.SPARK_CONF["spark.delta.logStore.file.impl"])(conf)
+        store = getattr(jvm, java_classes.SPARK_CONF["spark.delta.logStore.file.impl"])(conf)
         created = set()
         for number, path in enumerate(paths):
             lines = jvm.java.util.ArrayList()
@@ -176,21 +176,40 @@ def dependencies() -> list[Path]:
     return [delta, s3a]
 
 
-def test_set_up_compiles_the_log_store_once(tmp_path: Path, dependencies: list[Path]) -> None:
-    folder = log_store.ensure_log_store(log_store.S3, tmp_path, dependencies, JAVA)
+def test_set_up_compiles_a_class_once(tmp_path: Path, dependencies: list[Path]) -> None:
+    folder = java_classes.ensure_compiled(java_classes.S3_LOG_STORE, tmp_path, dependencies, JAVA)
     assert [path.suffix for path in folder.iterdir()] == [".jar"] and list(tmp_path.iterdir()) == [folder]
-    assert log_store.ensure_log_store(log_store.S3, tmp_path, dependencies, "/no/java") == folder
+    assert java_classes.ensure_compiled(java_classes.S3_LOG_STORE, tmp_path, dependencies, "/no/java") == folder
 
 
 def test_a_changed_source_is_compiled_again(
     tmp_path: Path, dependencies: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = tmp_path / f"{log_store.S3}.java"
-    monkeypatch.setattr(log_store, "_SOURCES", tmp_path)
+    source = tmp_path / f"{java_classes.S3_LOG_STORE}.java"
+    monkeypatch.setattr(java_classes, "_SOURCES", tmp_path)
     source.write_text("package tweet_sentiment; public class S3ConditionalLogStore { }")
-    first = log_store.ensure_log_store(log_store.S3, tmp_path, dependencies, JAVA)
+    first = java_classes.ensure_compiled(java_classes.S3_LOG_STORE, tmp_path, dependencies, JAVA)
     source.write_text("package tweet_sentiment; public class S3ConditionalLogStore { int changed; }")
-    assert log_store.ensure_log_store(log_store.S3, tmp_path, dependencies, JAVA) != first
+    assert java_classes.ensure_compiled(java_classes.S3_LOG_STORE, tmp_path, dependencies, JAVA) != first
     source.write_text("package tweet_sentiment; public class S3ConditionalLogStore { Missing field; }")
     with pytest.raises(SettingsError, match=r"cannot compile .*S3ConditionalLogStore.java .*Missing"):
-        log_store.ensure_log_store(log_store.S3, tmp_path, dependencies, JAVA)
+        java_classes.ensure_compiled(java_classes.S3_LOG_STORE, tmp_path, dependencies, JAVA)
+
+
+@pytest.mark.slow
+def test_streams_in_a_folder_start_no_program_for_a_file(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    for name in ("chmod", "ln", "ls", "mv", "readlink", "stat"):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f'#!/bin/sh\necho {name} "$@" >> {started}\nexec {shutil.which(name)} "$@"\n')
+        program.chmod(0o755)
+    (tmp_path / "landing").mkdir()
+    tweet = '{"id": 1, "full_text": "good", "timestamp": "2026-01-01T00:00:00Z"}'
+    (tmp_path / "landing" / "tweets.json").write_text(tweet)
+    where: list[str | Path] = ["--landing", tmp_path / "landing", "--lake", tmp_path / "lake"]
+    done = process.run("run", *where, "--once", env={"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"})
+    assert done.returncode == 0, done.stderr
+    assert [line for line in started.read_text().splitlines() if str(tmp_path / "lake") in line] == []
+    (data,) = (tmp_path / "lake" / "gold" / "sentiment").glob("*.parquet")
+    assert data.stat().st_mode & 0o777 == 0o644

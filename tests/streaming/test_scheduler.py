@@ -1,0 +1,97 @@
+"""The order in which micro-batches of several streams get their turn."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import pytest
+
+from spark_apps.streaming import scheduler
+from spark_apps.streaming.scheduler import BatchAbandoned, BatchScheduler
+from tests.waiting import until
+
+ORDER = ["bronze", "silver", "gold", "gold-aggregates"]
+
+
+class Turns:
+    """A scheduler, and the streams that wait for it in threads."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.scheduler = BatchScheduler(ORDER, {"bronze", "silver", "gold"}, self.stopping)
+        self.taken: list[str] = []
+        self.abandoned: list[str] = []
+        self._threads: list[threading.Thread] = []
+
+    def wait_for(self, *streams: str) -> None:
+        """Let streams wait, each in a thread of its own, one after the other."""
+        for stream in streams:
+            thread = threading.Thread(target=self._take, args=(stream,))
+            thread.start()
+            self._threads.append(thread)
+            until(partial(self._has_come, stream), 5, stream, 0.01)
+
+    def _has_come(self, stream: str) -> bool:
+        return stream in self.taken or any(name == stream for name, _ in self.scheduler._waiting)
+
+    def join(self) -> list[str]:
+        """Return the streams in the order of their turns."""
+        for thread in self._threads:
+            thread.join(10)
+        return self.taken
+
+    def _take(self, stream: str) -> None:
+        try:
+            with self.scheduler.turn(stream):
+                self.taken.append(stream)
+        except BatchAbandoned:
+            self.abandoned.append(stream)
+
+    @contextmanager
+    def during(self, stream: str) -> Iterator[None]:
+        """Run the body as a batch of a stream."""
+        with self.scheduler.turn(stream):
+            yield
+
+
+@pytest.fixture
+def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
+    # Otherwise a stream that is not there would get its moment to plan a batch after each turn.
+    monkeypatch.setattr(scheduler, "_HANDOVER_SECONDS", 0.04)
+    return Turns()
+
+
+def test_the_following_stream_is_next_and_the_first_stream_last(turns: Turns) -> None:
+    with turns.during("bronze"):
+        turns.wait_for("bronze", "gold", "silver")
+    assert turns.join() == ["silver", "gold", "bronze"]
+
+
+def test_a_stream_with_its_own_interval_lets_other_streams_go_first(turns: Turns) -> None:
+    with turns.during("gold"):
+        turns.wait_for("gold-aggregates", "bronze", "silver")
+    assert turns.join() == ["silver", "bronze", "gold-aggregates"]
+
+
+def test_a_stream_with_its_own_interval_does_not_wait_for_ever(turns: Turns, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "_PATIENCE_SECONDS", 0.0)
+    with turns.during("gold"):
+        turns.wait_for("bronze", "silver", "gold-aggregates")
+    assert turns.join()[0] == "gold-aggregates"
+
+
+def test_the_following_stream_gets_a_moment_to_plan_its_batch(turns: Turns, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "_HANDOVER_SECONDS", 5.0)
+    with turns.during("bronze"):
+        turns.wait_for("bronze")
+    turns.wait_for("silver")
+    assert turns.join() == ["silver", "bronze"]
+
+
+def test_a_batch_that_waits_is_abandoned_when_the_process_stops(turns: Turns) -> None:
+    with turns.during("gold"):
+        turns.wait_for("bronze", "silver")
+        turns.stopping.set()
+        turns.join()
+    assert (sorted(turns.abandoned), turns.taken) == (["bronze", "silver"], [])
