@@ -21,6 +21,7 @@ from spark_apps.model.mlflow_run import MlflowRun
 from spark_apps.model.training.arguments import training_arguments
 from spark_apps.model.training.base import Base, load_base
 from spark_apps.model.training.callbacks import ProgressCallback
+from spark_apps.model.training.dropout import replace_dropout
 from spark_apps.model.training.leave_out import LeaveOut, training_splits
 from spark_apps.model.training.objective import balanced_loss, optimiser
 from spark_apps.model.training.recipe import Recipe
@@ -77,6 +78,8 @@ def train(
         return state.figures
     set_seed(recipe.seed)
     start = load_base(base)
+    if not torch.cuda.is_available():
+        replace_dropout(start.model)
     if recipe.freeze_embeddings:
         start.model.get_input_embeddings().requires_grad_(False)
     state.begin()
