@@ -85,6 +85,32 @@ def _without(policies: list[Object]) -> Iterator[tuple[str, list[Object]]]:
                     yield f"{name} {direction} {rule[key][peer]}", [*policies[:index], changed, *policies[index + 1 :]]
 
 
+@pytest.mark.parametrize("direction", ["Ingress", "Egress"])
+def test_each_side_alone_refuses_the_other_connections_between_pods(direction: str) -> None:
+    """A policy that is too wide is not hidden by the policy of the other side."""
+    policies, pods = installation(*VOLUME)
+    one_sided = [
+        {**policy, "spec": {**policy["spec"], "policyTypes": [direction]}}
+        for policy in policies
+        if direction in policy["spec"]["policyTypes"]
+    ]
+    complete = connections(policies, pods, True)
+    alone = connections(one_sided, pods, True)
+    servers = [name for name, target, *_ in destinations(pods) if target in pods.values()]
+    for name in servers:
+        assert alone.get(name, set()) & pods.keys() == complete.get(name, set()) & pods.keys(), name
+
+
+@pytest.mark.parametrize("settings", [VOLUME, S3])
+def test_only_pods_of_one_application_connect_on_all_ports(settings: tuple[str, ...]) -> None:
+    policies, _ = installation(*settings)
+    for policy in policies:
+        own = policy["spec"]["podSelector"]
+        for rule in policy["spec"].get("ingress", []) + policy["spec"].get("egress", []):
+            peers = rule.get("to", []) + rule.get("from", [])
+            assert peers and (rule.get("ports") or peers == [{"podSelector": own}]), policy["metadata"]["name"]
+
+
 @pytest.mark.parametrize("settings", [VOLUME, (*S3, "network.clients.dashboard=[]", "dashboard.ingress.enabled=false")])
 def test_each_policy_and_each_peer_is_needed(settings: tuple[str, ...]) -> None:
     """Without any of them, the connections change: the tests above would fail."""
