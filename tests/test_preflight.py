@@ -1,4 +1,4 @@
-"""helm/preflight with a fake kubectl: images that the nodes lack."""
+"""helm/preflight with a fake kubectl: images that the nodes lack, and name servers."""
 
 import os
 import shutil
@@ -16,6 +16,7 @@ case "$*" in
   version*) printf '  "serverVersion": {\\n    "minor": "34",\\n' ;;
   *"get storageclass"*) echo '{"storageclass.kubernetes.io/is-default-class":"true"}' ;;
   *allocatable*) echo 32000000Ki ;;
+  *"get pods -l k8s-app=kube-dns"*) echo "$NAME_SERVERS" ;;
   *images*) cat "$NODES" ;;
 esac
 """
@@ -25,12 +26,14 @@ def names(*images: str) -> str:
     return " ".join(f'["{image}"]' for image in images)
 
 
-def preflight(folder: Path, nodes: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def preflight(
+    folder: Path, nodes: str, *arguments: str, name_servers: str = "pod/coredns-1"
+) -> subprocess.CompletedProcess[str]:
     for name in ("kubectl", "helm"):
         (folder / name).write_text(FAKE_KUBECTL)
         (folder / name).chmod(0o755)
     (folder / "nodes").write_text(nodes)
-    env = {"PATH": f"{folder}:{os.environ['PATH']}", "NODES": str(folder / "nodes")}
+    env = {"PATH": f"{folder}:{os.environ['PATH']}", "NODES": str(folder / "nodes"), "NAME_SERVERS": name_servers}
     command = [shutil.which("bash") or "bash", str(PREFLIGHT), *arguments]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
@@ -67,6 +70,11 @@ def test_a_node_without_images_is_named_with_the_images_and_the_remedy(tmp_path:
 
 def test_without_registry_the_images_are_not_checked(tmp_path: Path) -> None:
     assert preflight(tmp_path, f"one  {names('pause:1')}\n", "tweets").returncode == 0
+
+
+def test_other_name_servers_are_named_with_the_value_to_set(tmp_path: Path) -> None:
+    done = preflight(tmp_path, "", "tweets", name_servers="")
+    assert done.returncode == 2 and "missing: name servers" in done.stderr and "set network.dns" in done.stderr
 
 
 def test_help_names_the_arguments(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ RELEASE, NAMESPACE = "tweet-sentiment", "tweets"
 STREAMS_NAMESPACE = f"{NAMESPACE}-streams"
 # Without a cluster, the chart generates no Secrets.
 EXISTING = ["airflow.existingSecret=airflow-keys", "postgres.existingSecret=database"]
-S3 = [
+S3 = (
     "storage.type=s3",
     "storage.s3.region=eu-west-1",
     "storage.s3.webIdentity=true",
@@ -28,6 +28,7 @@ S3 = [
     "dashboard.typing=false",
     "dashboard.ingress.enabled=true",
     "dashboard.ingress.tlsSecret=tweets-tls",
+    'network.clients.dashboard=[{"namespaceSelector": {"matchLabels": {"team": "ingress"}}}]',
     "streams.createNamespace=true",
     "streams.gold.gpus=1",
     "image.registry=registry.example.com",
@@ -35,8 +36,8 @@ S3 = [
     "serviceAccounts.bronze.annotations.role=arn:bronze",
     "backup.enabled=true",
     "backup.destination=s3a://tweets-backup/tweets",
-]
-CASES = {"default": [], "s3": S3, "backup": ["backup.enabled=true"]}
+)
+CASES: dict[str, tuple[str, ...]] = {"default": (), "s3": S3, "backup": ("backup.enabled=true",)}
 
 # The jobs on the tables of a stopped stream, by the layer with their settings and service account.
 JOB_LAYERS = {"rescore": "gold", "rebuild-silver": "silver", "rebuild-gold": "gold", "replay": "silver"}
@@ -54,8 +55,8 @@ def helm(
 ) -> subprocess.CompletedProcess[str]:
     """Run `helm template`; return the process, whatever its exit code.
 
-    `settings` are arguments of --set in addition to EXISTING, `monitoring` pretends that the cluster has the Prometheus
-    operator, and `only` names the templates to show.
+    `settings` are arguments of --set in addition to EXISTING, or of --set-json if the value is a list in JSON.
+    `monitoring` pretends that the cluster has the Prometheus operator, and `only` names the templates to show.
     """
     return run_template(settings, release, namespace, monitoring, tuple(only))
 
@@ -64,7 +65,9 @@ def helm(
 def run_template(
     settings: tuple[str, ...], release: str, namespace: str, monitoring: bool, only: tuple[str, ...]
 ) -> subprocess.CompletedProcess[str]:
-    arguments = [part for setting in (*EXISTING, *settings) for part in ("--set", setting)]
+    arguments = []
+    for setting in (*EXISTING, *settings):
+        arguments += ["--set-json" if "=[" in setting else "--set", setting]
     arguments += [part for template in only for part in ("--show-only", template)]
     api = ["--api-versions", "monitoring.coreos.com/v1"] if monitoring else []
     return subprocess.run(
@@ -101,7 +104,7 @@ def applications(documents: list[Object]) -> dict[str, Object]:
 
 
 def pods(documents: list[Object]) -> Iterator[tuple[str, Object]]:
-    """Yield each pod and pod template, with its metadata and spec, as ("<kind> <name>", pod)."""
+    """Yield each pod and pod template, with its namespace, metadata and spec, as ("<kind> <name>", pod)."""
     for name, pod in templates(documents, "job-pods").items():
         yield f"Job pod {name}", pod
     for document in documents:
@@ -111,7 +114,8 @@ def pods(documents: list[Object]) -> Iterator[tuple[str, Object]]:
         if document["kind"] == "CronJob":
             spec = spec["jobTemplate"]["spec"]
         if "template" in spec:
-            yield f"{document['kind']} {document['metadata']['name']}", spec["template"]
+            metadata = {"namespace": document["metadata"]["namespace"], **spec["template"]["metadata"]}
+            yield f"{document['kind']} {document['metadata']['name']}", {**spec["template"], "metadata": metadata}
 
 
 def pod_specs(documents: list[Object]) -> dict[str, Object]:

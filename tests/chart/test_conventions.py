@@ -95,10 +95,25 @@ def test_selectors_of_services_and_network_policies_name_the_component() -> None
     for document in render():
         if document["kind"] == "Service":
             assert document["spec"]["selector"].keys() == SELECTOR
-        if document["kind"] == "NetworkPolicy" and (selector := document["spec"]["podSelector"]):
+        if document["kind"] == "NetworkPolicy" and "matchLabels" in (selector := document["spec"]["podSelector"]):
             name = document["metadata"]["labels"][f"{PREFIX}/name"]
             expected = {f"{PREFIX}/name"} if name in {*LAYERS, *JOB_LAYERS} else SELECTOR
             assert selector["matchLabels"].keys() == expected, name
+
+
+def test_network_policies_name_pods_that_exist() -> None:
+    documents = _everything(*CASES["s3"], "postgres.enabled=true", "demo.enabled=true", "dashboard.typing=true")
+    names = {pod["metadata"]["labels"][f"{PREFIX}/name"] for _, pod in pods(documents)} | {*applications(documents)}
+    policies = [document["spec"] for document in documents if document["kind"] == "NetworkPolicy"]
+    listed = {
+        name
+        for policy in policies
+        for expression in policy["podSelector"].get("matchExpressions", [])
+        if expression["key"] == f"{PREFIX}/name"
+        for name in expression["values"]
+    }
+    # Pods without an egress policy of their own connect to name servers only.
+    assert listed == names
 
 
 def _keys(documents: list[Object], namespace: str) -> Iterator[tuple[str, str, str]]:
