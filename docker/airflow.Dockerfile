@@ -17,6 +17,7 @@ RUN groupadd -g 185 airflow && useradd -K UID_MIN=100 -u 185 -g 185 -d /tmp -M a
 COPY --from=build /opt/venv /opt/venv
 COPY docker/airflow_local_settings.py /opt/airflow/config/
 COPY docker/airflow_health.py /opt/airflow/health.py
+COPY docker/webserver_config.py /opt/airflow/
 COPY docker/migrate/database_lock.py docker/migrate/migrate_airflow.py /opt/migrate/
 COPY dags /opt/airflow/dags
 RUN /opt/venv/bin/python -m compileall -q /opt/airflow /opt/migrate

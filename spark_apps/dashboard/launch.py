@@ -5,9 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
+from typing import Any
 
+from spark_apps.dashboard.login_settings import login_settings
 from spark_apps.dashboard.startup import FILE_ENV
 from spark_apps.settings import Settings, SettingsError, load
 
@@ -50,13 +53,21 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def serve(settings: Settings, address: str, port: int) -> None:
-    """Serve the dashboard until a signal ends the process."""
+    """Serve the dashboard until a signal ends the process.
+
+    Raises:
+        SettingsError: the settings of the login are incomplete or invalid.
+    """
     from streamlit.web import bootstrap
 
     os.environ |= environment(settings)
-    options = _STREAMLIT_OPTIONS | {"server.address": address, "server.port": port}
-    bootstrap.load_config_options({name.replace(".", "_"): value for name, value in options.items()})
-    bootstrap.run(str(_APP), False, [], {})
+    login = login_settings()
+    options: dict[str, Any] = _STREAMLIT_OPTIONS | {"server.address": address, "server.port": port}
+    with tempfile.TemporaryDirectory(prefix="tweet-sentiment-") as private:
+        if login:
+            options["secrets.files"] = [str(login.write_secrets(Path(private)))]
+        bootstrap.load_config_options({name.replace(".", "_"): value for name, value in options.items()})
+        bootstrap.run(str(_APP), False, [], {})
 
 
 def start_child(settings: Settings, port: int, log: Path, startup: Path | None = None) -> subprocess.Popen[bytes]:

@@ -5,6 +5,8 @@ from functools import wraps
 
 import streamlit as st
 
+from spark_apps.dashboard.login import is_current
+from spark_apps.dashboard.login_settings import login_settings
 from spark_apps.lake.commits import LakeError
 from spark_apps.settings import Settings
 
@@ -21,11 +23,19 @@ def panel(seconds: float) -> Callable[[Panel], Panel]:
     def decorate(draw: Panel) -> Panel:
         @wraps(draw)
         def draw_or_explain(settings: Settings) -> None:
-            try:
-                draw(settings)
-            except LakeError as error:
-                st.error(str(error))
+            # A panel updates by itself, also after the login has expired: the page then asks for a login.
+            if not is_current(login_settings()):
+                st.rerun()
+            else:
+                _draw(draw, settings)
 
         return st.fragment(run_every=seconds)(draw_or_explain)
 
     return decorate
+
+
+def _draw(draw: Panel, settings: Settings) -> None:
+    try:
+        draw(settings)
+    except LakeError as error:
+        st.error(str(error))

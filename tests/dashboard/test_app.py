@@ -2,7 +2,6 @@
 
 import html
 import json
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,6 @@ from selenium.webdriver.support.ui import WebDriverWait
 from streamlit.testing.v1 import AppTest
 
 from spark_apps.dashboard import queries
-from spark_apps.dashboard.launch import start_child
 from spark_apps.lake.commits import LakeError
 from spark_apps.lake.failures import FailedBatch, Failure
 from spark_apps.registry.client import BUNDLED, NoProductionError
@@ -27,9 +25,9 @@ from spark_apps.registry.requests import RegistryError
 from spark_apps.scoring.description import Description
 from spark_apps.settings import Settings
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, SILVER_TWEETS
+from tests.dashboard import browser
 from tests.lakes import fill, gold_rows, put, put_failure, put_report
-from tests.process import free_port
-from tests.waiting import answers, until
+from tests.waiting import until
 
 APP = Path(__file__).parents[2] / "spark_apps" / "dashboard" / "app.py"
 EVIL = "<script>document.title = 'owned'</script> **bold** $x^2$ :tada: [link](http://example.com) <b>b</b>"
@@ -232,28 +230,9 @@ def test_an_unreadable_lake_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def page(lake: Path, tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    port = free_port()
     (tmp_path / "landing").mkdir()
-    server = start_child(Settings(lake=str(lake), landing=str(tmp_path / "landing")), port, tmp_path / "log")
-    options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                     "--disable-background-networking", "--disable-component-update", "--disable-sync",
-                     "--window-size=1500,1300", f"--user-data-dir={tempfile.mkdtemp(dir=tmp_path)}"):  # fmt: skip
-        options.add_argument(argument)
-
-    def is_healthy() -> bool:
-        assert server.poll() is None, (tmp_path / "log").read_text()
-        return answers(f"http://127.0.0.1:{port}/_stcore/health")
-
-    try:
-        until(is_healthy, 180, "a healthy dashboard")
-        with webdriver.Chrome(options) as browser:
-            browser.get(f"http://127.0.0.1:{port}")
-            yield browser
-    finally:
-        assert server.stdin
-        server.stdin.close()
-        server.wait(10)
+    with browser.page(Settings(lake=str(lake), landing=str(tmp_path / "landing")), tmp_path) as opened:
+        yield opened
 
 
 @pytest.mark.browser
