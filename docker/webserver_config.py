@@ -21,8 +21,9 @@ _ROLES = {"viewer": "Viewer", "operator": "Operator", "releaser": "Releaser"}
 def _may_run(dags: tuple[str, ...]) -> list[tuple[str, str]]:
     """Return the permissions to see everything, and to run `dags` and clear their tasks."""
     run = [pair for dag in dags for pair in (("can_edit", f"DAG:{dag}"), ("can_create", f"DAG Run:{dag}"))]
-    # Airflow also requires the permission to edit the DAG of the task.
-    return [*FabAirflowSecurityManagerOverride.VIEWER_PERMISSIONS, *run, ("can_edit", "Task Instances")]
+    # To clear tasks, Airflow requires both permissions, and the one to edit the DAG.
+    clear = [("can_edit", "DAG Runs"), ("can_edit", "Task Instances")]
+    return [*FabAirflowSecurityManagerOverride.VIEWER_PERMISSIONS, *run, *clear]
 
 
 class OidcSecurityManager(FabAirflowSecurityManagerOverride):
@@ -76,7 +77,8 @@ OAUTH_PROVIDERS = [
         "token_key": "access_token",
         "remote_app": {
             "client_id": os.environ["TWEETS_OIDC_CLIENT_ID"],
-            "client_secret": os.environ["TWEETS_OIDC_CLIENT_SECRET"],
+            # A Secret that was created from a file often ends with a line break.
+            "client_secret": os.environ["TWEETS_OIDC_CLIENT_SECRET"].strip(),
             "server_metadata_url": os.environ["TWEETS_OIDC_ISSUER"].rstrip("/") + "/.well-known/openid-configuration",
             "client_kwargs": {"scope": os.environ["TWEETS_OIDC_SCOPES"]},
         },

@@ -64,6 +64,7 @@ LONGEST = [
     "test_layers.py",
     "bronze/test_stream.py",
     "dashboard/test_app.py",
+    "dashboard/test_login.py",
     "test_imports.py",
     "model/test_evaluate.py",
     "quality/test_drift.py",

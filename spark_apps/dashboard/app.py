@@ -267,7 +267,7 @@ def _model(used: str | None, settings: Settings) -> str:
 def main() -> None:
     st.set_page_config("Tweet sentiment", "💬", layout="wide")
     st.html(_STYLE)
-    visitor = log_in()
+    roles = log_in()
     settings = _settings()
     title, span, lang = st.columns([3, 3, 2], vertical_alignment="center")
     title.title("Live tweet sentiment", anchor=False)
@@ -277,7 +277,7 @@ def main() -> None:
         # A click on the chosen span deselects it: the control then returns None.
         st.session_state["span"] = st.session_state.get("chosen") or _DEFAULT_SPAN
         lang.multiselect("Languages", languages, key="langs", placeholder="all languages", label_visibility="collapsed")
-        if settings.landing and visitor.may_type():
+        if settings.landing and "operator" in roles:
             tweet_form(settings)
         problems(settings)
         if not _status(str(settings.lake)).tables[GOLD_SENTIMENT.name].rows:

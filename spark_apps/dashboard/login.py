@@ -2,7 +2,7 @@
 
 import html
 import time
-from dataclasses import dataclass
+from typing import get_args
 
 import streamlit as st
 
@@ -11,28 +11,14 @@ from spark_apps.dashboard.login_settings import LoginSettings, Role, login_setti
 _NAMES = ("name", "preferred_username", "email", "sub")
 
 
-@dataclass(frozen=True)
-class Visitor:
-    """Who looks at the page.
+def log_in() -> frozenset[Role]:
+    """Return the roles of the visitor; all roles if the dashboard has no login.
 
-    Attributes:
-        roles: roles of a person who has logged in.
-        is_anonymous: whether the dashboard has no login. Everybody may then do everything.
+    If the visitor has no login or no role, show what to do and stop the script.
     """
-
-    roles: frozenset[Role] = frozenset()
-    is_anonymous: bool = False
-
-    def may_type(self) -> bool:
-        """Return whether the visitor may land tweets."""
-        return self.is_anonymous or "operator" in self.roles
-
-
-def log_in() -> Visitor:
-    """Return the visitor. If the visitor has no login or no role, show what to do and stop the script."""
     login = login_settings()
     if login is None:
-        return Visitor(is_anonymous=True)
+        return frozenset(get_args(Role))
     if not is_current(login):
         st.title("Live tweet sentiment", anchor=False)
         st.write("Log in to see the dashboard.")
@@ -46,7 +32,7 @@ def log_in() -> Visitor:
             "role viewer, then log out and log in again."
         )
         st.stop()
-    return Visitor(roles)
+    return roles
 
 
 def is_current(login: LoginSettings | None) -> bool:

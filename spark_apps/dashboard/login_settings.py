@@ -30,7 +30,10 @@ def _is_not_empty(roles: dict[Role, list[str]]) -> dict[Role, list[str]]:
 class LoginSettings(BaseSettings):
     """An identity provider, the client that is registered there, and the groups of each role."""
 
-    model_config = SettingsConfigDict(env_prefix="TWEETS_OIDC_", env_ignore_empty=True, extra="ignore")
+    # A Secret that was created from a file often ends with a line break.
+    model_config = SettingsConfigDict(
+        env_prefix="TWEETS_OIDC_", env_ignore_empty=True, extra="ignore", str_strip_whitespace=True
+    )
 
     issuer: str = Field(pattern="^https?://", description="URL of the identity provider")
     client_id: str = Field(description="id of the client")

@@ -1,11 +1,13 @@
 """The login to Airflow with OpenID Connect, at an API server with the configuration of the image."""
 
+import base64
 import http.cookiejar
 import json
 import os
 import runpy
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -49,10 +51,13 @@ class Person:
     def is_logged_in(self) -> bool:
         return any(cookie.name == "_token" for cookie in self._cookies)
 
+    def token(self) -> str:
+        (token,) = (str(cookie.value) for cookie in self._cookies if cookie.name == "_token")
+        return token
+
     def status(self, path: str, body: object = None) -> int:
         """Return the status of a request to the REST API, a POST if it has a body."""
-        (token,) = (cookie.value for cookie in self._cookies if cookie.name == "_token")
-        return status(f"{self._airflow}/api/v2{path}", body, Authorization=f"Bearer {token}")
+        return status(f"{self._airflow}/api/v2{path}", body, Authorization=f"Bearer {self.token()}")
 
     def may(self, action: str, dag: str) -> bool:
         # The body is invalid: a person with the permission gets another error, and nothing runs.
@@ -86,6 +91,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__FAB__CONFIG_FILE": str(DOCKER / "webserver_config.py"),
+            "AIRFLOW__FAB__SESSION_MAX_LIFETIME_MINUTES": "60",
             "PYTHONPATH": f"{DOCKER}:{DOCKER / 'migrate'}:{DAGS}",
             "TWEETS_STREAMS_NAMESPACE": "tweets",
             "TWEETS_OIDC_ISSUER": f"http://localhost:{provider.server_port}",
@@ -138,6 +144,13 @@ def test_a_person_sees_everything_and_runs_what_the_role_allows(airflow: str, su
         assert {dag for dag in candidates if person.may(action, dag)} == dags, action
     # Connections and variables are for the administrator.
     assert person.status("/connections") == 403 == person.status("/variables")
+
+
+def test_a_login_ends_with_the_session(airflow: str) -> None:
+    person = Person(airflow)
+    person.log_in("1")
+    claims = json.loads(base64.urlsafe_b64decode(person.token().split(".")[1] + "=="))
+    assert 0 < claims["exp"] - time.time() <= 3600
 
 
 @pytest.mark.parametrize("sub", ["4", "5"], ids=["without a role", "with the name of the administrator"])

@@ -113,6 +113,13 @@ def test_only_this_user_can_read_the_secrets(settings: LoginSettings, tmp_path: 
     assert SECRET not in repr(settings) and "c" * 32 not in repr(settings)
 
 
+def test_a_line_break_at_the_end_of_a_secret_is_removed(
+    settings: LoginSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TWEETS_OIDC_CLIENT_SECRET", f"{SECRET}\n")
+    assert login_settings() == settings
+
+
 def test_nothing_reads_the_lake_before_the_login(
     settings: LoginSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
