@@ -4,7 +4,6 @@ import base64
 import http.cookiejar
 import json
 import os
-import runpy
 import subprocess
 import sys
 import time
@@ -12,11 +11,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from oidc_provider_mock import User, run_server_in_thread
 
-from tests.dags.airflow_process import DAGS
+from tests.dags.airflow_process import DAGS, in_airflow
 from tests.dags.airflow_services import AirflowServices
 from tests.process import free_port
 from tests.waiting import until
@@ -121,13 +121,19 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert "the secret of the client" not in (home / "api-server.log").read_text()
 
 
-def test_each_dag_is_run_by_one_role(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ROLES_CLAIM", "CLIENT_ID", "CLIENT_SECRET", "ISSUER", "SCOPES"):
-        monkeypatch.setenv(f"TWEETS_OIDC_{name}", "x")
-    monkeypatch.setenv("TWEETS_OIDC_ROLES", json.dumps({"viewer": ["all"], "operator": ["all", "platform"]}))
-    config = runpy.run_path(str(DOCKER / "webserver_config.py"))
-    assert sorted((*config["_STREAM_DAGS"], *config["_MODEL_DAGS"])) == sorted(path.stem for path in DAGS.glob("*.py"))
-    assert config["AUTH_ROLES_MAPPING"] == {"all": ["Viewer", "Operator"], "platform": ["Operator"]}
+def test_each_dag_is_run_by_one_role(tmp_path: Path) -> None:
+    names = ("ROLES_CLAIM", "CLIENT_ID", "CLIENT_SECRET", "ISSUER", "SCOPES")
+    env = {f"TWEETS_OIDC_{name}": "x" for name in names}
+    env["TWEETS_OIDC_ROLES"] = json.dumps({"viewer": ["all"], "operator": ["all", "platform"]})
+    code = f"""
+import runpy
+config = runpy.run_path({str(DOCKER / "webserver_config.py")!r})
+report([*config["_STREAM_DAGS"], *config["_MODEL_DAGS"]])
+report(config["AUTH_ROLES_MAPPING"])
+"""
+    dags, roles = in_airflow(tmp_path, code, **env)
+    assert sorted(dags) == sorted(path.stem for path in DAGS.glob("*.py"))
+    assert roles == {"all": ["Viewer", "Operator"], "platform": ["Operator"]}
 
 
 @pytest.mark.parametrize(
