@@ -91,6 +91,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__FAB__CONFIG_FILE": str(DOCKER / "webserver_config.py"),
+            "AIRFLOW__FAB__ENABLE_PROXY_FIX": "True",
             "AIRFLOW__FAB__SESSION_MAX_LIFETIME_MINUTES": "60",
             "PYTHONPATH": f"{DOCKER}:{DOCKER / 'migrate'}:{DAGS}",
             "TWEETS_STREAMS_NAMESPACE": "tweets",
@@ -150,6 +151,14 @@ def test_a_person_sees_everything_and_runs_what_the_role_allows(airflow: str, su
         assert {dag for dag in candidates if person.may(action, dag)} == dags, action
     # Connections and variables are for the administrator.
     assert person.status("/connections") == 403 == person.status("/variables")
+
+
+def test_behind_a_proxy_with_tls_the_provider_redirects_to_its_url(airflow: str) -> None:
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "airflow.example.com"}
+    request = urllib.request.Request(f"{airflow}/auth/login/oidc", headers=headers)
+    with urllib.request.urlopen(request, timeout=60) as form:
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(form.url).query)
+    assert query["redirect_uri"] == ["https://airflow.example.com/auth/oauth-authorized/oidc"]
 
 
 def test_a_login_ends_with_the_session(airflow: str) -> None:
