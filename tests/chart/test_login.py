@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from spark_apps.dashboard.login_settings import LoginSettings
+from tests.chart.connections import INTERNET, installation, may_connect
 from tests.chart.rendering import ROOT, Object, helm, pod_specs, render
 
 pytestmark = pytest.mark.chart
@@ -108,3 +109,22 @@ def test_an_incomplete_login_is_refused(setting: str, message: str) -> None:
 def test_a_login_for_nobody_is_refused() -> None:
     process = helm(*[setting for setting in LOGIN if "roles" not in setting])
     assert process.returncode != 0 and "nobody could log in" in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "port"),
+    [
+        ("login.oidc.issuer=https://login.example.com/realms/tweets", 443),
+        ("login.oidc.issuer=https://login.example.com:8443/realms/tweets", 8443),
+        ("network.identityProvider.ports=[9443]", 9443),
+    ],
+)
+def test_the_servers_with_a_login_may_connect_to_the_identity_provider(setting: str, port: int) -> None:
+    # Addresses of the Kubernetes API would allow Airflow to connect anyway.
+    closed = ("network.kubernetesApi.to=[]", "network.modelHub.to=[]")
+    _, pods = installation(*LOGIN, setting, *closed)
+    allowed = {name for name in pods if may_connect((*LOGIN, setting, *closed), name, INTERNET, port)}
+    assert allowed == {"streams dashboard", "platform airflow"}
+    for name in pods:
+        assert not may_connect((*LOGIN, setting, *closed, "network.identityProvider.to=[]"), name, INTERNET, port)
+        assert not may_connect(closed, name, INTERNET, port)
