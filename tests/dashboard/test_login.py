@@ -175,7 +175,6 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[webdriver.
     assert SECRET not in (tmp_path / "log").read_text()
 
 
-@pytest.mark.slow
 @pytest.mark.browser
 def test_each_person_sees_what_the_roles_allow(page: webdriver.Chrome) -> None:
     # A page that the browser is leaving has elements which no longer exist a moment later.
