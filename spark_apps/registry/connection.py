@@ -25,6 +25,8 @@ def connect(uri: str, timeout: float) -> Any:
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(timeout)))
     # With a server, MLflow prints the URL of each run to stdout, which commands reserve for their result.
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+    # MLflow reads this one when it is imported, and otherwise sends usage statistics to its makers.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow import MlflowClient
 
     # Hides the log of database migrations.

@@ -31,6 +31,18 @@ def sqlite(folder: Path) -> str:
     return f"sqlite:///{folder / 'registry.db'}"
 
 
+def test_mlflow_sends_no_usage_statistics() -> None:
+    code = (
+        "from spark_apps.registry.connection import connect; connect('http://localhost:1', 1); "
+        "from mlflow.telemetry.utils import is_telemetry_disabled; print(is_telemetry_disabled())"
+    )
+    # MLflow sends none in a test or in CI, which it recognises by variables: give it only the path.
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["True"]
+
+
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a registry with the bundled model in production, as version 1."""
