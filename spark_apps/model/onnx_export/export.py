@@ -14,7 +14,7 @@ from spark_apps.model.evaluation.groups import rows_by
 from spark_apps.model.onnx_export.classifier import Classifier, load_classifier
 from spark_apps.model.onnx_export.graph import Network, float_dense, fold_biases
 from spark_apps.model.onnx_export.optimum_export import optimum_export
-from spark_apps.model.onnx_export.quantise import activation_ranges, int8_model
+from spark_apps.model.onnx_export.quantise import activation_ranges, by_sensitivity, int8_model
 from spark_apps.scoring import self_check
 from spark_apps.scoring.batches import batches
 from spark_apps.scoring.description import (
@@ -35,8 +35,10 @@ from spark_apps.scoring.text import normalise
 MIN_AGREEMENT = {"fp32": 0.999, "fp16": 0.999, "int8": 0.99}
 # Every n-th text calibrates int8; the rest measure agreement.
 _CALIBRATE_EVERY = 8
-# Numbers of feed-forward blocks to keep in float32, tried in this order until the labels agree.
-_FLOAT_BLOCKS = (0, 1, 2)
+# Shares of the dense layers to keep in float32, tried in this order until the labels agree.
+_FLOAT_SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
+# Number of calibration texts that tell which layers to keep.
+_SENSITIVITY_TEXTS = 200
 _WORD_EMBEDDINGS = "roberta.embeddings.word_embeddings.weight.fp16"
 # Smaller matrices save nothing and keep their precision.
 _MIN_ELEMENTS = 4096
@@ -162,11 +164,15 @@ def _networks(classifier: Classifier, folder: Path, precision: str, calibration:
             [normalise(text) for text in calibration], truncation=True, max_length=classifier.max_length
         )["input_ids"]
         ranges = activation_ranges(network, list(batches(list(enumerate(tokens)))))
+        few = list(batches(list(enumerate(tokens[:: -(-len(tokens) // _SENSITIVITY_TEXTS)]))))
         _store_in_float16(network.graph)
         _share_embeddings(network.graph, folder)
         _save(network, folder / FALLBACK_FILE)
-        for float_blocks in _FLOAT_BLOCKS:
-            quantised = int8_model(weights, shape, labels, ranges, float_blocks)
+        order: list[str] = []
+        for share in _FLOAT_SHARES:
+            if share and not order:
+                order = by_sensitivity(weights, shape, labels, ranges, few)
+            quantised = int8_model(weights, shape, labels, ranges, order[: round(share * len(order))])
             _store_in_float16(quantised.graph)
             _share_embeddings(quantised.graph, folder)
             yield quantised
