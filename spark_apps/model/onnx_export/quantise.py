@@ -99,8 +99,9 @@ def by_sensitivity(
 def _centred_logits(model: onnx.ModelProto, batches: Sequence[Batch]) -> Floats:
     """Return the logits of the texts minus their mean, which changes no probability; shape (texts, labels)."""
     session = open_session(model.SerializeToString(), 1)
-    logits: Floats = np.concatenate([session.run(["logits"], inputs)[0] for _, inputs in batches])
-    return logits - logits.mean(axis=1, keepdims=True)
+    logits = np.concatenate([session.run(["logits"], inputs)[0] for _, inputs in batches])
+    centred: Floats = logits - logits.mean(axis=1, keepdims=True)
+    return centred
 
 
 def activation_ranges(network: onnx.ModelProto, calibration: Sequence[Batch]) -> dict[str, Range]:
