@@ -56,7 +56,7 @@ test: .venv/.test ## lint, types, import contracts, and the tests that need no c
 	$(RUN) pytest -n $(WORKERS) --dist loadfile -m "$(LOCAL) and not slow"
 
 test-slow: .venv/.test ## failures around each write, kills, outages, erasures, backups and rebuilds of whole lakes
-	$(RUN) pytest -n $(WORKERS) --dist loadfile -m "$(LOCAL) and slow"
+	$(RUN) pytest -n $(WORKERS) --dist loadfile -m "$(LOCAL) and slow" --durations=15
 
 test-train: .venv/.train ## test training and export on a small model; installs torch
 	$(RUN) pytest -m train
