@@ -60,8 +60,8 @@ def serve(settings: Settings, address: str, port: int) -> None:
     """
     from streamlit.web import bootstrap
 
-    os.environ |= environment(settings)
     login = login_settings()
+    os.environ |= environment(settings)
     options: dict[str, Any] = _STREAMLIT_OPTIONS | {"server.address": address, "server.port": port}
     with tempfile.TemporaryDirectory(prefix="tweet-sentiment-") as private:
         if login:

@@ -14,7 +14,7 @@ from tests.dags.observations import application, driver, manifest
 from tweet_dags.table_jobs.definitions import JOBS
 
 # These modules import packages that come with Airflow. `make test` runs the other tests of this folder without Airflow.
-collect_ignore = [] if find_spec("airflow") else ["test_watch.py", "test_watch_services.py"]
+collect_ignore = [] if find_spec("airflow") else ["test_login.py", "test_watch.py", "test_watch_services.py"]
 
 
 @pytest.fixture
