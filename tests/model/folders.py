@@ -1,6 +1,5 @@
 """Labelled data in the layout of TweetEval, and small RoBERTas in the layout of the Hugging Face Hub."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -10,6 +9,9 @@ from spark_apps.demo import texts
 from spark_apps.labels import LABELS
 from spark_apps.registry.client import BUNDLED
 from spark_apps.scoring.description import TOKENIZER_FILE
+
+# In the order of their ids.
+_SPECIAL_TOKENS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 
 
 def write_data(folder: Path, languages: Sequence[str] = (), **splits: int) -> Path:
@@ -72,20 +74,13 @@ def write_multilingual_base(folder: Path) -> Path:
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import XLMRobertaConfig, XLMRobertaModel, XLMRobertaTokenizerFast, set_seed
 
-    random, topics = Random(2), list(texts.TOPICS)
-    lines = [
-        texts.write(random, label, code, random.choice(topics))
-        for code in ("en", "es", "de")
-        for label in LABELS
-        for _ in range(100)
-    ]
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    tokenizer.train_from_iterator(
-        lines, trainers.UnigramTrainer(vocab_size=1_500, special_tokens=special, unk_token="<unk>", show_progress=False)
+    trainer = trainers.UnigramTrainer(
+        vocab_size=1_500, special_tokens=_SPECIAL_TOKENS, unk_token="<unk>", show_progress=False
     )
+    tokenizer.train_from_iterator(_lines(), trainer)
     tokenizer.post_processor = processors.TemplateProcessing("<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
     XLMRobertaTokenizerFast(tokenizer_object=tokenizer).save_pretrained(folder)
     set_seed(1)
@@ -99,9 +94,19 @@ def write_multilingual_base(folder: Path) -> Path:
 
 
 def write_plain_vocabulary(folder: Path) -> None:
-    """Write the bundled tokenizer as vocab.json and merges.txt."""
-    tokenizer = json.loads((BUNDLED / TOKENIZER_FILE).read_text(encoding="utf-8"))
-    vocabulary = tokenizer["model"]["vocab"] | {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
-    (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
-    merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in tokenizer["model"]["merges"]]
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
+    """Write the vocab.json and merges.txt of RoBERTa's tokenizer, trained on the tweets of `write_data`."""
+    from tokenizers import ByteLevelBPETokenizer
+
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator(_lines(), vocab_size=2_000, special_tokens=_SPECIAL_TOKENS, show_progress=False)
+    tokenizer.save_model(str(folder))
+
+
+def _lines() -> list[str]:
+    random, topics = Random(2), list(texts.TOPICS)
+    return [
+        texts.write(random, label, code, random.choice(topics))
+        for code in ("en", "es", "de")
+        for label in LABELS
+        for _ in range(100)
+    ]

@@ -278,18 +278,17 @@ def test_the_head_of_a_classifier_is_kept_if_its_labels_match(
 
 
 def test_vocab_and_merges_become_one_tokenizer_file(data: Path, tmp_path: Path) -> None:
-    from tokenizers import Tokenizer
-
-    from spark_apps.registry.client import BUNDLED
+    from tokenizers import ByteLevelBPETokenizer, Tokenizer
 
     folder = write_base(tmp_path / "base", ("positive", "neutral", "negative"), plain_vocabulary=True)
     assert not (folder / TOKENIZER_FILE).exists()
     done = train("--data", data, "--base", folder, "--out", tmp_path / "out", "--epochs", "0.05")
     assert done.exit_code == 0, done.output
     text = "I hate what @user did to the café 😡 http"
-    trained, bundled = (Tokenizer.from_file(str(home / TOKENIZER_FILE)) for home in (tmp_path / "out", BUNDLED))
-    bundled.no_padding()
-    assert trained.encode(text).ids == bundled.encode(text).ids
+    trained = Tokenizer.from_file(str(tmp_path / "out" / TOKENIZER_FILE))
+    parts = ByteLevelBPETokenizer.from_file(str(folder / "vocab.json"), str(folder / "merges.txt"))
+    start, end = (parts.token_to_id(token) for token in ("<s>", "</s>"))
+    assert trained.encode(text).ids == [start, *parts.encode(text).ids, end]
     assert json.loads((tmp_path / "out" / "config.json").read_text())["id2label"]["0"] == "negative"
 
 
