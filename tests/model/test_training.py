@@ -56,7 +56,7 @@ def refusal(*arguments: str | Path, **env: str) -> str:
 def test_a_trained_model_is_exported_and_evaluated(data: Path, base: Path, tmp_path: Path) -> None:
     trained = tmp_path / "trained"
     files: list[str | Path] = ["--data", data, "--base", base, "--out", trained]
-    arguments = [*files, "--epochs", "6", "--learning-rate", "2e-3"]
+    arguments = [*files, "--epochs", "6", "--learning-rate", "1e-3"]
     done = train(*arguments, "--json")
     assert done.exit_code == 0, done.output
     trained_figures = json.loads(done.stdout)
