@@ -8,7 +8,7 @@ UV := $(shell command -v uv || echo .uv/bin/uv)
 SYNC = $(UV) sync --quiet --frozen --inexact
 RUN = $(UV) run --no-sync
 # The tests that need no cluster, torch, Airflow, helm or terraform.
-LOCAL = not chaos and not train and not chart and not cluster and not endurance and not airflow and not terraform
+LOCAL = not chaos and not train and not chart and not cluster and not cluster_s3 and not endurance and not airflow and not terraform
 # Processes that run tests: one for two cores, but 2 to 4. Each has a JVM of up to 2 GB, and starts more of them.
 WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores < 4 ? 2 : cores > 8 ? 4 : cores / 2)))
 DEMO = .demo
@@ -36,7 +36,7 @@ TIMEOUT ?= 15m
 # The folder in terraform/examples that `make values` reads.
 EXAMPLE ?= minimal
 
-.PHONY: help install install-train run test test-slow test-train test-dags test-chart test-cluster test-endurance test-terraform check-terraform check-versions values chaos fuzz bench images push push-chart sbom scan sign verify preflight deploy undeploy restore-drill clean
+.PHONY: help install install-train run test test-slow test-train test-dags test-chart test-cluster test-cluster-s3 test-endurance test-terraform check-terraform check-versions values chaos fuzz bench images image-s3 push push-chart sbom scan sign verify preflight deploy undeploy restore-drill clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -71,6 +71,9 @@ test-chart: .venv/.test ## test the rendered chart; needs helm
 test-cluster: .venv/.train ## install on the cluster of KUBECONFIG, inject every failure, uninstall
 	$(RUN) pytest -m cluster -x -s --durations=0 tests/cluster
 
+test-cluster-s3: .venv/.train ## install with storage on a stand-in for S3, kill and freeze; needs its image from `make image-s3`
+	$(RUN) pytest -m cluster_s3 -x -s --durations=0 tests/cluster
+
 test-endurance: .venv/.train ## inject outages of minutes on the cluster of KUBECONFIG; takes about ten minutes
 	$(RUN) pytest -m endurance -x -s --durations=0 tests/cluster
 
@@ -102,6 +105,9 @@ bench: .venv/.train ## measure the figures of docs/benchmarks.md; with PRICE=0.1
 images: ## build the images with docker or buildah: REGISTRY=localhost BUILD="docker build"
 	@for image in $(IMAGES); do echo "building $(REGISTRY)/tweet-sentiment-$$image:$(TAG)"; \
 	  $(BUILD) -q $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) -t $(REGISTRY)/tweet-sentiment-$$image:$(TAG) -f docker/$$image.Dockerfile . || exit; done
+
+image-s3: ## build the image of the stand-in for S3 of `make test-cluster-s3`
+	@$(BUILD) -q $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) -t localhost/tweet-sentiment-s3:$(TAG) -f tests/cluster/s3.Dockerfile .
 
 PUBLISH = REGISTRY='$(REGISTRY)' TAG='$(TAG)' IMAGES='$(IMAGES)' OUT='$(OUT)' BUILD='$(BUILD)' SEVERITY='$(SEVERITY)' \
   COSIGN_KEY='$(COSIGN_KEY)' COSIGN_PUBLIC_KEY='$(COSIGN_PUBLIC_KEY)' COSIGN_FLAGS='$(COSIGN_FLAGS)' docker/publish

@@ -1,6 +1,10 @@
-"""moto's S3 as a server that records, delays and fails requests, and decides one conditional write at a time."""
+"""moto's S3 as a server that records, delays and fails requests, and decides one conditional write at a time.
+
+`python -m tests.s3_server` serves on port 5000 of all addresses, as a pod of the cluster tests.
+"""
 
 import logging
+import signal
 import socket
 import threading
 import urllib.request
@@ -71,7 +75,7 @@ class _Fault:
 
 
 class S3Server:
-    """A server on a free port of this machine, with the bucket `lake`.
+    """A server with the bucket `lake`, by default on a free port that only this machine can reach.
 
     Do not read from the server with deltalake in the same process: deltalake holds the interpreter's lock meanwhile.
 
@@ -80,7 +84,7 @@ class S3Server:
         ignores_conditions: whether the server ignores If-None-Match, as some S3 services do.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self.requests: list[Request] = []
         self.ignores_conditions = False
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -89,7 +93,7 @@ class S3Server:
         self._outage_ended = threading.Event()
         self._writing, self._counting = threading.Lock(), threading.Lock()
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        self._server = make_server("127.0.0.1", 0, self._handle, threaded=True)
+        self._server = make_server(host, port, self._handle, threaded=True)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.environment = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._server.port}",
@@ -201,3 +205,8 @@ class S3Server:
 def _error(status: int, start_response: Callable[..., Any]) -> Iterable[bytes]:
     start_response(f"{status} Error", [("Content-Type", "application/xml")])
     return [f"<Error><Code>{_ERRORS[status]}</Code></Error>".encode()]
+
+
+if __name__ == "__main__":
+    S3Server("0.0.0.0", 5000)
+    signal.pause()

@@ -5,16 +5,14 @@ The cluster needs the Spark operator, which watches `<namespace>-streams`, and t
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.cluster.airflow import Airflow
 from tests.cluster.expected_totals import ExpectedTotals
-from tests.cluster.installation import CHART, RELEASE, TEST_VALUES, Installation, run_command
+from tests.cluster.installation import RELEASE, TEST_VALUES, Installation, run_command
 from tests.cluster.models import TrainedModel
-from tests.waiting import until
 
 # Each module continues with the installation that the module before has left.
 ORDER = [
@@ -27,6 +25,7 @@ ORDER = [
     "test_permissions",
     "test_executor_removal",
     "test_endurance",
+    "test_s3",
 ]
 NAMESPACE = os.environ.get("TWEETS_TEST_NAMESPACE", "tweet-sentiment")
 
@@ -57,23 +56,7 @@ def installation() -> Iterator[Installation]:
 @pytest.fixture(scope="session")
 def expected(installation: Installation) -> ExpectedTotals:
     """Exact counts of the tables: the demo is off, and all of its tweets are in Gold."""
-    installation.helm("upgrade", "--install", str(CHART), *TEST_VALUES, "--wait", "--timeout", "10m")
-    installation.wait_for_drivers()
-    # A lake without the demo's tweets would look the same as a lake that cannot be read.
-    installation.land(60, seed=1)
-    before: dict[str, int] = {}
-
-    def all_in_gold() -> bool:
-        nonlocal before
-        now = installation.totals()
-        unchanged = now == before and now["gold"] == now["tweets"] == now["trends"] > 0
-        before = now
-        if not unchanged:
-            time.sleep(5)
-        return unchanged
-
-    until(all_in_gold, 900, "all tweets of the demo in Gold")
-    return ExpectedTotals(installation)
+    return ExpectedTotals.without_demo(installation, *TEST_VALUES)
 
 
 @pytest.fixture(scope="session")

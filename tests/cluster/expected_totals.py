@@ -2,7 +2,8 @@
 
 import time
 
-from tests.cluster.installation import Installation
+from tests.cluster.installation import CHART, Installation
+from tests.waiting import until
 
 # The counts that each tweet raises by one.
 _OF_A_TWEET = ("tweets", "gold", "rows", "trends")
@@ -15,6 +16,27 @@ class ExpectedTotals:
         self._installation = installation
         self._seed = int(time.time())
         self.totals = installation.totals()
+
+    @classmethod
+    def without_demo(cls, installation: Installation, *values: str) -> "ExpectedTotals":
+        """Install or upgrade the chart with `values`, which turn the demo off; wait until all tweets are in Gold."""
+        installation.helm("upgrade", "--install", str(CHART), *values, "--wait", "--timeout", "10m")
+        installation.wait_for_drivers()
+        # A lake without tweets would look the same as a lake that cannot be read.
+        installation.land(60, seed=1)
+        before: dict[str, int] = {}
+
+        def all_in_gold() -> bool:
+            nonlocal before
+            now = installation.totals()
+            unchanged = now == before and now["gold"] == now["tweets"] == now["trends"] > 0
+            before = now
+            if not unchanged:
+                time.sleep(5)
+            return unchanged
+
+        until(all_in_gold, 900, "all landed tweets in Gold")
+        return cls(installation)
 
     def land(self, tweets: int = 60) -> None:
         """Land generated tweets, among them duplicates and malformed documents, and expect what they must become."""

@@ -98,11 +98,10 @@ class Installation:
     def rows_by_model_version(self) -> dict[str, int]:
         """Return how many rows of gold/sentiment each model version has labelled."""
         code = (
-            "import json, pyarrow as pa; from deltalake import DeltaTable, QueryBuilder\n"
-            "t = DeltaTable('/lake/tables/gold/sentiment')\n"
-            "rows = QueryBuilder().register('t', t).execute('SELECT model_version, count(*) FROM t GROUP BY 1')\n"
-            "columns = pa.table(rows).columns\n"
-            "print(json.dumps(dict(zip(*(column.to_pylist() for column in columns)))))"
+            "import json, os; from spark_apps.lake.query import LakeQuery, Statement; from spark_apps import tables\n"
+            "query = LakeQuery.open(os.environ['TWEETS_LAKE'], t=tables.GOLD_SENTIMENT)\n"
+            "counts = Statement('SELECT model_version, count(*) AS rows FROM t GROUP BY 1')\n"
+            "print(json.dumps({row['model_version']: row['rows'] for row in query.rows(counts)}))"
         )
         rows: dict[str, int] = json.loads(self.run_python(code))
         return rows
