@@ -13,6 +13,7 @@ from tests.chart.rendering import (
     S3,
     STREAMS_NAMESPACE,
     applications,
+    helm,
     objects,
     pod_specs,
     render,
@@ -160,3 +161,21 @@ def test_the_policy_compares_each_application_with_the_spec_of_the_chart() -> No
         for name, application in applications(documents).items():
             literal = variables[name.replace("-", "_")].replace("dyn(", "").replace(")", "")
             assert json.loads(literal) == application["spec"], name
+
+
+def test_an_administrator_can_create_the_cluster_scoped_objects_apart() -> None:
+    """`admissionPolicies` and the templates that docs/security.md names split the chart into two parts."""
+    both, namespaced = render(), render("admissionPolicies=false")
+    policies = list(yaml.safe_load_all(helm(only=["templates/*-policy.yaml"]).stdout))
+    assert all("namespace" in document["metadata"] for document in namespaced)
+    assert {document["kind"] for document in policies} == {
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    }
+
+    def names(documents: list[Any]) -> list[tuple[str, str, str]]:
+        return sorted(
+            (found["kind"], found["metadata"].get("namespace", ""), found["metadata"]["name"]) for found in documents
+        )
+
+    assert names(both) == names(namespaced + policies)

@@ -23,9 +23,11 @@ _LENIENT_GATES = ["--set-json", 'modelJobs.gates={"smoke": 0.3}']
 TEST_VALUES = [*_NO_DEMO, *_LENIENT_GATES, "--set", "dashboard.typing=true"]
 
 
-def run_command(*command: str, check: bool = True, stdin: str | None = None, seconds: float = 300) -> str:
+def run_command(
+    *command: str, check: bool = True, stdin: str | None = None, seconds: float = 300, cwd: Path | None = None
+) -> str:
     """Run a command, and return its output; without `check`, output and error together, even of a failed command."""
-    done = subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=seconds, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=seconds, check=False, cwd=cwd)
     if check:
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
     return done.stdout if check else done.stdout + done.stderr
@@ -33,10 +35,15 @@ def run_command(*command: str, check: bool = True, stdin: str | None = None, sec
 
 @dataclass(frozen=True)
 class Installation:
-    """An installation: the namespace of the release, and the namespace of its streams."""
+    """An installation: the namespace of the release, and the namespace of its streams.
+
+    Attributes:
+        installer: user that runs helm; empty for the user of KUBECONFIG.
+    """
 
     platform: str
     streams: str
+    installer: str = ""
 
     def kubectl(self, *arguments: str, platform: bool = False, **options: Any) -> str:
         """Run kubectl in the namespace of the streams, or in the namespace of the release."""
@@ -47,7 +54,8 @@ class Installation:
         return json.loads(self.kubectl("get", *arguments, "-o", "json", platform=platform))
 
     def helm(self, verb: str, *arguments: str, seconds: float = 900) -> str:
-        return run_command("helm", verb, RELEASE, *arguments, "--namespace", self.platform, seconds=seconds)
+        user = ["--kube-as-user", self.installer] if self.installer else []
+        return run_command("helm", verb, RELEASE, *arguments, "--namespace", self.platform, *user, seconds=seconds)
 
     def run_in_dashboard(self, *command: str, check: bool = True) -> str:
         """Run a command in the dashboard's pod, which reads the lake and may write to the folder of TWEETS_LANDING."""

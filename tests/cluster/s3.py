@@ -25,17 +25,18 @@ class S3:
         return f"{self.installation.platform}-s3"
 
     @property
-    def values(self) -> list[str]:
-        """Arguments of helm for an installation whose landing zone, lake and model files are in the bucket."""
-        return [
-            "--set", "storage.type=s3",
-            "--set", "landing=s3a://lake/landing",
-            "--set", "lake=s3a://lake/tables",
-            "--set", "mlflow.artifacts=s3://lake/models",
-            "--set", "storage.s3.region=us-east-1",
-            "--set", f"storage.s3.endpoint=http://s3.{self.namespace}.svc:{_PORT}",
-            "--set", f"storage.s3.existingSecret={_SECRET}",
-        ]  # fmt: skip
+    def values(self) -> dict[str, Any]:
+        """Values of an installation whose landing zone, lake and model files are in the bucket."""
+        endpoint = f"http://s3.{self.namespace}.svc:{_PORT}"
+        return {
+            "storage": {
+                "type": "s3",
+                "s3": {"region": "us-east-1", "endpoint": endpoint, "existingSecret": _SECRET},
+            },
+            "landing": "s3a://lake/landing",
+            "lake": "s3a://lake/tables",
+            "mlflow": {"artifacts": "s3://lake/models"},
+        }
 
     def start(self) -> None:
         """Start the pod, and create the Secret with its credentials in both namespaces of the installation."""

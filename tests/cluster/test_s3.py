@@ -1,22 +1,26 @@
 """The chart on an S3 service: landing zone, lake and model files in one bucket, credentials in a Secret.
 
-`make test-cluster-s3` runs these tests in an installation of their own.
+An account without cluster-wide rights installs it. `make test-cluster-s3` runs these tests in the default namespaces.
 """
 
+import shlex
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+import yaml
 
 from tests.cluster.airflow import Airflow
 from tests.cluster.expected_totals import ExpectedTotals
 from tests.cluster.faults import KILLED, Fault, FaultInjection, kill_driver, recover
-from tests.cluster.installation import TEST_VALUES, Installation
+from tests.cluster.installation import CHART, RELEASE, TEST_VALUES, Installation, run_command
 from tests.cluster.models import TrainedModel
 from tests.cluster.s3 import S3
 
 pytestmark = [pytest.mark.cluster_s3, pytest.mark.timeout(1200)]
 
+ROOT = CHART.parents[1]
 _OUTAGE_SECONDS = 45
 
 
@@ -30,9 +34,35 @@ def s3(installation: Installation) -> Iterator[S3]:
 
 
 @pytest.fixture(scope="module")
-def expected(installation: Installation, s3: S3) -> ExpectedTotals:
-    """Exact counts of the tables in the bucket."""
-    return ExpectedTotals.without_demo(installation, *TEST_VALUES, *s3.values)
+def expected(installation: Installation, s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExpectedTotals]:
+    """Exact counts of the tables in the bucket, installed by the account of docs/security.md."""
+    values = tmp_path_factory.mktemp("values") / "values.yaml"
+    values.write_text(yaml.safe_dump({"admissionPolicies": False, **s3.values}))
+    grant, create_policies = documented_commands("### Installation without cluster-wide rights")
+    remove_rights(installation)
+    run_script(grant)
+    run_script(create_policies.replace("values.yaml", shlex.join([str(values), *TEST_VALUES])))
+    installer = replace(installation, installer=f"system:serviceaccount:{installation.platform}:installer")
+    yield ExpectedTotals.without_demo(installer, *TEST_VALUES, "--values", str(values))
+    policies = "validatingadmissionpolicies,validatingadmissionpolicybindings"
+    run_command("kubectl", "delete", policies, "-l", f"app.kubernetes.io/instance={RELEASE}")
+    remove_rights(installation)
+
+
+def documented_commands(heading: str) -> list[str]:
+    """Return the commands of a section of docs/security.md, which name the default namespaces."""
+    section = (ROOT / "docs" / "security.md").read_text().split(f"\n{heading}\n")[1].split("\n## ")[0]
+    return section.split("```\n")[1::2]
+
+
+def run_script(script: str) -> None:
+    run_command("bash", "-euo", "pipefail", "-c", script, cwd=ROOT)
+
+
+def remove_rights(installation: Installation) -> None:
+    for platform in (True, False):
+        names = ["installer", "installer-applications"]
+        installation.kubectl("delete", "rolebindings,roles", *names, "--ignore-not-found", platform=platform)
 
 
 def test_tweets_arrive_exactly_once(installation: Installation, expected: ExpectedTotals) -> None:
