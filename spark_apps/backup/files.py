@@ -2,40 +2,13 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from spark_apps import storage
 from spark_apps.backup import manifest, rotation
 from spark_apps.backup.copying import BackupError, copy, digest, in_threads, naming_errors
 from spark_apps.backup.manifest import Manifest
-
-
-@dataclass(frozen=True)
-class Report:
-    """A finished backup or restore.
-
-    Attributes:
-        place: folder or s3a:// URI of the backup.
-        at: the instant of the backup in ISO 8601, UTC.
-        files: number of files in the backup.
-        copied: number of files that were copied; a backup skips the files that it already has.
-        copied_bytes: size of the copied files.
-        seconds: duration of the command.
-    """
-
-    place: str
-    at: str
-    files: int
-    copied: int
-    copied_bytes: int
-    seconds: float
-
-    def __str__(self) -> str:
-        return (
-            f"files as of {self.at}: {self.files:,}, {self.copied:,} copied ({self.copied_bytes / 1e6:,.1f} MB), "
-            f"in {self.seconds} s"
-        )
+from spark_apps.backup.report import Report
 
 
 def back_up_files(sources: Mapping[str, str], place: str, keep: int) -> Report:
@@ -75,7 +48,7 @@ def back_up_files(sources: Mapping[str, str], place: str, keep: int) -> Report:
         new = Manifest(listed, at.isoformat(timespec="milliseconds"), {}, files)
         manifest.complete(folder, new, known)
         rotation.remove_surplus(place, keep)
-    return Report(folder, new.at, len(files), len(sizes), sum(sizes), round(time.monotonic() - began, 1))
+    return Report.of(folder, new, sizes, began)
 
 
 def restore_files(place: str, target: str) -> Report:
@@ -97,7 +70,7 @@ def restore_files(place: str, target: str) -> Report:
             return copied[1]
 
         sizes = in_threads(restore, content.files)
-    return Report(folder, content.at, len(sizes), len(sizes), sum(sizes), round(time.monotonic() - began, 1))
+    return Report.of(folder, content, sizes, began)
 
 
 def _names(sources: Mapping[str, str]) -> list[str]:

@@ -1,8 +1,7 @@
 """Backs up a lake while its streams run, and restores it (docs/decisions/0021-backups.md)."""
 
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from deltalake.exceptions import DeltaError
 
@@ -10,39 +9,11 @@ from spark_apps import storage
 from spark_apps.backup import manifest, rotation
 from spark_apps.backup.copying import BackupError, copy, in_threads, naming_errors
 from spark_apps.backup.manifest import Manifest
+from spark_apps.backup.report import Report
 from spark_apps.lake.commits import LakeError, open_existing_table
 from spark_apps.lake.snapshot import Snapshot, read_snapshot
 from spark_apps.lake.status import check_exists
 from spark_apps.tables import TABLES
-
-
-@dataclass(frozen=True)
-class Report:
-    """A finished backup or restore.
-
-    Attributes:
-        place: folder or s3a:// URI of the backup.
-        at: the instant of the backup in ISO 8601, UTC.
-        versions: version of each table.
-        files: number of files in the backup.
-        copied: number of files that were copied; a backup skips the files that it already has.
-        copied_bytes: size of the copied files.
-        seconds: duration of the command.
-    """
-
-    place: str
-    at: str
-    versions: Mapping[str, int]
-    files: int
-    copied: int
-    copied_bytes: int
-    seconds: float
-
-    def __str__(self) -> str:
-        return (
-            f"{len(self.versions)} tables as of {self.at}: {self.files:,} files, {self.copied:,} copied "
-            f"({self.copied_bytes / 1e6:,.1f} MB), in {self.seconds} s"
-        )
 
 
 def back_up(lake: str, place: str, keep: int | None = None) -> Report:
@@ -85,7 +56,7 @@ def _update(lake: str, backup: str) -> Report:
     _check_versions(backup, snapshot.versions)
     content = Manifest(lake, snapshot.at.isoformat(timespec="milliseconds"), snapshot.versions, files)
     manifest.complete(backup, content, known)
-    return _report(backup, content, [size for _, size in copied.values()], began)
+    return Report.of(backup, content, [size for _, size in copied.values()], began)
 
 
 def restore(place: str, lake: str) -> Report:
@@ -115,7 +86,7 @@ def restore(place: str, lake: str) -> Report:
         log = {name for name in content.files if "/_delta_log/" in name}
         sizes = [*in_threads(restore_file, content.files.keys() - log), *in_threads(restore_file, log)]
         _check_versions(lake, content.versions)
-    return _report(backup, content, sizes, began)
+    return Report.of(backup, content, sizes, began)
 
 
 def _check_same_history(lake: str, backup: str, known: Manifest, snapshot: Snapshot) -> None:
@@ -139,8 +110,3 @@ def _check_versions(lake: str, versions: Mapping[str, int]) -> None:
     for table in TABLES:
         if table.name in versions and open_existing_table(lake, table).version() != versions[table.name]:
             raise LakeError(f"the copy of {table.name} in {lake} is incomplete: run the command again")
-
-
-def _report(backup: str, content: Manifest, sizes: Collection[int], began: float) -> Report:
-    seconds = round(time.monotonic() - began, 1)
-    return Report(backup, content.at, content.versions, len(content.files), len(sizes), sum(sizes), seconds)
