@@ -13,6 +13,7 @@ import pytest
 
 from tests.process import free_port
 
+_ROLES = Path(__file__).parents[2] / "helm" / "tweet-sentiment" / "database" / "roles.sh"
 _PROGRAMS = ("initdb", "pg_ctl", "createdb")
 
 
@@ -82,3 +83,22 @@ def running_postgres(host_rule: str = "") -> Iterator[Postgres]:
             server.stop()
     finally:
         subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+def create_roles(postgres: Postgres, **passwords: str) -> str:
+    """Run the script of the chart that creates roles and databases, as the pod of Postgres does; return its output."""
+    env = {
+        "PATH": f"{postgres.programs}:{os.environ['PATH']}",
+        "PGPORT": str(postgres.port),
+        "POSTGRES_USER": "tweets",
+        "POSTGRES_PASSWORD": "superuser",
+        **{f"{name.upper()}_PASSWORD": password for name, password in passwords.items()},
+    }
+    done = subprocess.run(["bash", _ROLES], env=env, text=True, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def role_uri(postgres: Postgres, role: str, database: str, password: str) -> str:
+    """Return the URI of a database for a role."""
+    return f"postgresql+psycopg2://{role}:{password}@127.0.0.1:{postgres.port}/{database}"

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
-from tests.migrations.postgres import Postgres, running_postgres
+from tests.migrations.postgres import Postgres, create_roles, role_uri, running_postgres
 
 pytestmark = pytest.mark.airflow
 
@@ -48,7 +49,8 @@ def postgres() -> Iterator[Postgres]:
 
 
 def test_databases_are_dumped_drilled_and_restored(postgres: Postgres, tmp_path: Path) -> None:
-    engines = {name: create_engine(postgres.create_database(name)) for name in ("mlflow", "airflow")}
+    create_roles(postgres, mlflow="a", airflow="b")
+    engines = {name: create_engine(role_uri(postgres, name, name, "any")) for name in ("mlflow", "airflow")}
 
     def execute(name: str, statement: str) -> Any:
         with engines[name].begin() as connection:
@@ -90,6 +92,9 @@ def test_databases_are_dumped_drilled_and_restored(postgres: Postgres, tmp_path:
     assert done.returncode == 0, done.stderr
     for name in engines:
         assert execute(name, "SELECT name FROM versions") == [(f"{name} ☃",)]
+        execute(name, "CREATE TABLE migrated (name text)")
+    with pytest.raises(OperationalError, match="permission denied for database"):
+        create_engine(role_uri(postgres, "mlflow", "airflow", "any")).connect()
     assert (tmp_path / "artifacts" / "model.onnx").read_text() == "a model"
 
 

@@ -1,19 +1,16 @@
 """The script of the chart that gives Airflow and MLflow a role and a database each, on a real Postgres."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from tests.migrations.postgres import Postgres, running_postgres
+from tests.migrations.postgres import Postgres, create_roles, role_uri, running_postgres
 from tests.migrations.test_migrations import TABLES, Migration, query, tables
 
 pytestmark = pytest.mark.airflow
 
-SCRIPT = Path(__file__).parents[2] / "helm" / "tweet-sentiment" / "database" / "roles.sh"
 # Objects of every kind that the script must give to the role, beside those of the migrations.
 OBJECTS = [
     "CREATE TYPE mood AS ENUM ('good')",
@@ -38,24 +35,6 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-def create_roles(postgres: Postgres, **passwords: str) -> str:
-    """Run the script, as the pod of Postgres does; return its output."""
-    env = {
-        "PATH": f"{postgres.programs}:{os.environ['PATH']}",
-        "PGPORT": str(postgres.port),
-        "POSTGRES_USER": "tweets",
-        "POSTGRES_PASSWORD": "superuser",
-        **{f"{name.upper()}_PASSWORD": password for name, password in passwords.items()},
-    }
-    done = subprocess.run(["bash", SCRIPT], env=env, text=True, capture_output=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
-
-
-def uri(postgres: Postgres, role: str, database: str, password: str) -> str:
-    return f"postgresql+psycopg2://{role}:{password}@127.0.0.1:{postgres.port}/{database}"
-
-
 @pytest.mark.parametrize("program", TABLES)
 def test_a_database_of_an_earlier_chart_belongs_to_its_role_after_an_upgrade(
     postgres: Postgres, program: str, tmp_path: Path
@@ -69,7 +48,7 @@ def test_a_database_of_an_earlier_chart_belongs_to_its_role_after_an_upgrade(
     for _ in range(2):  # each start of the pod runs the script
         create_roles(postgres, **passwords)
     assert query(old, OWNERS) == [(program,)]
-    new = uri(postgres, program, program, passwords[program].replace("'", "%27"))
+    new = role_uri(postgres, program, program, passwords[program].replace("'", "%27"))
     assert query(new, "SELECT rolsuper, rolcreatedb, rolcreaterole FROM pg_roles WHERE rolname = current_user") == [
         (False, False, False)
     ]
@@ -88,9 +67,9 @@ def test_a_role_reaches_no_other_database_and_needs_its_password(postgres: Postg
         ("mlflow", "mlflow", "first"),
     ):
         with pytest.raises(OperationalError, match=r"permission denied for database|password authentication failed"):
-            query(uri(postgres, role, database, password), "SELECT 1")
+            query(role_uri(postgres, role, database, password), "SELECT 1")
     create_roles(postgres, airflow="first", mlflow="changed")
-    assert query(uri(postgres, "mlflow", "mlflow", "changed"), "SELECT current_user") == [("mlflow",)]
+    assert query(role_uri(postgres, "mlflow", "mlflow", "changed"), "SELECT current_user") == [("mlflow",)]
     log = (postgres.folder / "log").read_text() + (postgres.folder.parent / "postgres.log").read_text()
     assert "first" not in log and "second" not in log
 
@@ -100,7 +79,7 @@ def test_an_existing_secret_without_passwords_of_the_roles_keeps_its_user(postgr
     output = create_roles(postgres)
     assert "has no airflow-password" in output and "has no mlflow-password" in output
     for name in TABLES:
-        assert query(uri(postgres, "tweets", name, "any"), "SELECT 1") == [(1,)]
-    assert query(uri(postgres, "tweets", "postgres", "any"), "SELECT rolname FROM pg_roles WHERE rolcanlogin") == [
+        assert query(role_uri(postgres, "tweets", name, "any"), "SELECT 1") == [(1,)]
+    assert query(role_uri(postgres, "tweets", "postgres", "any"), "SELECT rolname FROM pg_roles WHERE rolcanlogin") == [
         ("tweets",)
     ]
