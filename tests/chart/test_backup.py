@@ -136,11 +136,24 @@ def _patch(value: Any, operations: list[dict[str, Any]]) -> None:
             target[key] = operation["value"]
 
 
+def documented_patches(job: str) -> dict[str, Any]:
+    """Return the JSON patches of the drill that make a Job of docs/backup.md, by namespace."""
+    command = rf"-n (\S+) create job {job} --from=cronjob/restore-drill.*?--type=json -p '(.*?)'"
+    return {namespace: json.loads(patch) for namespace, patch in re.findall(command, PAGE, re.S)}
+
+
+def test_the_documented_command_moves_the_lost_lake_to_where_the_restore_expects_nothing() -> None:
+    job = cron_jobs(*CASES["backup"])[STREAMS_NAMESPACE, "restore-drill"]["spec"]["jobTemplate"]
+    patches = {name: documented_patches(name)["tweet-sentiment-streams"] for name in ("move-lake", "restore")}
+    target = patches["restore"][0]["value"]
+    _patch(job, patches["move-lake"])
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["mv", target, "/lake/lost"]
+    assert patches["move-lake"][1:] == patches["restore"][1:]
+
+
 def test_the_documented_commands_turn_a_drill_into_a_restore() -> None:
-    commands = re.findall(
-        r"-n (\S+) create job restore --from=cronjob/restore-drill.*?--type=json -p '(.*?)'", PAGE, re.S
-    )
-    patches = {namespace: json.loads(patch) for namespace, patch in commands}
+    patches = documented_patches("restore")
     assert patches.keys() == {"tweet-sentiment", "tweet-sentiment-streams"}
     namespaces = {"tweet-sentiment": NAMESPACE, "tweet-sentiment-streams": STREAMS_NAMESPACE}
     environments = {}

@@ -131,5 +131,5 @@ def test_the_examples_install_this_version_of_the_chart() -> None:
     version = CHART_FILE["version"]
     assert version == CHART_FILE["appVersion"] and re.fullmatch(r"\d+\.\d+\.\d+", version)
     assert APPLICATION["source"]["targetRevision"] == version
-    assert SOURCE["ref"]["semver"] == f"{version.rpartition('.')[0]}.x"
+    assert SOURCE["ref"] == {"tag": version}
     assert f"oci://{APPLICATION['source']['repoURL']}/{APPLICATION['source']['chart']}" == SOURCE["url"]

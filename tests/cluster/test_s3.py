@@ -41,7 +41,7 @@ def expected(installation: Installation, s3: S3, tmp_path_factory: pytest.TempPa
     grant, create_policies = documented_commands("### Installation without cluster-wide rights")
     remove_rights(installation)
     run_script(grant)
-    run_script(create_policies.replace("values.yaml", shlex.join([str(values), *TEST_VALUES])))
+    run_script(create_policies.replace("my-values.yaml", shlex.join([str(values), *TEST_VALUES])))
     installer = replace(installation, installer=f"system:serviceaccount:{installation.platform}:installer")
     yield ExpectedTotals.without_demo(installer, *TEST_VALUES, "--values", str(values))
     policies = "validatingadmissionpolicies,validatingadmissionpolicybindings"
