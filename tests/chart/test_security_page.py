@@ -90,7 +90,9 @@ def test_the_page_names_all_service_accounts_and_admission_policies() -> None:
 
 def documented_connections(names: set[str]) -> Iterator[tuple[str, set[str]]]:
     """Yield each destination of the table with the pods that may connect to it."""
-    table = PAGE.partition("| Destination | Port | Pods of the streams | Pods of the platform | Value with the addresses |\n")[2]
+    table = PAGE.partition(
+        "| Destination | Port | Pods of the streams | Pods of the platform | Value with the addresses |\n"
+    )[2]
     for line in table.partition("\n\n")[0].splitlines()[1:]:
         destination, _, *cells, _ = (cell.strip() for cell in line.strip("|").split("|"))
         pods: set[str] = set()

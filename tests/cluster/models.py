@@ -1,5 +1,6 @@
 """A small model, trained and uploaded to the registry of the installation while other tests run."""
 
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -9,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster.installation import Installation, run_command
-from tests.model.folders import write_base, write_data
+from tests.model.folders import TRAINING, write_base, write_data
 
 _MODEL_COMMAND = [sys.executable, "-m", "spark_apps.cli.main", "model"]
-_TRAINING = ["--epochs=6", "--learning-rate=2e-3"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ def _train_and_upload(installation: Installation, folder: Path) -> Uploads:
     (wrong_labels / "val_labels.txt").write_text("".join(f"{(int(label) + 1) % 3}\n" for label in labels))
     base, model = write_base(folder / "base"), folder / "trained"
     # The streams need the processor more than the training does.
-    run_command("nice", *_MODEL_COMMAND, "train", f"--data={tweets}", f"--base={base}", f"--out={model}", *_TRAINING)
+    files = [f"--data={tweets}", f"--base={base}", f"--out={model}"]
+    figures = json.loads(run_command("nice", *_MODEL_COMMAND, "train", *files, *TRAINING, "--json").splitlines()[-1])
+    assert figures["macro_recall"] > 0.98, f"the model has not learned the tweets: {figures}"
     with installation.port_forward("mlflow", 5000) as registry:
         uploads = [
             run_command(*_MODEL_COMMAND, "upload", str(path), "--registry", registry).strip()

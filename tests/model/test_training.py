@@ -13,7 +13,7 @@ from spark_apps.model.dataset import LabelledTweets
 from spark_apps.scoring.description import MODEL_FILE, TOKENIZER_FILE, Description
 from spark_apps.scoring.scorer import Scorer
 from tests import process
-from tests.model.folders import write_base, write_data, write_multilingual_base
+from tests.model.folders import TRAINING, write_base, write_data, write_multilingual_base
 from tests.waiting import until
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(900)]
@@ -56,7 +56,7 @@ def refusal(*arguments: str | Path, **env: str) -> str:
 def test_a_trained_model_is_exported_and_evaluated(data: Path, base: Path, tmp_path: Path) -> None:
     trained = tmp_path / "trained"
     files: list[str | Path] = ["--data", data, "--base", base, "--out", trained]
-    arguments = [*files, "--epochs", "6", "--learning-rate", "1e-3"]
+    arguments = [*files, *TRAINING]
     done = train(*arguments, "--json")
     assert done.exit_code == 0, done.output
     trained_figures = json.loads(done.stdout)
