@@ -10,8 +10,8 @@ from spark_apps.labels import LABELS
 from spark_apps.registry.client import BUNDLED
 from spark_apps.scoring.description import TOKENIZER_FILE
 
-# Options of `model train` with which the RoBERTa of `write_base` learns 1,600 tweets of `write_data`. At a learning rate of
-# 2e-3 it learns them with some numbers of epochs only.
+# Options of `model train` with which the RoBERTa of `write_base` learns 1,600 tweets of `write_data`. At a learning
+# rate of 2e-3 it learns them with some numbers of epochs only.
 TRAINING = ("--epochs=6", "--learning-rate=1e-3")
 # In the order of their ids.
 _SPECIAL_TOKENS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
