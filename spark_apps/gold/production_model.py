@@ -9,8 +9,9 @@ from pathlib import Path
 
 from spark_apps.quality.findings import FindingsError, read_findings, unacknowledged
 from spark_apps.registry.client import BUNDLED, Registry, bundled_version
+from spark_apps.registry.requests import RegistryError
 from spark_apps.scoring.description import ModelError, ModelVersion
-from spark_apps.settings import MODEL_NAME, Settings
+from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings
 
 _log = logging.getLogger(__name__)
 # Interval between warnings while Gold waits for a model.
@@ -42,8 +43,7 @@ class ProductionModel:
         try:
             version = self._registry.production()
             if self._model is None or self._model.version != version:
-                folder = self._registry.download(version, self._cache / version)
-                self._model = ModelVersion(MODEL_NAME, version, folder)
+                self._model = self._load(version)
                 _log.info("model %s version %s is in production", MODEL_NAME, version)
             self.problem = ""
             self._count_findings()
@@ -55,6 +55,14 @@ class ProductionModel:
                 self._warned_at = time.monotonic()
             self.problem = str(error)
         return self._model
+
+    def _load(self, version: str) -> ModelVersion:
+        if not self._registry.version(version).has_passed:
+            raise RegistryError(
+                f"version {version} has the alias {PRODUCTION}, but has not passed the gates: release it, or move the "
+                "alias by `tweet-sentiment model rollback`"
+            )
+        return ModelVersion(MODEL_NAME, version, self._registry.download(version, self._cache / version))
 
     def _count_findings(self) -> None:
         if time.monotonic() - self._counted_at < _FINDINGS_SECONDS:

@@ -10,8 +10,8 @@ from typing import Any
 from spark_apps.registry.connection import ensure_experiment
 from spark_apps.registry.log_model import log_model
 from spark_apps.registry.requests import RegistryError, Requests
-from spark_apps.registry.versions import STAGING, Version
-from spark_apps.scoring.description import DESCRIPTION_FILE, Description
+from spark_apps.registry.versions import DESCRIPTION_SHA256, STAGING, Version
+from spark_apps.scoring.description import DESCRIPTION_FILE, Description, ModelError, sha256
 from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings
 
 BUNDLED = Path(__file__).parents[2] / "models" / MODEL_NAME
@@ -20,6 +20,8 @@ BUNDLED = Path(__file__).parents[2] / "models" / MODEL_NAME
 _DESCRIPTION_PATH = f"artifacts/model/{DESCRIPTION_FILE}"
 # Timeout of a download in multiples of the registry timeout: a model has 60 MB, other responses a few bytes.
 _DOWNLOAD_TIMEOUT_FACTOR = 24
+# Limit of the files of a version: four times those of an exported RoBERTa with 355 million parameters.
+_MAX_BYTES = 8_000_000_000
 # MLflow's error codes for a missing alias and for a missing model.
 _NOT_FOUND = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}
 
@@ -152,7 +154,9 @@ class Registry:
             return Description.read(Path(file).parent)
 
     def download(self, version: str, folder: Path) -> Path:
-        """Download the files of `version` to `folder`, and verify their checksums; do nothing if `folder` exists.
+        """Download the files of `version` to `folder`, and verify that they are those that were registered.
+
+        Do nothing if `folder` exists.
 
         The folder appears only once all files are complete.
 
@@ -161,24 +165,17 @@ class Registry:
 
         Raises:
             RegistryError: the registry does not answer, or the version has no description.
-            ModelError: a file is missing or damaged.
+            ModelError: the files are too large, or a file is missing, damaged or was replaced after the registration.
         """
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                files = Path(
-                    self._requests.run(lambda _: self._download_model(version, scratch), _DOWNLOAD_TIMEOUT_FACTOR)
+                files = self._requests.run(
+                    lambda client: _download_model(client, version, scratch), _DOWNLOAD_TIMEOUT_FACTOR
                 )
                 Description.read(files).check_model(files)
                 files.rename(folder)
         return folder
-
-    def _download_model(self, version: str, scratch: str) -> str:
-        root = _download(f"models:/{MODEL_NAME}/{version}", Path(scratch))
-        file = next(Path(root).rglob(DESCRIPTION_FILE), None)
-        if file is None:
-            raise RegistryError(f"version {version} of {MODEL_NAME} has no {DESCRIPTION_FILE}: register it again")
-        return str(file.parent)
 
     def download_artifacts(self, uri: str, folder: Path) -> Path:
         """Download the artifacts `runs:/<run>/<path>` into `folder`; return the folder of the artifacts inside it.
@@ -214,8 +211,36 @@ class Registry:
         except Exception as error:  # see `Requests.run`
             raise self._requests.failure(error) from error
         self.tag(version, "sha256", description.sha256)
+        self.tag(version, DESCRIPTION_SHA256, sha256(folder / DESCRIPTION_FILE))
         self.set_alias(STAGING, version)
         return version
+
+
+def _download_model(client: Any, version: str, scratch: str) -> Path:
+    """Download all files of a version, and return the folder with the description."""
+    uri = f"models:/{MODEL_NAME}/{version}"
+    if (size := _size(uri)) > _MAX_BYTES:
+        raise ModelError(
+            f"version {version} has {size / 1e6:,.0f} MB, more than the limit of {_MAX_BYTES / 1e6:,.0f} MB: release a "
+            "smaller model"
+        )
+    file = next(Path(_download(uri, Path(scratch))).rglob(DESCRIPTION_FILE), None)
+    if file is None:
+        raise RegistryError(f"version {version} of {MODEL_NAME} has no {DESCRIPTION_FILE}: register it again")
+    registered = client.get_model_version(MODEL_NAME, version).tags.get(DESCRIPTION_SHA256)
+    if registered not in {None, sha256(file)}:
+        raise ModelError(
+            f"the files of version {version} were changed after the registration: register the model again"
+        )
+    return file.parent
+
+
+def _size(uri: str) -> int:
+    """Return the size of all artifacts of a version in bytes."""
+    import mlflow
+
+    files = mlflow.artifacts.list_artifacts(artifact_uri=uri)
+    return sum(_size(f"{uri}/{Path(file.path).name}") if file.is_dir else file.file_size or 0 for file in files)
 
 
 def _download(uri: str, folder: Path) -> str:

@@ -7,6 +7,9 @@ from typing import Any
 
 STAGING = "staging"
 PASSED, WITHDRAWN, REFUSED = "passed", "withdrawn", "refused"
+# Tag with the SHA-256 of the description, which has those of all other files. It is in the registry's database: write
+# access to the artifact store is not enough to replace a model.
+DESCRIPTION_SHA256 = "description_sha256"
 # Prefix of a tag, followed by the time: `production` may move to a version more than once.
 MOVED = "production "
 

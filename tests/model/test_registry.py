@@ -18,9 +18,10 @@ from typer.testing import CliRunner, Result
 from spark_apps.cli.main import app
 from spark_apps.gold.production_model import ProductionModel, open_model
 from spark_apps.registry.client import BUNDLED, NoProductionError, Registry
-from spark_apps.registry.production import ensure_production
+from spark_apps.registry.production import ensure_production, promote, roll_back
 from spark_apps.registry.requests import RegistryError
-from spark_apps.scoring.description import DESCRIPTION_FILE, MODEL_FILE, Description, ModelError
+from spark_apps.registry.versions import DESCRIPTION_SHA256
+from spark_apps.scoring.description import DESCRIPTION_FILE, MODEL_FILE, Description, ModelError, sha256
 from spark_apps.settings import MODEL_NAME, Settings
 from tests.model.folders import write_data
 from tests.process import free_port
@@ -72,10 +73,49 @@ def test_gold_follows_the_alias_production(filled: Path, tmp_path: Path) -> None
     Description.read(first.folder).check_model(first.folder)
     second = registry.register(BUNDLED)
     assert models.current() == first
-    registry.set_alias("production", second)
+    promote(registry, second, "me", "the same once more")
     moved = models.current()
     assert moved is not None and moved.version == second and moved.folder != first.folder
+    roll_back(registry, "1", "me", "the first was better")
+
+
+def test_gold_keeps_its_model_if_the_alias_names_a_version_that_has_not_passed(filled: Path, tmp_path: Path) -> None:
+    registry = Registry(sqlite(filled), 60)
+    models = ProductionModel(registry, tmp_path)
+    first = models.current()
+    registry.set_alias("production", unjudged := registry.register(BUNDLED))
+    assert models.current() == first
+    assert f"version {unjudged} has the alias production, but has not passed the gates" in models.problem
+    other = ProductionModel(registry, tmp_path / "other")
+    assert other.current() is None and other.problem == models.problem
     registry.set_alias("production", "1")
+    assert models.current() == first and not models.problem
+
+
+def test_files_that_were_replaced_after_the_registration_are_not_loaded(tmp_path: Path) -> None:
+    """Whoever can write to the artifact store can make the checksums of the description match."""
+    registry = Registry(sqlite(tmp_path), 60)
+    ensure_production(registry, BUNDLED)
+    (stored,) = (tmp_path / "artifacts").rglob(DESCRIPTION_FILE)
+    (stored.parent / MODEL_FILE).write_bytes(b"another graph")
+    fields = json.loads(stored.read_text())
+    fields["checksums"][MODEL_FILE] = sha256(stored.parent / MODEL_FILE)
+    stored.write_text(json.dumps(fields))
+    Description.read(stored.parent).check_model(stored.parent)
+    with pytest.raises(ModelError, match=r"files of version 1 were changed after the registration: register the model"):
+        registry.download("1", tmp_path / "downloaded")
+    assert not (tmp_path / "downloaded").exists()
+    # A version that an older program has registered has no such tag.
+    registry.untag("1", DESCRIPTION_SHA256)
+    registry.download("1", tmp_path / "downloaded")
+
+
+def test_files_that_are_too_large_are_not_downloaded(
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spark_apps.registry.client._MAX_BYTES", 100_000_000)
+    with pytest.raises(ModelError, match=r"version 1 has 1\d\d MB, more than the limit of 100 MB"):
+        Registry(sqlite(filled), 60).download("1", tmp_path / "downloaded")
 
 
 def test_the_description_of_a_version_is_read_without_its_other_files(filled: Path) -> None:
