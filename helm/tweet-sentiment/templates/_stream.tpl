@@ -58,6 +58,9 @@ sparkConf:
   # Replace a lost executor within seconds instead of after its heartbeat timeout of two minutes.
   spark.kubernetes.executor.apiPollingInterval: 10s
   spark.kubernetes.allocation.batch.delay: 1s
+  # If a busy API server creates an executor, but does not answer within this time (10 s by default), Spark creates another
+  # one, and both stay.
+  spark.kubernetes.driver.requestTimeout: "60000"
   # Spark creates and deletes nothing but pods: a driver has no permissions on ConfigMaps, Services and claims. The Service
   # of the driver belongs to its pod, and Kubernetes deletes both.
   spark.kubernetes.executor.disableConfigMap: "true"
