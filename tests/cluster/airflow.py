@@ -37,7 +37,7 @@ class Airflow:
         request = json.dumps({"login": login, "path": path, "body": body})
         command = ["exec", "-i", "airflow-0", "-c", "scheduler", "--", "python", "-c", _CALL_API]
         output = ""
-        # On a busy node, `kubectl exec` now and then loses the output of a command that succeeds. A POST is not repeated.
+        # On a busy node, `kubectl exec` may lose the output of a command that succeeds. A POST is not repeated.
         for _ in range(1 if body else 3):
             output = output or self.installation.kubectl(*command, platform=True, stdin=request)
         return json.loads(output)
