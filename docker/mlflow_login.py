@@ -50,7 +50,9 @@ def create_users(uri: str, passwords: dict[str, str]) -> None:
         try:
             _set_password(store, user, passwords[user])
         except MlflowException as error:
-            raise SystemExit(f"error: {user}-password of the Secret of mlflow.existingSecret: {error.message}") from None
+            raise SystemExit(
+                f"error: {user}-password of the Secret of mlflow.existingSecret: {error.message}"
+            ) from None
     for user, (experiments, models) in GRANTS.items():
         store.grant_user_permission(user, RESOURCE_TYPE_EXPERIMENT, "*", experiments.name)
         store.grant_user_permission(user, RESOURCE_TYPE_REGISTERED_MODEL, "*", models.name)

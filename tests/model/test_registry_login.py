@@ -133,7 +133,12 @@ def test_the_quality_job_writes_findings_and_baselines_and_no_other_tags(registr
         registry.tag_model("finding: throughput", {})
     # Whatever hides the key from one of the two checks of a request is refused.
     path, value = "/api/2.0/mlflow/registered-models/set-tag", {"name": MODEL_NAME, "value": "{}"}
-    for body in (json.dumps(json.dumps({**value, "key": "finding: a"})), '["key"]', "", json.dumps({**value, "key": 1})):
+    for body in (
+        json.dumps(json.dumps({**value, "key": "finding: a"})),
+        '["key"]',
+        "",
+        json.dumps({**value, "key": 1}),
+    ):
         assert send(registry.uri, "POST", path, "quality", data=body) == 403, body
     assert send(registry.uri, "POST", path, "quality", params={"key": "finding: a"}, json={**value, "key": "b"}) == 403
 
