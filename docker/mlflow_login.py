@@ -1,7 +1,6 @@
 """The login of the MLflow server: its users, their permissions, and the configuration of MLflow's app `basic-auth`."""
 
 import configparser
-import os
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,8 @@ GRANTS = {
     "quality": (READ, EDIT),
     "writer": (MANAGE, MANAGE),
 }
-# MLflow has no permission that excludes new experiments and models, or that allows tags without aliases and versions. So
-# these users may only send GET, and the requests listed here, with the prefixes of the tags that they may write.
+# MLflow lets every user create experiments and models, and has no permission for tags without aliases and versions. So
+# these users may only read, and send the requests listed here, with the prefixes of the tags that they may write.
 _WRITES: dict[str, dict[str, tuple[str, ...]]] = {
     "reader": {},
     "quality": {
@@ -90,12 +89,13 @@ def write_config(file: Path, uri: str) -> None:
         # MLflow checks the password several times a request, and a check takes a tenth of a second of processor time.
         "auth_cache_ttl_seconds": "600",
     }
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+    file.touch(mode=0o600)
+    with file.open("w") as stream:
         config.write(stream)
 
 
 def authorize() -> Any:
-    """Authenticate a request, and refuse it with 403 if its user may not send it. MLflow then checks the permissions."""
+    """Authenticate the user of a request, and refuse what _WRITES excludes. MLflow then checks the permissions."""
     authorization = authenticate_request_basic_auth()
     writes = _WRITES.get(getattr(authorization, "username", None) or "")
     if writes is None or request.method in ("GET", "HEAD"):

@@ -233,7 +233,8 @@ def test_other_errors_of_a_server_keep_their_message(url: str, registry: Registr
     assert "Invalid Host header" in reason(other)
 
 
-def test_a_restart_sets_changed_passwords_and_repairs_the_permissions(url: str, home: Path, login: Login) -> None:
+@pytest.mark.usefixtures("url")
+def test_a_restart_sets_changed_passwords(home: Path, login: Login) -> None:
     """The last test: it starts a second server on the same database."""
     changed = {"writer": "another-password", "admin": "one-more-password"}
     path = f"/api/2.0/mlflow/registered-models/get?name={MODEL_NAME}"
