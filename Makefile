@@ -182,7 +182,7 @@ clean: ## remove the demo's data and everything that was installed
 	@touch $@
 
 .venv/.test: .venv/.run
-	@$(SYNC) --extra streams --extra dashboard --extra registry
+	@$(SYNC) --extra streams --extra dashboard --extra registry --extra server
 	@$(RUN) python -m spark_apps.session --s3
 	@touch $@
 

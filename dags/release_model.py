@@ -7,8 +7,10 @@ gate.
 First upload the labelled tweets and the model to the registry of the chart:
 
 1. `kubectl -n tweet-sentiment port-forward service/mlflow 5000`: leave it running, and use another terminal
-2. `tweet-sentiment model upload semeval --registry http://127.0.0.1:5000`
-3. `tweet-sentiment model upload trained --registry http://127.0.0.1:5000`
+2. Set `MLFLOW_TRACKING_USERNAME` to `writer`, and `MLFLOW_TRACKING_PASSWORD` to the key `writer-password` of the Secret
+   `mlflow`
+3. `tweet-sentiment model upload semeval --registry http://127.0.0.1:5000`
+4. `tweet-sentiment model upload trained --registry http://127.0.0.1:5000`
 
 Trigger the DAG with the `runs:/…` URIs that the last two commands print.
 

@@ -22,7 +22,8 @@ RUN groupadd -g 185 mlflow && useradd -K UID_MIN=100 -u 185 -g 185 -d /tmp -M ml
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/tweet-sentiment /opt/tweet-sentiment
 COPY docker/migrate/database_lock.py docker/migrate/migrate_mlflow.py /opt/migrate/
-ENV PATH=/opt/venv/bin:$PATH HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+COPY docker/mlflow_login.py /opt/mlflow/
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/mlflow HOME=/tmp PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     MLFLOW_DISABLE_TELEMETRY=true
 WORKDIR /tmp
 USER 185:185

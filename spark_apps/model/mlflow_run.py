@@ -9,9 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from spark_apps.errors import first_line
 from spark_apps.model.dataset import DataVersion
-from spark_apps.registry.connection import TrackingError, connect, ensure_experiment
+from spark_apps.registry.connection import TrackingError, connect, ensure_experiment, reason
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +50,7 @@ class MlflowRun:
         except ModuleNotFoundError:
             raise
         except Exception as error:  # MLflow passes on the exceptions of its stores and of its HTTP library
-            raise TrackingError(f"MLflow at {uri} does not accept a run: {_reason(error)}") from error
+            raise TrackingError(f"MLflow at {uri} does not accept a run: {reason(error)}") from error
         self.id = run_id
         self._uri = uri
         self._unsent: list[Any] = []
@@ -108,7 +107,7 @@ class MlflowRun:
         try:
             self._client.log_artifacts(self.id, str(folder), artifact_path=name)
         except Exception as error:  # see `__init__`
-            raise TrackingError(f"MLflow at {self._uri} does not accept {folder}: {_reason(error)}") from error
+            raise TrackingError(f"MLflow at {self._uri} does not accept {folder}: {reason(error)}") from error
         return f"runs:/{self.id}/{name}"
 
     def _send_metrics(self) -> None:
@@ -126,7 +125,7 @@ class MlflowRun:
             raise
         except Exception as error:  # see `__init__`
             if not self._failing:
-                _log.warning("MLflow at %s refuses data; the run continues without it: %s", self._uri, _reason(error))
+                _log.warning("MLflow at %s refuses data; the run continues without it: %s", self._uri, reason(error))
             self._failing = True
             return False
         self._failing = False
@@ -139,8 +138,3 @@ class MlflowRun:
         status = "FINISHED" if kind is None else "KILLED" if issubclass(kind, KeyboardInterrupt) else "FAILED"
         self._send_metrics()
         self._write(lambda: self._client.set_terminated(self.id, status))
-
-
-def _reason(error: Exception) -> str:
-    """Return the start of an error's message: MLflow's errors may contain a whole HTML page."""
-    return first_line(error)[:300]

@@ -2,11 +2,18 @@
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any
 
+from spark_apps.errors import first_line
 from spark_apps.scoring.description import ModelError
 from spark_apps.settings import MODEL_NAME
+
+# How MLflow and its HTTP library report that a server knows no such user, and that the user lacks a permission.
+_UNKNOWN_USER = re.compile(r"error code 401\b|\b401 Client Error|^UNAUTHENTICATED\b")
+_NO_PERMISSION = re.compile(r"\b403\b.*Permission denied|^PERMISSION_DENIED\b", re.DOTALL)
+_PAGE = "docs/models.md#log-in-to-mlflow"
 
 
 class TrackingError(ModelError):
@@ -46,3 +53,18 @@ def ensure_experiment(client: Any) -> str:
     database = client.tracking_uri.removeprefix("sqlite:///")
     artifacts = None if database == client.tracking_uri else (Path(database).parent / "artifacts").absolute().as_uri()
     return str(client.create_experiment(MODEL_NAME, artifact_location=artifacts))
+
+
+def reason(error: Exception) -> str:
+    """Return why a request failed, with the remedy if the server has refused the user.
+
+    Of other errors, return the start of the message: MLflow's errors may contain a whole HTML page.
+    """
+    text = str(error)
+    user = os.environ.get("MLFLOW_TRACKING_USERNAME")
+    if _UNKNOWN_USER.search(text):
+        problem = f"it does not accept the user {user} with this password" if user else "it requires a login"
+        return f"{problem} (401): set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD ({_PAGE})"
+    if _NO_PERMISSION.search(text):
+        return f"the user {user} may not do this (403): log in as a user who may, such as writer ({_PAGE})"
+    return first_line(error)[:300]

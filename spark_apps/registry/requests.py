@@ -6,8 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
-from spark_apps.errors import first_line
-from spark_apps.registry.connection import connect
+from spark_apps.registry.connection import connect, reason
 from spark_apps.scoring.description import ModelError
 
 # The first request also imports MLflow, which takes seconds.
@@ -67,7 +66,7 @@ class Requests:
 
     def failure(self, error: Exception) -> RegistryError:
         """Return the error of a request as a RegistryError."""
-        return RegistryError(f"the registry {self._uri} failed: {first_line(error)[:300]}")
+        return RegistryError(f"the registry {self._uri} failed: {reason(error)}")
 
     def _call(self, call: Callable[[Any], T]) -> T:
         if self._client is None:

@@ -15,7 +15,11 @@ GOLDEN = Path(__file__).parent / "golden"
 RELEASE, NAMESPACE = "tweet-sentiment", "tweets"
 STREAMS_NAMESPACE = f"{NAMESPACE}-streams"
 # Without a cluster, the chart generates no Secrets.
-EXISTING = ["airflow.existingSecret=airflow-keys", "postgres.existingSecret=database"]
+EXISTING = [
+    "airflow.existingSecret=airflow-keys",
+    "mlflow.existingSecret=mlflow-keys",
+    "postgres.existingSecret=database",
+]
 S3 = (
     "storage.type=s3",
     "storage.s3.region=eu-west-1",

@@ -74,7 +74,7 @@ def test_an_example_renders_the_same_twice_without_secrets_hooks_and_application
 def test_the_values_of_an_example_without_secrets_are_refused(tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError) as error:
         _render({}, tmp_path)
-    assert "airflow.existingSecret" in error.value.stderr and "postgres.existingSecret" in error.value.stderr
+    assert all(f"{name}.existingSecret" in error.value.stderr for name in ("airflow", "mlflow", "postgres"))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -124,7 +124,7 @@ def test_only_the_generated_secrets_are_random_and_nothing_depends_on_time() -> 
         for path in CHART.rglob("templates/**/*.*")
         if volatile.search(re.sub(r"(?s)\{\{/\*.*?\*/\}\}|(?-s:#.*)", "", path.read_text()))
     }
-    assert found == {"airflow.yaml", "postgres.yaml"}
+    assert found == {"airflow.yaml", "mlflow.yaml", "postgres.yaml"}
 
 
 def test_the_examples_install_this_version_of_the_chart() -> None:

@@ -1,6 +1,7 @@
 """Roles, admission policies and service accounts of the chart."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,14 +11,19 @@ from tests.chart.rendering import (
     CASES,
     JOB_LAYERS,
     LAYERS,
+    NAMESPACE,
+    ROOT,
     S3,
     STREAMS_NAMESPACE,
+    Object,
     applications,
     helm,
     objects,
     pod_specs,
+    pods,
     render,
 )
+from tests.model.mlflow_server import USERS
 from tweet_dags.reconcile.annotations import CONFIG_MAP, STATUS_CONFIG_MAP
 
 pytestmark = pytest.mark.chart
@@ -68,10 +74,112 @@ def test_outside_the_demo_the_dashboard_lands_tweets_only_on_request(settings: l
     assert bool(dashboard.get("initContainers")) is typing
 
 
-def test_the_streams_namespace_holds_no_secrets() -> None:
+def _read_keys(documents: list[Object]) -> dict[str, set[str]]:
+    """Return the keys of Secrets that each container reads, by "<namespace> <pod> <container>", also of drivers."""
+    containers: dict[str, Object] = {}
+    for pod, found in pods(documents):
+        for container in [*found["spec"]["containers"], *found["spec"].get("initContainers", [])]:
+            containers[f"{found['metadata']['namespace']} {pod} {container['name']}"] = container
+    for name, application in applications(documents).items():
+        for role in ("driver", "executor"):
+            containers[f"{STREAMS_NAMESPACE} {name} {role}"] = application["spec"][role]
+    read = {
+        name: [env.get("valueFrom", {}).get("secretKeyRef") for env in container.get("env", [])]
+        for name, container in containers.items()
+    }
+    return {name: {f"{key['name']}/{key['key']}" for key in keys if key} for name, keys in read.items() if any(keys)}
+
+
+def test_each_client_of_mlflow_reads_the_password_of_its_own_user() -> None:
+    read = {
+        name: {key for key in keys if key.startswith("mlflow-keys/")} for name, keys in _read_keys(render()).items()
+    }
+    gold = {f"{STREAMS_NAMESPACE} {name} driver": "reader" for name in ("gold", "rescore", "rebuild-gold")}
+    users = gold | {
+        f"{STREAMS_NAMESPACE} Deployment dashboard dashboard": "reader",
+        f"{STREAMS_NAMESPACE} Pod smoke-test smoke-test": "reader",
+        f"{STREAMS_NAMESPACE} Job pod quality job": "quality",
+        f"{NAMESPACE} Job pod model-jobs job": "writer",
+        f"{NAMESPACE} Deployment mlflow first-model": "writer",
+    }
+    everybody = {f"mlflow-keys/{user}-password" for user in ("admin", "reader", "quality", "writer")}
+    assert {name: keys for name, keys in read.items() if keys} == {
+        **{name: {f"mlflow-keys/{user}-password"} for name, user in users.items()},
+        f"{NAMESPACE} Deployment mlflow migrate": everybody,
+        f"{NAMESPACE} Deployment mlflow mlflow": {"mlflow-keys/flask-secret-key"},
+    }
+
+
+def test_the_streams_namespace_reads_no_secret_but_the_logins_of_reader_and_quality() -> None:
     documents = [d for d in render() if d["metadata"].get("namespace") == STREAMS_NAMESPACE]
     assert documents and not objects(documents, "Secret")
-    assert "secretKeyRef" not in json.dumps(documents)
+    read = {key for name, keys in _read_keys(render()).items() if name.startswith(STREAMS_NAMESPACE) for key in keys}
+    assert read == {"mlflow-keys/reader-password", "mlflow-keys/quality-password"}
+    assert not re.search(
+        "writer|admin-password|flask", json.dumps([d for d in documents if "model-jobs" not in str(d)])
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "storage"),
+    [((), []), ((*S3, "storage.s3.existingSecret=keys"), ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])],
+)
+def test_admission_policies_allow_each_pod_the_keys_that_it_reads(
+    settings: tuple[str, ...], storage: list[str]
+) -> None:
+    """Who may create pods in a namespace could otherwise read every key of its Secrets."""
+    policies = objects(render(*settings), "ValidatingAdmissionPolicy")
+    expressions = {
+        name: variable["expression"]
+        for name in ("stream-pods", "airflow-jobs")
+        for variable in policies[f"tweets.tweet-sentiment-{name}"]["spec"]["variables"]
+        if variable["name"] == "secrets"
+    }
+    found = {
+        name: [set(re.findall("'([^']*/[^']*)'", part)) for part in text.split(" : ")]
+        for name, text in expressions.items()
+    }
+    keys = {f"keys/{key}" for key in storage}
+    assert found == {
+        "stream-pods": [keys | {"mlflow-keys/reader-password"}],
+        "airflow-jobs": [keys | {"mlflow-keys/quality-password"}, {"mlflow-keys/writer-password"}],
+    }
+    for name in expressions:
+        assert "secretKeyRef.name + '/' + env.valueFrom.secretKeyRef.key in variables.secrets" in json.dumps(
+            policies[f"tweets.tweet-sentiment-{name}"]
+        )
+
+
+def test_an_existing_registry_has_a_login_only_with_a_secret() -> None:
+    external = ("mlflow.enabled=false", "mlflow.uri=https://registry.example.com")
+    without = {key for keys in _read_keys(render(*external, "mlflow.existingSecret=")).values() for key in keys}
+    assert not [key for key in without if not key.startswith(("airflow-keys/", "database/"))]
+    read = _read_keys(render(*external))
+    assert read[f"{STREAMS_NAMESPACE} gold driver"] == {"mlflow-keys/reader-username", "mlflow-keys/reader-password"}
+    assert read[f"{NAMESPACE} Job pod model-jobs job"] == {"mlflow-keys/writer-username", "mlflow-keys/writer-password"}
+    assert read[f"{STREAMS_NAMESPACE} Job pod quality job"] == {
+        "mlflow-keys/quality-username",
+        "mlflow-keys/quality-password",
+    }
+
+
+def test_the_server_of_mlflow_has_the_login_that_the_init_container_prepares() -> None:
+    spec = pod_specs(render())["Deployment mlflow"]
+    migrate, server = spec["initContainers"][0], spec["containers"][0]
+    assert "--app-name=basic-auth" in server["args"]
+    env = [{each["name"]: each.get("value") for each in container["env"]} for container in (migrate, server)]
+    assert env[0]["LOGIN_CONFIG"] == env[1]["MLFLOW_AUTH_CONFIG_PATH"] == "/etc/mlflow/login.ini"
+    assert {name.removesuffix("_PASSWORD").lower() for name in env[0] if name.endswith("_PASSWORD")} == set(USERS)
+    mounts = [
+        next(mount for mount in container["volumeMounts"] if mount["mountPath"] == "/etc/mlflow")
+        for container in (migrate, server)
+    ]
+    assert [mount.get("readOnly", False) for mount in mounts] == [False, True]
+    (volume,) = [volume for volume in spec["volumes"] if volume["name"] == mounts[0]["name"] == mounts[1]["name"]]
+    assert volume["emptyDir"]["medium"] == "Memory"
+    assert {probe["httpGet"]["path"] for probe in (server["startupProbe"], server["livenessProbe"])} == {"/health"}
+    dockerfile = (ROOT / "docker" / "mlflow.Dockerfile").read_text()
+    assert "COPY docker/mlflow_login.py /opt/mlflow/" in dockerfile and "PYTHONPATH=/opt/mlflow" in dockerfile
 
 
 def _policy(name: str) -> Any:

@@ -24,10 +24,17 @@ TEST_VALUES = [*_NO_DEMO, *_LENIENT_GATES, "--set", "dashboard.typing=true"]
 
 
 def run_command(
-    *command: str, check: bool = True, stdin: str | None = None, seconds: float = 300, cwd: Path | None = None
+    *command: str,
+    check: bool = True,
+    stdin: str | None = None,
+    seconds: float = 300,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
 ) -> str:
     """Run a command, and return its output; without `check`, output and error together, even of a failed command."""
-    done = subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=seconds, check=False, cwd=cwd)
+    done = subprocess.run(
+        command, capture_output=True, text=True, input=stdin, timeout=seconds, check=False, cwd=cwd, env=env
+    )
     if check:
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
     return done.stdout if check else done.stdout + done.stderr

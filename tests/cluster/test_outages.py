@@ -113,9 +113,9 @@ def test_a_new_installation_continues_with_the_data(installation: Installation, 
     assert installation.object_names() == {
         installation.platform: [
             "PersistentVolumeClaim data-postgres-0", "PersistentVolumeClaim logs-airflow-0",
-            "PersistentVolumeClaim mlflow", "Secret airflow", "Secret postgres",
+            "PersistentVolumeClaim mlflow", "Secret airflow", "Secret mlflow", "Secret postgres",
         ],
-        installation.streams: ["PersistentVolumeClaim lake"],
+        installation.streams: ["PersistentVolumeClaim lake", "Secret mlflow"],
     }  # fmt: skip
     until(lambda: not installation.get("sparkapplications")["items"], 60, "no application of the streams")
     until(lambda: not installation.get("pods", "-l", "spark-role")["items"], 120, "no pods of the streams")

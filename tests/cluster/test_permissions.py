@@ -125,6 +125,10 @@ CHANGED_PODS = [
     ),
     ({"env": [{"name": "SECRET", "valueFrom": {"secretKeyRef": {"name": "other", "key": "k"}}}]}, "not read Secrets"),
     ({"envFrom": [{"secretRef": {"name": "other"}}]}, "not read Secrets"),
+    (
+        {"env": [{"name": "SECRET", "valueFrom": {"secretKeyRef": {"name": "mlflow", "key": "quality-password"}}}]},
+        "not read Secrets",
+    ),
 ]
 
 
@@ -179,6 +183,17 @@ CHANGED_JOBS = [
         "not read Secrets",
     ),
     ({"envFrom": [{"secretRef": {"name": "postgres"}}]}, "not read Secrets"),
+    (
+        {
+            "env": [
+                {
+                    "name": "MLFLOW_TRACKING_PASSWORD",
+                    "valueFrom": {"secretKeyRef": {"name": "mlflow", "key": "admin-password"}},
+                }
+            ]
+        },
+        "not read Secrets",
+    ),
     ({"image": "localhost/x:1"}, "the image of the chart"),
     ({"args": ["bash", "-c", "true"]}, "only run the commands"),
     ({"command": ["bash"]}, "only run the commands"),
@@ -316,7 +331,7 @@ def test_airflow_and_mlflow_connect_as_their_own_roles(installation: Installatio
 
 @pytest.mark.parametrize("service", ["airflow", "mlflow", "postgres"])
 def test_no_process_has_a_password_in_its_arguments(installation: Installation, service: str) -> None:
-    secrets = installation.get("secrets", "airflow", "postgres", platform=True)["items"]
+    secrets = installation.get("secrets", "airflow", "mlflow", "postgres", platform=True)["items"]
     values = [base64.b64decode(value).decode() for secret in secrets for value in secret["data"].values()]
     (pod,) = installation.get("pods", "-l", f"app.kubernetes.io/name={service}", platform=True)["items"]
     # A process may end meanwhile.

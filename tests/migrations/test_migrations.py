@@ -19,6 +19,7 @@ pytestmark = pytest.mark.airflow
 
 SCRIPTS = Path(__file__).parents[2] / "docker" / "migrate"
 TABLES = {"mlflow": "registered_models", "airflow": "dag_run"}
+MLFLOW_USERS = ("admin", "reader", "quality", "writer")
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 
 
@@ -27,7 +28,10 @@ class Migration:
 
     def __init__(self, program: str, uri: str, home: Path, password: str = "first") -> None:
         env = {
+            "PYTHONPATH": str(SCRIPTS.parent),
             "MLFLOW_BACKEND_STORE_URI": uri,
+            "LOGIN_CONFIG": str(home / "login.ini"),
+            **{f"{user.upper()}_PASSWORD": f"{password}-of-{user}" for user in MLFLOW_USERS},
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": uri,
             "AIRFLOW__CORE__AUTH_MANAGER": FAB,
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -198,3 +202,44 @@ def test_a_changed_password_of_the_administrator_takes_effect(postgres: Postgres
     Migration("airflow", uri, tmp_path, "second").succeed()
     assert check_password_hash(stored(), "second")
     assert query(uri, "SELECT r.name FROM ab_role r JOIN ab_user_role u ON r.id = u.role_id") == [("Admin",)]
+
+
+@pytest.mark.usefixtures("migrated")
+def test_the_users_of_mlflow_are_created_beside_its_tables_and_get_changed_passwords(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    from werkzeug.security import check_password_hash
+
+    uri = postgres.create_database("users", template="mlflow")
+
+    def accepted(password: str) -> dict[str, bool]:
+        rows = query(uri, "SELECT username, password_hash FROM users")
+        return {str(user): check_password_hash(str(stored), f"{password}-of-{user}") for user, stored in rows}
+
+    def grants() -> set[tuple[object, ...]]:
+        statement = (
+            "SELECT u.username, p.resource_type, p.permission FROM users u JOIN user_role_assignments a "
+            "ON u.id = a.user_id JOIN role_permissions p ON p.role_id = a.role_id WHERE p.resource_pattern = '*'"
+        )
+        return set(query(uri, statement))
+
+    assert accepted("first") == dict.fromkeys(MLFLOW_USERS, True)
+    assert query(uri, "SELECT username FROM users WHERE is_admin") == [("admin",)]
+    before = grants()
+    assert ("reader", "registered_model", "READ") in before and ("writer", "registered_model", "MANAGE") in before
+    assert query(uri, "SELECT name FROM registered_models") == [("tweet-sentiment",)]
+    query(uri, "UPDATE role_permissions SET permission = 'MANAGE'")
+    migration = Migration("mlflow", uri, tmp_path, "second")
+    migration.succeed()
+    assert accepted("second") == dict.fromkeys(MLFLOW_USERS, True) and grants() == before
+    assert "second-of" not in migration.output and "a-secret" not in migration.output
+    config = tmp_path / "login.ini"
+    assert uri in config.read_text() and config.stat().st_mode & 0o077 == 0
+
+
+def test_a_password_that_mlflow_refuses_is_named_by_its_key(postgres: Postgres, tmp_path: Path) -> None:
+    migration = Migration("mlflow", postgres.create_database("short"), tmp_path, "")
+    assert migration.wait() == 1
+    last = migration.output.strip().splitlines()[-1]
+    assert last.startswith("error: admin-password of the Secret of mlflow.existingSecret: "), migration.output[-2000:]
+    assert "12 characters" in last

@@ -112,7 +112,9 @@ def values(name: str, outputs: dict[str, Any], folder: Path) -> dict[str, Any]:
 def template(namespace: str, *files: Path) -> subprocess.CompletedProcess[str]:
     assert shutil.which("helm"), "helm is not on the PATH: install helm, which renders the chart"
     # Without a cluster, the chart generates no Secrets. The last file wins.
-    secrets = "airflow: {existingSecret: airflow}\npostgres: {existingSecret: postgres}\n"
+    secrets = (
+        "airflow: {existingSecret: airflow}\nmlflow: {existingSecret: mlflow}\npostgres: {existingSecret: postgres}\n"
+    )
     value_files = [argument for file in ("-", *map(str, files)) for argument in ("-f", file)]
     return subprocess.run(
         ["helm", "template", "tweet-sentiment", CHART, "-n", namespace, "--kube-version", "1.35", *value_files],

@@ -148,6 +148,59 @@ http://mlflow.{{ .Release.Namespace }}:5000
 {{- end }}
 {{- end }}
 
+{{/* The Secret with the passwords of the registry's users, in both namespaces; empty for a registry without a login. */}}
+{{- define "tweets.mlflowSecret" -}}
+{{ .Values.mlflow.existingSecret | default (ternary "mlflow" "" .Values.mlflow.enabled) }}
+{{- end }}
+
+{{/* Keys of this Secret with the login of a user, as a list in YAML. Arguments: root, user. */}}
+{{- define "tweets.registryKeys" -}}
+{{- if not .root.Values.mlflow.enabled }}
+- {{ .user }}-username
+{{- end }}
+- {{ .user }}-password
+{{- end }}
+
+{{/* The registry, and the login of a user (if it has one). Arguments: root, user (reader, quality, writer, or empty). */}}
+{{- define "tweets.registryEnv" -}}
+{{- with include "tweets.registryUri" .root }}
+- {name: TWEETS_REGISTRY, value: {{ . | quote }}}
+{{- with and $.user (include "tweets.mlflowSecret" $.root) }}
+{{- include "tweets.registryLogin" (dict "root" $.root "user" $.user) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Login of a user. Arguments: root, user. */}}
+{{- define "tweets.registryLogin" -}}
+{{- if .root.Values.mlflow.enabled }}
+- {name: MLFLOW_TRACKING_USERNAME, value: {{ .user }}}
+{{- end }}
+{{- range include "tweets.registryKeys" . | fromYamlArray }}
+- name: MLFLOW_TRACKING_{{ splitList "-" . | last | upper }}
+  valueFrom: {secretKeyRef: {name: {{ include "tweets.mlflowSecret" $.root }}, key: {{ . }}}}
+{{- end }}
+{{- end }}
+
+{{/*
+The keys of Secrets that a pod may read as environment variables, as a list in CEL of "Secret/key". Arguments: root, storage
+(whether the pod reads the storage Secret), user (of the registry).
+*/}}
+{{- define "tweets.readableKeys" -}}
+{{- $keys := list "" }}
+{{- with and .storage (eq .root.Values.storage.type "s3") .root.Values.storage.s3.existingSecret }}
+{{- $keys = list (printf "%s/AWS_ACCESS_KEY_ID" .) (printf "%s/AWS_SECRET_ACCESS_KEY" .) }}
+{{- end }}
+{{- if include "tweets.registryUri" .root }}
+{{- with include "tweets.mlflowSecret" .root }}
+{{- range include "tweets.registryKeys" $ | fromYamlArray }}
+{{- $keys = append $keys (printf "%s/%s" (include "tweets.mlflowSecret" $.root) .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- join "', '" $keys | printf "['%s']" }}
+{{- end }}
+
 {{- define "tweets.databaseSecret" -}}
 {{ .Values.postgres.existingSecret | default "postgres" }}
 {{- end }}
@@ -163,6 +216,10 @@ admin-password, fernet-key, jwt-secret and api-secret-key
 {{- end }}
 {{- define "tweets.postgresSecretKeys" -}}
 password, airflow-password, mlflow-password, airflow-uri and mlflow-uri
+{{- end }}
+
+{{- define "tweets.mlflowSecretKeys" -}}
+admin-password, writer-password, quality-password, reader-password and flask-secret-key (in the namespace of the streams quality-password and reader-password only)
 {{- end }}
 
 {{- define "tweets.airflowSecret" -}}
@@ -204,22 +261,24 @@ password, airflow-password, mlflow-password, airflow-uri and mlflow-uri
 {{- end }}
 {{- end }}
 
-{{/* Environment of every process that reads the lake and may write to the landing zone. */}}
+{{/*
+Environment of every process that reads the lake and may write to the landing zone. Arguments: root, user (of the registry;
+empty without a login).
+*/}}
 {{- define "tweets.env" -}}
-- {name: TWEETS_LANDING, value: {{ .Values.landing | quote }}}
-- {name: TWEETS_LAKE, value: {{ .Values.lake | quote }}}
-{{- with include "tweets.registryUri" . }}
-- {name: TWEETS_REGISTRY, value: {{ . | quote }}}
-{{- end }}
-{{- include "tweets.s3Env" . }}
+- {name: TWEETS_LANDING, value: {{ .root.Values.landing | quote }}}
+- {name: TWEETS_LAKE, value: {{ .root.Values.lake | quote }}}
+{{- include "tweets.registryEnv" . }}
+{{- include "tweets.s3Env" .root }}
 {{- end }}
 
+{{/* Arguments: root, layer. */}}
 {{- define "tweets.driverEnv" -}}
-{{ include "tweets.env" . }}
-- {name: TWEETS_TRIGGER, value: {{ .Values.streams.trigger | quote }}}
-- {name: TWEETS_RETENTION_HOURS, value: {{ .Values.streams.retentionHours | quote }}}
+{{ include "tweets.env" (dict "root" .root "user" (ternary "reader" "" (eq .layer "gold"))) }}
+- {name: TWEETS_TRIGGER, value: {{ .root.Values.streams.trigger | quote }}}
+- {name: TWEETS_RETENTION_HOURS, value: {{ .root.Values.streams.retentionHours | quote }}}
 - {name: TWEETS_MONITOR_PORT, value: "8090"}
-- {name: TWEETS_STARTUP_SECONDS, value: {{ .Values.startupSeconds | quote }}}
+- {name: TWEETS_STARTUP_SECONDS, value: {{ .root.Values.startupSeconds | quote }}}
 # A file instead of a value: a change of the limit must not restart the streams.
 - {name: TWEETS_STUCK_SECONDS_FILE, value: /etc/stream-limits/stuckSeconds}
 - {name: TWEETS_STREAM_STATUS, value: /etc/stream-status}
@@ -235,7 +294,7 @@ password, airflow-password, mlflow-password, airflow-uri and mlflow-uri
 
 {{/*
 Validations of an admission policy that deny a pod access to Secrets and to the host. Argument: subject (of messages).
-The policy must define the variables `pod` and `secrets` (the Secrets that the pod may read as environment variables).
+The policy must define the variables `pod` and `secrets` (tweets.readableKeys).
 */}}
 {{- define "tweets.secretRules" -}}
 - expression: >-
@@ -246,8 +305,8 @@ The policy must define the variables `pod` and `secrets` (the Secrets that the p
     (variables.pod.spec.containers + variables.pod.spec.?initContainers.orValue([])).all(container,
     container.?envFrom.orValue([]).all(source, !has(source.secretRef))
     && container.?env.orValue([]).all(env, !has(env.valueFrom) || !has(env.valueFrom.secretKeyRef)
-    || env.valueFrom.secretKeyRef.name in variables.secrets))
-  message: {{ .subject }} may not read Secrets other than the storage Secret
+    || env.valueFrom.secretKeyRef.name + '/' + env.valueFrom.secretKeyRef.key in variables.secrets))
+  message: {{ .subject }} may not read Secrets other than the storage Secret and its own login to MLflow
 {{- end }}
 
 {{/*

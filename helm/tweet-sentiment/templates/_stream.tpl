@@ -105,7 +105,7 @@ driver:
   {{- end }}
   terminationGracePeriodSeconds: {{ $root.Values.streams.gracePeriodSeconds }}
   env:
-    {{- include "tweets.driverEnv" $root | nindent 4 }}
+    {{- include "tweets.driverEnv" . | nindent 4 }}
     {{- with .values.maxDocumentMb }}
     - {name: TWEETS_MAX_DOCUMENT_MB, value: {{ . | quote }}}
     {{- end }}
