@@ -18,22 +18,22 @@ from tests.lakes import put
 from tests.quality.streams import Lake, check, release
 
 
-def add_scores(lake: str, lang: str, tweets: int, labels: tuple[str, str], version: str = "2", **more: object) -> None:
+def add_scores(lake: Path, lang: str, tweets: int, labels: tuple[str, str], version: str = "2", **more: object) -> None:
     """Add `tweets` tweets with the labels of production and of the shadow version."""
     row = {"id": "1", "lang": lang, "production_label": labels[0], "label": labels[1], "model_version": version}
     times = {"scored_at": pd.Timestamp("2026-01-01T00:00:00Z"), "milliseconds": 2.0}
-    put(Path(lake), GOLD_SHADOW, pd.DataFrame([{**row, **times, **more}] * tweets), rows=tweets)
+    put(lake, GOLD_SHADOW, pd.DataFrame([{**row, **times, **more}] * tweets), rows=tweets)
 
 
 def test_the_figures_compare_the_labels_in_total_and_by_language(tmp_path: Path) -> None:
     lake = str(tmp_path)
     assert read_shadow(lake, "2") is None
-    add_scores(lake, "en", 60, ("positive", "positive"))
-    add_scores(lake, "en", 40, ("positive", "negative"), milliseconds=6.0)
-    add_scores(lake, "de", 50, ("neutral", "neutral"), milliseconds=None)
-    add_scores(lake, "fr", 49, ("neutral", "negative"), milliseconds=None)
-    add_scores(lake, "en", 500, ("neutral", "negative"), "1")
-    add_scores(lake, "<b>", 1, ("neutral", "neutral"), milliseconds=None)
+    add_scores(tmp_path, "en", 60, ("positive", "positive"))
+    add_scores(tmp_path, "en", 40, ("positive", "negative"), milliseconds=6.0)
+    add_scores(tmp_path, "de", 50, ("neutral", "neutral"), milliseconds=None)
+    add_scores(tmp_path, "fr", 49, ("neutral", "negative"), milliseconds=None)
+    add_scores(tmp_path, "en", 500, ("neutral", "negative"), "1")
+    add_scores(tmp_path, "<b>", 1, ("neutral", "neutral"), milliseconds=None)
     figures = read_shadow(lake, "2")
     assert figures is not None
     assert (figures.total.tweets, figures.total.agreement) == (200, 0.555)
@@ -65,7 +65,7 @@ def test_the_quality_check_records_the_figures_in_the_registry(lake: Lake, regis
     figures = shadow_figures(client.version("1"))
     assert figures is not None and (figures.total.tweets, figures.total.agreement) == (60, 0.0)
     add_scores(lake.path, "en", 60, ("positive", "positive"), "1")
-    newer = shadow_figures(client.version("1"), lake.path)
+    newer = shadow_figures(client.version("1"), str(lake.path))
     assert newer is not None and newer.total.agreement == 0.5
 
     def listed(*options: str) -> str:
@@ -75,7 +75,7 @@ def test_the_quality_check_records_the_figures_in_the_registry(lake: Lake, regis
     shown = listed()
     for words in ("shadow version 1: since 2026-01-01 00:00, 2.0 ms a tweet", "100.0% → 0.0%", "en", "60"):
         assert words in shown, shown
-    assert "100.0% → 50.0%" in listed("--lake", lake.path)
+    assert "100.0% → 50.0%" in listed("--lake", str(lake.path))
     shadow = {version["version"]: version["shadow"] for version in json.loads(listed("--json"))}
     assert shadow["2"] is None and shadow["1"]["total"]["tweets"] == 60
     clear_shadow(client, "2")
