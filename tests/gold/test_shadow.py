@@ -12,9 +12,11 @@ from spark_apps.cli.main import app as cli
 from spark_apps.gold.shadow import ShadowScorer, choose
 from spark_apps.gold.shadow_model import ShadowModel
 from spark_apps.lake.erasure_report import read_erasures
+from spark_apps.map_in_arrow import ArrowFunction
 from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.registry.production import ensure_production
 from spark_apps.registry.requests import RegistryError
+from spark_apps.scoring import udf
 from spark_apps.scoring.description import MODEL_FILE, Description, ModelVersion, sha256
 from spark_apps.settings import MODEL_NAME, SHADOW, Settings
 from spark_apps.streaming.runner import StreamError
@@ -24,6 +26,7 @@ from tests.exactness import assert_aggregates_match
 from tests.failing_writes import fail_write
 from tests.lakes import flat_tweet
 from tests.model.test_release import changed_copy, swapped_labels
+from tests.streaming.test_poison import POISON, kill, poisonous
 from tests.test_erasure import request
 
 LOVE, HATE = "I love this so much, best day of my life!", "I hate this, it is the worst thing I have ever bought"
@@ -119,17 +122,34 @@ def test_each_chosen_tweet_is_scored_once_whatever_fails(
     assert_aggregates_match(pipeline.spark, pipeline.lake)
 
 
+def kill_shadow_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the shadow version end its Python worker at a tweet with POISON."""
+    make = udf._scorer
+
+    def make_poisonous(archive: str, threads: int, alias: str) -> ArrowFunction:
+        score = make(archive, threads, alias)
+        return poisonous(score, kill) if alias == SHADOW else score
+
+    monkeypatch.setattr(udf, "_scorer", make_poisonous)
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("cause", ["a damaged file", "a killed worker"])
 def test_a_broken_shadow_version_changes_nothing_in_gold(
-    pipeline: Pipeline, shadowed: Callable[..., Fixed], tmp_path: Path
+    pipeline: Pipeline, shadowed: Callable[..., Fixed], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cause: str
 ) -> None:
     broken = changed_copy(tmp_path / "broken", provenance={"why": "a worker caches models by their description"})
-    (broken / MODEL_FILE).write_bytes(b"not a model")
+    if cause == "a damaged file":
+        (broken / MODEL_FILE).write_bytes(b"not a model")
+    else:
+        kill_shadow_workers(monkeypatch)
     models = shadowed(broken)
-    pipeline.land("1.json", tweets(range(10, 30)))
+    pipeline.land("1.json", tweets(range(10, 29)) + flat_tweet(29, full_text=f"{LOVE} {POISON}"))
     pipeline.run_once()
     assert len(models.failures) == 1
-    assert len(pipeline.rows(GOLD_SENTIMENT)) == 20 and pipeline.rows(GOLD_SHADOW) == []
+    assert (
+        len([row for row in pipeline.rows(GOLD_SENTIMENT) if row["label"]]) == 20 and pipeline.rows(GOLD_SHADOW) == []
+    )
     assert_aggregates_match(pipeline.spark, pipeline.lake)
     assert not list(Path(pipeline.lake, "checkpoints").glob("*.error.json"))
 
