@@ -147,9 +147,8 @@ def test_a_broken_shadow_version_changes_nothing_in_gold(
     pipeline.land("1.json", tweets(range(10, 29)) + flat_tweet(29, full_text=f"{LOVE} {POISON}"))
     pipeline.run_once()
     assert len(models.failures) == 1
-    assert (
-        len([row for row in pipeline.rows(GOLD_SENTIMENT) if row["label"]]) == 20 and pipeline.rows(GOLD_SHADOW) == []
-    )
+    assert len([row for row in pipeline.rows(GOLD_SENTIMENT) if row["label"]]) == 20
+    assert pipeline.rows(GOLD_SHADOW) == []
     assert_aggregates_match(pipeline.spark, pipeline.lake)
     assert not list(Path(pipeline.lake, "checkpoints").glob("*.error.json"))
 
