@@ -6,6 +6,7 @@ from pathlib import Path
 
 from spark_apps.errors import first_line
 from spark_apps.registry.client import Registry
+from spark_apps.registry.shadow import check_may_be_shadow
 from spark_apps.scoring.description import ModelError, ModelVersion
 from spark_apps.settings import MODEL_NAME, SHADOW
 
@@ -31,7 +32,7 @@ class ShadowModel:
         self._paused: dict[str, float] = {}
 
     def current(self) -> ModelVersion | None:
-        """Return the shadow version; None if there is none, or if it has failed or cannot be downloaded.
+        """Return the shadow version; None if there is none, or if it has failed or cannot be used.
 
         While the registry is unreachable, return the version that was loaded before.
         """
@@ -58,9 +59,10 @@ class ShadowModel:
 
     def _download(self, version: str) -> ModelVersion | None:
         try:
+            check_may_be_shadow(self._registry.version(version))
             folder = self._registry.download(version, self._cache / version)
         except ModelError as error:
-            self._warn(f"shadow version {version} cannot be downloaded: {error}")
+            self._warn(f"shadow version {version} cannot be used: {error}")
             return None
         self._problem = ""
         _log.info("model %s version %s is the shadow version", MODEL_NAME, version)

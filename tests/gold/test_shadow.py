@@ -16,6 +16,7 @@ from spark_apps.map_in_arrow import ArrowFunction
 from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.registry.production import ensure_production
 from spark_apps.registry.requests import RegistryError
+from spark_apps.registry.versions import PASSED_FOR_SHADOW
 from spark_apps.scoring import udf
 from spark_apps.scoring.description import MODEL_FILE, Description, ModelVersion, sha256
 from spark_apps.settings import MODEL_NAME, SHADOW, Settings
@@ -181,6 +182,12 @@ def test_the_alias_of_the_registry_chooses_the_version(
 
     models = ShadowModel(Registry(uri, 60), tmp_path / "cache")
     assert models.current() is None
+    # A moved alias is not enough to run a graph in Gold.
+    registry.set_alias(SHADOW, "2")
+    assert models.current() is None and "version 2 has not passed the gates" in caplog.text
+    refused = command("2")
+    assert refused.startswith("2: ") and "release --shadow-first" in refused
+    registry.tag("2", PASSED_FOR_SHADOW, {})
     assert "0: tweet-sentiment version 2 is the shadow version" in command("staging")
     model = models.current()
     assert model is not None and (model.version, model.alias) == ("2", "shadow")
@@ -209,7 +216,7 @@ def test_the_alias_of_the_registry_chooses_the_version(
         patch.setattr(Registry, "download", no_answer)
         caplog.clear()
         assert models.current() is None and models.current() is None
-        assert caplog.text.count("version 2 cannot be downloaded: the registry is down") == 1
+        assert caplog.text.count("version 2 cannot be used: the registry is down") == 1
     assert models.current() is not None
     assert ShadowScorer.from_settings(Settings(registry=uri)) is not None
     assert ShadowScorer.from_settings(Settings()) is None

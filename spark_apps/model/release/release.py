@@ -20,7 +20,7 @@ from spark_apps.registry.model_uri import fetch_version
 from spark_apps.registry.production import promote, roll_back
 from spark_apps.registry.requests import RegistryError
 from spark_apps.registry.shadow import clear_shadow, set_shadow
-from spark_apps.registry.versions import REFUSED, WITHDRAWN
+from spark_apps.registry.versions import PASSED_FOR_SHADOW, REFUSED, WITHDRAWN
 from spark_apps.scoring.scorer import Scorer
 
 
@@ -100,6 +100,7 @@ def release(
         return Release(version, before, _production(registry), gates)
     _forget_refusal(registry, version)
     if shadow_first:
+        registry.tag(version, PASSED_FOR_SHADOW, {"by": by, "why": why})
         return Release(version, before, before, gates, set_shadow(registry, version) == version)
     production = promote(registry, version, by, why)
     clear_shadow(registry, production)
