@@ -14,10 +14,16 @@ First upload the labelled tweets and the model to the registry of the chart:
 
 Trigger the DAG with the `runs:/…` URIs that the last two commands print.
 
+- `export_needed` skips the export of a version that is already registered, such as `models:/tweet-sentiment@shadow`.
 - `export` writes the model as ONNX and compares its labels with those of PyTorch.
 - `evaluate` measures the export on the labelled tweets, and records metrics and plots in an MLflow run.
 - `release` registers the version, moves it to staging and checks the gates. A version that passes becomes the
   production version: Gold scores with it from the next micro-batch on, without a restart.
+
+With "Shadow first", a version that passes becomes the shadow version instead: Gold scores a share of the tweets with it
+too, into the table `gold/shadow`, and production does not change. `tweet-sentiment model list` and the dashboard show
+how its labels differ. To release it, trigger the DAG again with the model `models:/tweet-sentiment@shadow`. The limit
+`shadowTweets` (`modelJobs.gates` of the chart) refuses a version that has scored fewer tweets in this way.
 
 Each task runs in its own pod. All results are in MLflow, so a run continues after a restart of Airflow.
 
@@ -37,14 +43,22 @@ To return to the previous version, run `tweet-sentiment model rollback` with `--
 """
 
 from datetime import timedelta
+from typing import Any
 
+from airflow.providers.standard.operators.python import ShortCircuitOperator
 from airflow.sdk import DAG, Param
 
 from tweet_dags.params import required
 from tweet_dags.pod_job import PodJob
 
-EXPORTED_MODEL = "{{ ti.xcom_pull(task_ids='export')['uri'] }}"
+EXPORTED_MODEL = "{{ params.model if params.model.startswith('models:/') else ti.xcom_pull(task_ids='export')['uri'] }}"
 DATA, SPLIT = "{{ params.data }}", "{{ params.split }}"
+
+
+def is_export_needed(**context: Any) -> bool:
+    """Return whether the model is not a registered version, which is exported already."""
+    return not context["params"]["model"].startswith("models:/")
+
 
 with DAG(
     dag_id="release_model",
@@ -65,7 +79,8 @@ with DAG(
             "string",
             minLength=3,
             title="Model",
-            description="runs:/… URI of an uploaded model, or Hugging Face id of a classifier with the three labels",
+            description="runs:/… URI of an uploaded model, Hugging Face id of a classifier with the three labels, or "
+            "models:/tweet-sentiment@shadow",
         ),
         "data": required(
             "string",
@@ -81,9 +96,21 @@ with DAG(
             title="Precision",
             description="int8 is the fastest, and supports only RoBERTa models",
         ),
+        "shadow_first": Param(
+            False,
+            type="boolean",
+            title="Shadow first",
+            description="Make the version the shadow version instead of releasing it",
+        ),
         "why": required("string", minLength=3, title="Reason", description="Recorded as a tag of the version"),
     },
 ) as dag:
+    export_needed = ShortCircuitOperator(
+        task_id="export_needed",
+        python_callable=is_export_needed,
+        # Skip `export` only: `evaluate` has its own trigger rule.
+        ignore_downstream_trigger_rules=False,
+    )
     export = PodJob(
         task_id="export",
         pod="model-jobs",
@@ -99,13 +126,15 @@ with DAG(
             "tweet-sentiment", "model", "evaluate", f"--model={EXPORTED_MODEL}", f"--data={DATA}", f"--split={SPLIT}",
             "--json",
         ],
+        trigger_rule="none_failed",
     )  # fmt: skip
     release = PodJob(
         task_id="release",
         pod="model-jobs",
         arguments=[
             "tweet-sentiment", "model", "release", f"--model={EXPORTED_MODEL}", f"--data={DATA}", f"--split={SPLIT}",
-            "--why={{ params.why }}", "--by={{ dag_run.triggering_user_name or 'airflow' }}", "--json",
+            "--why={{ params.why }}", "--by={{ dag_run.triggering_user_name or 'airflow' }}",
+            "--{{ '' if params.shadow_first else 'no-' }}shadow-first", "--json",
         ],
     )  # fmt: skip
-    export >> evaluate >> release
+    export_needed >> export >> evaluate >> release

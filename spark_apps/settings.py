@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from spark_apps.errors import UserError
 
 MODEL_NAME = "tweet-sentiment"
-PRODUCTION = "production"
+PRODUCTION, SHADOW = "production", "shadow"
 LAYERS = ("bronze", "silver", "gold")
 # The streams of each layer, along the path of a tweet.
 STREAMS = {"bronze": ("bronze",), "silver": ("silver",), "gold": ("gold", "gold-aggregates")}
@@ -83,6 +83,9 @@ class Settings(BaseSettings):
     )
     registry: str | None = Field(None, description="URI of the MLflow registry, e.g. http://127.0.0.1:5000")
     registry_timeout: float = Field(5, gt=0, description="seconds to wait for a response of the registry")
+    shadow_share: float = Field(
+        0.05, gt=0, le=1, description="share of the tweets that the version with the alias `shadow` scores too"
+    )
     max_document_mb: int = Field(64, ge=1, le=256, description="size limit in MiB; larger documents are quarantined")
     landing_queue: str | None = Field(
         None, pattern="^https?://", description="URL of the SQS queue with S3's notifications about the landing"

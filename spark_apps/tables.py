@@ -232,7 +232,31 @@ GOLD_MENTIONS = Table(
     merged=True,
 )
 
-TABLES = (BRONZE_TWEETS, SILVER_TWEETS, QUARANTINE, ERASURES, GOLD_SENTIMENT, GOLD_TRENDS, GOLD_MENTIONS)
+GOLD_SHADOW = Table(
+    "gold/shadow",
+    "one row per tweet of gold/sentiment that the shadow version scored too",
+    (
+        _ID,
+        _USER,
+        _TIME,
+        _LANG,
+        Column("production_label", "STRING", "label in gold/sentiment"),
+        Column("production_version", "STRING", "registry version that gave production_label"),
+        Column("label", "STRING", "label of the shadow version: negative, neutral or positive"),
+        Column("negative", "FLOAT", "probability that the tweet is negative, by the shadow version"),
+        Column("neutral", "FLOAT", "probability that the tweet is neutral, by the shadow version"),
+        Column("positive", "FLOAT", "probability that the tweet is positive, by the shadow version"),
+        Column("model_version", "STRING", "registry version of the shadow version"),
+        Column("milliseconds", "FLOAT", "time of the shadow version for this tweet, mean of its part of the batch"),
+        Column("scored_at", "TIMESTAMP", "when the shadow version scored the tweet"),
+        _TWEET_DATE,
+        _RETWEET_OF,
+        _RETWEET_OF_USER,
+    ),
+    order="timestamp",
+)
+
+TABLES = (BRONZE_TWEETS, SILVER_TWEETS, QUARANTINE, ERASURES, GOLD_SENTIMENT, GOLD_TRENDS, GOLD_MENTIONS, GOLD_SHADOW)
 
 # Each quarantine reason and its explanation.
 REASONS = {

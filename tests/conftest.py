@@ -49,6 +49,7 @@ LONGEST = [
     "test_erasure_files.py",
     "bronze/test_parts.py",
     "test_chaos.py",
+    "gold/test_shadow.py",
     "demo/test_demo.py",
     "monitoring/test_scrape.py",
     "test_s3.py",

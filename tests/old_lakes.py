@@ -9,7 +9,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from spark_apps.tables import ERASURES, GOLD_SENTIMENT, SCHEMA_VERSION_PROPERTY, SILVER_TWEETS, TABLES, Table
+from spark_apps.tables import (
+    ERASURES,
+    GOLD_SENTIMENT,
+    GOLD_SHADOW,
+    SCHEMA_VERSION_PROPERTY,
+    SILVER_TWEETS,
+    TABLES,
+    Table,
+)
 
 _RETWEET_COLUMNS = {"retweet_of", "retweet_of_user"}
 
@@ -26,8 +34,9 @@ class Addition:
 ADDITIONS = {
     2: Addition(columns={GOLD_SENTIMENT.name: {"rescored_at"}}),
     3: Addition(metadata={"offset"}),
+    # The version of the first program with gold/shadow: older programs ignore that table.
     4: Addition(
-        tables=(ERASURES,),
+        tables=(ERASURES, GOLD_SHADOW),
         columns={SILVER_TWEETS.name: _RETWEET_COLUMNS, GOLD_SENTIMENT.name: _RETWEET_COLUMNS},
         metadata={"erased", "expired"},
     ),

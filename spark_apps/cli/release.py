@@ -1,4 +1,4 @@
-"""`tweet-sentiment model …`: the commands for the versions in a registry: release, rollback, first, list, describe."""
+"""`tweet-sentiment model …`: the commands for the versions in a registry: release, rollback, shadow, first, …"""
 
 import getpass
 import json
@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from spark_apps.cli.labelled import fetch_tweets
-from spark_apps.cli.options import AsJson, By, Data, Language, RegistryUri, Why, console, report_errors
+from spark_apps.cli.options import AsJson, By, Data, Lake, Language, RegistryUri, Why, console, report_errors
 from spark_apps.registry.client import BUNDLED, Registry
-from spark_apps.registry.model_uri import fetch_folder, fetch_version
+from spark_apps.registry.model_uri import fetch_folder, fetch_version, find_version, is_version
 from spark_apps.registry.production import ensure_production
 from spark_apps.registry.requests import RegistryError
 from spark_apps.scoring.description import UNDETERMINED
-from spark_apps.settings import MODEL_NAME, PRODUCTION, load
+from spark_apps.settings import MODEL_NAME, PRODUCTION, SHADOW, SettingsError, load
 
 if TYPE_CHECKING:
     from spark_apps.model.release.release import Release
@@ -35,9 +35,16 @@ def release(
     data: Data,
     language: Language = UNDETERMINED,
     model: Annotated[
-        str | None, typer.Option(help="Exported model: a folder or runs:/…; by default the bundled model.")
+        str | None,
+        typer.Option(
+            help="Exported model: a folder or runs:/…; or a registered version such as "
+            f"models:/{MODEL_NAME}@{SHADOW}; by default the bundled model."
+        ),
     ] = None,
     split: Annotated[str, typer.Option(help="Split on which the gates judge the version.")] = "val",
+    shadow_first: Annotated[
+        bool, typer.Option(help="Make the version the shadow version if it passes, instead of releasing it.")
+    ] = False,
     why: Why = "",
     by: By = None,
     registry: RegistryUri = None,
@@ -47,15 +54,19 @@ def release(
 
     Exit codes: 0 the version is in production; 3 a gate refused it, and production is unchanged; 2 the release could
     not run. Limits of the gates: TWEETS_GATE_MACRO_RECALL, …_CLASS_RECALL, …_AGREEMENT, …_AGREEMENT_INT8, …_LATENCY_MS,
-    …_LANGUAGE_TWEETS and …_SMOKE.
+    …_LANGUAGE_TWEETS, …_SMOKE and …_SHADOW_TWEETS.
     """
     with report_errors():
         from spark_apps.model.release.gates import load_limits
         from spark_apps.model.release.release import release as release_model
 
-        limits, user, target = load_limits(), by or getpass.getuser(), Registry.required(load(registry=registry))
-        with fetch_folder(model or str(BUNDLED), target) as folder, fetch_tweets(target, data, language) as tweets:
-            result = release_model(target, Path(folder), tweets, split, limits, user, why, console)
+        limits, user, settings = load_limits(), by or getpass.getuser(), load(registry=registry)
+        target, source = Registry.required(settings), model or str(BUNDLED)
+        with fetch_folder(source, target) as folder, fetch_tweets(target, data, language) as tweets:
+            candidate = find_version(source, target)[1] if is_version(source) else Path(folder)
+            result = release_model(
+                target, candidate, tweets, split, limits, user, why, console, shadow_first, settings.lake
+            )
         if as_json:
             print(json.dumps(result.to_dict()))
     _report_release(result, as_json)
@@ -77,6 +88,12 @@ def _report_release(result: "Release", as_json: bool) -> None:
         production = f"version {result.production} stays" if result.production else "no version is"
         console.print(f"{production} in production; version {result.version} is in staging")
         raise typer.Exit(3)
+    if result.is_shadow:
+        console.print(
+            f"version {result.version} is the shadow version: `model list` shows how it labels the stream; to release "
+            f"it, pass --model models:/{MODEL_NAME}@{SHADOW}"
+        )
+        return
     if result.production != result.version:
         console.print(
             f"version {result.version} passed, but version {result.production} is higher and passed meanwhile"
@@ -105,6 +122,29 @@ def rollback(
             print(f"{MODEL_NAME} version {now} is in production again and replaces version {before}")
 
 
+@app.command(epilog=f"Example: tweet-sentiment model shadow 7 --registry {EXAMPLE_REGISTRY}")
+def shadow(
+    version: Annotated[str | None, typer.Argument(help="Number of a version, or staging.")] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Stop scoring with the shadow version.")] = False,
+    registry: RegistryUri = None,
+) -> None:
+    """Let a version score a share of the tweets beside production, into the table gold/shadow.
+
+    Gold labels are not affected. The share is TWEETS_SHADOW_SHARE of the streams; `model list` shows the figures.
+    """
+    with report_errors():
+        from spark_apps.registry.shadow import clear_shadow, set_shadow
+
+        if (version is None) != clear:
+            raise SettingsError("pass either a version or --clear")
+        target = Registry.required(load(registry=registry))
+        if version is None:
+            clear_shadow(target)
+            print(f"no version of {MODEL_NAME} is the shadow version")
+        else:
+            print(f"{MODEL_NAME} version {set_shadow(target, version)} is the shadow version")
+
+
 @app.command(epilog=f"Example: tweet-sentiment model first --registry {EXAMPLE_REGISTRY} --wait 300")
 def first(
     wait: Annotated[float, typer.Option(min=0, help="Seconds to keep trying while the registry does not answer.")] = 0,
@@ -126,16 +166,27 @@ def first(
 
 
 @app.command("list", epilog=f"Example: tweet-sentiment model list --registry {EXAMPLE_REGISTRY} --json")
-def list_versions(registry: RegistryUri = None, as_json: AsJson = False) -> None:
-    """List the versions and the moves of production with time, user and reason, newest first."""
-    with report_errors():
-        from spark_apps.model.render import render_versions
+def list_versions(registry: RegistryUri = None, lake: Lake = None, as_json: AsJson = False) -> None:
+    """List the versions and the moves of production with time, user and reason, newest first.
 
-        versions = Registry.required(load(registry=registry)).versions()
+    For the shadow version, also show how its labels differ from those of production. The figures come from the lake
+    or, without one, from the last `quality check`.
+    """
+    with report_errors():
+        from spark_apps.model.render import render_shadow, render_versions
+        from spark_apps.quality.shadow import shadow_figures
+
+        settings = load(registry=registry, lake=lake)
+        versions = Registry.required(settings).versions()
+        figures = {v.version: shadow_figures(v, settings.lake) for v in versions if SHADOW in v.aliases}
         if as_json:
-            print(json.dumps([version.to_dict() for version in versions]))
+            shadow = {number: each.to_dict() if each else None for number, each in figures.items()}
+            print(json.dumps([{**v.to_dict(), "shadow": shadow.get(v.version)} for v in versions]))
         else:
-            Console(highlight=False).print(render_versions(versions))
+            view = Console(highlight=False)
+            view.print(render_versions(versions))
+            for number, each in figures.items():
+                view.print(render_shadow(number, each))
 
 
 @app.command(epilog=f"Example: tweet-sentiment model describe {PRODUCTION} --registry {EXAMPLE_REGISTRY}")

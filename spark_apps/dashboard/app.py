@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from spark_apps.dashboard import charts, components, languages, queries
+from spark_apps.dashboard import charts, components, languages, queries, shadow
 from spark_apps.dashboard.descriptions import ModelDescriptions
 from spark_apps.dashboard.login import log_in
 from spark_apps.dashboard.panel import panel
@@ -20,10 +20,13 @@ from spark_apps.lake.status import LakeStatus, read_status
 from spark_apps.lake.status_view import ago
 from spark_apps.monitoring.stream_reports import read_reports
 from spark_apps.monitoring.stream_states import StreamState, explained, stream_states
+from spark_apps.quality.shadow import ShadowFigures
+from spark_apps.quality.shadow_scores import read_shadow
 from spark_apps.settings import MODEL_NAME, PRODUCTION, Settings, load
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, REASONS
 
 _REFRESH_SECONDS = 3.0
+_SHADOW_SECONDS = 15.0
 _DEFAULT_SPAN = "15 minutes"
 _SPANS: dict[str, timedelta | None] = {
     _DEFAULT_SPAN: timedelta(minutes=15),
@@ -67,6 +70,12 @@ def _descriptions(registry: str | None, timeout: float) -> ModelDescriptions:
 def _newest_version(lake: str) -> str | None:
     """Return the version that scored the newest tweet, for all panels and browsers; None if no tweet is scored."""
     return queries.newest_model_version(lake, _status(lake))
+
+
+@st.cache_data(ttl=_SHADOW_SECONDS, show_spinner=False, max_entries=2)
+def _shadow(lake: str, version: str) -> ShadowFigures | None:
+    """Read the figures of the shadow version, for all panels and browsers: this reads all of its tweets."""
+    return read_shadow(lake, version)
 
 
 def _filters() -> Filters:
@@ -213,13 +222,16 @@ def latest(settings: Settings) -> None:
 
 @panel(_REFRESH_SECONDS)
 def operations(settings: Settings) -> None:
-    """Show the model in production, the state and the progress of each stream, and the quarantine."""
+    """Show the model in production, the shadow version, the state and progress of each stream, and the quarantine."""
     lake = str(settings.lake)
     status, now = _status(lake), datetime.now(UTC)
     # Before the heading, which would otherwise be above nothing for the time of the query.
     model = _model(_newest_version(lake), settings)
     st.html("<h2>Model in production</h2>")
     st.markdown(model)
+    if settings.registry and (version := _production(settings.registry, settings.registry_timeout).shadow):
+        st.html(f"<h2>Shadow version {html.escape(version)}</h2>")
+        st.html(shadow.view(_shadow(lake, version)))
     st.html("<h2>Streams</h2>")
     states = _states(settings)
     for state in states:

@@ -1,4 +1,7 @@
-"""Gold: score each tweet of silver/tweets into gold/sentiment, then aggregate into gold/trends and gold/mentions."""
+"""Gold: score each tweet of silver/tweets into gold/sentiment, then aggregate into gold/trends and gold/mentions.
+
+With a shadow version, the stream of the aggregates also scores a share of the tweets into gold/shadow.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
@@ -10,6 +13,7 @@ from pyspark.sql import functions as F
 from spark_apps.gold.erasures import erase_mentions, erase_trends
 from spark_apps.gold.production_model import open_model
 from spark_apps.gold.scoring import find_poison_tweets, score_tweets
+from spark_apps.gold.shadow import ShadowScorer
 from spark_apps.gold.transform import mentions, new_sentiment, trends
 from spark_apps.labels import LABELS
 from spark_apps.lake import delta_tables
@@ -19,8 +23,8 @@ from spark_apps.scoring.description import ModelVersion
 from spark_apps.settings import Settings
 from spark_apps.spark_context import task_slots
 from spark_apps.streaming.poison import PoisonRow
-from spark_apps.streaming.stream import Batch, BatchResult, Process, Stream, always_ready, newest, shorten
-from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, SILVER_TWEETS
+from spark_apps.streaming.stream import Batch, BatchResult, Process, Stream, newest, shorten
+from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_SHADOW, GOLD_TRENDS, SILVER_TWEETS
 
 # Input of a scoring batch for each task slot: about 2,000 tweets, which take seconds. Scoring is slow, so this size
 # limits the work that a kill loses and the time that a stop takes.
@@ -62,7 +66,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
             # The aggregates are computed again from the rows to delete.
             erase_after=(GOLD_TRENDS, GOLD_MENTIONS),
         ),
-        aggregates(spark, lake),
+        aggregates(spark, lake, ShadowScorer.from_settings(settings)),
     ]
 
 
@@ -96,10 +100,19 @@ def _describe_input(batch: Batch) -> str:
     return "tweets " + shorten([str(row.key[0]) for row in batch.poison]) if batch.poison else ""
 
 
-def aggregates(spark: SparkSession, lake: str) -> Stream:
-    """Return the stream that adds the rows of gold/sentiment to the counts in gold/trends and gold/mentions."""
+def aggregates(spark: SparkSession, lake: str, shadow: ShadowScorer | None = None) -> Stream:
+    """Return the stream that adds the rows of gold/sentiment to the counts in gold/trends and gold/mentions.
 
-    def aggregate(batch: Batch) -> BatchResult:
+    Args:
+        spark: session that runs the stream.
+        lake: folder or s3a:// URI of the Delta tables.
+        shadow: scores a share of the rows into gold/shadow, after the counts; None to leave this out.
+    """
+
+    def prepare() -> Process:
+        return Process(partial(aggregate, shadow.current() if shadow else None))
+
+    def aggregate(model: ModelVersion | None, batch: Batch) -> BatchResult:
         per_day = batch.rows.groupBy("tweet_date").agg(
             F.count("*").alias("tweets"), newest("landed_at").alias("landed")
         )
@@ -108,7 +121,8 @@ def aggregates(spark: SparkSession, lake: str) -> Stream:
         _merge_trends(batch, lake, days, counts)
         _merge_mentions(batch, lake, days, counts)
         landed = max((row["landed"] for row in days.values() if row["landed"] is not None), default=None)
-        return BatchResult(counts, counts["rows"], landed)
+        shadowed = shadow.append(batch, lake, counts["rows"], model) if shadow and model else 0
+        return BatchResult(counts | {"shadowed": shadowed}, counts["rows"], landed)
 
     def sentiment() -> DataFrame:
         return delta_tables.read_stream(spark, lake, GOLD_SENTIMENT, _SENTIMENT_BYTES_PER_SLOT * task_slots(spark))
@@ -117,10 +131,10 @@ def aggregates(spark: SparkSession, lake: str) -> Stream:
         "gold-aggregates",
         sentiment,
         (GOLD_SENTIMENT,),
-        (GOLD_TRENDS, GOLD_MENTIONS),
-        always_ready(aggregate),
+        (GOLD_TRENDS, GOLD_MENTIONS, GOLD_SHADOW),
+        prepare,
         trigger=_AGGREGATES_TRIGGER,
-        erase={GOLD_TRENDS.name: erase_trends, GOLD_MENTIONS.name: erase_mentions},
+        erase={GOLD_TRENDS.name: erase_trends, GOLD_MENTIONS.name: erase_mentions, GOLD_SHADOW.name: delete_tweets},
     )
 
 

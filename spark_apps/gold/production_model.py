@@ -88,7 +88,14 @@ def open_model(settings: Settings) -> BundledModel | ProductionModel:
     """Return the model of `settings`: the registry's version in production, or the bundled model without a registry."""
     if settings.registry is None:
         return BundledModel()
-    # A folder per process: two registries may use the same version number for different models.
+    return ProductionModel(Registry(settings.registry, settings.registry_timeout), open_cache())
+
+
+def open_cache() -> Path:
+    """Return a folder for downloaded versions, which exists until exit.
+
+    Each process has its own: two registries may use the same version number for different models.
+    """
     cache = Path(tempfile.mkdtemp(prefix="tweet-sentiment-model-"))
     atexit.register(shutil.rmtree, cache, ignore_errors=True)
-    return ProductionModel(Registry(settings.registry, settings.registry_timeout), cache)
+    return cache

@@ -15,6 +15,7 @@ from spark_apps.tables import (
     ERASURES,
     GOLD_MENTIONS,
     GOLD_SENTIMENT,
+    GOLD_SHADOW,
     GOLD_TRENDS,
     QUARANTINE,
     SILVER_TWEETS,
@@ -29,6 +30,7 @@ _STREAMS: tuple[tuple[Table, str], ...] = (
     (GOLD_SENTIMENT, "gold"),
     (GOLD_TRENDS, "gold-aggregates"),
     (GOLD_MENTIONS, "gold-aggregates"),
+    (GOLD_SHADOW, "gold-aggregates"),
 )
 _BATCHES = """
     SELECT batch, count(*) FILTER (WHERE kind = 'tweet') AS tweets, count(*) FILTER (WHERE kind <> 'tweet') AS users,

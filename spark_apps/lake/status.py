@@ -16,6 +16,7 @@ from spark_apps.tables import (
     ERASURES,
     GOLD_MENTIONS,
     GOLD_SENTIMENT,
+    GOLD_SHADOW,
     GOLD_TRENDS,
     QUARANTINE,
     SCHEMA_VERSION_PROPERTY,
@@ -34,6 +35,7 @@ _TIME_COLUMNS = {
     GOLD_SENTIMENT.name: "scored_at",
     GOLD_TRENDS.name: "minute",
     GOLD_MENTIONS.name: "tweet_date",
+    GOLD_SHADOW.name: "scored_at",
 }
 
 

@@ -13,6 +13,7 @@ from spark_apps.model.evaluation.evaluate import Evaluation
 from spark_apps.model.evaluation.groups import FIGURES, Estimate, GroupQuality, mean_and_worst
 from spark_apps.model.evaluation.metrics import Quality
 from spark_apps.model.release.gate_result import GateResult
+from spark_apps.quality.shadow import ShadowFigures
 from spark_apps.registry.versions import REFUSED, WITHDRAWN, Version
 from spark_apps.scoring.description import UNDETERMINED, Description
 
@@ -132,6 +133,19 @@ def render_versions(versions: Sequence[Version]) -> RenderableType:
         at = str(move["at"])[:19].replace("T", " ")
         history.add_row(f"{move['from'] or 'nothing'} → {to}", at, Text(str(move["by"])), Text(str(move["why"])))
     return Group(view, Text(), history)
+
+
+def render_shadow(version: str, figures: ShadowFigures | None) -> RenderableType:
+    """Return how the labels of the shadow version differ from those of production: in total, then by language."""
+    if figures is None:
+        return Text(f"\nshadow version {version}: no tweets yet")
+    speed = "" if figures.milliseconds is None else f", {figures.milliseconds:.1f} ms a tweet"
+    title = Text(f"\nshadow version {version}: since {figures.since[:16].replace('T', ' ')}{speed}\n")
+    view = _table("language", "tweets", "agreement", *(f"{label} production → shadow" for label in LABELS))
+    for name, group in {"all": figures.total, **figures.languages}.items():
+        shares = (f"{group.production[label]:.1%} → {group.shadow[label]:.1%}" for label in LABELS)
+        view.add_row(Text(name), f"{group.tweets:,}", f"{group.agreement:.1%}", *shares)
+    return Group(title, view)
 
 
 def _state(version: Version) -> str:

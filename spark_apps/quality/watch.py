@@ -1,6 +1,6 @@
 """Checks a stream: figures of the recent rows against limits, and data drift against the baseline of the model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -10,9 +10,11 @@ from spark_apps.quality import baseline, measurements
 from spark_apps.quality.checks import Check, at_most
 from spark_apps.quality.findings import Finding, failed_checks, unacknowledged, update_findings
 from spark_apps.quality.limits import QualityLimits
+from spark_apps.quality.shadow import record_figures
+from spark_apps.quality.shadow_scores import read_shadow
 from spark_apps.registry.client import Registry
 from spark_apps.registry.versions import Version
-from spark_apps.settings import PRODUCTION
+from spark_apps.settings import PRODUCTION, SHADOW
 from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, SILVER_TWEETS
 
 # Below this number of records, the share in quarantine says little: one deletion is a quarter of four records.
@@ -43,7 +45,7 @@ class QualityReport:
 
 
 def check_lake(lake: str, registry: Registry | None, limits: QualityLimits) -> QualityReport:
-    """Check the stream of `lake`; write findings and new baselines to `registry`.
+    """Check the stream of `lake`; write findings, new baselines and the figures of the shadow version to `registry`.
 
     Without a registry, or while it has no version, nothing is compared with a baseline, and nothing is written.
 
@@ -61,9 +63,18 @@ def check_lake(lake: str, registry: Registry | None, limits: QualityLimits) -> Q
     checks = [*_freshness(lake, limits, now), *_amounts(lake, limits, since)]
     if registry and version:
         checks += _drift(lake, registry, version, versions, limits, since, now)
+    if registry:
+        _record_shadow(lake, registry, versions)
     name = version.version if version else None
     findings = update_findings(registry, checks, name, now) if registry and versions else failed_checks(checks, now)
     return QualityReport(lake, since, name, checks, findings)
+
+
+def _record_shadow(lake: str, registry: Registry, versions: Iterable[Version]) -> None:
+    """Record the figures of the shadow version, if there is one that has scored tweets."""
+    for version in versions:
+        if SHADOW in version.aliases and (figures := read_shadow(lake, version.version)):
+            record_figures(registry, version, figures)
 
 
 def _freshness(lake: str, limits: QualityLimits, now: datetime) -> Iterator[Check]:

@@ -66,17 +66,26 @@ class Registry:
             NoProductionError: the registry answers, but no version has the alias.
             RegistryError: the registry does not answer.
         """
-        try:
-            return str(
-                self._requests.run(lambda client: client.get_model_version_by_alias(MODEL_NAME, PRODUCTION).version)
-            )
-        except RegistryError as error:
-            if getattr(error.__cause__, "error_code", "") not in _NOT_FOUND:
-                raise
+        version = self.alias(PRODUCTION)
+        if version is None:
             raise NoProductionError(
                 f"no version of {MODEL_NAME} is in production in the registry {self.uri}: release one "
                 f"(tweet-sentiment model release --data DATA --registry {self.uri})"
-            ) from error
+            )
+        return version
+
+    def alias(self, name: str) -> str | None:
+        """Return the version with the alias `name`; None if no version has it.
+
+        Raises:
+            RegistryError: the registry does not answer.
+        """
+        try:
+            return str(self._requests.run(lambda client: client.get_model_version_by_alias(MODEL_NAME, name).version))
+        except RegistryError as error:
+            if getattr(error.__cause__, "error_code", "") not in _NOT_FOUND:
+                raise
+            return None
 
     def versions(self) -> list[Version]:
         """Return all versions, newest first."""
@@ -107,6 +116,10 @@ class Registry:
     def set_alias(self, alias: str, version: str) -> None:
         """Point `alias` at `version`."""
         self._requests.run(lambda client: client.set_registered_model_alias(MODEL_NAME, alias, version))
+
+    def delete_alias(self, alias: str) -> None:
+        """Delete `alias`; do nothing if no version has it."""
+        self._requests.run(lambda client: client.delete_registered_model_alias(MODEL_NAME, alias))
 
     def tag(self, version: str, key: str, value: object) -> None:
         """Set a tag of `version`; a value that is not a string is written as JSON."""

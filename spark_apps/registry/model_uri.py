@@ -59,22 +59,36 @@ def fetch_model(model: str | None, registry: Registry | None) -> Iterator[Path]:
     """
     if model is None:
         yield BUNDLED
-    elif not model.startswith("models:"):
-        with fetch_folder(model, registry) as folder:
-            yield Path(folder)
-    else:
-        uri = _MODEL_URI.fullmatch(model)
-        if uri is None or uri["name"] != MODEL_NAME:
-            raise ModelError(
-                f"--model {model} does not name a version of {MODEL_NAME}: write models:/{MODEL_NAME}@{PRODUCTION} or "
-                f"models:/{MODEL_NAME}/<version>"
-            )
-        if registry is None:
-            raise ModelError(
-                f"--model {model} is stored in a registry: name the registry with --registry (or TWEETS_REGISTRY)"
-            )
-        with fetch_version(registry, registry.version(uri["version"] or uri["alias"]).version) as folder:
+    elif is_version(model):
+        with fetch_version(*find_version(model, registry)) as folder:
             yield folder
+    else:
+        with fetch_folder(model, registry) as files:
+            yield Path(files)
+
+
+def is_version(model: str) -> bool:
+    """Return whether `model` is the URI of a registered version, not a folder or the artifacts of a run."""
+    return model.startswith("models:")
+
+
+def find_version(model: str, registry: Registry | None) -> tuple[Registry, str]:
+    """Return the registry and the version that `models:/tweet-sentiment@<alias>` or `…/<version>` names.
+
+    Raises:
+        ModelError: the URI is malformed, or names a model that does not exist.
+    """
+    uri = _MODEL_URI.fullmatch(model)
+    if uri is None or uri["name"] != MODEL_NAME:
+        raise ModelError(
+            f"--model {model} does not name a version of {MODEL_NAME}: write models:/{MODEL_NAME}@{PRODUCTION} or "
+            f"models:/{MODEL_NAME}/<version>"
+        )
+    if registry is None:
+        raise ModelError(
+            f"--model {model} is stored in a registry: name the registry with --registry (or TWEETS_REGISTRY)"
+        )
+    return registry, registry.version(uri["version"] or uri["alias"]).version
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from typing import Any
 
 STAGING = "staging"
 PASSED, WITHDRAWN, REFUSED = "passed", "withdrawn", "refused"
+# Tag of a version that passed the gates of a release with --shadow-first.
+PASSED_FOR_SHADOW = "passed for shadow"
 # Tag with the SHA-256 of the description, which has those of all other files. It is in the registry's database: write
 # access to the artifact store is not enough to replace a model.
 DESCRIPTION_SHA256 = "description_sha256"
@@ -33,6 +35,11 @@ class Version:
     def may_be_production(self) -> bool:
         """Whether the version passed its gates and was not withdrawn."""
         return self.has_passed and WITHDRAWN not in self.tags
+
+    @property
+    def may_be_shadow(self) -> bool:
+        """Whether the version passed the gates of a release, or those before it becomes the shadow version."""
+        return self.has_passed or PASSED_FOR_SHADOW in self.tags
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON of `model list`, with times in ISO 8601."""

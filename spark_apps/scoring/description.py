@@ -26,11 +26,20 @@ class ModelError(UserError):
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """One version of a registered model, and the local folder with its files."""
+    """One version of a registered model, and the local folder with its files.
+
+    Attributes:
+        name: name of the registered model.
+        version: registry version.
+        folder: local folder with the files.
+        alias: alias for which the version scores, `production` or `shadow`. A Python worker keeps one loaded model for
+            each alias, so that two versions can score alternately.
+    """
 
     name: str
     version: str
     folder: Path
+    alias: str = "production"
 
 
 @dataclass(frozen=True)

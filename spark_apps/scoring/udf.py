@@ -5,6 +5,7 @@ import math
 import tarfile
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -39,6 +40,7 @@ ADDED_COLUMNS = {
     "model_version": "STRING",
     "scored_at": "TIMESTAMP",
     "cached": "BOOLEAN",
+    "milliseconds": "FLOAT",
 }
 # `load_model` may run while a stream scores. One of the threads packs the model, and the other waits for the archive.
 _distributing = threading.Lock()
@@ -47,8 +49,8 @@ _distributing = threading.Lock()
 def add_sentiment(tweets: DataFrame, model: ModelVersion, rows: int = 0) -> DataFrame:
     """Score the column `full_text` with `model`; return the rows with ADDED_COLUMNS.
 
-    `cached` is true if the prediction is reused from an identical text. Identical texts go to the same task, which
-    scores them once.
+    `cached` is true if the prediction is reused from an identical text; `milliseconds` is then null. Identical texts
+    go to the same task, which scores them once.
 
     Each task runs its own session with `spark.task.cpus` threads, 1 by default: for short texts, two sessions with one
     thread have a higher throughput than one session with two threads.
@@ -65,27 +67,30 @@ def add_sentiment(tweets: DataFrame, model: ModelVersion, rows: int = 0) -> Data
     added = StructType.fromDDL(", ".join(f"{name} {type_}" for name, type_ in ADDED_COLUMNS.items()))
     schema = StructType([*tweets.schema, *cast(StructType, added)])
     by_text = tweets.repartition(tasks, F.xxhash64("full_text"))
-    scored = by_text.mapInArrow(_scorer(archive, threads), schema)
+    scored = by_text.mapInArrow(_scorer(archive, threads, model.alias), schema)
     return scored.withColumn("model", F.lit(model.name)).withColumn("model_version", F.lit(model.version))
 
 
 def worker_functions(spark: SparkSession, model: ModelVersion) -> tuple[ArrowFunction, Callable[[], Scorer]]:
     """Return two functions for a Python worker: one to score batches like `add_sentiment`, one to load the model."""
     archive, threads = _distribute(spark, model), _threads(spark)
-    return _scorer(archive, threads), partial(worker.load, archive, threads)
+    return _scorer(archive, threads, model.alias), partial(worker.load, archive, threads, model.alias)
 
 
 def _threads(spark: SparkSession) -> int:
     return int(spark.sparkContext.getConf().get("spark.task.cpus", "1"))
 
 
-def _scorer(archive: str, threads: int) -> ArrowFunction:
+def _scorer(archive: str, threads: int, alias: str) -> ArrowFunction:
     """Return the function for `mapInArrow`; it leaves the columns `model` and `model_version` null."""
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in _parts(batches):
             texts = [text or "" for text in batch.column("full_text").to_pylist()]
-            probabilities, cached = worker.score(archive, threads, texts)
+            worker.load(archive, threads, alias)  # not part of the time of the first part
+            began = time.perf_counter()
+            probabilities, cached = worker.score(archive, threads, alias, texts)
+            each = (time.perf_counter() - began) * 1000 / max(1, cached.count(False))
             best = probabilities.argmax(axis=1)
             yield pa.RecordBatch.from_arrays(
                 [
@@ -96,6 +101,7 @@ def _scorer(archive: str, threads: int) -> ArrowFunction:
                     *(pa.nulls(len(texts), pa.string()) for _ in ("model", "model_version")),
                     pa.array([datetime.now(UTC)] * len(texts), pa.timestamp("us", "UTC")),
                     pa.array(cached, pa.bool_()),
+                    pa.array([None if reused else each for reused in cached], pa.float32()),
                 ],
                 names=[*batch.schema.names, *ADDED_COLUMNS],
             )
@@ -124,7 +130,7 @@ def load_model(spark: SparkSession, model: ModelVersion) -> set[str]:
     def load(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with limits_removed_after():
             for batch in batches:
-                precision = worker.load(archive, threads).precision
+                precision = worker.load(archive, threads, model.alias).precision
                 yield pa.RecordBatch.from_pydict({"precision": [precision] * batch.num_rows})
 
     loaded = spark.range(0, workers, 1, workers).mapInArrow(load, "precision STRING").collect()

@@ -5,6 +5,7 @@ imports by name, outlives the task.
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,39 +19,41 @@ from spark_apps.scoring.text import normalise
 
 _CACHED_TEXTS = 50_000
 
-_cache = PredictionCache(_CACHED_TEXTS)
-_scorer: tuple[str, Scorer] | None = None
+# By alias.
+_caches: defaultdict[str, PredictionCache] = defaultdict(lambda: PredictionCache(_CACHED_TEXTS))
+_scorers: dict[str, tuple[str, Scorer]] = {}
 
 
 def _forget() -> None:
-    global _cache, _scorer
-    _cache, _scorer = PredictionCache(_CACHED_TEXTS), None
+    _caches.clear()
+    _scorers.clear()
 
 
 # A forked child has no copies of the scorer's threads: it must load the model itself.
 os.register_at_fork(after_in_child=_forget)
 
 
-def score(archive: str, threads: int, texts: Sequence[str]) -> tuple[Probabilities, list[bool]]:
+def score(archive: str, threads: int, alias: str, texts: Sequence[str]) -> tuple[Probabilities, list[bool]]:
     """Score texts with the model in `archive`.
 
     Args:
         archive: name of the model's folder in the workers, from `udf._distribute`.
         threads: number of cores on which the model runs.
+        alias: see `ModelVersion.alias`.
         texts: texts as in `full_text`, not normalised.
 
     Returns:
         The probabilities of `texts`, and for each text whether its prediction is reused from an identical text.
     """
-    scorer = load(archive, threads)
+    scorer = load(archive, threads, alias)
     normalised = [normalise(text) for text in texts]
-    return _cache.score(archive, normalised, scorer.score_normalised)
+    return _caches[alias].score(archive, normalised, scorer.score_normalised)
 
 
-def load(archive: str, threads: int) -> Scorer:
-    """Return the scorer of the model in `archive`; load the model unless this worker has loaded it before."""
-    global _scorer
-    if _scorer is None or _scorer[0] != archive:
+def load(archive: str, threads: int, alias: str) -> Scorer:
+    """Return the scorer of the model in `archive`; load the model unless this worker has loaded it for the alias."""
+    loaded = _scorers.get(alias)
+    if loaded is None or loaded[0] != archive:
         # Assigned only after loading: if the new model fails to load, the worker keeps the old one.
-        _scorer = (archive, Scorer(Path(SparkFiles.get(archive)), threads, limit_cpu_time))
-    return _scorer[1]
+        loaded = _scorers[alias] = (archive, Scorer(Path(SparkFiles.get(archive)), threads, limit_cpu_time))
+    return loaded[1]

@@ -77,7 +77,7 @@ def _fill(spark: SparkSession, lake: str, tweets: int) -> None:
     writer.save(SILVER_TWEETS.path(lake))
 
 
-def _sleeper(_archive: str, _threads: int) -> ArrowFunction:
+def _sleeper(_archive: str, _threads: int, _alias: str) -> ArrowFunction:
     """Return the function that replaces the model: it takes SECONDS_PER_TWEET for each tweet."""
     # The workers cannot import this module, so the function must not refer to it.
     seconds_per_tweet = SECONDS_PER_TWEET

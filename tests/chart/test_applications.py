@@ -63,6 +63,7 @@ def test_settings_of_a_layer_apply_to_that_layer_only() -> None:
             "streams.bronze.queueUrl=https://sqs/landing",
             "streams.bronze.retentionDays=30",
             "streams.silver.quarantineDays=90",
+            "streams.gold.shadowShare=1",
         )
     )
     specs = {name: application["spec"] for name, application in streams.items()}
@@ -77,6 +78,7 @@ def test_settings_of_a_layer_apply_to_that_layer_only() -> None:
     assert given("TWEETS_LANDING_QUEUE") == {"bronze": "https://sqs/landing"}
     assert given("TWEETS_BRONZE_DAYS") == {"bronze": "30"}
     assert given("TWEETS_QUARANTINE_DAYS") == dict.fromkeys(["silver", *SILVER_JOBS], "90")
+    assert given("TWEETS_SHADOW_SHARE")["gold"] == "1"
     assert "gpu" not in specs["gold"]["driver"] and "gpu" not in specs["silver"]["executor"]
     for role in ("driver", "executor"):
         assert specs["gold"][role]["nodeSelector"] == {"pool": "gpu"}

@@ -27,6 +27,16 @@ run = release_model.dag.test(run_conf=conf)
 report([str(run.state), commands])
 """
 
+SHADOW = (
+    RELEASE.replace('"cardiffnlp/roberta"', '"models:/tweet-sentiment@shadow"')
+    + """
+del commands[:]
+conf["model"], conf["shadow_first"] = "cardiffnlp/roberta", True
+run = release_model.dag.test(run_conf=conf)
+report([str(run.state), commands])
+"""
+)
+
 OPERATE = """
 import operate_stream
 run = operate_stream.dag.test(run_conf={"stream": "gold", "action": "stop", "reason": "disk is full"})
@@ -45,8 +55,19 @@ def test_a_release_passes_the_exported_model_from_task_to_task(airflow_home: Pat
     assert evaluate == ["evaluate", "--model=runs:/1/exported", "--data=runs:/2/semeval", "--split=val", "--json"]
     assert release == [
         "release", "--model=runs:/1/exported", "--data=runs:/2/semeval", "--split=val",
-        "--why=better with “irony”; rm -rf /", "--by=dag_test", "--json",
+        "--why=better with “irony”; rm -rf /", "--by=dag_test", "--no-shadow-first", "--json",
     ]  # fmt: skip
+
+
+def test_a_version_is_shadowed_first_and_released_without_another_export(airflow_home: Path) -> None:
+    (state, commands), (shadow_state, shadowed) = in_airflow(airflow_home, SHADOW)
+    assert state == shadow_state == "success"
+    assert [command[:2] for command in commands] == [
+        ["evaluate", "--model=models:/tweet-sentiment@shadow"],
+        ["release", "--model=models:/tweet-sentiment@shadow"],
+    ]
+    assert [command[0] for command in shadowed] == ["export", "evaluate", "release"]
+    assert "--shadow-first" in shadowed[-1] and "--no-shadow-first" in commands[-1]
 
 
 def test_a_person_stops_a_stream(api: FakeApi, airflow_home: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import html
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from spark_apps.registry.client import BUNDLED, NoProductionError
 from spark_apps.registry.requests import RegistryError
 from spark_apps.scoring.description import Description
 from spark_apps.settings import Settings
-from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, SILVER_TWEETS
+from spark_apps.tables import BRONZE_TWEETS, GOLD_SENTIMENT, GOLD_SHADOW, SILVER_TWEETS
 from tests.dashboard import browser
 from tests.lakes import fill, gold_rows, put, put_failure, put_report
 from tests.waiting import until
@@ -169,6 +170,33 @@ def test_the_page_tells_a_silent_registry_from_a_registry_without_a_version_in_p
     app = AppTest.from_file(str(APP), default_timeout=120).run()
     until(lambda: "asking the registry" not in text(app.run()), 30, "the answer of the registry")
     assert expected in text(app)
+
+
+def test_the_page_compares_the_shadow_version_only_if_there_is_one(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shadowed = shutil.copytree(lake, tmp_path / "lake")
+    row = {"lang": EVIL, "production_label": "positive", "model_version": "8", "milliseconds": 1.5}
+    times = {"scored_at": datetime.now(UTC)}
+    for label in ("positive", "negative"):
+        put(shadowed, GOLD_SHADOW, pd.DataFrame([{**row, **times, "label": label}] * 50), rows=50)
+    monkeypatch.setenv("TWEETS_LAKE", str(shadowed))
+    monkeypatch.setattr("spark_apps.registry.client.Registry.production", lambda _: "7")
+
+    def shown(alias: str | None) -> str:
+        monkeypatch.setattr("spark_apps.registry.client.Registry.alias", lambda *_: alias)
+        monkeypatch.setenv("TWEETS_REGISTRY", f"http://127.0.0.1:1/shadow-{alias}")
+        app = AppTest.from_file(str(APP), default_timeout=120).run()
+        until(lambda: "points to this version" in text(app.run()), 30, "the answer of the registry")
+        app.run()  # the alias `shadow` is asked for after `production`
+        assert not app.exception
+        return " ".join(pieces_of_html(app))
+
+    assert "Shadow version" not in shown(None)
+    panel = shown("8")
+    assert "Shadow version 8" in panel and "50.0%" in panel and "1.5 ms a tweet" in panel
+    assert "50% <small>-50.0</small>" in panel and "<script>" not in panel
+    assert "No tweet is scored yet" in shown("9")
 
 
 def test_the_page_marks_the_languages_on_which_the_model_was_not_trained(

@@ -17,6 +17,7 @@ from spark_apps.model.evaluation.metrics import macro_recall
 from spark_apps.model.release.comparison import comparison_gate, language_gates
 from spark_apps.quality.checks import at_most
 from spark_apps.quality.findings import acknowledge, update_findings
+from spark_apps.quality.shadow import LabelFigures, ShadowFigures, record_figures
 from spark_apps.registry.client import BUNDLED, Registry
 from spark_apps.registry.production import ensure_production, promote
 from spark_apps.registry.versions import PASSED
@@ -139,6 +140,31 @@ def test_a_model_that_cannot_be_loaded_is_refused(registry: str, data: Path, tmp
     replace(Description.read(folder), checksums=checksums).write(folder)
     done = model("release", registry, "--model", folder, "--data", data)
     assert done.exit_code == 3 and "cannot be loaded in a process without torch" in done.stderr
+
+
+def test_a_version_is_shadowed_first_and_released_later(data: Path, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'registry.db'}"
+    registry = Registry(uri, 60)
+    ensure_production(registry, BUNDLED)
+    gate = {"TWEETS_GATE_SHADOW_TWEETS": "40"}
+    first = model("release", uri, "--data", data, "--shadow-first", "--json", **gate)
+    assert first.exit_code == 0, first.output
+    report = json.loads(first.stdout)
+    assert (report["version"], report["production"], report["is_shadow"]) == ("2", "1", True)
+    assert "shadow" not in [each["name"] for each in report["gates"]] and registry.alias("shadow") == "2"
+
+    shadow = ("release", uri, "--data", data, "--model", "models:/tweet-sentiment@shadow", "--json")
+    refused = model(*shadow, **gate)
+    assert refused.exit_code == 3 and json.loads(refused.stdout)["refused"] == ["shadow"], refused.output
+    labels = LabelFigures(40, 0.9, {}, {})
+    record_figures(registry, registry.version("2"), ShadowFigures(labels, {}, None, "2026-01-01", "2026-01-02"))
+    released = model(*shadow, "--why", "labels the stream like production", **gate)
+    assert released.exit_code == 0, released.output
+    # No version is registered again, and production needs no shadow.
+    assert json.loads(released.stdout)["version"] == "2" and registry.production() == "2"
+    assert registry.alias("shadow") is None and "refused" not in registry.version("2").tags
+    wrong = model("release", uri, "--data", data, "--model", "models:/other/1")
+    assert wrong.exit_code == 2 and "does not name a version" in wrong.output
 
 
 def test_an_open_finding_of_the_stream_stops_a_release(data: Path, tmp_path: Path) -> None:

@@ -118,6 +118,9 @@ driver:
     {{- with .values.quarantineDays }}
     - {name: TWEETS_QUARANTINE_DAYS, value: {{ . | quote }}}
     {{- end }}
+    {{- with .values.shadowShare }}
+    - {name: TWEETS_SHADOW_SHARE, value: {{ . | quote }}}
+    {{- end }}
     {{- if .values.formats }}
     - {name: TWEETS_FORMATS, value: /etc/tweet-sentiment/formats.yaml}
     {{- end }}

@@ -15,6 +15,7 @@ from spark_apps.model.evaluation.evaluate import Evaluation
 from spark_apps.model.release.gate_result import GateResult, at_least, at_most
 from spark_apps.model.release.smoke_set import SMOKE_TWEETS
 from spark_apps.quality.findings import Finding
+from spark_apps.quality.shadow import ShadowFigures
 from spark_apps.settings import load_from_environment
 
 
@@ -32,6 +33,9 @@ class GateLimits(BaseSettings):
     latency_ms: float = Field(250, gt=0, description="maximum 95th percentile of the latency of one tweet")
     language_tweets: int = Field(100, ge=1, description="minimum tweets of a language to compare it with production")
     smoke: float = Field(1, ge=0, le=1, description="minimum share of correct labels on the smoke set")
+    shadow_tweets: int = Field(
+        0, ge=0, description="minimum tweets that the version has scored as the shadow version; 0: no gate"
+    )
 
 
 def load_limits() -> GateLimits:
@@ -87,6 +91,14 @@ def smoke_gate(folder: Path, limits: GateLimits) -> GateResult:
     ]
     share = 1 - len(wrong) / len(SMOKE_TWEETS)
     return at_least("smoke", share, limits.smoke, "; ".join(wrong) or f"all {len(SMOKE_TWEETS)} correct, without torch")
+
+
+def shadow_gate(figures: ShadowFigures | None, limits: GateLimits) -> GateResult:
+    """Return the gate on the number of tweets that the version has scored beside production."""
+    says = "no tweets: set the alias with `tweet-sentiment model shadow`, and wait"
+    if figures:
+        says = f"labels agree with production on {figures.total.agreement:.1%}, measured at {figures.measured_at}"
+    return at_least("shadow", float(figures.total.tweets if figures else 0), float(limits.shadow_tweets), says)
 
 
 def findings_gate(unacknowledged: Sequence[Finding]) -> GateResult:

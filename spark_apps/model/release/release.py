@@ -12,13 +12,15 @@ from spark_apps.model.dataset import LabelledTweets
 from spark_apps.model.evaluation.evaluate import evaluate
 from spark_apps.model.release.comparison import comparison_gate, language_gates
 from spark_apps.model.release.gate_result import GateResult
-from spark_apps.model.release.gates import GateLimits, findings_gate, quality_gates, smoke_gate
+from spark_apps.model.release.gates import GateLimits, findings_gate, quality_gates, shadow_gate, smoke_gate
 from spark_apps.quality.findings import read_findings, unacknowledged
+from spark_apps.quality.shadow import shadow_figures
 from spark_apps.registry.client import NoProductionError, Registry
 from spark_apps.registry.model_uri import fetch_version
 from spark_apps.registry.production import promote, roll_back
 from spark_apps.registry.requests import RegistryError
-from spark_apps.registry.versions import REFUSED
+from spark_apps.registry.shadow import clear_shadow, set_shadow
+from spark_apps.registry.versions import PASSED_FOR_SHADOW, REFUSED, WITHDRAWN
 from spark_apps.scoring.scorer import Scorer
 
 
@@ -31,12 +33,14 @@ class Release:
         before: version in production before the release, or None.
         production: version in production after the release, or None.
         gates: results of the gates.
+        is_shadow: whether the version became the shadow version instead of being released.
     """
 
     version: str
     before: str | None
     production: str | None
     gates: list[GateResult]
+    is_shadow: bool = False
 
     @property
     def refused(self) -> list[GateResult]:
@@ -50,44 +54,65 @@ class Release:
 
 def release(
     registry: Registry,
-    folder: Path,
+    model: Path | str,
     data: LabelledTweets,
     split: str,
     limits: GateLimits,
     by: str,
     why: str,
     console: Console,
+    shadow_first: bool = False,
+    lake: str | None = None,
 ) -> Release:
-    """Register the model in `folder`, and put it in production if it passes every gate.
+    """Register a model, and put it in production if it passes every gate.
 
     The gates judge the files as Gold loads them, downloaded from the registry. A refused version remains in staging,
     with the figures of the gates that refused it in a tag, and production does not change.
 
     Args:
         registry: registry of the versions.
-        folder: folder of an exported model.
+        model: folder of an exported model to register, or the number of a registered version.
         data: labelled tweets.
         split: split of `data` on which the gates judge the version.
         limits: limits of the gates.
         by: who releases, for the release history.
         why: reason, for the release history.
         console: receives progress.
+        shadow_first: whether the version becomes the shadow version instead; the gate `shadow` does not apply.
+        lake: lake with the shadow scores; None for the figures that `quality check` has recorded in the registry.
 
     Raises:
         DataError: the split is missing or invalid; nothing is registered.
-        ModelError: a file in `folder` is missing or damaged; nothing is registered.
+        ModelError: a file in the folder is missing or damaged; nothing is registered.
         RegistryError: the registry does not answer.
     """
     data.read(split)  # Fails before a version is registered.
     before = _production(registry)
-    version = registry.register(folder)
-    console.print(f"version {version} is registered and in staging")
+    version = model if isinstance(model, str) else registry.register(model)
+    if version != model:
+        console.print(f"version {version} is registered and in staging")
     gates = _run_gates(registry, version, before, data, split, limits, console)
+    if limits.shadow_tweets and not shadow_first:
+        gates.append(shadow_gate(shadow_figures(registry.version(version), lake), limits))
     registry.log_gates(version, {f"gate_{gate.name.replace(' ', '_')}": gate.figure for gate in gates}, _report(gates))
     if refused := [gate for gate in gates if not gate.passed]:
         registry.tag(version, REFUSED, {"by": by, "why": why, "gates": _report(refused)})
         return Release(version, before, _production(registry), gates)
-    return Release(version, before, promote(registry, version, by, why), gates)
+    _forget_refusal(registry, version)
+    if shadow_first:
+        registry.tag(version, PASSED_FOR_SHADOW, {"by": by, "why": why})
+        return Release(version, before, before, gates, set_shadow(registry, version) == version)
+    production = promote(registry, version, by, why)
+    clear_shadow(registry, production)
+    return Release(version, before, production, gates)
+
+
+def _forget_refusal(registry: Registry, version: str) -> None:
+    """Delete what an earlier release or a rollback has recorded about a version that passes the gates now."""
+    tags = registry.version(version).tags
+    for tag in (REFUSED, WITHDRAWN):
+        if tag in tags:
+            registry.untag(version, tag)
 
 
 def _run_gates(
