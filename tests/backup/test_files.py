@@ -10,7 +10,8 @@ from typer.testing import CliRunner, Result
 from spark_apps import storage
 from spark_apps.backup import files, manifest
 from spark_apps.backup.copying import BackupError
-from spark_apps.backup.files import Report, back_up_files, restore_files
+from spark_apps.backup.files import back_up_files, restore_files
+from spark_apps.backup.report import Report
 from spark_apps.cli.main import app
 from tests import process
 from tests.s3_server import S3Server
