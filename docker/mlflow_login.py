@@ -28,7 +28,7 @@ _WRITES: dict[str, dict[str, tuple[str, ...]]] = {
     "quality": {
         "/api/2.0/mlflow/registered-models/set-tag": ("finding: ", "acknowledged: "),
         "/api/2.0/mlflow/registered-models/delete-tag": ("finding: ", "acknowledged: "),
-        "/api/2.0/mlflow/model-versions/set-tag": ("baseline ",),
+        "/api/2.0/mlflow/model-versions/set-tag": ("baseline ", "shadow figures"),
     },
 }
 

@@ -1,5 +1,6 @@
 """The login of the chart's MLflow server: what each user may do, on a server with the configuration of the chart."""
 
+import ast
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from spark_apps.cli.main import app
 from spark_apps.gold.production_model import ProductionModel
 from spark_apps.model.mlflow_run import MlflowRun
+from spark_apps.quality import baseline, findings, shadow
 from spark_apps.registry.client import BUNDLED, NoProductionError, Registry
 from spark_apps.registry.connection import TrackingError, connect, reason
 from spark_apps.registry.production import ensure_production, promote, roll_back
@@ -20,7 +22,7 @@ from spark_apps.registry.requests import RegistryError
 from spark_apps.scoring.description import DESCRIPTION_FILE, Description
 from spark_apps.settings import MODEL_NAME
 from tests.model.folders import write_data
-from tests.model.mlflow_server import USERS, mlflow_server, password
+from tests.model.mlflow_server import ROOT, USERS, mlflow_server, password
 
 Login = Callable[[str], None]
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
@@ -120,6 +122,7 @@ def test_the_quality_job_writes_findings_and_baselines_and_no_other_tags(registr
     registry.tag_model("finding: throughput", {"since": "now"})
     registry.tag_model("acknowledged: throughput", {"by": "somebody"})
     registry.tag("1", "baseline en", "{}")
+    registry.tag("1", "shadow figures", "{}")
     assert registry.model_tags().keys() == {"finding: throughput", "acknowledged: throughput"}
     for key in list(registry.model_tags()):
         registry.untag_model(key)
@@ -141,6 +144,18 @@ def test_the_quality_job_writes_findings_and_baselines_and_no_other_tags(registr
     ):
         assert send(registry.uri, "POST", path, "quality", data=body) == 403, body
     assert send(registry.uri, "POST", path, "quality", params={"key": "finding: a"}, json={**value, "key": "b"}) == 403
+
+
+def test_the_server_allows_the_tags_that_the_quality_job_writes() -> None:
+    written = {
+        "registered-models/set-tag": (findings._FINDING, findings._ACKNOWLEDGED),
+        "registered-models/delete-tag": (findings._FINDING, findings._ACKNOWLEDGED),
+        "model-versions/set-tag": (baseline._BASELINE, shadow._TAG),
+    }
+    # The module reads a configuration of MLflow when it is imported, and needs the packages of the server.
+    source = (ROOT / "docker" / "mlflow_login.py").read_text()
+    (allowed,) = re.findall(r'"quality": (\{\n.*?\n    \})', source, re.DOTALL)
+    assert ast.literal_eval(allowed) == {f"/api/2.0/mlflow/{path}": tags for path, tags in written.items()}
 
 
 def test_the_writer_releases_and_rolls_back(url: str, registry: Registry, login: Login, tmp_path: Path) -> None:
