@@ -39,7 +39,7 @@ EXAMPLE ?= minimal
 .PHONY: help install install-train run test test-slow test-train test-dags test-chart test-cluster test-cluster-s3 test-endurance test-terraform check-terraform check-versions values chaos fuzz bench images image-s3 push push-chart sbom scan sign verify preflight deploy undeploy restore-drill clean
 
 help: ## show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 install: .venv/.run ## install the tweet-sentiment command into .venv; activate it with: source .venv/bin/activate
 
