@@ -197,6 +197,12 @@ def test_each_person_sees_what_the_roles_allow(page: webdriver.Chrome) -> None:
         click("Log in")
         act(By.CSS_SELECTOR, "input[name=sub]", lambda box: box.send_keys(sub, Keys.ENTER))
 
+    def see_dashboard() -> None:
+        """Wait for the whole page: an element that is missing in a part of it may still come."""
+        wait.until(lambda _: "Latest tweets" in body())
+        idle = "[data-testid=stApp][data-test-script-state=notRunning]"
+        wait.until(lambda _: page.find_elements(By.CSS_SELECTOR, idle))
+
     def log_out() -> None:
         click("Log out")
         click("End session")
@@ -206,13 +212,13 @@ def test_each_person_sees_what_the_roles_allow(page: webdriver.Chrome) -> None:
     assert "Latest tweets" not in body()
 
     log_in("viewer")
-    wait.until(lambda _: "Latest tweets" in body())
+    see_dashboard()
     assert f"Logged in as {NAME} (viewer)" in body()
     assert page.find_elements(By.CSS_SELECTOR, ".visitor b b, .visitor script") == []
     assert not page.find_elements(By.CSS_SELECTOR, "input[aria-label^='Type a tweet']")
     # A new session of the same browser is still logged in; after the log-out it is not.
     page.refresh()
-    wait.until(lambda _: "Latest tweets" in body())
+    see_dashboard()
     log_out()
     page.refresh()
     wait.until(lambda _: "Log in to see the dashboard" in body())
@@ -224,5 +230,5 @@ def test_each_person_sees_what_the_roles_allow(page: webdriver.Chrome) -> None:
     log_out()
 
     log_in("operator")
-    wait.until(lambda _: "Latest tweets" in body())
+    see_dashboard()
     assert page.find_elements(By.CSS_SELECTOR, "input[aria-label^='Type a tweet']")
