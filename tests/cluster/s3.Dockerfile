@@ -6,7 +6,7 @@ RUN pip install --quiet --no-cache-dir --require-hashes -r /tmp/uv.txt
 WORKDIR /opt/s3
 # moto would take the first label of the Service's host name for the bucket.
 ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never PYTHONDONTWRITEBYTECODE=1 \
-    MOTO_S3_IGNORE_SUBDOMAIN_BUCKETNAME=true
+    S3_IGNORE_SUBDOMAIN_BUCKETNAME=true
 COPY pyproject.toml uv.lock ./
 RUN uv sync --quiet --frozen --no-install-project --only-group s3
 COPY tests/s3_server.py tests/
