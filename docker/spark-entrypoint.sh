@@ -3,6 +3,14 @@
 # ARGUMENTS…` or `executor`. Any other command is executed unchanged.
 set -euo pipefail
 
+# wait_for_driver HOST PORT: wait until the driver accepts connections, for a minute at most. A network plugin may admit the
+# connections of a new pod some seconds after its start. An executor that cannot connect ends at once, and after a few of
+# them the driver ends, too.
+wait_for_driver() {
+  local end=$((SECONDS + 60))
+  until timeout 2 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null || ((SECONDS >= end)); do sleep 0.5; done
+}
+
 case "${1:-}" in
 driver)
   shift
@@ -21,6 +29,8 @@ driver)
   exec tweet-sentiment "$@"
   ;;
 executor)
+  driver=${SPARK_DRIVER_URL##*@}
+  wait_for_driver "${driver%:*}" "${driver##*:}"
   options=()
   while IFS= read -r option; do options+=("$option"); done < <(env | sort -t_ -k4 -n | sed -nE 's/^SPARK_JAVA_OPT_[0-9]+=(.*)$/\1/p')
   exec java "${options[@]}" -Xms"$SPARK_EXECUTOR_MEMORY" -Xmx"$SPARK_EXECUTOR_MEMORY" -cp "/opt/spark/conf:/opt/spark/jars/*" \
