@@ -30,7 +30,7 @@ def test_an_executor_starts_once_the_driver_accepts_connections(tmp_path: Path) 
             "1",
         ),
     }  # fmt: skip
-    command = ["bash", ENTRYPOINT, "executor"]
+    command = ["bash", str(ENTRYPOINT), "executor"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as executor:
         time.sleep(2)
         assert executor.poll() is None, "the executor did not wait for the driver"
