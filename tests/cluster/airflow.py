@@ -1,6 +1,5 @@
 """Airflow on the cluster, used as a person uses its UI: through its REST API, called from within its pod."""
 
-import base64
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -32,8 +31,7 @@ class Airflow:
 
     def call_api(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Call the REST API as the user that the chart has created: GET, or POST with a body."""
-        secret = self.installation.get("secret", "airflow", platform=True)["data"]["admin-password"]
-        login = {"username": "admin", "password": base64.b64decode(secret).decode()}
+        login = {"username": "admin", "password": self.installation.password("airflow", "admin-password")}
         request = json.dumps({"login": login, "path": path, "body": body})
         command = ["exec", "-i", "airflow-0", "-c", "scheduler", "--", "python", "-c", _CALL_API]
         output = ""

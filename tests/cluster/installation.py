@@ -1,5 +1,6 @@
 """One installation of the chart, used as an operator uses it: through helm, kubectl and the commands in its pods."""
 
+import base64
 import json
 import re
 import subprocess
@@ -59,6 +60,10 @@ class Installation:
     def get(self, *arguments: str, platform: bool = False) -> Any:
         """Return objects as `kubectl get -o json` prints them."""
         return json.loads(self.kubectl("get", *arguments, "-o", "json", platform=platform))
+
+    def password(self, secret: str, key: str) -> str:
+        """Return a password from a Secret in the namespace of the release."""
+        return base64.b64decode(self.get("secret", secret, platform=True)["data"][key]).decode()
 
     def helm(self, verb: str, *arguments: str, seconds: float = 900) -> str:
         user = ["--kube-as-user", self.installer] if self.installer else []

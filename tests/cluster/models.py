@@ -1,6 +1,5 @@
 """A small model, trained and uploaded to the registry of the installation while other tests run."""
 
-import base64
 import json
 import os
 import shutil
@@ -54,8 +53,8 @@ def _train_and_upload(installation: Installation, folder: Path) -> Uploads:
     files = [f"--data={tweets}", f"--base={base}", f"--out={model}"]
     figures = json.loads(run_command("nice", *_MODEL_COMMAND, "train", *files, *TRAINING, "--json").splitlines()[-1])
     assert figures["macro_recall"] > 0.98, f"the model has not learned the tweets: {figures}"
-    secret = installation.get("secret", "mlflow", platform=True)["data"]["writer-password"]
-    login = {"MLFLOW_TRACKING_USERNAME": "writer", "MLFLOW_TRACKING_PASSWORD": base64.b64decode(secret).decode()}
+    password = installation.password("mlflow", "writer-password")
+    login = {"MLFLOW_TRACKING_USERNAME": "writer", "MLFLOW_TRACKING_PASSWORD": password}
     with installation.port_forward("mlflow", 5000) as registry:
         uploads = [
             run_command(*_MODEL_COMMAND, "upload", str(path), "--registry", registry, env=os.environ | login).strip()
