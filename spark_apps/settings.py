@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     shadow_share: float = Field(
         0.05, gt=0, le=1, description="share of the tweets that the version with the alias `shadow` scores too"
     )
+    labelling: bool = Field(
+        False, description="whether people may label tweets on the dashboard; with a login, people with role releaser"
+    )
     max_document_mb: int = Field(64, ge=1, le=256, description="size limit in MiB; larger documents are quarantined")
     landing_queue: str | None = Field(
         None, pattern="^https?://", description="URL of the SQS queue with S3's notifications about the landing"

@@ -256,7 +256,22 @@ GOLD_SHADOW = Table(
     order="timestamp",
 )
 
+HUMAN_LABELS = Table(
+    "human_labels",
+    "one row per label that a person gave to a tweet of gold/sentiment; the last label of a tweet counts",
+    (
+        _ID,
+        Column("label", "STRING", "negative, neutral or positive; null if the person could not tell"),
+        Column("labelled_by", "STRING", "name of the person at the login of the dashboard; null without a login"),
+        Column("labelled_at", "TIMESTAMP", "when the person labelled the tweet"),
+        Column("model_label", "STRING", "label in gold/sentiment at that time"),
+        Column("model_version", "STRING", "registry version that gave model_label"),
+    ),
+)
+
+# The tables that the streams write, and those and the table that the dashboard writes.
 TABLES = (BRONZE_TWEETS, SILVER_TWEETS, QUARANTINE, ERASURES, GOLD_SENTIMENT, GOLD_TRENDS, GOLD_MENTIONS, GOLD_SHADOW)
+ALL_TABLES = (*TABLES, HUMAN_LABELS)
 
 # Each quarantine reason and its explanation.
 REASONS = {

@@ -19,7 +19,7 @@ _LAYERS = ("bronze", "silver", "gold")
 _OPTIONAL = {"database", "landing_queue"}
 _OUTPUTS = (
     "region", "namespaces", "landing", "lake", "mlflow_artifacts", "image_registry", "service_accounts", "web_identity",
-    "node_groups", "demo", "dashboard_typing", *_OPTIONAL,
+    "node_groups", "demo", "dashboard_typing", "dashboard_labelling", *_OPTIONAL,
 )  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def values(outputs: dict[str, Any], tag: str | None = None) -> dict[str, Value]:
             **_layers(output["node_groups"], output["landing_queue"]),
         },
         "demo": {"enabled": output["demo"]},
-        "dashboard": {"typing": output["dashboard_typing"]},
+        "dashboard": {"typing": output["dashboard_typing"], "labelling": output["dashboard_labelling"]},
         "mlflow": {"artifacts": output["mlflow_artifacts"]},
         "postgres": {"enabled": False, "existingSecret": DATABASE_SECRET} if output["database"] else {"enabled": True},
     }

@@ -62,12 +62,16 @@ def dashboard(
         str | None,
         typer.Option(help="Landing for tweets typed into the page; without it, the page has no form. [TWEETS_LANDING]"),
     ] = None,
+    labelling: Annotated[
+        bool | None,
+        typer.Option("--labelling/--no-labelling", help="Let people label tweets on the page. [TWEETS_LABELLING]"),
+    ] = None,
     port: Port = 8501,
     address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all addresses.")] = "127.0.0.1",
 ) -> None:
     """Serve the dashboard of a lake until Ctrl-C."""
     with report_errors():
-        settings = load(lake=lake, registry=registry, landing=landing)
+        settings = load(lake=lake, registry=registry, landing=landing, labelling=labelling)
         from spark_apps.dashboard.launch import check_port, serve
 
         settings.require("lake")

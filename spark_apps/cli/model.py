@@ -2,8 +2,10 @@
 
 import json
 import os
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -76,16 +78,38 @@ def export(
                 print(f"{uri or out}: the labels agree with torch on {agreement:.2%} of the validation split")
 
 
-@app.command(epilog=f"Example: tweet-sentiment model upload semeval --registry {EXAMPLE_REGISTRY}")
+@app.command(
+    epilog=f"Example: tweet-sentiment model upload semeval --registry {EXAMPLE_REGISTRY}, "
+    "or: tweet-sentiment model upload --from-lake ./lake"
+)
 def upload(
     folder: Annotated[
-        Path, typer.Argument(exists=True, file_okay=False, help="Folder of labelled tweets, or of a trained model.")
-    ],
+        Path | None,
+        typer.Argument(exists=True, file_okay=False, help="Folder of labelled tweets, or of a trained model."),
+    ] = None,
+    from_lake: Annotated[
+        str | None,
+        typer.Option(help="Instead of a folder: upload the tweets of a lake that people labelled on the dashboard."),
+    ] = None,
     registry: RegistryUri = None,
     as_json: AsJson = False,
 ) -> None:
-    """Upload a folder to an MLflow run; print its runs:/… URI for the other commands and the DAG `release_model`."""
-    with report_errors():
+    """Upload a folder to an MLflow run; print its runs:/… URI for the other commands and the DAG `release_model`.
+
+    --from-lake makes labelled tweets of the last label that each tweet has: the splits train and val (a fifth).
+    """
+    with report_errors(), ExitStack() as stack:
+        if (folder is None) == (from_lake is None):
+            raise SettingsError("pass either a folder or --from-lake (the tweets that people labelled)")
+        if folder is None:
+            from spark_apps.model.human_labels import write_human_labels
+
+            settings = load(registry=registry, lake=from_lake)
+            settings.require("registry")
+            folder = Path(stack.enter_context(TemporaryDirectory()), "human_labels")
+            folder.mkdir()
+            counts = write_human_labels(str(settings.lake), folder)
+            console.print(", ".join(f"{name}: {tweets:,} tweets" for name, tweets in counts.items()))
         uri = _upload(registry, folder)
         print(json.dumps({"uri": uri}) if as_json else uri)
 

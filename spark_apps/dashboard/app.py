@@ -9,6 +9,7 @@ import streamlit as st
 
 from spark_apps.dashboard import charts, components, languages, queries, shadow
 from spark_apps.dashboard.descriptions import ModelDescriptions
+from spark_apps.dashboard.labelling import labelling
 from spark_apps.dashboard.login import log_in
 from spark_apps.dashboard.panel import panel
 from spark_apps.dashboard.production import ProductionVersion
@@ -220,6 +221,14 @@ def latest(settings: Settings) -> None:
     st.html("".join(rows))
 
 
+@panel(None)
+def labels(settings: Settings) -> None:
+    """Show a switch, and while it is on, the panel to label tweets."""
+    if st.toggle("Label tweets to improve the model", key="labelling"):
+        lake = str(settings.lake)
+        labelling(lake, _status(lake), _filters())
+
+
 @panel(_REFRESH_SECONDS)
 def operations(settings: Settings) -> None:
     """Show the model in production, the shadow version, the state and progress of each stream, and the quarantine."""
@@ -301,6 +310,8 @@ def main() -> None:
             over_time(settings)
             by_language(settings)
             latest(settings)
+            if settings.labelling and "releaser" in roles:
+                labels(settings)
         with right:
             mentions(settings)
             operations(settings)

@@ -16,7 +16,7 @@ from spark_apps.settings import Settings, SettingsError, load
 
 _APP = Path(__file__).with_name("app.py")
 # The settings that the command passes to the dashboard in its environment.
-_PASSED = ("lake", "landing", "registry")
+_PASSED = ("lake", "landing", "registry", "labelling")
 _STREAMLIT_OPTIONS = {
     "server.headless": True,
     "server.fileWatcherType": "none",

@@ -46,10 +46,16 @@ def is_current(login: LoginSettings | None) -> bool:
     return isinstance(issued, int | float) and time.time() - issued < login.session_hours * 3600
 
 
+def visitor_name() -> str | None:
+    """Return the name of the visitor at the identity provider; None if the dashboard has no login."""
+    if login_settings() is None:
+        return None
+    return next((str(st.user[key]) for key in _NAMES if st.user.get(key)), "unknown")
+
+
 def _show_visitor(roles: list[Role]) -> None:
     """Show who is logged in, and a button to log out."""
-    name = next((str(st.user[key]) for key in _NAMES if st.user.get(key)), "unknown")
     who, button = st.columns([8, 1], vertical_alignment="center")
     suffix = f" ({', '.join(roles)})" if roles else ""
-    who.html(f'<div class="visitor">Logged in as <b>{html.escape(name)}</b>{suffix}</div>')
+    who.html(f'<div class="visitor">Logged in as <b>{html.escape(str(visitor_name()))}</b>{suffix}</div>')
     button.button("Log out", on_click=st.logout)

@@ -13,11 +13,11 @@ from spark_apps.settings import Settings
 Panel = Callable[[Settings], None]
 
 
-def panel(seconds: float) -> Callable[[Panel], Panel]:
+def panel(seconds: float | None) -> Callable[[Panel], Panel]:
     """Return a decorator for a panel that is drawn every few seconds; an unreadable lake is shown in its place.
 
     Args:
-        seconds: interval.
+        seconds: interval; None for a panel that is drawn again only when the visitor uses it.
     """
 
     def decorate(draw: Panel) -> Panel:

@@ -10,7 +10,7 @@ from spark_apps.dashboard import statements
 from spark_apps.labels import LABELS
 from spark_apps.lake.query import LakeQuery, Statement, Value
 from spark_apps.lake.status import LakeStatus
-from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, Table
+from spark_apps.tables import GOLD_MENTIONS, GOLD_SENTIMENT, GOLD_TRENDS, HUMAN_LABELS, Table
 
 # Queries read the tweets up to this span, and the aggregates by minute and by day beyond it.
 _SHORT_SPAN = timedelta(hours=2)
@@ -63,7 +63,10 @@ def _read(lake: str, table: Table, statement: Statement, *values: Value) -> pd.D
         return pd.DataFrame()
     if table is GOLD_SENTIMENT:
         query.create_view(statements.LABELLED_VIEW)
-    result = query.arrow(statement, *values)
+    return _frame(query.arrow(statement, *values))
+
+
+def _frame(result: pa.Table) -> pd.DataFrame:
     # pandas does not know the string views that DataFusion returns.
     fields = [field.with_type(pa.string()) if pa.types.is_string_view(field.type) else field for field in result.schema]
     frame: pd.DataFrame = result.cast(pa.schema(fields)).to_pandas()
@@ -188,6 +191,26 @@ def latest(lake: str, status: LakeStatus, filters: Filters, limit: int = 12) -> 
         # This query reads all files. It runs only if the filters leave no tweet of the last quarter of an hour.
         frame = _read(lake, GOLD_SENTIMENT, statements.LATEST, *filters.parameters, None, limit)
     return frame if len(frame) else pd.DataFrame({name: [] for name in statements.LATEST_COLUMNS})
+
+
+def uncertain(lake: str, status: LakeStatus, filters: Filters, words: str | None, limit: int) -> pd.DataFrame:
+    """Return recent tweets that no person has labelled, the least certain first: `statements.UNCERTAIN_COLUMNS`.
+
+    Args:
+        lake: folder or s3a:// URI of the Delta tables.
+        status: status of the lake.
+        filters: time span and languages.
+        words: only tweets that contain these words, in any case; None for all.
+        limit: maximum number of tweets.
+    """
+    labels = {"human_labels": HUMAN_LABELS} if status.tables[HUMAN_LABELS.name].exists else {}
+    query = LakeQuery.open(lake, sentiment=GOLD_SENTIMENT, **labels)
+    if query is None:
+        return pd.DataFrame({name: [] for name in statements.UNCERTAIN_COLUMNS})
+    query.create_view(statements.LABELLED_VIEW)
+    if not labels:
+        query.create_view(statements.NO_HUMAN_LABELS_VIEW)
+    return _frame(query.arrow(statements.UNCERTAIN, *filters.parameters, _recent(status), words, limit))
 
 
 def freshness(lake: str, status: LakeStatus) -> Freshness | None:

@@ -138,3 +138,20 @@ FRESHNESS = Statement(
     """,
     "TIMESTAMP WITH TIME ZONE",
 )
+NO_HUMAN_LABELS_VIEW = "CREATE VIEW human_labels AS SELECT '' AS id"
+# Tweets without a human label, the least certain first: the margin between the two highest probabilities, plus 1, is
+# twice the highest plus the lowest. Copies of a text are offered once, as their original.
+UNCERTAIN = Statement(
+    """
+    SELECT id, lang, full_text, label, score, model_version FROM labelled
+    WHERE ($1 IS NULL OR timestamp >= $1) AND ($2 IS NULL OR tweet_date >= $2) AND ($3 IS NULL OR array_has($3, lang))
+      AND ($4 IS NULL OR scored_at >= $4) AND ($5 IS NULL OR strpos(lower(full_text), lower($5)) > 0)
+      AND retweet_of IS NULL AND id NOT IN (SELECT id FROM human_labels)
+    ORDER BY 2 * greatest(negative, neutral, positive) + least(negative, neutral, positive), id LIMIT $6
+    """,
+    *_FILTERS,
+    "TIMESTAMP WITH TIME ZONE",
+    "VARCHAR",
+    "BIGINT",
+)
+UNCERTAIN_COLUMNS = ("id", "lang", "full_text", "label", "score", "model_version")

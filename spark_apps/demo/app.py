@@ -60,6 +60,7 @@ def run_demo(home: Path, rate: float, port: int, browser: bool, console: Console
             lake=str(home / "lake"),
             registry=f"sqlite:///{(home / 'registry.db').absolute()}",
             trigger="0 seconds",
+            labelling=True,
         )
         (home / "landing").mkdir(exist_ok=True)
         startup = Startup(file=home / "startup.json")

@@ -13,7 +13,7 @@ from spark_apps.backup.report import Report
 from spark_apps.lake.commits import LakeError, open_existing_table
 from spark_apps.lake.snapshot import Snapshot, read_snapshot
 from spark_apps.lake.status import check_exists
-from spark_apps.tables import TABLES
+from spark_apps.tables import ALL_TABLES
 
 
 def back_up(lake: str, place: str, keep: int | None = None) -> Report:
@@ -107,6 +107,6 @@ def _check_same_history(lake: str, backup: str, known: Manifest, snapshot: Snaps
 
 def _check_versions(lake: str, versions: Mapping[str, int]) -> None:
     """Raise `LakeError` if a copied table cannot be opened at its version."""
-    for table in TABLES:
+    for table in ALL_TABLES:
         if table.name in versions and open_existing_table(lake, table).version() != versions[table.name]:
             raise LakeError(f"the copy of {table.name} in {lake} is incomplete: run the command again")

@@ -99,18 +99,9 @@ def open_table(lake: str, table: Table) -> DeltaTable | None:
     Raises:
         LakeError: the table exists but is not readable, or S3 is not reachable.
     """
-    path = table.path(lake)
-    options: dict[str, str] = {}
-    if is_s3(path):
-        path = "s3://" + path.removeprefix("s3a://")
-        options = {
-            "allow_http": str(os.environ.get(S3_ENDPOINT_ENV, "").startswith("http://")).lower(),
-            "connect_timeout": f"{CONNECT_TIMEOUT_SECONDS}s",
-            "timeout": f"{TIMEOUT_SECONDS}s",
-            "retry_timeout": f"{TIMEOUT_SECONDS}s",
-        }
+    path, options = delta_location(lake, table)
     try:
-        return DeltaTable(path, storage_options=options or None)
+        return DeltaTable(path, storage_options=options)
     except TableNotFoundError:
         return None
     except (DeltaError, OSError) as error:
@@ -118,6 +109,19 @@ def open_table(lake: str, table: Table) -> DeltaTable | None:
             return None
         cause = " ".join(_DECORATION.sub("", str(error)).split())
         raise LakeError(f"{path} cannot be read: {cause}: check that the table is intact and readable") from error
+
+
+def delta_location(lake: str, table: Table) -> tuple[str, dict[str, str] | None]:
+    """Return the path or s3:// URI of a table, and the options of its storage, as deltalake takes them."""
+    path = table.path(lake)
+    if not is_s3(path):
+        return path, None
+    return "s3://" + path.removeprefix("s3a://"), {
+        "allow_http": str(os.environ.get(S3_ENDPOINT_ENV, "").startswith("http://")).lower(),
+        "connect_timeout": f"{CONNECT_TIMEOUT_SECONDS}s",
+        "timeout": f"{TIMEOUT_SECONDS}s",
+        "retry_timeout": f"{TIMEOUT_SECONDS}s",
+    }
 
 
 def open_existing_table(lake: str, table: Table) -> DeltaTable:

@@ -14,7 +14,7 @@ from deltalake import DeltaTable
 
 from spark_apps import storage
 from spark_apps.lake.commits import LakeError, batch_commits, open_table
-from spark_apps.tables import TABLES, Table
+from spark_apps.tables import ALL_TABLES, TABLES, Table
 
 # A round takes milliseconds in a folder and tenths of a second on S3; the streams commit a few times a second at most.
 _MAX_ROUNDS = 500
@@ -91,9 +91,9 @@ def _read_instant(lake: str) -> tuple[dict[Table, DeltaTable], tuple[str, ...]]:
             tables[table] = delta
 
     last = None
-    with ThreadPoolExecutor(len(TABLES)) as threads:
+    with ThreadPoolExecutor(len(ALL_TABLES)) as threads:
         for _ in range(_MAX_ROUNDS):
-            list(threads.map(update, TABLES))
+            list(threads.map(update, ALL_TABLES))
             names = sorted(set(storage.names(f"{lake}/checkpoints")).intersection(_UNFINISHED))
             state = ({table.name: delta.version() for table, delta in tables.items()}, names)
             if state == last:

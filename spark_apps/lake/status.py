@@ -12,16 +12,17 @@ from spark_apps import storage
 from spark_apps.lake.commits import LakeError, batch_commits, open_table
 from spark_apps.lake.expired import Expired
 from spark_apps.tables import (
+    ALL_TABLES,
     BRONZE_TWEETS,
     ERASURES,
     GOLD_MENTIONS,
     GOLD_SENTIMENT,
     GOLD_SHADOW,
     GOLD_TRENDS,
+    HUMAN_LABELS,
     QUARANTINE,
     SCHEMA_VERSION_PROPERTY,
     SILVER_TWEETS,
-    TABLES,
     Table,
 )
 
@@ -36,6 +37,7 @@ _TIME_COLUMNS = {
     GOLD_TRENDS.name: "minute",
     GOLD_MENTIONS.name: "tweet_date",
     GOLD_SHADOW.name: "scored_at",
+    HUMAN_LABELS.name: "labelled_at",
 }
 
 
@@ -151,7 +153,7 @@ def read_status(lake: str, missing_ok: bool = False, with_storage: bool = False)
     Raises:
         LakeError: the lake does not exist, or a table is not readable.
     """
-    tables = {table.name: _table_status(lake, table) for table in TABLES}
+    tables = {table.name: _table_status(lake, table) for table in ALL_TABLES}
     if with_storage:
         tables = {name: _with_storage(lake, table) for name, table in tables.items()}
     status = LakeStatus(lake, tables)
@@ -178,7 +180,8 @@ def _table_status(lake: str, table: Table) -> TableStatus:
         return TableStatus(table.name)
     files = pa.table(delta.get_add_actions(flatten=True))
     properties = delta.metadata().configuration
-    last = next(batch_commits(delta), None)
+    # People write HUMAN_LABELS: a search for batch metadata would read its whole log.
+    last = None if table is HUMAN_LABELS else next(batch_commits(delta), None)
     expired = Expired.of(last)
     oldest, newest = _range(files, _TIME_COLUMNS[table.name])
     return TableStatus(

@@ -170,6 +170,17 @@ def _lines(file: Path) -> list[str]:
         raise DataError(f"{file} is not UTF-8 ({error.reason} at byte {error.start}): convert it to UTF-8") from error
 
 
+def write_split(folder: Path, name: str, split: Split) -> None:
+    """Write one split, with languages and sources; line breaks in a text become spaces."""
+    texts = [" ".join(text.splitlines()) for text in split.texts]
+    languages = [language if _LANGUAGE.fullmatch(language) else UNDETERMINED for language in split.languages]
+    files: dict[str, Sequence[object]] = {
+        "text": texts, "labels": split.labels, "lang": languages, "source": split.sources,
+    }  # fmt: skip
+    for kind, lines in files.items():
+        (folder / f"{name}_{kind}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
 def write_predictions(file: Path, labels: Sequence[int]) -> None:
     """Write predicted labels in the layout of TweetEval: 0, 1 or 2, one per line."""
     file.parent.mkdir(parents=True, exist_ok=True)

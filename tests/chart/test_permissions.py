@@ -74,6 +74,19 @@ def test_outside_the_demo_the_dashboard_lands_tweets_only_on_request(settings: l
     assert bool(dashboard.get("initContainers")) is typing
 
 
+def test_people_label_tweets_only_on_request_into_a_table_of_their_own() -> None:
+    settings = ["demo.enabled=false", "dashboard.labelling=true"]
+    dashboard = pod_specs(render(*settings))["Deployment dashboard"]
+    (container,), (init,) = dashboard["containers"], dashboard["initContainers"]
+    assert {"name": "TWEETS_LABELLING", "value": "true"} in container["env"]
+    labels = {"name": "lake", "mountPath": "/lake/tables/human_labels", "subPath": "tables/human_labels"}
+    assert [mount for mount in container["volumeMounts"] if not mount.get("readOnly")][1:] == [labels]
+    assert init["args"] == ["mkdir", "-p", labels["mountPath"]]
+    (container,) = pod_specs(render())["Deployment dashboard"]["containers"]
+    assert "TWEETS_LABELLING" not in {variable["name"] for variable in container["env"]}
+    assert "initContainers" not in pod_specs(render(*S3, *settings))["Deployment dashboard"]
+
+
 def _read_keys(documents: list[Object]) -> dict[str, set[str]]:
     """Return the keys of Secrets that each container reads, by "<namespace> <pod> <container>", also of drivers."""
     containers: dict[str, Object] = {}

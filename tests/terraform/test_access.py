@@ -17,7 +17,7 @@ READ, WRITE, DELETE, LIST = Permissions.reads, Permissions.writes, Permissions.d
 READERS = {"dashboard", "quality"}
 LAKE = {"bronze", "silver", "gold", *READERS}
 # Operation, bucket, key and the roles that are allowed; all other roles are denied. `typing` means the dashboard, if it
-# may land typed tweets.
+# may land typed tweets; `labelling`, if it may write the labels of people.
 TABLE: list[tuple[Operation, str, str, set[str]]] = [
     (READ, "landing", "voc_volume/2026/a.json", {"bronze"}),
     (READ, "landing", "elsewhere/a.json", set()),
@@ -46,6 +46,9 @@ TABLE: list[tuple[Operation, str, str, set[str]]] = [
     (READ, "lake", "lake/gold/trends/part-0.parquet", {"gold", *READERS}),
     (WRITE, "lake", "lake/gold/mentions/part-0.parquet", {"gold"}),
     (DELETE, "lake", "lake/gold/sentiment/part-0.parquet", {"gold"}),
+    (READ, "lake", "lake/human_labels/part-0.parquet", {"dashboard"}),
+    (WRITE, "lake", "lake/human_labels/_delta_log/0.json", {"labelling"}),
+    (DELETE, "lake", "lake/human_labels/part-0.parquet", {"labelling"}),
     (WRITE, "lake", "lake/checkpoints/bronze/offsets/0", {"bronze"}),
     (WRITE, "lake", "lake/checkpoints/bronze.error.json", {"bronze"}),
     (READ, "lake", "lake/checkpoints/bronze.error.json", {"bronze", "dashboard"}),
@@ -101,8 +104,8 @@ def permissions(example: Applied) -> Permissions:
 def test_only_the_listed_roles_have_access(
     permissions: Permissions, example: Applied, operation: Operation, bucket: str, key: str, expected: set[str]
 ) -> None:
-    typing = example.outputs["dashboard_typing"]["value"]
-    roles = {"dashboard" if role == "typing" else role for role in expected if typing or role != "typing"}
+    settings = {name: example.outputs[f"dashboard_{name}"]["value"] for name in ("typing", "labelling")}
+    roles = {"dashboard" if role in settings else role for role in expected if settings.get(role, True)}
     allowed = {role for role in permissions.roles if operation(permissions, role, bucket, key)}
     assert allowed == roles & set(permissions.roles)
 

@@ -45,7 +45,7 @@ def test_values_of_production(examples: dict[str, Applied]) -> None:
     queue = values["streams"]["bronze"]["queueUrl"]
     assert queue == examples["production"].outputs["landing_queue"]["value"]["url"]
     assert queue.endswith("/tweets-production-landing")
-    assert values["demo"] == {"enabled": False} and values["dashboard"] == {"typing": False}
+    assert values["demo"] == {"enabled": False} and values["dashboard"] == {"typing": False, "labelling": False}
     assert all(account == {"annotations": {}} for account in values["serviceAccounts"].values())
 
 
@@ -54,6 +54,7 @@ def test_values_of_minimal(examples: dict[str, Applied]) -> None:
     assert values["postgres"] == {"enabled": True}
     assert values["storage"]["s3"]["webIdentity"] is True
     assert "sparkConf" not in values["streams"] and "gold" not in values["streams"]
+    assert values["dashboard"] == {"typing": True, "labelling": True}
     assert values["demo"] == {"enabled": True} and "tag" not in values["image"]
     for name in ("bronze", "silver", "gold", "dashboard", "demo", "airflow", "mlflow", "model-jobs", "quality"):
         role = values["serviceAccounts"][name]["annotations"]["eks.amazonaws.com/role-arn"]

@@ -62,17 +62,18 @@ module "registry" {
 module "identity" {
   source = "../../modules/identity"
 
-  name              = var.name
-  cluster_name      = module.cluster.name
-  cluster_arn       = module.cluster.arn
-  method            = var.method
-  oidc_provider_arn = module.cluster.oidc_provider_arn
-  namespaces        = { platform = "tweet-sentiment", streams = "tweet-sentiment-streams" }
-  landing           = { bucket_arn = module.storage.landing_arn, key_arn = module.storage.landing_key_arn, prefix = module.storage.landing_prefix }
-  lake              = { bucket_arn = module.storage.lake_arn, key_arn = module.storage.lake_key_arn }
-  demo              = true
-  dashboard_typing  = true
-  tags              = local.tags
+  name                = var.name
+  cluster_name        = module.cluster.name
+  cluster_arn         = module.cluster.arn
+  method              = var.method
+  oidc_provider_arn   = module.cluster.oidc_provider_arn
+  namespaces          = { platform = "tweet-sentiment", streams = "tweet-sentiment-streams" }
+  landing             = { bucket_arn = module.storage.landing_arn, key_arn = module.storage.landing_key_arn, prefix = module.storage.landing_prefix }
+  lake                = { bucket_arn = module.storage.lake_arn, key_arn = module.storage.lake_key_arn }
+  demo                = true
+  dashboard_typing    = true
+  dashboard_labelling = true
+  tags                = local.tags
 }
 
 module "observability" {

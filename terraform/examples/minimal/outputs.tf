@@ -70,6 +70,11 @@ output "dashboard_typing" {
   value       = true
 }
 
+output "dashboard_labelling" {
+  description = "Whether the dashboard may write the labels of people."
+  value       = true
+}
+
 output "database" {
   description = "The external database: host, port, master username and ARN of the secret with its password. Null: Postgres runs in the cluster."
   value       = null

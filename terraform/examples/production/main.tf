@@ -70,17 +70,18 @@ module "database" {
 module "identity" {
   source = "../../modules/identity"
 
-  name              = var.name
-  cluster_name      = module.cluster.name
-  cluster_arn       = module.cluster.arn
-  method            = var.method
-  oidc_provider_arn = module.cluster.oidc_provider_arn
-  namespaces        = { platform = "tweet-sentiment", streams = "tweet-sentiment-streams" }
-  landing_queue     = var.landing_queue ? { arn = module.storage.landing_queue_arn } : null
-  landing           = { bucket_arn = module.storage.landing_arn, key_arn = module.storage.landing_key_arn, prefix = module.storage.landing_prefix }
-  lake              = { bucket_arn = module.storage.lake_arn, key_arn = module.storage.lake_key_arn }
-  dashboard_typing  = var.dashboard_typing
-  tags              = local.tags
+  name                = var.name
+  cluster_name        = module.cluster.name
+  cluster_arn         = module.cluster.arn
+  method              = var.method
+  oidc_provider_arn   = module.cluster.oidc_provider_arn
+  namespaces          = { platform = "tweet-sentiment", streams = "tweet-sentiment-streams" }
+  landing_queue       = var.landing_queue ? { arn = module.storage.landing_queue_arn } : null
+  landing             = { bucket_arn = module.storage.landing_arn, key_arn = module.storage.landing_key_arn, prefix = module.storage.landing_prefix }
+  lake                = { bucket_arn = module.storage.lake_arn, key_arn = module.storage.lake_key_arn }
+  dashboard_typing    = var.dashboard_typing
+  dashboard_labelling = var.dashboard_labelling
+  tags                = local.tags
 }
 
 module "observability" {

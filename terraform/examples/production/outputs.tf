@@ -70,6 +70,11 @@ output "dashboard_typing" {
   value       = var.dashboard_typing
 }
 
+output "dashboard_labelling" {
+  description = "Whether the dashboard may write the labels of people."
+  value       = var.dashboard_labelling
+}
+
 output "database" {
   description = "The external database: host, port, master username and ARN of the secret with its password."
   value = {

@@ -11,8 +11,9 @@ node_groups = {
 }
 database = { instance_class = "db.t4g.small", multi_zone = false, backup_days = 3, deletion_protection = false }
 
-landing_days       = 30
-dashboard_typing   = true
-force_destroy      = true
-monthly_budget_usd = 700
-emails             = ["platform@example.com"] # replace with yours
+landing_days        = 30
+dashboard_typing    = true
+dashboard_labelling = true
+force_destroy       = true
+monthly_budget_usd  = 700
+emails              = ["platform@example.com"] # replace with yours

@@ -95,6 +95,12 @@ variable "dashboard_typing" {
   default     = false
 }
 
+variable "dashboard_labelling" {
+  description = "Whether the dashboard may write the labels of people."
+  type        = bool
+  default     = false
+}
+
 variable "force_destroy" {
   description = "Whether `terraform destroy` deletes buckets and repositories with their contents, and the database without a final snapshot."
   type        = bool

@@ -45,12 +45,12 @@ locals {
       logs = []
     }
     # Shows Gold, traces a single tweet through Silver, counts the rows of every table from the Delta logs, and reports
-    # on erasures and on the last error of each stream, which may quote a document.
+    # on erasures and on the last error of each stream, which may quote a document. Writes the labels of people.
     dashboard = {
       namespace = var.namespaces.streams
       landing   = var.dashboard_typing ? "put-typed" : "none"
-      read      = concat(["lake/silver/tweets", "lake/silver/erasures", "lake/gold"], local.erasure_progress, local.last_errors)
-      write     = []
+      read      = concat(["lake/silver/tweets", "lake/silver/erasures", "lake/gold", "lake/human_labels"], local.erasure_progress, local.last_errors)
+      write     = var.dashboard_labelling ? ["lake/human_labels"] : []
       logs      = ["lake/bronze/tweets", "lake/silver/quarantine"]
     }
     # Measures data quality: reads Gold, the Silver tweets that Gold scores, and batch metadata from Delta logs.

@@ -84,6 +84,12 @@ variable "dashboard_typing" {
   default     = false
 }
 
+variable "dashboard_labelling" {
+  description = "Whether the dashboard may write the labels of people (the chart's dashboard.labelling)."
+  type        = bool
+  default     = false
+}
+
 variable "permissions_boundary_arn" {
   description = "ARN of a permissions boundary for every role, for accounts that require one."
   type        = string

@@ -23,8 +23,8 @@ run "production" {
     error_message = "the URI of the landing zone contains the environment and the account"
   }
   assert {
-    condition     = !contains(keys(output.service_accounts), "demo") && !output.dashboard_typing
-    error_message = "generated and typed tweets are off by default"
+    condition     = !contains(keys(output.service_accounts), "demo") && !output.dashboard_typing && !output.dashboard_labelling
+    error_message = "generated and typed tweets and the labels of people are off by default"
   }
   assert {
     condition     = length(module.network.nat_addresses) == 3 && output.database.username == "tweets"

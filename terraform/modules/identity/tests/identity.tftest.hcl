@@ -58,11 +58,12 @@ run "irsa" {
   }
 }
 
-run "demo_and_typing" {
+run "demo_typing_and_labelling" {
   command = plan
   variables {
     demo                     = true
     dashboard_typing         = true
+    dashboard_labelling      = true
     namespaces               = { platform = "a", streams = "b" }
     permissions_boundary_arn = "arn:aws:iam::111122223333:policy/boundary"
   }
