@@ -6,13 +6,15 @@ from typing import Any
 
 import streamlit as st
 
-from spark_apps.dashboard import components, queries
+from spark_apps.dashboard import components, queries, reads, selection
 from spark_apps.dashboard.login import visitor_name
+from spark_apps.dashboard.panel import panel
 from spark_apps.dashboard.queries import Filters
 from spark_apps.labels import LABELS
 from spark_apps.lake.commits import LakeError
 from spark_apps.lake.human_labels import HumanLabel, append
 from spark_apps.lake.status import LakeStatus
+from spark_apps.settings import Settings
 from spark_apps.tables import HUMAN_LABELS
 
 # Number of tweets to read at once.
@@ -20,9 +22,13 @@ _TWEETS = 20
 _CANNOT_TELL = "cannot tell"
 
 
-def labelling(lake: str, status: LakeStatus, filters: Filters) -> None:
-    """Show one tweet with a button for each label, and the number of labels that people have given."""
-    st.html("<h2>Label tweets</h2>")
+@panel(None)
+def labelling(settings: Settings) -> None:
+    """Show a switch; while it is on, one tweet with a button for each label, and the number of labels of all people."""
+    if not st.toggle("Label tweets to improve the model", key="labelling"):
+        return
+    lake, filters = str(settings.lake), selection.filters()
+    status = reads.status(lake)
     st.caption(
         f"{status.tables[HUMAN_LABELS.name].rows:,} labels so far, of all people. The next model learns from them: "
         "`tweet-sentiment model upload --from-lake`."
