@@ -38,6 +38,7 @@ def labelling(settings: Settings) -> None:
     if tweet is None:
         st.caption("Every recent tweet of this selection has a label of a person. Choose other languages or words.")
         return
+    st.caption("The model's label and its probability. Which label is right?")
     st.html(
         f'<div class="tweet">{components.badge(tweet["label"])}<span class="dim">{tweet["score"]:.0%}</span>'
         f'<span class="text" dir="auto">{html.escape(tweet["full_text"])}</span>'
@@ -66,6 +67,7 @@ def _save(lake: str, tweet: dict[str, Any], label: str) -> None:
     except LakeError as error:
         st.session_state["labelling problem"] = f"The label was not saved: {error}"
         return
+    reads.status.clear()  # the number of labels
     # A second click may arrive before the page shows the next tweet.
     tweets = st.session_state["labelling tweets"]
     if tweets and tweets[0]["id"] == tweet["id"]:

@@ -83,6 +83,7 @@ def test_a_click_saves_the_label_and_shows_the_next_tweet(lake: str, monkeypatch
         ("two close", None, None, "7"),
         ("unlikely", "positive", None, "7"),
     ]
+    assert any("3 labels so far" in caption.value for caption in page.caption)
     click(page, "neutral")
     assert any("has a label of a person" in caption.value for caption in page.caption)
 
