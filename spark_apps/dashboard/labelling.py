@@ -1,4 +1,4 @@
-"""A panel in which people confirm or correct the labels of the tweets of which the model is least certain."""
+"""A panel in which people confirm or correct labels, starting with the tweets for which the model is least certain."""
 
 import html
 from datetime import UTC, datetime
