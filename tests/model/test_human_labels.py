@@ -1,15 +1,19 @@
 """Labelled tweets from the labels that people gave on the dashboard."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from spark_apps.cli.main import app
 from spark_apps.lake.commits import LakeError
 from spark_apps.lake.human_labels import HumanLabel, append
 from spark_apps.model.dataset import LabelledTweets
 from spark_apps.model.human_labels import write_human_labels
+from spark_apps.registry.client import Registry
 from spark_apps.tables import GOLD_SENTIMENT
 from tests.lakes import gold_rows, put
 
@@ -73,3 +77,23 @@ def test_a_lake_with_too_few_labels_is_an_error(lake: str, tmp_path: Path) -> No
         write_human_labels(lake, tmp_path)
     with pytest.raises(LakeError, match="does not exist"):
         write_human_labels(f"{lake}-typo", tmp_path)
+
+
+def test_upload_makes_labelled_tweets_of_the_labels_in_a_lake(lake: str, tmp_path: Path) -> None:
+    registry = f"sqlite:///{tmp_path / 'registry.db'}"
+    for number in range(15):
+        append(lake, replace(LABEL, id=str(number)))
+    done = CliRunner().invoke(app, ["model", "upload", "--from-lake", lake, "--registry", registry, "--json"])
+    assert done.exit_code == 0, done.output
+    uri = json.loads(done.stdout)["uri"]
+    assert uri.endswith("/human_labels") and "train: " in done.stderr
+    folder = Registry(registry, 60).download_artifacts(uri, tmp_path / "downloaded")
+    tweets = LabelledTweets((folder,))
+    assert len(tweets.read("train")) + len(tweets.read("val")) == 15
+
+
+@pytest.mark.parametrize("arguments", [[], [".", "--from-lake", "lake"]], ids=["neither", "both"])
+def test_upload_takes_either_a_folder_or_a_lake(arguments: list[str]) -> None:
+    done = CliRunner().invoke(app, ["model", "upload", *arguments])
+    assert done.exit_code == 2
+    assert "pass either a folder or --from-lake" in " ".join(done.stderr.split())
