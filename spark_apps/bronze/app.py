@@ -17,6 +17,7 @@ from spark_apps.landing.log import LandingLog
 from spark_apps.settings import Settings
 from spark_apps.spark_context import task_slots
 from spark_apps.streaming import checkpoint
+from spark_apps.streaming.planning_gate import PlanningGate
 from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.stream import Batch, BatchResult, Stream, always_ready, newest, shorten
 from spark_apps.tables import BRONZE_TWEETS
@@ -27,6 +28,7 @@ _STREAM = "bronze"
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     """Return the stream of this layer."""
     lake, landing = settings.require("lake", "landing")
+    gate = PlanningGate()
     options = Options(
         landing=landing,
         log=f"{checkpoint.location(lake, _STREAM)}/landing",
@@ -34,6 +36,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         max_files=settings.max_files_per_batch,
         max_bytes=settings.max_batch_mb << 20,
         parallelism=task_slots(spark),
+        gate=gate.path,
         limits=ReadLimits(
             document_bytes=settings.max_document_mb << 20,
             expansion=settings.max_expansion,
@@ -46,7 +49,9 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     erase = {BRONZE_TWEETS.name: erase_documents}
     expire = {BRONZE_TWEETS.name: bronze.first_kept_day} if settings.bronze_days else {}
     writes, position = (BRONZE_TWEETS,), bronze.position
-    return [Stream(_STREAM, bronze.source, (), writes, prepare, position=position, erase=erase, expire=expire)]
+    return [
+        Stream(_STREAM, bronze.source, (), writes, prepare, position=position, erase=erase, expire=expire, gate=gate)
+    ]
 
 
 class _Bronze:

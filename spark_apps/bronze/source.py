@@ -25,6 +25,7 @@ from spark_apps.landing.planner import LandingPlanner
 from spark_apps.landing.queue import QueueDiscovery
 from spark_apps.landing.spark_file_log import SparkFileLog
 from spark_apps.landing.taken import TakenFiles
+from spark_apps.streaming.planning_gate import wait_until_open
 from spark_apps.tables import BRONZE_TWEETS, ddl
 
 FORMAT = "landing"
@@ -32,6 +33,8 @@ Offset = dict[str, Any]
 # Limits of a task. Smaller tasks report progress earlier, larger tasks write fewer files.
 _TASK_FILES = 100
 _TASK_BYTES = 64 << 20
+# Time for which a poll waits until the batch could start; a stop of the query waits for it, too.
+_GATE_SECONDS = 1.0
 # Opening a file takes about as long as reading this many bytes.
 _FILE_BYTES = 64 << 10
 
@@ -47,6 +50,7 @@ class Options:
         max_files: number of files in a batch.
         max_bytes: sum of their sizes, unless a single file is larger.
         parallelism: number of tasks of a batch, if its files suffice.
+        gate: path of the `PlanningGate`.
         limits: limits of a task.
     """
 
@@ -56,6 +60,7 @@ class Options:
     max_files: int
     max_bytes: int
     parallelism: int
+    gate: str
     limits: ReadLimits
 
     def to_spark(self) -> dict[str, str]:
@@ -70,6 +75,7 @@ class Options:
             max_files=int(options["max_files"]),
             max_bytes=int(options["max_bytes"]),
             parallelism=int(options["parallelism"]),
+            gate=options["gate"],
             limits=ReadLimits(*(int(options[name]) for name in ReadLimits.__match_args__)),
         )
 
@@ -112,6 +118,8 @@ class LandingReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
 
     def latestOffset(self, start: Offset, _limit: ReadLimit) -> Offset:  # noqa: N802 - Spark's name
         number = start.get("batch", 0)
+        if not wait_until_open(self._options.gate, _GATE_SECONDS):
+            return start
         if self._planner is None:
             self._planner = self._make_planner(start)
         planned = self._planner.plan(number, self._options.max_files, self._options.max_bytes, self._until)

@@ -116,6 +116,10 @@ class QueryGroup:
         """
         queries: list[StreamingQuery] = []
         maintenance = threading.Thread(target=self._maintain_between_batches, daemon=True)
+        first, gate = triggers[0], self._streams[0].gate
+        # A source that may not plan would miss its interval, or end the query that processes all available input.
+        if gate and first is not None and not seconds(first) and len(self._streams) > 1:
+            self._scheduler.gate = gate
         try:
             for stream, trigger in zip(self._streams, triggers, strict=True):
                 queries.append(self._start(stream, trigger))
@@ -124,6 +128,8 @@ class QueryGroup:
             self._watch(queries)
         finally:
             self._ending.set()
+            if gate:
+                gate.open()
             self._scheduler.wait_until_idle(_STOP_SECONDS)
             for query in queries:
                 query.stop()

@@ -5,8 +5,13 @@ import time
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 
+from spark_apps.streaming.planning_gate import PlanningGate
+
 # Time that the next stream gets to discover newly written rows and to plan its batch.
 _HANDOVER_SECONDS = 0.4
+# Time that the first stream gets to plan its batch, before a stream with its own trigger interval may run: on S3,
+# planning takes several requests.
+_PLANNING_SECONDS = 1.0
 # Time for which a stream with its own trigger interval lets other streams go first.
 _PATIENCE_SECONDS = 90.0
 
@@ -21,6 +26,7 @@ class BatchScheduler:
     Concurrent batches would share the cores of one machine and only delay each other. Spark plans a batch before the
     batch waits for its turn, with the input known at that time. Therefore:
 
+    0. The first stream plans a batch only when no other stream has one. A gate delays its planning until then.
     1. The next turn belongs to the following stream, if this stream starts immediately. This stream gets a moment to
        plan a batch with the rows just written.
     2. If the following stream has no batch, the next turn belongs to the last waiting stream in the order. The first
@@ -42,6 +48,8 @@ class BatchScheduler:
         self._order = order
         self._immediate = immediate
         self._stopping = stopping
+        # The gate of the first stream; None if its source plans at any time.
+        self.gate: PlanningGate | None = None
         self._condition = threading.Condition()
         # The names of the waiting streams, and since when they wait.
         self._waiting: list[tuple[str, float]] = []
@@ -69,6 +77,8 @@ class BatchScheduler:
             finally:
                 self._waiting.remove(waiting)
             self.running = name
+            if self.gate:
+                self.gate.close()
         try:
             yield
         finally:
@@ -77,6 +87,8 @@ class BatchScheduler:
                 following = next(iter(self._order[self._order.index(name) + 1 :]), "")
                 self._next = following if following in self._immediate else ""
                 self._freed_at = time.monotonic()
+                if self.gate:
+                    self.gate.close(_HANDOVER_SECONDS if self._next else 0.0)
                 self._condition.notify_all()
 
     def wait_until_idle(self, timeout: float) -> None:
@@ -96,4 +108,6 @@ class BatchScheduler:
         due = {
             stream for stream, since in self._waiting if stream in self._immediate or now - since > _PATIENCE_SECONDS
         }
+        if self.gate and not due and now - self._freed_at <= _PLANNING_SECONDS:
+            return False
         return name == max(due or waiting, key=self._order.index)

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from spark_apps.lake.erasures import Pending
 from spark_apps.lake.writer import TableWriter
+from spark_apps.streaming.planning_gate import PlanningGate
 from spark_apps.streaming.poison import PoisonRow
 from spark_apps.tables import Table
 
@@ -92,6 +93,7 @@ class Stream:
         erase: for each table with tweets, the function that applies erasures to it, between micro-batches.
         expire: for each table with an age limit, the function that returns the first day to keep. The stream needs no
             rows of earlier days to recognise its input.
+        gate: keeps `source` from planning a batch; None if it cannot.
         erase_after: tables to which an erasure is applied before it is applied to the tables of this stream.
     """
 
@@ -105,6 +107,7 @@ class Stream:
     erase: Mapping[str, Callable[[Pending, TableWriter], None]] = field(default_factory=dict)
     expire: Mapping[str, Callable[[], date]] = field(default_factory=dict)
     erase_after: tuple[Table, ...] = ()
+    gate: PlanningGate | None = None
 
 
 def always_ready(

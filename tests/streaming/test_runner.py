@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from spark_apps.streaming import query_group
 from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.runner import StreamError
-from spark_apps.streaming.stream import Batch, BatchResult, always_ready
+from spark_apps.streaming.stream import Batch, BatchReport, BatchResult, always_ready
 from tests.conftest import Pipeline
 
 
@@ -62,3 +62,34 @@ def test_an_interrupted_batch_is_not_searched_for_poison(pipeline: Pipeline, mon
     with pytest.raises(StreamError, match="was cancelled"):
         pipeline.runner(stop=stop).run([slow], "0 seconds")
     assert not searched.is_set()
+
+
+def test_a_batch_of_bronze_has_the_files_that_landed_while_other_streams_ran(pipeline: Pipeline) -> None:
+    """If Bronze planned its batch as soon as a file landed, the file after it would wait for another round."""
+    bronze, silver = pipeline.streams("bronze", "silver")
+    stop, waiting, landed = threading.Event(), threading.Event(), threading.Event()
+    reports: list[BatchReport] = []
+
+    def slow(batch: Batch) -> BatchResult:
+        waiting.set()
+        landed.wait(60)
+        return BatchResult({"rows": batch.rows.count()}, 0, None)
+
+    def report(report: BatchReport) -> None:
+        reports.append(report)
+        if sum(report.counts["rows"] for report in reports if report.stream == "bronze") == 3:
+            stop.set()
+
+    def land() -> None:
+        waiting.wait(60)
+        for name in ("2.json", "3.json"):
+            pipeline.land(name, "{}")
+            time.sleep(1)  # longer than Bronze needs to plan a batch
+        landed.set()
+
+    pipeline.land("1.json", "{}")
+    landing = threading.Thread(target=land)
+    landing.start()
+    pipeline.runner(report, stop=stop).run([bronze, replace(silver, prepare=always_ready(slow))], "0 seconds")
+    landing.join()
+    assert [report.counts["rows"] for report in reports if report.stream == "bronze"] == [1, 2]

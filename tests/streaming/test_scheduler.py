@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from spark_apps.streaming import scheduler
+from spark_apps.streaming.planning_gate import PlanningGate, wait_until_open
 from spark_apps.streaming.scheduler import BatchAbandoned, BatchScheduler
 from tests.waiting import until
 
@@ -95,3 +96,56 @@ def test_a_batch_that_waits_is_abandoned_when_the_process_stops(turns: Turns) ->
         turns.stopping.set()
         turns.join()
     assert (sorted(turns.abandoned), turns.taken) == (["bronze", "silver"], [])
+
+
+def is_open(gate: PlanningGate) -> bool:
+    return wait_until_open(gate.path, 0.0)
+
+
+def test_a_gate_is_closed_for_a_time_or_until_it_opens() -> None:
+    gate = PlanningGate()
+    assert is_open(gate)
+    gate.close()
+    assert not is_open(gate)
+    threading.Timer(0.1, gate.open).start()
+    assert wait_until_open(gate.path, 10)
+    gate.close(0.1)
+    assert not is_open(gate) and wait_until_open(gate.path, 10)
+
+
+def test_a_gate_whose_process_has_ended_is_open() -> None:
+    assert wait_until_open("/nonexistent/gate", 0.0)
+
+
+def test_the_first_stream_plans_only_when_the_batches_of_the_others_have_ended(turns: Turns) -> None:
+    gate = turns.scheduler.gate = PlanningGate()
+    for stream in ("bronze", "silver"):
+        with turns.during(stream):
+            assert not is_open(gate), stream
+        assert not is_open(gate), "the following stream plans its batch"
+    with turns.during("gold"):
+        assert not is_open(gate)
+    assert is_open(gate)
+    with turns.during("bronze"):
+        pass
+    assert wait_until_open(gate.path, 10), "the following stream has no batch"
+
+
+def test_the_first_stream_plans_its_batch_before_a_stream_with_its_own_interval_runs(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "_PLANNING_SECONDS", 5.0)
+    turns.scheduler.gate = PlanningGate()
+    with turns.during("gold"):
+        turns.wait_for("gold-aggregates")
+    turns.wait_for("bronze")
+    monkeypatch.setattr(scheduler, "_PLANNING_SECONDS", 0.0)
+    assert turns.join() == ["bronze", "gold-aggregates"]
+
+
+def test_a_stream_with_its_own_interval_runs_while_nothing_lands(turns: Turns, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "_PLANNING_SECONDS", 0.05)
+    turns.scheduler.gate = PlanningGate()
+    with turns.during("gold"):
+        turns.wait_for("gold-aggregates")
+    assert turns.join() == ["gold-aggregates"]
