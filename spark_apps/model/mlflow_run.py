@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from spark_apps.model.dataset import DataVersion
-from spark_apps.registry.connection import TrackingError, connect, ensure_experiment, reason
+from spark_apps.registry.connection import TrackingError, connect, ensure_experiment, reason, upload_timeout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -105,7 +105,8 @@ class MlflowRun:
             TrackingError: MLflow refuses the files. Unlike other writes, an upload is the purpose of its run.
         """
         try:
-            self._client.log_artifacts(self.id, str(folder), artifact_path=name)
+            with upload_timeout():
+                self._client.log_artifacts(self.id, str(folder), artifact_path=name)
         except Exception as error:  # see `__init__`
             raise TrackingError(f"MLflow at {self._uri} does not accept {folder}: {reason(error)}") from error
         return f"runs:/{self.id}/{name}"

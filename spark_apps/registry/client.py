@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from spark_apps.registry.connection import ensure_experiment
+from spark_apps.registry.connection import ensure_experiment, upload_timeout
 from spark_apps.registry.log_model import log_model
 from spark_apps.registry.requests import RegistryError, Requests
 from spark_apps.registry.versions import DESCRIPTION_SHA256, STAGING, Version
@@ -218,7 +218,8 @@ class Registry:
         experiment = self._requests.run(ensure_experiment)
         try:
             # In this thread, without a timeout: the upload of a model takes longer than a request.
-            version = log_model(experiment, description, folder)
+            with upload_timeout():
+                version = log_model(experiment, description, folder)
         except ModuleNotFoundError:
             raise
         except Exception as error:  # see `Requests.run`

@@ -3,6 +3,8 @@
 import logging
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,10 @@ from spark_apps.errors import first_line
 from spark_apps.scoring.description import ModelError
 from spark_apps.settings import MODEL_NAME
 
+# MLflow reads this variable at each request: the timeout is the same for all clients of a process.
+_TIMEOUT_ENV = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+# Timeout of an upload in multiples of the timeout of other requests.
+_UPLOAD_TIMEOUT_FACTOR = 24
 # How MLflow and its HTTP library report that a server knows no such user, and that the user lacks a permission.
 _UNKNOWN_USER = re.compile(r"error code 401\b|\b401 Client Error|^UNAUTHENTICATED\b")
 _NO_PERMISSION = re.compile(r"\b403\b.*Permission denied|^PERMISSION_DENIED\b", re.DOTALL)
@@ -27,9 +33,9 @@ def connect(uri: str, timeout: float) -> Any:
         uri: URI of an MLflow server, or sqlite:///….
         timeout: seconds after which an HTTP request fails.
     """
-    # MLflow reads these variables at each request. With its defaults, a request to a stopped server blocks for minutes.
+    # With MLflow's defaults, a request to a stopped server blocks for minutes.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
-    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(timeout)))
+    os.environ[_TIMEOUT_ENV] = str(max(1, round(timeout)))
     # With a server, MLflow prints the URL of each run to stdout, which commands reserve for their result.
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     # MLflow reads this one when it is imported, and otherwise sends usage statistics to its makers.
@@ -40,6 +46,17 @@ def connect(uri: str, timeout: float) -> Any:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+@contextmanager
+def upload_timeout() -> Iterator[None]:
+    """Give the requests of the body more time: a server answers an upload once the file is in its store."""
+    timeout = os.environ[_TIMEOUT_ENV]
+    os.environ[_TIMEOUT_ENV] = str(int(timeout) * _UPLOAD_TIMEOUT_FACTOR)
+    try:
+        yield
+    finally:
+        os.environ[_TIMEOUT_ENV] = timeout
 
 
 def ensure_experiment(client: Any) -> str:

@@ -25,6 +25,7 @@ from spark_apps.streaming.restored_rows import without_restored
 from spark_apps.streaming.stream import Batch, BatchReport, BatchResult, Process, Stream
 from spark_apps.streaming.upkeep import Upkeep
 from spark_apps.streaming.written_tables import WrittenTables
+from spark_apps.tables import Table
 
 _log = logging.getLogger(__name__)
 Maintenance = Eraser | Expiry
@@ -109,6 +110,19 @@ class BatchProcessor:
             lag = None if result.landed is None else time.time() - result.landed
             self._on_batch(BatchReport(self._stream.name, batch_id, time.monotonic() - began, lag, result))
             self._clean(batch_id)
+
+    def version(self, table: Table) -> int:
+        """Return the version of a table that the stream writes.
+
+        Raises:
+            LakeError: another process has written the table.
+        """
+        return self._writers[table.name].current_version()
+
+    def is_behind(self, batch: int, version: int) -> bool:
+        """Return whether the micro-batch `batch` has not read all rows of its table up to `version`."""
+        # The end offset has the first version that the batch has not read completely.
+        return int(self._read_offset(batch)["reservoirVersion"]) <= version
 
     def due_maintenance(self) -> list[Maintenance]:
         """Return the maintenance that is due: applying erasures, deleting old rows, both, or none."""

@@ -184,10 +184,11 @@ class QueryGroup:
         def process_batch(rows: DataFrame, batch_id: int) -> None:
             try:
                 process = self._prepare(stream)
-                with self._scheduler.turn(stream.name):
+                with self._scheduler.turn(stream.name) as turn:
                     if self._ending.is_set():
                         raise BatchAbandoned
                     processor.process(process, rows, batch_id)
+                    turn.is_behind = self._is_behind(stream, batch_id)
             except BatchAbandoned:
                 self._abandoned.add(stream.name)
                 raise
@@ -224,6 +225,15 @@ class QueryGroup:
                 return False
         error = query.exception()
         return error is not None and "failed to connect back" in str(error)
+
+    def _is_behind(self, stream: Stream, batch: int) -> bool:
+        """Return whether another stream of the group has written a version that no batch of `stream` has read."""
+        return any(
+            self._processors[stream.name].is_behind(batch, self._processors[other.name].version(table))
+            for other in self._streams
+            for table in other.writes
+            if table in stream.reads
+        )
 
     def _prepare(self, stream: Stream) -> Process:
         """Wait until the stream can process a batch. The stream waits before its turn, so other streams continue."""

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from spark_apps.streaming.planning_gate import PlanningGate
 
@@ -20,18 +21,26 @@ class BatchAbandoned(Exception):  # noqa: N818 - not an error: the next start re
     """A micro-batch ended before it wrote anything, because the process is stopping."""
 
 
+@dataclass
+class Turn:
+    """The turn of a micro-batch; `is_behind` is set if the batch has left rows that an earlier stream has written."""
+
+    is_behind: bool = False
+
+
 class BatchScheduler:
     """Runs one micro-batch at a time, in the order in which tweets pass through the streams.
 
     Concurrent batches would share the cores of one machine and only delay each other. Spark plans a batch before the
     batch waits for its turn, with the input known at that time. Therefore:
 
-    0. The first stream plans a batch only when no other stream has one. A gate delays its planning until then.
     1. The next turn belongs to the following stream, if this stream starts immediately. This stream gets a moment to
        plan a batch with the rows just written.
-    2. If the following stream has no batch, the next turn belongs to the last waiting stream in the order. The first
-       stream is next only if no other stream has a batch.
-    3. A stream with its own trigger interval is next only if no other stream has a batch, or if it has waited for 90 s.
+    2. The last stream of the order is next again while it is behind, because its batch has left input. Otherwise, a
+       batch that it plans now would wait for a round, and miss the rows of this round.
+    3. If that stream has no batch, the next turn belongs to the last waiting stream in the order. The first stream is
+       next only if no other stream has a batch. A gate delays its planning until then.
+    4. A stream with its own trigger interval is next only if no other stream has a batch, or if it has waited for 90 s.
 
     In any other order, a tweet would wait for a batch of every other stream at each layer.
     """
@@ -59,7 +68,7 @@ class BatchScheduler:
         self._freed_at = time.monotonic()
 
     @contextmanager
-    def turn(self, name: str) -> Iterator[None]:
+    def turn(self, name: str) -> Iterator[Turn]:
         """Run the body as a micro-batch of the stream `name`, once it is this stream's turn.
 
         Raises:
@@ -79,22 +88,33 @@ class BatchScheduler:
             self.running = name
             if self.gate:
                 self.gate.close()
+        turn = Turn()
         try:
-            yield
+            yield turn
         finally:
             with self._condition:
                 self.running = ""
                 following = next(iter(self._order[self._order.index(name) + 1 :]), "")
-                self._next = following if following in self._immediate else ""
+                self._next = following if following in self._immediate else name if turn.is_behind else ""
                 self._freed_at = time.monotonic()
-                if self.gate:
-                    self.gate.close(_HANDOVER_SECONDS if self._next else 0.0)
+                self._open_gate()
                 self._condition.notify_all()
 
     def wait_until_idle(self, timeout: float) -> None:
         """Wait until no micro-batch is running, at most `timeout` seconds."""
         with self._condition:
             self._condition.wait_for(lambda: not self.running, timeout)
+
+    def _open_gate(self) -> None:
+        """Let the first stream plan a batch, unless another stream has a batch or a moment to plan one."""
+        if self.gate is None:
+            return
+        if any(stream in self._immediate for stream, _ in self._waiting):
+            self.gate.close()
+        elif self._next:
+            self.gate.close(_HANDOVER_SECONDS)
+        else:
+            self.gate.open()
 
     def _is_due(self, name: str) -> bool:
         if self.running:

@@ -3,7 +3,11 @@
 import ast
 import json
 import re
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +240,50 @@ def test_an_upload_without_a_permitted_login_names_the_remedy(
     login("writer")
     done = CliRunner().invoke(app, ["model", "upload", str(tweets), "--registry", url])
     assert done.exit_code == 0, done.output
+
+
+@contextmanager
+def slow_store(server: str, seconds: float) -> Iterator[str]:
+    """Yield the URL of a proxy of an MLflow server whose artifact store takes `seconds` for each file."""
+
+    class Proxy(BaseHTTPRequestHandler):
+        def handle_one_request(self) -> None:
+            self.raw_requestline = self.rfile.readline()
+            if not self.raw_requestline or not self.parse_request():
+                self.close_connection = True
+                return
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if self.command == "PUT":
+                time.sleep(seconds)
+            answer = requests.request(self.command, server + self.path, data=body, headers=self.headers, timeout=60)
+            self.send_response(answer.status_code)
+            self.send_header("Content-Type", answer.headers.get("Content-Type", "text/plain"))
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_request(self, *_: object) -> None:
+            pass
+
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{proxy.server_port}"
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
+
+
+def test_an_upload_may_take_longer_than_other_requests(url: str, login: Login, tmp_path: Path) -> None:
+    login("writer")
+    tweets = write_data(tmp_path / "tweets", val=3)
+    with slow_store(url, 3) as slow:
+        words = ["model", "upload", str(tweets), "--registry", slow]
+        done = CliRunner().invoke(app, words, env={"TWEETS_REGISTRY_TIMEOUT": "1", "COLUMNS": "400"})
+        assert done.exit_code == 0, done.output
+        connect(slow, 1)
+        version = Registry(slow, 1).register(BUNDLED)
+    connect(url, 60).delete_model_version(MODEL_NAME, version)
 
 
 def test_other_errors_of_a_server_keep_their_message(url: str, registry: Registry, login: Login) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import DataFrame
 
+from spark_apps.silver import app as silver_app
 from spark_apps.streaming import query_group
 from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.runner import StreamError
@@ -93,3 +94,25 @@ def test_a_batch_of_bronze_has_the_files_that_landed_while_other_streams_ran(pip
     pipeline.runner(report, stop=stop).run([bronze, replace(silver, prepare=always_ready(slow))], "0 seconds")
     landing.join()
     assert [report.counts["rows"] for report in reports if report.stream == "bronze"] == [1, 2]
+
+
+def test_a_stream_that_is_behind_reads_all_rows_before_the_first_stream_runs_again(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise, it would stay behind: each batch would be planned before the rows of its round are written."""
+    monkeypatch.setattr(silver_app, "_BRONZE_BYTES_PER_SLOT", 1)  # one file per batch
+    for number in range(3):
+        pipeline.land(f"{number}.json", "{}")
+        pipeline.run_once(*pipeline.streams("bronze"))
+    order: list[str] = []
+    stop = threading.Event()
+
+    def report(report: BatchReport) -> None:
+        order.append(report.stream)
+        pipeline.land(f"{len(order)}-more.json", "{}")
+        if len(order) == 7:
+            stop.set()
+
+    pipeline.land("more.json", "{}")
+    pipeline.runner(report, stop=stop).run(pipeline.streams("bronze", "silver"), "0 seconds")
+    assert "ssss" in "".join(name[0] for name in order), order

@@ -50,9 +50,10 @@ class Turns:
             self.abandoned.append(stream)
 
     @contextmanager
-    def during(self, stream: str) -> Iterator[None]:
+    def during(self, stream: str, is_behind: bool = False) -> Iterator[None]:
         """Run the body as a batch of a stream."""
-        with self.scheduler.turn(stream):
+        with self.scheduler.turn(stream) as turn:
+            turn.is_behind = is_behind
             yield
 
 
@@ -149,3 +150,22 @@ def test_a_stream_with_its_own_interval_runs_while_nothing_lands(turns: Turns, m
     with turns.during("gold"):
         turns.wait_for("gold-aggregates")
     assert turns.join() == ["gold-aggregates"]
+
+
+def test_the_last_stream_is_next_again_while_it_is_behind(turns: Turns, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "_HANDOVER_SECONDS", 5.0)
+    gate = turns.scheduler.gate = PlanningGate()
+    with turns.during("gold", is_behind=True):
+        turns.wait_for("bronze")
+    assert not is_open(gate)
+    turns.wait_for("gold")
+    assert turns.join() == ["gold", "bronze"]
+
+
+def test_the_first_stream_plans_no_batch_while_another_stream_waits(turns: Turns) -> None:
+    gate = turns.scheduler.gate = PlanningGate()
+    with turns.during("gold"):
+        turns.wait_for("silver")
+    assert not is_open(gate) or turns.taken
+    assert turns.join() == ["silver"]
+    assert wait_until_open(gate.path, 10)
