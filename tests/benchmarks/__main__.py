@@ -25,7 +25,7 @@ from tests.benchmarks.backup import backup
 from tests.benchmarks.commits import commits
 from tests.benchmarks.growth import growth
 from tests.benchmarks.landing import landing
-from tests.benchmarks.latency import AT_LOAD, LOAD, latency
+from tests.benchmarks.latency import AT_LOAD, LOAD, PEAK, latency
 from tests.benchmarks.layout import layout
 from tests.benchmarks.naive import naive
 from tests.benchmarks.picture import draw
@@ -61,7 +61,7 @@ def main() -> None:
         figures[name] = {"at": at, "processor": processor(), **result.figures}
         JSON.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     console.print(table)
-    sizes = {"scorer": "30 M", "big": "124 M"}
+    sizes = {"scorer": "39 M", "big": "124 M"}
     draw({size: figures[name]["rates"] for name, size in sizes.items() if "rates" in figures.get(name, {})}, PICTURE)
     console.print(f"all figures: {JSON}; chart: {PICTURE}")
     if "latency" in figures:
@@ -70,7 +70,7 @@ def main() -> None:
 
 def summary(figures: Mapping[str, Any], price: float | None) -> str:
     """Return the peak, the latency and, with a price in dollars an hour, the cost of a million tweets."""
-    peak, p95 = figures["peak, a folder"], figures[AT_LOAD.format("a folder")]["p95"]
+    peak, p95 = figures[PEAK.format("a folder")], figures[AT_LOAD.format("a folder")]["p95"]
     text = f"{peak:,.0f} tweets/s at the peak; 95 % in Gold within {p95:.1f} s at {LOAD:.0%} of it"
     return text if price is None else f"{text}; ${price / 3600 / peak * 1e6:.3f} per million tweets at the peak"
 

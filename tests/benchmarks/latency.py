@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,15 +15,11 @@ from unittest import mock
 
 import numpy as np
 import pyarrow.parquet as pq
-from pyspark.sql import functions as F
 
 from spark_apps import storage
 from spark_apps.demo.generator import Generator, Mix
-from spark_apps.gold import scoring
 from spark_apps.lake.commits import batch_commits, open_existing_table
 from spark_apps.run import run
-from spark_apps.scoring.description import ModelVersion
-from spark_apps.scoring.udf import add_sentiment
 from spark_apps.settings import Settings, load
 from spark_apps.streaming.stream import BatchReport
 from spark_apps.tables import GOLD_SENTIMENT
@@ -34,7 +30,9 @@ from tests.s3_server import S3Server
 PEAK_SECONDS, WARM_UP_SECONDS, MEASURED_SECONDS = 120, 45, 120
 # Share of the peak at which latency is measured.
 LOAD = 0.8
+PEAK = "peak of the whole chain, {}"
 AT_LOAD = f"landing → Gold at {LOAD:.0%} of the peak, {{}}"
+SINGLE = "landing → Gold of single tweets, {}"
 # Interval between the files that land.
 FILE_SECONDS = 1.0
 # Interval between single tweets, long enough for all streams to be idle again.
@@ -60,21 +58,19 @@ def latency() -> Result:
     lines: list[Line] = []
     figures: dict[str, Any] = {}
 
-    def measure(name: str, settings: Callable[..., Any], rate: float, scorer: Callable[..., Any]) -> None:
-        with settings() as loaded:
-            measured = _latency(loaded, rate, scorer)
-        lines.append(measured.line(name))
-        figures[name] = vars(measured)
+    def add(line: Line, figure: Any) -> None:
+        print(f"{line.name}: {line.figure}, {line.comparison}", flush=True)
+        lines.append(line)
+        figures[line.name] = figure
 
     for place, settings in (("a folder", lake_settings), ("S3", s3_settings)):
         with settings() as loaded:
             peak = _peak(loaded)
-        lines.append(Line(f"peak of the whole chain, {place}", f"{peak:,.0f} tweets/s"))
-        figures[f"peak, {place}"] = peak
-        measure(AT_LOAD.format(place), settings, LOAD * peak, add_sentiment)
-        if place == "a folder":
-            measure("the same with a constant instead of the model", settings, LOAD * peak, _constant)
-        measure(f"landing → Gold of single tweets, {place}", settings, 0, add_sentiment)
+        add(Line(PEAK.format(place), f"{peak:,.0f} tweets/s"), peak)
+        for name, rate in ((AT_LOAD, LOAD * peak), (SINGLE, 0.0)):
+            with settings() as loaded:
+                measured = _latency(loaded, rate)
+            add(measured.line(name.format(place)), vars(measured))
     return Result(lines, figures)
 
 
@@ -114,15 +110,14 @@ def _peak(settings: Settings) -> float:
     return sum(rows for _, rows in done[2:]) / (last - first)
 
 
-def _latency(settings: Settings, rate: float, scorer: Callable[..., Any]) -> Latency:
+def _latency(settings: Settings, rate: float) -> Latency:
     """Measure the latency at `rate` tweets/s, or with a rate of 0, of single tweets."""
     stop = threading.Event()
     feeder = threading.Thread(target=_feed, args=(str(settings.landing), rate, stop))
     feeder.start()
     threading.Timer(WARM_UP_SECONDS + MEASURED_SECONDS, stop.set).start()
     measured_from = time.time() + WARM_UP_SECONDS
-    with mock.patch.object(scoring, "add_sentiment", scorer):
-        run([], settings, once=False, on_batch=lambda _: None, stop=stop)
+    run([], settings, once=False, on_batch=lambda _: None, stop=stop)
     feeder.join()
     waited = _seconds_to_commit(str(settings.lake), measured_from)
     p50, p95, p99 = np.percentile(waited, (50, 95, 99))
@@ -152,16 +147,3 @@ def _seconds_to_commit(lake: str, landed_from: float) -> list[float]:
                     landed = pq.read_table(file, columns=["landed_at"])["landed_at"].to_pylist()
                 seconds += [commit.at.timestamp() - at.timestamp() for at in landed if at.timestamp() > landed_from]
     return seconds
-
-
-def _constant(tweets: Any, model: ModelVersion) -> Any:
-    return tweets.select(
-        "*",
-        F.lit("neutral").alias("label"),
-        *(F.lit(value).cast("float").alias(name) for name, value in
-          (("score", 1), ("negative", 0), ("neutral", 1), ("positive", 0))),
-        F.lit(model.name).alias("model"),
-        F.lit(model.version).alias("model_version"),
-        F.current_timestamp().alias("scored_at"),
-        F.lit(False).alias("cached"),
-    )  # fmt: skip

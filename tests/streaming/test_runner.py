@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import DataFrame
 
 from spark_apps.silver import app as silver_app
-from spark_apps.streaming import query_group
+from spark_apps.streaming import query_group, scheduler
 from spark_apps.streaming.poison import PoisonRow
 from spark_apps.streaming.runner import StreamError
 from spark_apps.streaming.stream import Batch, BatchReport, BatchResult, always_ready
@@ -101,6 +101,7 @@ def test_a_stream_that_is_behind_reads_all_rows_before_the_first_stream_runs_aga
 ) -> None:
     """Otherwise, it would stay behind: each batch would be planned before the rows of its round are written."""
     monkeypatch.setattr(silver_app, "_BRONZE_BYTES_PER_SLOT", 1)  # one file per batch
+    monkeypatch.setattr(scheduler, "_HANDOVER_SECONDS", 5.0)  # slow machines plan slowly
     for number in range(3):
         pipeline.land(f"{number}.json", "{}")
         pipeline.run_once(*pipeline.streams("bronze"))
