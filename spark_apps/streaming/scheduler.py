@@ -94,8 +94,7 @@ class BatchScheduler:
         finally:
             with self._condition:
                 self.running = ""
-                following = next(iter(self._order[self._order.index(name) + 1 :]), "")
-                self._next = following if following in self._immediate else name if turn.is_behind else ""
+                self._next = self._next_after(name, turn.is_behind)
                 self._freed_at = time.monotonic()
                 self._open_gate()
                 self._condition.notify_all()
@@ -104,6 +103,13 @@ class BatchScheduler:
         """Wait until no micro-batch is running, at most `timeout` seconds."""
         with self._condition:
             self._condition.wait_for(lambda: not self.running, timeout)
+
+    def _next_after(self, name: str, is_behind: bool) -> str:
+        """Return the stream that gets a moment to plan a batch; empty if any stream may run."""
+        following = next(iter(self._order[self._order.index(name) + 1 :]), "")
+        if following in self._immediate:
+            return following
+        return name if is_behind and name in self._immediate else ""
 
     def _open_gate(self) -> None:
         """Let the first stream plan a batch, unless another stream has a batch or a moment to plan one."""

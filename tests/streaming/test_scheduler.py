@@ -1,6 +1,7 @@
 """The order in which micro-batches of several streams get their turn."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -169,3 +170,13 @@ def test_the_first_stream_plans_no_batch_while_another_stream_waits(turns: Turns
     assert not is_open(gate) or turns.taken
     assert turns.join() == ["silver"]
     assert wait_until_open(gate.path, 10)
+
+
+def test_no_stream_waits_for_a_stream_with_its_own_interval_that_is_behind(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "_HANDOVER_SECONDS", 5.0)
+    began = time.monotonic()
+    with turns.during("gold-aggregates", is_behind=True):
+        turns.wait_for("gold")
+    assert turns.join() == ["gold"] and time.monotonic() - began < 4
