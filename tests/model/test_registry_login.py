@@ -255,7 +255,9 @@ def slow_store(server: str, seconds: float) -> Iterator[str]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if self.command == "PUT":
                 time.sleep(seconds)
-            answer = requests.request(self.command, server + self.path, data=body, headers=dict(self.headers), timeout=60)
+            answer = requests.request(
+                self.command, server + self.path, data=body, headers=dict(self.headers), timeout=60
+            )
             self.send_response(answer.status_code)
             self.send_header("Content-Type", answer.headers.get("Content-Type", "text/plain"))
             self.send_header("Content-Length", str(len(answer.content)))
