@@ -243,8 +243,8 @@ def test_an_upload_without_a_permitted_login_names_the_remedy(
 
 
 @contextmanager
-def slow_store(server: str, seconds: float) -> Iterator[str]:
-    """Yield the URL of a proxy of an MLflow server whose artifact store takes `seconds` for each file."""
+def slow_store(server: str, files: tuple[str, ...], seconds: float) -> Iterator[str]:
+    """Yield the URL of a proxy of an MLflow server whose artifact store takes `seconds` for each of `files`."""
 
     class Proxy(BaseHTTPRequestHandler):
         def handle_one_request(self) -> None:
@@ -253,7 +253,7 @@ def slow_store(server: str, seconds: float) -> Iterator[str]:
                 self.close_connection = True
                 return
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            if self.command == "PUT":
+            if self.command == "PUT" and self.path.endswith(files):
                 time.sleep(seconds)
             answer = requests.request(
                 self.command, server + self.path, data=body, headers=dict(self.headers), timeout=60
@@ -279,12 +279,11 @@ def slow_store(server: str, seconds: float) -> Iterator[str]:
 def test_an_upload_may_take_longer_than_other_requests(url: str, login: Login, tmp_path: Path) -> None:
     login("writer")
     tweets = write_data(tmp_path / "tweets", val=3)
-    with slow_store(url, 3) as slow:
+    with slow_store(url, ("val_text.txt", DESCRIPTION_FILE), 6) as slow:
         words = ["model", "upload", str(tweets), "--registry", slow]
-        done = CliRunner().invoke(app, words, env={"TWEETS_REGISTRY_TIMEOUT": "1", "COLUMNS": "400"})
+        done = CliRunner().invoke(app, words, env={"TWEETS_REGISTRY_TIMEOUT": "5", "COLUMNS": "400"})
         assert done.exit_code == 0, done.output
-        connect(slow, 1)
-        version = Registry(slow, 1).register(BUNDLED)
+        version = Registry(slow, 5).register(BUNDLED)
     connect(url, 60).delete_model_version(MODEL_NAME, version)
 
 
