@@ -61,7 +61,8 @@ def clear_cache(pipeline: Pipeline) -> None:
 
 
 def schema_versions(pipeline: Pipeline) -> set[int | None]:
-    return {table.schema_version for table in read_status(pipeline.lake).tables.values()}
+    tables = read_status(pipeline.lake).tables.values()
+    return {table.schema_version for table in tables if table.exists}
 
 
 def files(pipeline: Pipeline) -> dict[str, bytes | None]:
