@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pyarrow as pa
 from deltalake import DeltaTable, Field, Schema, write_deltalake
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.schema import PrimitiveType
 
 from spark_apps import tables
@@ -41,16 +41,24 @@ def append(lake: str, label: HumanLabel) -> None:
     Raises:
         LakeError: the table cannot be read or written; nothing was written.
     """
-    path, options = delta_location(lake, HUMAN_LABELS)
     try:
-        delta = open_table(lake, HUMAN_LABELS) or _create(path, options)
-        write_deltalake(delta, pa.RecordBatch.from_pylist([vars(label)], pa.schema(delta.schema())), mode="append")
+        try:
+            delta = _append(lake, label)
+        except CommitFailedError:  # another process has created the table in the meantime
+            delta = _append(lake, label)
     except (DeltaError, OSError) as error:
         raise LakeError(
-            f"{path} cannot be written: {first_line(error)}: give the dashboard the permission to write this table"
+            f"{HUMAN_LABELS.path(lake)} cannot be written: {first_line(error)}: give the dashboard the permission to "
+            "write this table"
         ) from error
     if delta.version() % _COMPACTED_AFTER == 0:
         _compact(delta)
+
+
+def _append(lake: str, label: HumanLabel) -> DeltaTable:
+    delta = open_table(lake, HUMAN_LABELS) or _create(*delta_location(lake, HUMAN_LABELS))
+    write_deltalake(delta, pa.RecordBatch.from_pylist([vars(label)], pa.schema(delta.schema())), mode="append")
+    return delta
 
 
 def _create(path: str, options: dict[str, str] | None) -> DeltaTable:
@@ -59,7 +67,6 @@ def _create(path: str, options: dict[str, str] | None) -> DeltaTable:
         for column in HUMAN_LABELS.columns
     ]
     properties = {SCHEMA_VERSION_PROPERTY: str(tables.SCHEMA_VERSION)}
-    # Another process may create it at the same time.
     return DeltaTable.create(
         path,
         Schema(fields),
