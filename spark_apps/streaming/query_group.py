@@ -227,8 +227,11 @@ class QueryGroup:
         return error is not None and "failed to connect back" in str(error)
 
     def _is_behind(self, stream: Stream, batch: int) -> bool:
-        """Return whether another stream of the group has written a version that no batch of `stream` has read."""
-        return any(
+        """Return whether another stream of the group has written a version that no batch of `stream` has read.
+
+        False for a stream with its own trigger interval, which is never next: the check reads the log of a table.
+        """
+        return not seconds(stream.trigger) and any(
             self._processors[stream.name].is_behind(batch, self._processors[other.name].version(table))
             for other in self._streams
             for table in other.writes

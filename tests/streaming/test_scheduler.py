@@ -163,12 +163,22 @@ def test_the_last_stream_is_next_again_while_it_is_behind(turns: Turns, monkeypa
     assert turns.join() == ["gold", "bronze"]
 
 
-def test_the_first_stream_plans_no_batch_while_another_stream_waits(turns: Turns) -> None:
+def test_the_first_stream_plans_no_batch_while_another_stream_waits(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate = turns.scheduler.gate = PlanningGate()
+    batches_before_open: list[list[str]] = []
+    open_gate = gate.open
+
+    def record() -> None:
+        batches_before_open.append([*turns.taken])
+        open_gate()
+
+    monkeypatch.setattr(gate, "open", record)
     with turns.during("gold"):
         turns.wait_for("silver")
-    assert not is_open(gate) or turns.taken
     assert turns.join() == ["silver"]
+    assert not [taken for taken in batches_before_open if taken != ["silver"]]
     assert wait_until_open(gate.path, 10)
 
 
